@@ -1,0 +1,1 @@
+//! Reads what ganglia's users already have.

@@ -1,0 +1,260 @@
+//! What a module has to say since it was last asked.
+
+mod table;
+pub mod wire;
+
+use crate::action::Action;
+use crate::clock::Clock;
+use crate::limits::{DEPTH_MAX, MARKER, OTHER, TEXT_BYTES_MAX, cut};
+use core::time::Duration;
+use table::{Acc, Kind, Table};
+use wire::{Op, Writer};
+
+/// A bundle of changes to the module's branch of the tree.
+///
+/// Paths are keys below the branch. What is fed at one path folds there (a million `add`s are one number), and
+/// the host takes the whole once a tick; afterwards the delta is empty and goes on being used. It is bounded:
+/// past [`DELTA_PATHS_MAX`](crate::limits::DELTA_PATHS_MAX) new paths are counted at `(other)`, and `top` and
+/// `distinct` keep sketches, not keys. Numbers that are not finite are ignored.
+///
+/// ```
+/// # use plugin_api::Delta;
+/// let mut out = Delta::new();
+/// out.add(&["ie", "7"], 1.0);
+/// out.set(&["idle"], 93.5);
+/// out.observe(&["2xx"], 0.012);
+/// ```
+///
+/// Where nanoseconds count, [`Delta::slot`] looks a path up once and [`Delta::add_at`] is then an addition.
+#[derive(Debug)]
+pub struct Delta {
+    clock: Clock,
+    table: Table,
+    writer: Writer,
+    /// Sketches are encoded here on their way into the frame.
+    sketch: Vec<u8>,
+    /// What was counted at `(other)` for want of room since the last flush.
+    overflowed: u64,
+}
+
+/// A path looked up once, for [`Delta::add_at`].
+///
+/// Good until the delta's [`epoch`](Delta::epoch) changes; after that, what is added by it goes to `(other)`. A
+/// [`Cache`](crate::Cache) made for a delta forgets its slots in time by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    index: u32,
+    epoch: u32,
+}
+
+impl Default for Delta {
+    fn default() -> Delta {
+        Delta::new()
+    }
+}
+
+impl Delta {
+    /// An empty delta.
+    #[must_use]
+    pub fn new() -> Delta {
+        Delta { clock: Clock::default(), table: Table::new(), writer: Writer::new(), sketch: Vec::new(), overflowed: 0 }
+    }
+
+    /// The moment of this call.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Sets the moment of the call that follows.
+    pub fn set_clock(&mut self, clock: Clock) {
+        self.clock = clock;
+    }
+
+    /// Adds to the counter at a path.
+    #[inline]
+    pub fn add(&mut self, path: &[&str], n: f64) {
+        let index = self.locate(path, Kind::Add);
+        self.table.add(index, n);
+    }
+
+    /// Looks up the counter at a path.
+    #[must_use]
+    pub fn slot(&mut self, path: &[&str]) -> Slot {
+        Slot { index: self.locate(path, Kind::Add), epoch: self.table.epoch() }
+    }
+
+    /// Adds to the counter of a slot.
+    #[inline]
+    pub fn add_at(&mut self, slot: Slot, n: f64) {
+        if slot.epoch == self.table.epoch() {
+            self.table.add(slot.index, n);
+        } else {
+            self.overflowed += 1;
+            self.add(&[OTHER], n);
+        }
+    }
+
+    /// Changes when all slots become stale: at a flush after which the delta forgot its paths, so as to stay
+    /// bounded.
+    #[inline]
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.table.epoch()
+    }
+
+    /// Sets the gauge at a path.
+    pub fn set(&mut self, path: &[&str], value: f64) {
+        if value.is_finite() {
+            let index = self.locate(path, Kind::Set);
+            self.table.put(index, Acc::Set(value));
+        }
+    }
+
+    /// Sets the text at a path. A text of more than [`TEXT_BYTES_MAX`] bytes is cut.
+    pub fn set_text(&mut self, path: &[&str], text: &str) {
+        let index = self.locate(path, Kind::Text);
+        self.table.put(index, Acc::Text(cut(text, TEXT_BYTES_MAX).to_owned()));
+    }
+
+    /// Sets the boolean at a path.
+    pub fn set_bool(&mut self, path: &[&str], flag: bool) {
+        let index = self.locate(path, Kind::Bool);
+        self.table.put(index, Acc::Bool(flag));
+    }
+
+    /// Marks this moment at a path with a text (a deployment, an alarm): it becomes the path's `marker`.
+    pub fn mark(&mut self, path: &[&str], text: &str) {
+        let mut keys = path.to_vec();
+        keys.push(MARKER);
+        self.set_text(&keys, text);
+    }
+
+    /// Feeds a value to the quantiles at a path.
+    pub fn observe(&mut self, path: &[&str], value: f64) {
+        let index = self.locate(path, Kind::Quantiles);
+        if let Acc::Quantiles(sketch) = self.table.touch(index) {
+            sketch.observe(value);
+        }
+    }
+
+    /// Counts an item among the distinct ones at a path.
+    pub fn distinct(&mut self, path: &[&str], item: &str) {
+        let index = self.locate(path, Kind::Distinct);
+        if let Acc::Distinct(sketch) = self.table.touch(index) {
+            sketch.insert(item.as_bytes());
+        }
+    }
+
+    /// Adds to the counter of `key` below a path that keeps its `k` heaviest keys.
+    pub fn top(&mut self, path: &[&str], key: &str, n: f64, k: u32) {
+        let index = self.locate(path, Kind::Top { k: k.clamp(1, Action::TOP_K_MAX) });
+        if let Acc::Top(sketch) = self.table.touch(index) {
+            sketch.add(key, n);
+        }
+    }
+
+    /// Gives a node of the branch an action of its own.
+    pub fn action(&mut self, path: &[&str], action: Action) {
+        let index = self.locate(path, Kind::Action);
+        self.table.put(index, Acc::Action(action));
+    }
+
+    /// Says how long the value at a path lives when it is not renewed (ganglia's `dmax`); zero is for ever. To
+    /// be said with each value.
+    pub fn lifetime(&mut self, path: &[&str], life: Duration) {
+        let index = self.locate(path, Kind::Lifetime);
+        self.table.put(index, Acc::Lifetime(life));
+    }
+
+    /// Whether nothing was fed since the last flush.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.table.is_clean()
+    }
+
+    /// What was counted at `(other)` for want of room since the last flush.
+    #[must_use]
+    pub fn overflowed(&self) -> u64 {
+        self.overflowed
+    }
+
+    /// Memory held, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Delta>() + self.table.memory_bytes() + self.sketch.capacity() + self.writer.bytes().len()
+    }
+
+    /// Takes what was fed since the last flush as a [frame](wire), and starts anew. Empty if there was nothing.
+    pub fn flush(&mut self) -> &[u8] {
+        self.overflowed = 0;
+        self.writer.clear();
+        if self.table.is_clean() {
+            return &[];
+        }
+        let Delta { table, writer, sketch, .. } = self;
+        table.drain(|path, acc| match acc {
+            Acc::Add(n) => {
+                writer.entry_bytes(path, Op::Add(*n));
+                *n = 0.0;
+            }
+            Acc::Set(value) => writer.entry_bytes(path, Op::Set(*value)),
+            Acc::Text(text) => writer.entry_bytes(path, Op::Text(text)),
+            Acc::Bool(flag) => writer.entry_bytes(path, Op::Bool(*flag)),
+            Acc::Action(action) => writer.entry_bytes(path, Op::Action(*action)),
+            Acc::Lifetime(life) => writer.entry_bytes(path, Op::Lifetime(*life)),
+            Acc::Quantiles(quantiles) => {
+                sketch.clear();
+                quantiles.encode(sketch);
+                writer.entry_bytes(path, Op::Quantiles(sketch));
+                quantiles.clear();
+            }
+            Acc::Distinct(distinct) => {
+                sketch.clear();
+                distinct.encode(sketch);
+                writer.entry_bytes(path, Op::Distinct(sketch));
+                distinct.clear();
+            }
+            Acc::Top(top) => {
+                sketch.clear();
+                top.encode(sketch);
+                writer.entry_bytes(path, Op::Top(sketch));
+                top.clear();
+            }
+        });
+        self.writer.bytes()
+    }
+
+    #[inline]
+    fn locate(&mut self, path: &[&str], kind: Kind) -> u32 {
+        match self.table.find(path, kind) {
+            Some(index) => index,
+            None => self.make(path, kind),
+        }
+    }
+
+    #[cold]
+    fn make(&mut self, path: &[&str], kind: Kind) -> u32 {
+        let path = &path[..path.len().min(DEPTH_MAX)];
+        if let Some(index) = self.table.insert(path, kind) {
+            return index;
+        }
+        // No room: at the parent's `(other)`, and when even that is new, at the branch's.
+        self.overflowed += 1;
+        let mut keys = path.to_vec();
+        if let Some(last) = keys.last_mut() {
+            *last = OTHER;
+        }
+        if let Some(index) = self.table.find(&keys, kind) {
+            return index;
+        }
+        if keys.len() > 1 && !self.table.is_overfull() {
+            return self.table.insert_beyond(&keys, kind);
+        }
+        let other: &[&str] = &[OTHER];
+        match self.table.find(other, kind) {
+            Some(index) => index,
+            None => self.table.insert_beyond(other, kind),
+        }
+    }
+}
