@@ -1,1 +1,2 @@
+//! graftd
 fn main() {}

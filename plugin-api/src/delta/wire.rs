@@ -76,13 +76,18 @@ impl fmt::Display for FrameError {
 impl std::error::Error for FrameError {}
 
 /// Writes a frame, entry by entry, in the order in which they are to be merged.
+///
+/// Either each entry comes with its whole path ([`Writer::entry`]), or the writer is walked through a nested document
+/// ([`Writer::enter`], [`Writer::here`], [`Writer::leave`]) and knows where it is.
 #[derive(Clone, Debug)]
 pub struct Writer {
     bytes: Vec<u8>,
-    /// The keys of the last entry's path, one after another.
-    last: Vec<u8>,
-    /// Where each of them ends in `last`.
+    /// The keys of the path where the writer is, one after another.
+    keys: Vec<u8>,
+    /// Where each of them ends in `keys`.
     ends: Vec<u32>,
+    /// How many of them are those of the last entry.
+    shared: usize,
     entries: usize,
 }
 
@@ -96,7 +101,7 @@ impl Writer {
     /// An empty frame.
     #[must_use]
     pub fn new() -> Writer {
-        Writer { bytes: vec![VERSION], last: Vec::new(), ends: Vec::new(), entries: 0 }
+        Writer { bytes: vec![VERSION], keys: Vec::new(), ends: Vec::new(), shared: 0, entries: 0 }
     }
 
     /// Appends an entry. The caller keeps to [`limits`](crate::limits): a reader refuses the frame otherwise.
@@ -104,7 +109,58 @@ impl Writer {
         self.entry_bytes(path.iter().map(|key| key.as_bytes()), op);
     }
 
-    pub(crate) fn entry_bytes<'k>(&mut self, path: impl Iterator<Item = &'k [u8]> + Clone, op: Op<'_>) {
+    pub(crate) fn entry_bytes<'k>(&mut self, mut path: impl Iterator<Item = &'k [u8]> + Clone, op: Op<'_>) {
+        let mut same = 0;
+        let mut start = 0;
+        let mut ahead = path.clone();
+        while let (Some(&end), Some(key)) = (self.ends.get(same), ahead.next()) {
+            if self.keys[start..end as usize] != *key {
+                break;
+            }
+            path.next();
+            start = end as usize;
+            same += 1;
+        }
+        self.keys.truncate(start);
+        self.ends.truncate(same);
+        self.shared = self.shared.min(same);
+        for key in path {
+            self.push_key(key);
+        }
+        self.here(op);
+    }
+
+    /// Goes down to a child.
+    pub fn enter(&mut self, key: &str) {
+        self.push_key(key.as_bytes());
+    }
+
+    /// Goes back up to the parent.
+    pub fn leave(&mut self) {
+        self.ends.pop();
+        self.keys.truncate(self.ends.last().map_or(0, |end| *end as usize));
+        self.shared = self.shared.min(self.ends.len());
+    }
+
+    /// The keys of the path where the writer is.
+    #[must_use]
+    pub fn path(&self) -> Vec<&str> {
+        let mut start = 0;
+        let keys = self.ends.iter().map(|end| {
+            let key = &self.keys[start..*end as usize];
+            start = *end as usize;
+            core::str::from_utf8(key).unwrap_or_default()
+        });
+        keys.collect()
+    }
+
+    fn push_key(&mut self, key: &[u8]) {
+        self.keys.extend_from_slice(key);
+        self.ends.push(self.keys.len() as u32);
+    }
+
+    /// Appends an entry where the writer is.
+    pub fn here(&mut self, op: Op<'_>) {
         self.entries += 1;
         self.bytes.push(match op {
             Op::Number(_) => tag::NUMBER,
@@ -118,7 +174,7 @@ impl Writer {
             Op::Action(_) => tag::ACTION,
             Op::Lifetime(_) => tag::LIFETIME,
         });
-        self.path(path);
+        self.write_path();
         match op {
             Op::Number(x) | Op::Add(x) | Op::Set(x) => self.bytes.extend_from_slice(&x.to_le_bytes()),
             Op::Text(text) => self.sized(text.as_bytes()),
@@ -132,28 +188,27 @@ impl Writer {
         }
     }
 
-    fn path<'k>(&mut self, mut path: impl Iterator<Item = &'k [u8]> + Clone) {
-        let mut shared = 0;
-        let mut start = 0;
-        let mut ahead = path.clone();
-        while let (Some(&end), Some(key)) = (self.ends.get(shared), ahead.next()) {
-            if self.last[start..end as usize] != *key {
-                break;
-            }
-            path.next();
-            start = end as usize;
-            shared += 1;
-        }
-        self.ends.truncate(shared);
-        self.last.truncate(start);
-        put_varint(&mut self.bytes, shared as u64);
-        put_varint(&mut self.bytes, path.clone().count() as u64);
-        for key in path {
+    fn write_path(&mut self) {
+        put_varint(&mut self.bytes, self.shared as u64);
+        put_varint(&mut self.bytes, (self.ends.len() - self.shared) as u64);
+        let mut start = self.shared.checked_sub(1).map_or(0, |last| self.ends[last] as usize);
+        for &end in &self.ends[self.shared..] {
+            let key = &self.keys[start..end as usize];
             put_varint(&mut self.bytes, key.len() as u64);
             self.bytes.extend_from_slice(key);
-            self.last.extend_from_slice(key);
-            self.ends.push(self.last.len() as u32);
+            start = end as usize;
         }
+        self.shared = self.ends.len();
+    }
+
+    /// Appends all entries of another frame.
+    pub fn append(&mut self, other: &Writer) {
+        // The first entry of a frame shares nothing with one before it, so it can follow any.
+        self.bytes.extend_from_slice(&other.bytes[1..]);
+        self.keys.clone_from(&other.keys);
+        self.ends.clone_from(&other.ends);
+        self.shared = if other.entries == 0 { 0 } else { other.shared };
+        self.entries += other.entries;
     }
 
     fn sized(&mut self, bytes: &[u8]) {
@@ -199,8 +254,9 @@ impl Writer {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.bytes.push(VERSION);
-        self.last.clear();
+        self.keys.clear();
         self.ends.clear();
+        self.shared = 0;
         self.entries = 0;
     }
 }
@@ -452,6 +508,26 @@ mod tests {
             }
             prop_assert_eq!(writer.entries(), entries.len());
             prop_assert_eq!(read(writer.bytes()).unwrap(), wanted);
+        }
+
+        #[test]
+        fn walking_writes_what_entries_write(paths in prop::collection::vec(prop::collection::vec("[ab]{1,2}", 0..5), 0..20)) {
+            let (mut walked, mut wanted, mut half) = (Writer::new(), Writer::new(), Writer::new());
+            for (i, path) in paths.iter().enumerate() {
+                path.iter().for_each(|key| walked.enter(key));
+                prop_assert_eq!(walked.path(), path.clone());
+                walked.here(Op::Number(i as f64));
+                path.iter().for_each(|_| walked.leave());
+                let keys: Vec<&str> = path.iter().map(String::as_str).collect();
+                wanted.entry(&keys, Op::Number(i as f64));
+                half.entry(&keys, Op::Number(i as f64));
+                if i == paths.len() / 2 {
+                    let first = std::mem::take(&mut half);
+                    half.append(&first);
+                }
+            }
+            prop_assert_eq!(read(walked.bytes()).unwrap(), read(wanted.bytes()).unwrap());
+            prop_assert_eq!(read(half.bytes()).unwrap(), read(wanted.bytes()).unwrap());
         }
 
         #[test]

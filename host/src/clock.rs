@@ -1,0 +1,32 @@
+//! The one clock: everything that needs the time is handed this.
+
+use plugin_api::Clock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// The system's time, and the time since the daemon began.
+#[derive(Clone, Copy, Debug)]
+pub struct Timepiece {
+    began: Instant,
+}
+
+impl Timepiece {
+    /// Begins now.
+    #[must_use]
+    pub fn start() -> Timepiece {
+        Timepiece { began: Instant::now() }
+    }
+
+    /// The moment of this call.
+    #[must_use]
+    pub fn now(self) -> Clock {
+        let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+        // A collector may take zero for "never", so the monotonic clock does not begin there.
+        Clock::new(unix_ms, 1_000_000_000 + self.began.elapsed().as_nanos() as u64)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn unix_ms(self) -> i64 {
+        self.now().unix_ms()
+    }
+}

@@ -1,0 +1,153 @@
+//! `graftd.conf`: the daemon itself.
+
+use super::error::ConfError;
+use super::table::Source;
+use crate::tree::Limits;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the token is read from.
+pub type TokenFile = PathBuf;
+
+/// How the daemon itself is to run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DaemonConf {
+    /// The host's name in paths; by default the system's.
+    pub host: Option<String>,
+    /// How often pipes flush and subscribers are told.
+    pub tick: Duration,
+    /// How often the history is written.
+    pub commit: Duration,
+    /// Where HTTP listens.
+    pub http: SocketAddr,
+    /// Where pushes by TCP and UDP are taken.
+    pub push: SocketAddr,
+    /// Where relays connect; none unless given.
+    pub relay: Option<SocketAddr>,
+    /// The file with the token that reading, pushing and switching ask for.
+    pub token_file: Option<TokenFile>,
+    /// What bounds the tree.
+    pub limits: TreeLimits,
+}
+
+/// What bounds the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TreeLimits {
+    /// Nodes in the whole tree.
+    pub nodes: usize,
+    /// Nodes below one key of the root.
+    pub branch_nodes: usize,
+}
+
+impl From<TreeLimits> for Limits {
+    fn from(limits: TreeLimits) -> Limits {
+        Limits { nodes_max: limits.nodes, branch_nodes_max: limits.branch_nodes }
+    }
+}
+
+impl Default for DaemonConf {
+    fn default() -> DaemonConf {
+        let Limits { nodes_max, branch_nodes_max } = Limits::default();
+        DaemonConf {
+            host: None,
+            tick: Duration::from_secs(1),
+            commit: Duration::from_secs(10),
+            http: SocketAddr::from(([127, 0, 0, 1], 8650)),
+            push: SocketAddr::from(([127, 0, 0, 1], 8651)),
+            relay: None,
+            token_file: None,
+            limits: TreeLimits { nodes: nodes_max, branch_nodes: branch_nodes_max },
+        }
+    }
+}
+
+impl DaemonConf {
+    const KEYS: [&'static str; 8] = ["host", "tick", "commit", "http", "push", "relay", "token_file", "limits"];
+
+    /// Reads the text of `graftd.conf`; what it does not say has its default.
+    ///
+    /// # Errors
+    /// What is wrong in it, with its line.
+    pub fn parse(file: &Path, text: &str) -> Result<DaemonConf, ConfError> {
+        let mut table = Source { file, text }.parse()?;
+        let mut conf = DaemonConf::default();
+        if let Some(given) = table.take("host") {
+            let host = given.text()?;
+            if host.is_empty() {
+                return Err(given.error("\"host\" must not be empty"));
+            }
+            conf.host = Some(host);
+        }
+        let bounds = Duration::from_millis(10)..=Duration::from_secs(3_600);
+        for (key, place) in [("tick", &mut conf.tick), ("commit", &mut conf.commit)] {
+            if let Some(given) = table.take(key) {
+                *place = given.duration()?;
+                if !bounds.contains(place) {
+                    return Err(given.error(format_args!("{key:?} must be between 10ms and 1h")));
+                }
+            }
+        }
+        for (key, place) in [("http", &mut conf.http), ("push", &mut conf.push)] {
+            if let Some(given) = table.take(key) {
+                *place = address(key, &given.text()?).map_err(|why| given.error(why))?;
+            }
+        }
+        if let Some(given) = table.take("relay") {
+            conf.relay = Some(address("relay", &given.text()?).map_err(|why| given.error(why))?);
+        }
+        if let Some(given) = table.take("token_file") {
+            conf.token_file = Some(given.text()?.into());
+        }
+        let mut limits = table.table("limits")?;
+        for (key, place) in
+            [("nodes", &mut conf.limits.nodes), ("branch_nodes", &mut conf.limits.branch_nodes)]
+        {
+            if let Some(given) = limits.take(key) {
+                // A node's place is a u32.
+                *place = usize::try_from(given.count()?).ok().filter(|n| (1_000..=1_000_000_000).contains(n)).ok_or_else(
+                    || given.error(format_args!("{key:?} must be between 1,000 and 1,000,000,000 nodes")),
+                )?;
+            }
+        }
+        limits.finish(&["nodes", "branch_nodes"])?;
+        table.finish(&DaemonConf::KEYS)?;
+        Ok(conf)
+    }
+}
+
+fn address(key: &str, text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!("{key:?} must be an address and a port such as \"127.0.0.1:8650\" or \"[::1]:8650\", not {text:?}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<DaemonConf, String> {
+        DaemonConf::parse(Path::new("graftd.conf"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_not_said_has_its_default() {
+        assert_eq!(parse("").unwrap(), DaemonConf::default());
+        let conf = parse("tick = \"200ms\"\nhttp = \"[::1]:0\"\n[limits]\nnodes = 5_000\n").unwrap();
+        assert_eq!((conf.tick.as_millis(), conf.http.port(), conf.limits.nodes), (200, 0, 5_000));
+    }
+
+    #[test]
+    fn errors_have_a_line_and_a_way_out() {
+        for (text, want) in [
+            ("htp = \"x\"", "graftd.conf:1: unknown key \"htp\"; did you mean \"http\"?"),
+            ("\nhttp = \"8650\"", "graftd.conf:2: \"http\" must be an address and a port such as"),
+            ("tick = \"0s\"", "graftd.conf:1: \"tick\" must be between 10ms and 1h"),
+            ("[limits]\nnodes = 7", "graftd.conf:2: \"nodes\" must be between 1,000 and"),
+            ("[limits]\nnods = 7", "graftd.conf:2: unknown key \"nods\"; did you mean \"nodes\"?"),
+        ] {
+            let said = parse(text).unwrap_err();
+            assert!(said.starts_with(want), "{text:?}: {said}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Configuration: `graftd.conf`, and one `.on` a module.
+
+mod daemon;
+mod error;
+mod module;
+mod table;
+
+pub use daemon::{DaemonConf, TokenFile};
+pub use error::ConfError;
+pub use module::{ModuleConf, PathTemplate};
+pub use table::nearest;

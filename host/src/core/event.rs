@@ -1,0 +1,159 @@
+//! Everything that can wake the core.
+
+use crate::ingest::LogStats;
+use crate::module::Branch;
+use crate::module::Loaded;
+use crate::tree::Merged;
+use plugin_api::Error;
+use std::fmt;
+use tokio::sync::{mpsc, oneshot};
+
+/// What wakes the core. `Core::handle` is the one place that matches on it.
+#[derive(Debug)]
+pub enum Event {
+    /// A tick is over.
+    Tick,
+    /// Documents were pushed.
+    Push {
+        /// Each a frame, to be merged whole.
+        frames: Vec<Vec<u8>>,
+        /// Answered when they are merged.
+        reply: oneshot::Sender<Pushed>,
+    },
+    /// A module or a log has something for the tree, or about itself.
+    Delta(Delta),
+    /// Something changed in `plugins/` or `conf/`, or may have.
+    Files,
+    /// A module has been loaded, or could not be.
+    Loaded(Loaded),
+    /// Somebody switches a module.
+    Switch {
+        /// The module's name.
+        name: String,
+        /// What is to become of it.
+        to: Switch,
+        /// Answered when the file is renamed and the change is under way.
+        reply: oneshot::Sender<Result<(), SwitchError>>,
+    },
+    /// The daemon is to stop.
+    Stop,
+}
+
+/// What came of pushed documents.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pushed {
+    /// What was merged.
+    pub merged: Merged,
+}
+
+/// What a module or a log has for the tree.
+#[derive(Debug, Default)]
+pub struct Delta {
+    /// Frames, each under its branch; they enter the tree together.
+    pub frames: Vec<(Branch, Vec<u8>)>,
+    /// How a module fares.
+    pub report: Option<Report>,
+    /// How a log fares.
+    pub log: Option<LogReport>,
+    /// Told when all is merged.
+    pub reply: Option<oneshot::Sender<()>>,
+}
+
+/// How a module fares, after a call.
+#[derive(Debug)]
+pub struct Report {
+    /// The module's name.
+    pub name: String,
+    /// Which of its lives: a report of an earlier one is nobody's.
+    pub generation: u64,
+    /// Why the call failed.
+    pub error: Option<Error>,
+    /// When it is tried again, in milliseconds since the Unix epoch.
+    pub next_ms: Option<i64>,
+}
+
+/// How a log fares, since its start.
+#[derive(Debug)]
+pub struct LogReport {
+    /// The log's name.
+    pub name: String,
+    /// What has been read.
+    pub stats: LogStats,
+}
+
+/// What is to become of a module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// `NAME.off` becomes `NAME.on`.
+    On,
+    /// `NAME.on` becomes `NAME.off`.
+    Off,
+    /// It is loaded anew.
+    Reload,
+}
+
+/// Why a module could not be switched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SwitchError {
+    /// There is no such module; the nearest name, if there is one near.
+    Unknown(Option<String>),
+    /// The file could not be renamed, or there is no folder for it.
+    Failed(String),
+}
+
+impl fmt::Display for SwitchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SwitchError::Unknown(Some(near)) => write!(f, "there is no such module; did you mean {near:?}?"),
+            SwitchError::Unknown(None) => write!(f, "there is no such module; `graftd modules` lists them"),
+            SwitchError::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+/// Where events are sent to.
+#[derive(Clone, Debug)]
+pub struct Events(mpsc::Sender<Event>);
+
+impl Events {
+    /// A bounded queue of events.
+    pub(crate) fn new(room: usize) -> (Events, mpsc::Receiver<Event>) {
+        let (sender, receiver) = mpsc::channel(room);
+        (Events(sender), receiver)
+    }
+
+    /// Sends from a thread, waiting for room; `false` when the core is gone.
+    pub(crate) fn send(&self, event: Event) -> bool {
+        self.0.blocking_send(event).is_ok()
+    }
+
+    /// Sends from a task, waiting for room; `false` when the core is gone.
+    pub(crate) async fn send_async(&self, event: Event) -> bool {
+        self.0.send(event).await.is_ok()
+    }
+
+    /// Events that wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.max_capacity() - self.0.capacity()
+    }
+
+    /// Merges pushed documents; `None` when the core is gone.
+    pub async fn push(&self, frames: Vec<Vec<u8>>) -> Option<Pushed> {
+        let (reply, answer) = oneshot::channel();
+        self.send_async(Event::Push { frames, reply }).await.then_some(())?;
+        answer.await.ok()
+    }
+
+    /// Switches a module.
+    ///
+    /// # Errors
+    /// There is no such module, or its file cannot be renamed.
+    pub async fn switch(&self, name: String, to: Switch) -> Result<(), SwitchError> {
+        let gone = || SwitchError::Failed("the daemon is stopping".to_owned());
+        let (reply, answer) = oneshot::channel();
+        if !self.send_async(Event::Switch { name, to, reply }).await {
+            return Err(gone());
+        }
+        answer.await.map_err(|_| gone())?
+    }
+}

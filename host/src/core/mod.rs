@@ -1,0 +1,10 @@
+//! The core: the one thread that changes the tree, and all that can wake it.
+
+mod event;
+mod report;
+mod run;
+mod shared;
+
+pub use event::{Delta, Event, Events, LogReport, Pushed, Report, Switch, SwitchError};
+pub use run::{Core, CoreParts};
+pub use shared::{Counter, Counters, Live, Logs, Shared};

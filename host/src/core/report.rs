@@ -1,0 +1,120 @@
+//! The daemon's own branch of the tree: `graftd,HOST,…`. Health is data like all other.
+
+use super::shared::Shared;
+use crate::ingest::LogStats;
+use crate::module::ModuleStatus;
+use plugin_api::Delta;
+use std::collections::BTreeMap;
+use std::fs;
+
+/// Ticks between two looks at what changes slowly and costs a little to find out.
+const SLOW_TICKS: u64 = 5;
+
+/// Writes the daemon's own branch, tick by tick. What did not change is not written again: a daemon at rest wakes
+/// nobody.
+#[derive(Debug)]
+pub(super) struct SelfReport {
+    host: String,
+    out: Delta,
+    ticks: u64,
+    gauges: BTreeMap<String, f64>,
+    texts: BTreeMap<String, String>,
+    logs: BTreeMap<String, (LogStats, LogStats)>,
+}
+
+impl SelfReport {
+    pub(super) fn new(host: &str) -> SelfReport {
+        SelfReport {
+            host: host.to_owned(),
+            out: Delta::new(),
+            ticks: 0,
+            gauges: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            logs: BTreeMap::new(),
+        }
+    }
+
+    /// A log has been read on.
+    pub(super) fn log(&mut self, name: String, stats: LogStats) {
+        self.logs.entry(name).or_default().1 = stats;
+    }
+
+    /// What there is to say at this tick, as a frame.
+    pub(super) fn tick(&mut self, shared: &Shared, modules: &[ModuleStatus], merge_ms: f64) -> &[u8] {
+        self.gauge(&["tree", "merge_ms"], (merge_ms * 1e3).round() / 1e3);
+        self.gauge(&["events", "waiting"], shared.events.waiting() as f64);
+        if self.ticks.is_multiple_of(SLOW_TICKS) {
+            self.slow(shared);
+        }
+        self.ticks += 1;
+        for (name, counter) in shared.counters.each() {
+            let growth = counter.growth();
+            if growth > 0 {
+                let (group, rest) = name.split_once('_').unwrap_or((name, "count"));
+                self.out.add(&["graftd", &self.host, group, rest], growth as f64);
+            }
+        }
+        for (name, (told, now)) in &mut self.logs {
+            for (key, was, is) in [
+                ("lines", told.lines, now.lines),
+                ("bytes", told.bytes, now.bytes),
+                ("errors", told.errors, now.errors),
+            ] {
+                if is > was {
+                    self.out.add(&["graftd", &self.host, "log", name, key], (is - was) as f64);
+                }
+            }
+            if told.errors != now.errors
+                && let Some(last) = now.faults.back()
+            {
+                let text = format!("{}: {}", last.why, last.sample);
+                self.out.set_text(&["graftd", &self.host, "log", name, "last_error"], &text);
+            }
+            told.clone_from(now);
+        }
+        for module in modules {
+            self.text(&["module", &module.name, "state"], module.state.name());
+            self.text(&["module", &module.name, "why"], &module.why);
+            self.gauge(&["module", &module.name, "since"], (module.since_ms / 1_000) as f64);
+        }
+        self.out.flush()
+    }
+
+    fn slow(&mut self, shared: &Shared) {
+        let (nodes, bytes, overflowed) = {
+            let tree = shared.tree.read();
+            (tree.nodes(), tree.memory_bytes(), tree.overflowed())
+        };
+        self.gauge(&["tree", "nodes"], nodes as f64);
+        self.gauge(&["tree", "bytes"], bytes as f64);
+        self.gauge(&["tree", "overflowed"], overflowed as f64);
+        if let Some(rss) = resident_bytes() {
+            self.gauge(&["process", "rss"], rss as f64);
+        }
+    }
+
+    fn gauge(&mut self, path: &[&str], value: f64) {
+        let name = path.join(",");
+        if self.gauges.get(&name) != Some(&value) {
+            self.gauges.insert(name, value);
+            let path = [&["graftd", self.host.as_str()], path].concat();
+            self.out.set(&path, value);
+        }
+    }
+
+    fn text(&mut self, path: &[&str], text: &str) {
+        let name = path.join(",");
+        if self.texts.get(&name).is_none_or(|told| told != text) {
+            let path = [&["graftd", self.host.as_str()], path].concat();
+            self.out.set_text(&path, text);
+            self.texts.insert(name, text.to_owned());
+        }
+    }
+}
+
+/// Memory that the process holds, in bytes: the second figure of `/proc/self/statm` (proc(5)), in pages.
+fn resident_bytes() -> Option<u64> {
+    const PAGE_BYTES: u64 = 4_096;
+    let statm = fs::read_to_string("/proc/self/statm").ok()?;
+    Some(statm.split(' ').nth(1)?.parse::<u64>().ok()? * PAGE_BYTES)
+}

@@ -1,0 +1,130 @@
+//! What the core shares with those who read: the tree, who lives in it, and what changed.
+
+use super::event::Events;
+use crate::clock::Timepiece;
+use crate::conf::DaemonConf;
+use crate::ingest::LogHandle;
+use crate::module::ModuleStatus;
+use crate::tree::Tree;
+use parking_lot::{Mutex, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::watch;
+
+/// What readers and takers of pushes work on.
+#[derive(Debug)]
+pub struct Shared {
+    /// The live tree. Only the core writes.
+    pub tree: RwLock<Tree>,
+    /// How the daemon runs.
+    pub conf: DaemonConf,
+    /// The host's name in paths.
+    pub host: String,
+    /// The token that reading, pushing and switching ask for; none on loopback.
+    pub token: Option<String>,
+    /// The one clock.
+    pub clock: Timepiece,
+    /// To the core.
+    pub events: Events,
+    /// All modules, by name.
+    pub modules: RwLock<Arc<Vec<ModuleStatus>>>,
+    /// The logs that lines can be handed to: `self` and `push`.
+    pub logs: Logs,
+    /// What is counted outside the core.
+    pub counters: Counters,
+    /// Tells that a tick is over.
+    pub live: Live,
+}
+
+/// The logs that take lines from inside the daemon.
+#[derive(Debug)]
+pub struct Logs {
+    /// The daemon's own HTTP log.
+    pub own: LogHandle,
+    /// Lines that are pushed.
+    pub push: LogHandle,
+}
+
+/// Tells subscribers that a tick is over.
+#[derive(Debug)]
+pub struct Live {
+    tick: watch::Sender<u64>,
+}
+
+impl Live {
+    /// Begins at the tick that is over.
+    #[must_use]
+    pub fn new(tick: u64) -> Live {
+        Live { tick: watch::Sender::new(tick) }
+    }
+
+    /// A tick is over.
+    pub(crate) fn tick(&self, tick: u64) {
+        self.tick.send_replace(tick);
+    }
+
+    /// Follows the ticks.
+    #[must_use]
+    pub fn follow(&self) -> watch::Receiver<u64> {
+        self.tick.subscribe()
+    }
+}
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// What is counted outside the core, since the start; it hangs at `graftd,HOST,<first word>,<rest>`.
+        #[derive(Debug, Default)]
+        pub struct Counters {
+            $($(#[doc = $doc])+ pub $name: Counter,)+
+        }
+
+        impl Counters {
+            /// Every counter with its name.
+            pub fn each(&self) -> impl Iterator<Item = (&'static str, &Counter)> {
+                [$((stringify!($name), &self.$name)),+].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Requests answered over HTTP.
+    http_requests,
+    /// Requests refused for their host, origin or token.
+    http_refused,
+    /// Connections refused because there are too many.
+    http_connections_refused,
+    /// Documents merged from pushes.
+    push_documents,
+    /// Leaves merged from pushes.
+    push_leaves,
+    /// Documents and lines that were refused.
+    push_faults,
+    /// Datagrams that could not be read, or were lost for want of room.
+    push_dropped,
+    /// Connections refused because there are too many.
+    push_connections_refused,
+    /// Lines of the daemon's own log that were lost for want of room.
+    self_dropped,
+}
+
+/// A number that many count up, and one reads the growth of.
+#[derive(Debug, Default)]
+pub struct Counter {
+    count: AtomicU64,
+    read: Mutex<u64>,
+}
+
+impl Counter {
+    /// Counts `n` more.
+    pub fn add(&self, n: u64) {
+        self.count.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// What was counted since this was asked last.
+    pub(crate) fn growth(&self) -> u64 {
+        let mut read = self.read.lock();
+        let now = self.count.load(Ordering::Relaxed);
+        now - std::mem::replace(&mut *read, now)
+    }
+}

@@ -1,0 +1,489 @@
+//! Reading lines: a format's values as steps, walked once a line.
+
+use super::MAX_LINE;
+use super::error::{LineError, Why};
+use super::escape::{Decoded, Escape};
+use super::item::{End, Item, Layout, What};
+use super::request::{self, Request};
+use super::scan::{self, Literal, Marks};
+use super::time::{Clock, TimeForm};
+use memchr::memrchr;
+use plugin_api::{Access, Field, Fields, Span};
+
+/// Reads the lines of one log. It remembers the last time it saw, so each thread has its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Parser {
+    lead: Literal,
+    steps: Box<[Step]>,
+    clock: Clock,
+    marks: Marks,
+    escape: Escape,
+}
+
+/// One value: what to do with it, and where it ends.
+#[derive(Clone, Debug)]
+struct Step {
+    act: Act,
+    end: End,
+    /// The field of [`Act::Text`].
+    field: Field,
+    /// The parts that [`Act::Request`] is for.
+    parts: RequestParts,
+    /// How long the value is, for [`Act::SkipTime`].
+    len: usize,
+    /// For [`Act::RequestTime`].
+    per_second: f64,
+    /// For [`Act::Time`], and whether anybody wants it.
+    time: (TimeForm, bool),
+    literal: Literal,
+    /// The literal and the steps after it as they look when they have nothing to say: ` - - [`. Then one
+    /// comparison leaps over them.
+    leap: Literal,
+    /// How many steps further on it ends; 0 where there is no such leap.
+    leap_steps: usize,
+    /// What errors call it.
+    name: &'static str,
+}
+
+/// What to do with a value. It carries nothing, so that a step is one jump.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    Skip,
+    Text,
+    Addr,
+    Request,
+    Status,
+    Bytes,
+    /// A time is read even if nobody wants it where its text may hold what ends it.
+    Time,
+    /// A time that nobody wants and that is nearly always of the same length.
+    SkipTime,
+    RequestTime,
+    UpstreamTime,
+}
+
+impl Step {
+    fn new(item: &Item, wants: Fields) -> Step {
+        let wanted = |field| item.gives.has(field) && wants.has(field);
+        let either = |act, field| if wanted(field) { act } else { Act::Skip };
+        let mut step = Step {
+            act: Act::Skip,
+            end: item.end,
+            field: Field::Addr,
+            parts: RequestParts {
+                method: wanted(Field::Method),
+                url: wanted(Field::Url),
+                protocol: wanted(Field::Protocol),
+            },
+            len: 0,
+            per_second: 1.0,
+            time: (TimeForm::Local, wanted(Field::Time)),
+            literal: Literal::new(&item.literal),
+            leap: Literal::new(""),
+            leap_steps: 0,
+            name: item.what.name(),
+        };
+        step.act = match &item.what {
+            What::Other => Act::Skip,
+            What::Text(Field::Addr) => either(Act::Addr, Field::Addr),
+            What::Text(field) => {
+                step.field = *field;
+                either(Act::Text, *field)
+            }
+            What::Request if step.parts.method || step.parts.url || step.parts.protocol => Act::Request,
+            What::Request => Act::Skip,
+            What::Status => either(Act::Status, Field::Status),
+            What::Bytes => either(Act::Bytes, Field::Bytes),
+            What::Time(form) => {
+                let border = item.literal.bytes().next();
+                let read = wanted(Field::Time) || border.is_none_or(|byte| form.may_hold(byte));
+                step.time.0 = form.clone();
+                step.len = form.len().unwrap_or_default();
+                if read {
+                    Act::Time
+                } else if step.len > 0 {
+                    Act::SkipTime
+                } else {
+                    Act::Skip
+                }
+            }
+            What::RequestTime { per_second } => {
+                step.per_second = *per_second;
+                either(Act::RequestTime, Field::RequestTime)
+            }
+            What::UpstreamTime => either(Act::UpstreamTime, Field::UpstreamTime),
+        };
+        step
+    }
+}
+
+/// What stands after the first item if those that follow are all `-`, as far as it fits a word, and how
+/// many of them that is.
+fn leap(items: &[Item], after: &[Step]) -> (String, usize) {
+    let mut text = items[0].literal.clone();
+    let mut passed = 0;
+    for (item, step) in items[1..].iter().zip(after) {
+        let dash = format!("{text}-{}", item.literal);
+        let ends = matches!(item.end, End::Literal | End::Quote) && !item.literal.starts_with('-');
+        if !ends || !matches!(step.act, Act::Skip | Act::Text) || dash.len() > size_of::<u64>() {
+            break;
+        }
+        text = dash;
+        passed += 1;
+    }
+    (text, passed)
+}
+
+impl Parser {
+    pub(super) fn new(layout: &Layout, escape: Escape, wants: Fields) -> Parser {
+        let mut steps: Box<[Step]> = layout.items.iter().map(|item| Step::new(item, wants)).collect();
+        for i in 0..steps.len() {
+            let (leap, passed) = leap(&layout.items[i..], &steps[i + 1..]);
+            steps[i].leap = Literal::new(&leap);
+            steps[i].leap_steps = if passed > 0 { passed + 1 } else { 0 };
+        }
+        Parser {
+            lead: Literal::new(&layout.lead),
+            steps,
+            clock: Clock::new(),
+            marks: Marks::default(),
+            escape,
+        }
+    }
+
+    /// Reads one line, without its line feed (a carriage return at its end is dropped), and appends its
+    /// record. A record with escapes in a wanted field is also put into `decoded`, whose
+    /// [`settle`](Decoded::settle) must be called before the batch is used.
+    ///
+    /// What follows the end of the format is not looked at: logs get new fields at their end.
+    ///
+    /// # Errors
+    /// The line is cut off, is of another format, or has a wanted field that is not what it should be.
+    /// Nothing is appended then.
+    #[inline]
+    pub(crate) fn parse<'a>(
+        &mut self,
+        line: &'a str,
+        records: &mut Vec<Access<'a>>,
+        decoded: &mut Decoded,
+    ) -> Result<(), LineError> {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let index = records.len();
+        // Filled where it stays: a record is larger than a cache line, and copying it shows.
+        records.push(Access::new(line));
+        let Some(record) = records.last_mut() else { return Ok(()) };
+        match self.fill(line.as_bytes(), record) {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                decoded.add(index, record, self.escape);
+                Ok(())
+            }
+            Err(error) => {
+                records.pop();
+                Err(error)
+            }
+        }
+    }
+
+    /// Fills the record's wanted fields; whether one of them has an escape.
+    fn fill(&mut self, line: &[u8], record: &mut Access<'_>) -> Result<bool, LineError> {
+        let Parser { lead, steps, clock, marks, escape } = self;
+        if line.len() > MAX_LINE {
+            return Err(fail(steps, 0, MAX_LINE, Why::TooLong));
+        }
+        if !lead.is_at(line, 0) {
+            return Err(fail(steps, 0, 0, Why::Lead));
+        }
+        marks.read(line);
+        let mut i = 0;
+        let mut at = lead.len();
+        while let Some(step) = steps.get(i) {
+            let start = at;
+            // What is nearly always so is tried first: it needs no search for the end.
+            let quick = match step.act {
+                Act::Status => step.quick_status(line, start, record),
+                Act::Bytes => step.quick_bytes(line, start, record),
+                Act::Time => step.quick_time(line, start, clock, record),
+                Act::RequestTime => step.quick_seconds(line, start).map(|(seconds, end)| {
+                    record.set_request_time(seconds / step.per_second);
+                    record.set_span(Field::RequestTime, span(start, end));
+                    end
+                }),
+                Act::UpstreamTime => step.quick_seconds(line, start).map(|(seconds, end)| {
+                    record.set_upstream_time(seconds);
+                    record.set_span(Field::UpstreamTime, span(start, end));
+                    end
+                }),
+                Act::SkipTime if step.literal.is_at(line, start + step.len) => Some(start + step.len),
+                _ => None,
+            };
+            let end = match quick {
+                Some(end) => end,
+                None => {
+                    let Some(end) = step.find(line, start, marks, steps.get(i + 1)) else {
+                        return Err(fail_at_end(steps, i, start, line));
+                    };
+                    if let Err(why) = step.take(&line[start..end], start, record) {
+                        return Err(fail(steps, i, start, why));
+                    }
+                    end
+                }
+            };
+            if step.leap_steps > 0 && step.leap.is_at(line, end) {
+                at = end + step.leap.len();
+                i += step.leap_steps;
+            } else {
+                at = end + step.literal.len();
+                i += 1;
+            }
+        }
+        Ok(marks.has_slash() && *escape != Escape::None && has_escape(record))
+    }
+}
+
+/// Whether a field that was taken has a backslash.
+#[cold]
+#[inline(never)]
+fn has_escape(record: &Access<'_>) -> bool {
+    Field::ALL.iter().any(|&field| record.text(field).is_some_and(|text| text.contains('\\')))
+}
+
+impl Step {
+    // The end of a value that can be told without looking for it.
+
+    #[inline]
+    fn quick_status(&self, line: &[u8], start: usize, record: &mut Access<'_>) -> Option<usize> {
+        let status = status(&line[start..]).filter(|_| self.ends_at(line, start + 3))?;
+        record.set_status(status);
+        record.set_span(Field::Status, span(start, start + 3));
+        Some(start + 3)
+    }
+
+    #[inline]
+    fn quick_bytes(&self, line: &[u8], start: usize, record: &mut Access<'_>) -> Option<usize> {
+        let (bytes, len) = scan::few_digits(line, start).filter(|(_, len)| self.ends_at(line, start + len))?;
+        record.set_bytes(bytes);
+        record.set_span(Field::Bytes, span(start, start + len));
+        Some(start + len)
+    }
+
+    #[inline]
+    fn quick_time(&self, line: &[u8], start: usize, clock: &mut Clock, record: &mut Access<'_>) -> Option<usize> {
+        let (form, wanted) = &self.time;
+        let (end, ms) = clock.read(form, line, start, &self.literal)?;
+        if *wanted {
+            record.set_time_ms(ms);
+            record.set_span(Field::Time, span(start, end));
+        }
+        Some(end)
+    }
+
+    /// Seconds with three decimals, and where they end; not those that begin a list.
+    #[inline]
+    fn quick_seconds(&self, line: &[u8], start: usize) -> Option<(f64, usize)> {
+        let (thousandths, len) = scan::few_thousandths(line, start)?;
+        let end = start + len;
+        let list = self.end == End::List && line.get(end + 1) == Some(&b':');
+        (self.ends_at(line, end) && !list).then_some((thousandths as f64 / 1e3, end))
+    }
+
+    /// Takes a value whose end had to be looked for.
+    #[inline]
+    fn take(&self, text: &[u8], start: usize, record: &mut Access<'_>) -> Result<(), Why> {
+        match self.act {
+            Act::Skip | Act::SkipTime => Ok(()),
+            Act::Text => {
+                if !is_absent(text) {
+                    record.set_span(self.field, span(start, start + text.len()));
+                }
+                Ok(())
+            }
+            Act::Request => {
+                self.parts.set(text, start, record);
+                Ok(())
+            }
+            Act::Addr => {
+                let (from, to) = match text {
+                    [] => return Err(Why::NoAddr),
+                    [b'[', _, .., b']'] => (1, text.len() - 1),
+                    _ => (0, text.len()),
+                };
+                record.set_span(Field::Addr, span(start + from, start + to));
+                Ok(())
+            }
+            _ => self.number(text, start, record),
+        }
+    }
+
+    /// Takes a number or a time whose end had to be looked for.
+    #[inline(never)]
+    fn number(&self, text: &[u8], start: usize, record: &mut Access<'_>) -> Result<(), Why> {
+        let span = span(start, start + text.len());
+        match self.act {
+            _ if is_absent(text) => {}
+            Act::Status => {
+                let status = status(text).filter(|_| text.len() == 3).ok_or(Why::NotStatus)?;
+                record.set_status(status);
+                record.set_span(Field::Status, span);
+            }
+            Act::Bytes => {
+                // A record has no place for the greatest number of all.
+                let bytes = scan::whole(text).filter(|&bytes| bytes < u64::MAX).ok_or(Why::NotBytes)?;
+                record.set_bytes(bytes);
+                record.set_span(Field::Bytes, span);
+            }
+            Act::RequestTime => {
+                record.set_request_time(scan::decimal(text).ok_or(Why::NotSeconds)? / self.per_second);
+                record.set_span(Field::RequestTime, span);
+            }
+            Act::UpstreamTime => {
+                if let Some(seconds) = sum(text).ok_or(Why::NotSeconds)? {
+                    record.set_upstream_time(seconds);
+                    record.set_span(Field::UpstreamTime, span);
+                }
+            }
+            Act::Time => return Err(Why::NotTime),
+            Act::Skip | Act::SkipTime | Act::Text | Act::Addr | Act::Request => {}
+        }
+        Ok(())
+    }
+
+    /// Where the value ends that begins at `start`.
+    #[inline]
+    fn find(&self, line: &[u8], start: usize, marks: &Marks, next: Option<&Step>) -> Option<usize> {
+        match self.end {
+            End::Quote => self.literal.find_quote(line, start, marks),
+            End::Literal => self.literal.find(line, start),
+            End::Word => Some(word_end(line, start)),
+            End::Line => Some(line.len()),
+            End::List => self.list_end(line, start),
+            End::LastColon => last_colon(line, start, next),
+        }
+    }
+
+    /// Whether a number may end at `at`.
+    #[inline]
+    fn ends_at(&self, line: &[u8], at: usize) -> bool {
+        if self.literal.len() == 0 {
+            line.get(at).is_none_or(|&byte| byte == b' ')
+        } else {
+            self.literal.is_at(line, at)
+        }
+    }
+
+    #[inline(never)]
+    fn list_end(&self, line: &[u8], start: usize) -> Option<usize> {
+        let last = self.literal.len() == 0;
+        let mut from = start;
+        loop {
+            let end = if last { word_end(line, from) } else { self.literal.find(line, from)? };
+            let within = match (&line[start..end], &line[end..]) {
+                (_, []) => false,
+                ([.., b','] | [.., b' ', b':'], _) | (_, [b' ', b':', b' ', ..]) => true,
+                _ => false,
+            };
+            if !within {
+                return Some(end);
+            }
+            from = end + 1;
+        }
+    }
+}
+
+#[inline(never)]
+fn last_colon(line: &[u8], start: usize, next: Option<&Step>) -> Option<usize> {
+    let end = match next {
+        Some(next) if next.literal.len() > 0 => next.literal.find(line, start)?,
+        _ => word_end(line, start),
+    };
+    memrchr(b':', &line[start..end]).map(|i| start + i)
+}
+
+/// Which parts of a request line are wanted.
+#[derive(Clone, Copy, Debug)]
+struct RequestParts {
+    method: bool,
+    url: bool,
+    protocol: bool,
+}
+
+impl RequestParts {
+    /// Sets the wanted parts, if the text is a request.
+    #[inline]
+    fn set(self, text: &[u8], start: usize, record: &mut Access<'_>) {
+        let Some(Request { method, url, protocol }) = request::split(text) else { return };
+        if self.method {
+            record.set_span(Field::Method, span(start, start + method));
+        }
+        if self.url {
+            record.set_span(Field::Url, span(start + method + 1, start + url));
+        }
+        if self.protocol && url < text.len() {
+            record.set_span(Field::Protocol, span(start + protocol, start + text.len()));
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn fail(steps: &[Step], item: usize, at: usize, why: Why) -> LineError {
+    let field = steps.get(item).map_or("", |step| step.name);
+    // Both fit: a format is checked to have fewer values, a line to be shorter.
+    LineError { field, item: item as u16, column: at as u32 + 1, why }
+}
+
+/// The error for a value that has no end.
+#[cold]
+#[inline(never)]
+fn fail_at_end(steps: &[Step], item: usize, start: usize, line: &[u8]) -> LineError {
+    // After a closing quote the value is whole, and what the line lacks is the next one.
+    let closed = steps[item].end == End::Quote
+        && steps[item].literal.begun_at_end_of(&line[start..]).is_some_and(|value| {
+            value.iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 0
+        });
+    if closed && item + 1 < steps.len() {
+        fail(steps, item + 1, line.len(), Why::Ends)
+    } else {
+        fail(steps, item, start, Why::Ends)
+    }
+}
+
+/// Lines are no longer than [`MAX_LINE`].
+#[inline]
+fn span(start: usize, end: usize) -> Span {
+    Span::new(start as u32, end as u32)
+}
+
+/// Whether there is nothing or a single `-`.
+#[inline]
+fn is_absent(text: &[u8]) -> bool {
+    matches!(text, [] | [b'-'])
+}
+
+/// The next space, or the end of the line.
+#[inline]
+fn word_end(line: &[u8], start: usize) -> usize {
+    scan::find_byte(line, start, b' ').unwrap_or(line.len())
+}
+
+/// Three digits, 100 to 999, at the beginning of the text.
+#[inline]
+fn status(text: &[u8]) -> Option<u16> {
+    let [hundreds, tens, ones] = text.first_chunk()?.map(|digit: u8| digit.wrapping_sub(b'0'));
+    let good = (1..=9).contains(&hundreds) && tens <= 9 && ones <= 9;
+    good.then(|| u16::from(hundreds) * 100 + u16::from(tens) * 10 + u16::from(ones))
+}
+
+/// The sum of `0.001, 0.120 : 0.002`, of which any part may be `-`; the inner `None` if all are.
+/// nginx puts a comma between servers that were tried and a colon where it was redirected to another
+/// group.
+fn sum(text: &[u8]) -> Option<Option<f64>> {
+    let mut sum = None;
+    for part in text.split(|&b| b == b',' || b == b':') {
+        match part.trim_ascii() {
+            b"" | b"-" => {}
+            part => *sum.get_or_insert(0.0) += scan::decimal(part)?,
+        }
+    }
+    Some(sum)
+}

@@ -1,0 +1,271 @@
+//! Finding bytes and reading numbers, eight bytes at a time.
+//!
+//! Most fields of an access log are a few bytes long. For those a call into a vectorised search costs
+//! more than the search, so the short ones are scanned here in one machine word ("SWAR", after
+//! H. S. Warren, *Hacker's Delight*, ch. 6), and only the long ones go to `memchr`.
+
+use memchr::memchr;
+use wide::u8x16;
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const TOPS: u64 = 0x8080_8080_8080_8080;
+/// Added to a digit's value it keeps the top bit clear, to anything from 10 to 127 it sets it.
+const PAST_NINE: u64 = 0x7676_7676_7676_7676;
+/// The eight bytes from `at` on, the first of them in the low bits; zeros where the line has no more.
+#[inline]
+fn word(line: &[u8], at: usize) -> u64 {
+    match line.get(at..).and_then(|rest| rest.first_chunk()) {
+        Some(bytes) => u64::from_le_bytes(*bytes),
+        None => last_word(line, at),
+    }
+}
+
+#[inline(never)]
+fn last_word(line: &[u8], at: usize) -> u64 {
+    match (line.get(at..), line.last_chunk()) {
+        (None | Some([]), _) => 0,
+        (Some(rest), Some(bytes)) => u64::from_le_bytes(*bytes) >> (64 - 8 * rest.len()),
+        (Some(rest), None) => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    }
+}
+
+/// The top bit of each byte that is `needle`. Above the first such byte others may be marked too.
+#[inline]
+fn hits(word: u64, needle: u8) -> u64 {
+    let x = word ^ (ONES * u64::from(needle));
+    x.wrapping_sub(ONES) & !x & TOPS
+}
+
+/// The first `needle`, which is not zero, at or after `from`.
+///
+/// The first 16 bytes, which hold any IPv4 address, are looked at together: fields differ in length from
+/// line to line, and a branch for each word would be foretold wrong too often.
+#[inline]
+pub(super) fn find_byte(line: &[u8], from: usize, needle: u8) -> Option<usize> {
+    let (low, high) = (hits(word(line, from), needle), hits(word(line, from + 8), needle));
+    if low | high != 0 {
+        let (hits, at) = if low != 0 { (low, from) } else { (high, from + 8) };
+        return Some(at + hits.trailing_zeros() as usize / 8);
+    }
+    memchr(needle, line.get(from + 16..)?).map(|i| from + 16 + i)
+}
+
+/// Where a line has quotes and backslashes: a bit for each of its bytes.
+///
+/// The values in quotes are most of a line, and of all lengths. A search for the end of each is a loop
+/// whose last round the processor cannot foretell; this is one loop over the line, after which an end is
+/// a count of zeros (G. Langdale, D. Lemire, "Parsing Gigabytes of JSON per Second", stage 1).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Marks {
+    words: Vec<u64>,
+    /// Whether there is any backslash.
+    slash: bool,
+}
+
+impl Marks {
+    /// Looks at a line.
+    #[inline]
+    pub(super) fn read(&mut self, line: &[u8]) {
+        let mut slashes = u8x16::splat(0);
+        self.words.clear();
+        let (blocks, tail) = line.as_chunks();
+        self.words.extend(blocks.iter().map(|block| marks(block, &mut slashes)));
+        if tail.is_empty() {
+        } else if let Some(last) = line.last_chunk() {
+            // The last 64 bytes, without those that were looked at.
+            self.words.push(marks(last, &mut slashes) >> (64 - tail.len()));
+        } else {
+            let mut block = [0; 64];
+            block[..tail.len()].copy_from_slice(tail);
+            self.words.push(marks(&block, &mut slashes));
+        }
+        self.slash = slashes.to_bitmask() != 0;
+    }
+
+    /// Whether the line has a backslash.
+    #[inline]
+    pub(super) fn has_slash(&self) -> bool {
+        self.slash
+    }
+
+    /// The first mark at or after `at`.
+    #[inline]
+    fn next(&self, at: usize) -> Option<usize> {
+        let i = at / 64;
+        let low = *self.words.get(i)?;
+        let high = self.words.get(i + 1).copied().unwrap_or(0);
+        // Two words at once: few values go on past them, while many cross from one to the next.
+        let window = (u128::from(high) << 64 | u128::from(low)) >> (at % 64);
+        if window != 0 {
+            return Some(at + window.trailing_zeros() as usize);
+        }
+        let (i, word) = self.words.iter().enumerate().skip(i + 2).find(|&(_, &word)| word != 0)?;
+        Some(i * 64 + word.trailing_zeros() as usize)
+    }
+}
+
+#[inline]
+fn marks(block: &[u8; 64], slashes: &mut u8x16) -> u64 {
+    let (chunks, _) = block.as_chunks::<16>();
+    let mut bits = 0;
+    for (i, chunk) in chunks.iter().enumerate() {
+        let chunk = u8x16::from(*chunk);
+        let slash = chunk.simd_eq(u8x16::splat(b'\\'));
+        let hits = chunk.simd_eq(u8x16::splat(b'"')) | slash;
+        *slashes |= slash;
+        bits |= u64::from(hits.to_bitmask()) << (16 * i);
+    }
+    bits
+}
+
+/// The text between two variables of a format, ready to be compared in one word.
+#[derive(Clone, Debug)]
+pub(super) struct Literal {
+    text: Box<[u8]>,
+    word: u64,
+    mask: u64,
+}
+
+impl Literal {
+    pub(super) fn new(text: &str) -> Literal {
+        let (mut word, mut mask) = ([0; 8], [0; 8]);
+        for (i, byte) in text.bytes().take(8).enumerate() {
+            word[i] = byte;
+            mask[i] = 0xff;
+        }
+        Literal { text: text.as_bytes().into(), word: u64::from_le_bytes(word), mask: u64::from_le_bytes(mask) }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether the line has this text at `at`. The empty literal is everywhere.
+    #[inline]
+    pub(super) fn is_at(&self, line: &[u8], at: usize) -> bool {
+        word(line, at) & self.mask == self.word && (self.text.len() <= 8 || line[at..].starts_with(&self.text))
+    }
+
+    /// What stands before its beginning, where the text ends within it.
+    pub(super) fn begun_at_end_of<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
+        (1..self.text.len()).rev().find_map(|len| text.strip_suffix(&self.text[..len]))
+    }
+
+    /// The first place at or after `from` where the line has it.
+    #[inline]
+    pub(super) fn find(&self, line: &[u8], from: usize) -> Option<usize> {
+        // The mask is that of at least one byte, but for the empty literal.
+        if self.mask == 0 {
+            return Some(line.len());
+        }
+        let mut at = from;
+        loop {
+            at = find_byte(line, at, self.word as u8)?;
+            if self.mask == 0xff || self.is_at(line, at) {
+                return Some(at);
+            }
+            at += 1;
+        }
+    }
+
+    /// Where the closing quote of the value at `start` is, for a literal that begins with one.
+    ///
+    /// A quote after an odd number of backslashes belongs to the value. So does one that is not followed
+    /// by the rest of the literal: some servers do not escape quotes at all.
+    #[inline]
+    pub(super) fn find_quote(&self, line: &[u8], start: usize, marks: &Marks) -> Option<usize> {
+        let mut at = start;
+        loop {
+            at = marks.next(at)?;
+            if line[at] == b'\\' {
+                at += 2;
+            } else if self.mask == 0xff || self.is_at(line, at) {
+                return Some(at);
+            } else {
+                at += 1;
+            }
+        }
+    }
+}
+
+/// Up to seven digits at `at`: their value and how many there are. `None` where there is no digit or
+/// there are more: the caller then takes its longer way.
+#[inline]
+pub(super) fn few_digits(line: &[u8], at: usize) -> Option<(u64, usize)> {
+    let values = word(line, at) ^ (ONES * u64::from(b'0'));
+    let others = (values.wrapping_add(PAST_NINE) | values) & TOPS;
+    let count = others.trailing_zeros() as usize / 8;
+    if count == 0 || count == 8 {
+        return None;
+    }
+    // Move the digits to the high end, with zeros before them, and add them up pairwise
+    // (D. Lemire, "Quickly parsing eight digits").
+    let v = values << (64 - 8 * count);
+    let v = v.wrapping_mul(10).wrapping_add(v >> 8) & 0x00ff_00ff_00ff_00ff;
+    let v = v.wrapping_mul(100).wrapping_add(v >> 16) & 0x0000_ffff_0000_ffff;
+    let v = v.wrapping_mul(10_000).wrapping_add(v >> 32) & 0xffff_ffff;
+    Some((v, count))
+}
+
+/// A number with three decimals at `at`, in thousandths, and how long it is: `0.042`, as nginx writes
+/// seconds. `None` for any other: the caller then takes its longer way.
+#[inline]
+pub(super) fn few_thousandths(line: &[u8], at: usize) -> Option<(u64, usize)> {
+    let (whole, point) = few_digits(line, at)?;
+    let (decimals, len) = few_digits(line, at + point + 1)?;
+    (len == 3 && line[at + point] == b'.').then_some((whole * 1000 + decimals, point + 4))
+}
+
+/// The digits at `at`, at most `most` of them: their value and how many there are, perhaps none.
+/// `None` past 64 bits.
+pub(super) fn digits(line: &[u8], at: usize, most: usize) -> Option<(u64, usize)> {
+    let mut value = 0u64;
+    let mut count = 0;
+    for byte in line.get(at..)?.iter().take(most) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
+        count += 1;
+    }
+    Some((value, count))
+}
+
+/// A whole number and nothing else.
+pub(super) fn whole(text: &[u8]) -> Option<u64> {
+    let (value, count) = digits(text, 0, text.len())?;
+    (count > 0 && count == text.len()).then_some(value)
+}
+
+/// A number such as `12` or `0.042`, without sign or exponent, and nothing else.
+pub(super) fn decimal(text: &[u8]) -> Option<f64> {
+    // Up to here a whole number and a power of ten are exact, so one division rounds as it should.
+    const EXACT_DIGITS: usize = 15;
+    const TENS: [f64; EXACT_DIGITS + 1] =
+        [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    let mut value = 0u64;
+    let mut count = 0;
+    let mut point = None;
+    for &byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            count += 1;
+            if count <= EXACT_DIGITS {
+                value = value * 10 + u64::from(digit);
+            }
+        } else if byte == b'.' && point.is_none() {
+            point = Some(count);
+        } else {
+            return None;
+        }
+    }
+    if count == 0 {
+        return None;
+    }
+    if count > EXACT_DIGITS {
+        return str::from_utf8(text).ok()?.parse().ok();
+    }
+    Some(value as f64 / TENS[count - point.unwrap_or(count)])
+}

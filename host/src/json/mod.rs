@@ -1,0 +1,7 @@
+//! JSON at the edge: documents in, answers out. Nothing inside the tree knows these shapes.
+
+mod read;
+mod write;
+
+pub use read::{Documents, Fault, read_documents};
+pub use write::{Shape, View, write_number, write_reading, write_string, write_view};

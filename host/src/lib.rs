@@ -1,0 +1,10 @@
+//! The daemon: one live tree of everything a fleet knows, into which modules are grafted while it runs.
+
+pub mod clock;
+pub mod conf;
+pub mod core;
+pub mod ingest;
+pub mod json;
+pub mod limits;
+pub mod module;
+pub mod tree;

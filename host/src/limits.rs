@@ -1,0 +1,76 @@
+//! What bounds the daemon, each with its unit and its reason. What bounds a delta is in `plugin_api::limits`, what bounds
+//! the tree in `graftd.conf`.
+
+use std::time::Duration;
+
+/// Events waiting for the core. A full queue holds its senders back: pushes wait, logs are read later.
+pub const EVENTS_MAX: usize = 1_024;
+
+/// Blocks of lines waiting for a log's pipes: together with [`BLOCK_BYTES`] it bounds what a slow pipe holds in memory.
+pub const LOG_BLOCKS_MAX: usize = 64;
+
+/// Bytes read from a log at once: large enough that a call costs nothing a line, small enough for the cache.
+pub const BLOCK_BYTES: usize = 256 * 1024;
+
+/// Records handed to a pipe at once: a batch of them stays in the processor's second-level cache.
+pub const BATCH_RECORDS: usize = 512;
+
+/// The longest line of a log, in bytes; what is beyond is passed over to the next line's start and counted.
+pub const LINE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Lines that did not parse that are remembered with their reason, per log and per ingest.
+pub const LINE_FAULTS_MAX: usize = 10;
+
+/// Bytes of a body that is pushed, as sent and unpacked: some hundred thousand leaves.
+pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The longest line of a push by TCP, in bytes; a document has to fit.
+pub const PUSH_LINE_BYTES_MAX: usize = BODY_BYTES_MAX;
+
+/// Connections that push by TCP at a time; more are closed at once and counted.
+pub const PUSH_CONNECTIONS_MAX: usize = 1_024;
+
+/// How long a connection that pushes may say nothing.
+pub const PUSH_IDLE_MAX: Duration = Duration::from_secs(600);
+
+/// Connections over HTTP at a time: each may hold a `/pull/`.
+pub const HTTP_CONNECTIONS_MAX: usize = 20_000;
+
+/// How long a client may take for its request's head; slower ones are cut off.
+pub const HTTP_HEAD_MAX: Duration = Duration::from_secs(10);
+
+/// How long a client may take for a body.
+pub const HTTP_BODY_MAX: Duration = Duration::from_secs(60);
+
+/// The longest that `/pull/` waits.
+pub const PULL_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Paths in one `/get/` or `/pull/`.
+pub const PATHS_MAX: usize = 256;
+
+/// Nodes in an answer unless `limit=` says otherwise: some megabytes, and some milliseconds of the tree's lock.
+pub const ANSWER_NODES: usize = 100_000;
+
+/// Nodes in an answer at most.
+pub const ANSWER_NODES_MAX: usize = 4_000_000;
+
+/// Faults named in the answer to a push.
+pub const PUSH_FAULTS_MAX: usize = 10;
+
+/// How long a stop may take before threads that do not end are left behind.
+pub const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// How long files in `plugins/` and `conf/` must be at rest before they are looked at: an editor's save is several steps.
+pub const SETTLE: Duration = Duration::from_millis(50);
+
+/// How often the folders are looked through although nothing was heard: an event can be lost.
+pub const RESCAN: Duration = Duration::from_secs(30);
+
+/// The size of a `.on` in bytes; a larger one is a mistake.
+pub const CONF_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The interval of a collector unless its `.on` says otherwise.
+pub const COLLECT_EVERY: Duration = Duration::from_secs(10);
+
+/// The longest pause of a module that keeps failing.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(600);

@@ -1,0 +1,47 @@
+//! Where a module's deltas hang in the tree.
+
+use super::library::Library;
+use crate::conf::{ModuleConf, PathTemplate};
+use plugin_api::Action;
+use std::sync::Arc;
+
+/// A branch: its path, and the action that holds in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// The keys from the root.
+    pub keys: Arc<[String]>,
+    /// The action, and how many of the keys lead to the node that has it.
+    pub action: Option<(usize, Action)>,
+}
+
+impl Branch {
+    /// The branch of a module: where its `.on` says, else where its plugin says, else `NAME,{host}` for a collector and
+    /// `NAME` for a pipe.
+    ///
+    /// # Errors
+    /// What the plugin says is no path or no action.
+    pub fn of(name: &str, conf: &ModuleConf, library: &Library, host: &str) -> Result<Branch, String> {
+        let path = match (&conf.path, library.path()) {
+            (Some(path), _) => path.clone(),
+            (None, "") => {
+                let mut written = String::new();
+                crate::tree::encode_key(name, &mut written);
+                if !library.is_pipe() {
+                    written.push_str(",{host}");
+                }
+                PathTemplate::parse(&written)?
+            }
+            (None, declared) => PathTemplate::parse(declared).map_err(|error| format!("the plugin's {error}"))?,
+        };
+        let default = if library.is_pipe() { Action::Add } else { Action::Average };
+        let action = conf.action.or(library.action()?).unwrap_or(default);
+        Ok(Branch { keys: path.keys(host).into(), action: Some((path.keys_above_host().max(1), action)) })
+    }
+
+    /// The same branch below a log's prefix.
+    #[must_use]
+    pub fn below(&self, prefix: &[String]) -> Branch {
+        let keys = prefix.iter().chain(self.keys.iter()).cloned().collect();
+        Branch { keys, action: self.action.map(|(depth, action)| (depth + prefix.len(), action)) }
+    }
+}

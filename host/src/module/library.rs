@@ -1,0 +1,207 @@
+//! A plugin's shared object, loaded. All of the daemon's unsafe code is here.
+//!
+//! abi_stable's ready-made loading functions give the first library for ever and never unload. So the header is read
+//! from a raw library, which is kept beside everything that came out of it and dropped last.
+
+use abi_stable::library::{LibraryError, RawLibrary, lib_header_from_raw_library};
+use plugin_api::abi::{CollectorBox, Make, PipeBox, PluginRef};
+use plugin_api::{Access, Action, Clock, Error, Fields, ParamDecl, Params};
+use abi_stable::std_types::{RResult, RSlice, RVec};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A loaded plugin. It is unloaded when the last module made of it is gone.
+pub struct Library {
+    plugin: PluginRef,
+    // Below what points into it: fields are dropped in order.
+    _raw: RawLibrary,
+}
+
+impl fmt::Debug for Library {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Library").field("version", &self.version()).finish_non_exhaustive()
+    }
+}
+
+impl Library {
+    /// Loads the plugin in a file. Give every version of a plugin a file name of its own: `dlopen` of a name that is
+    /// still loaded gives the old code.
+    ///
+    /// # Errors
+    /// The file is no plugin, or one made for another interface; in one readable line.
+    pub fn load(file: &Path) -> Result<Arc<Library>, String> {
+        let raw = RawLibrary::load_at(file).map_err(|error| readable(&error))?;
+        // Safety: the header is a static of the library, which outlives every use of it: `raw` is kept as long as
+        // anything that came out of the library, and is dropped after it.
+        #[allow(unsafe_code)]
+        let header = unsafe { lib_header_from_raw_library(&raw) }.map_err(|error| readable(&error))?;
+        let plugin = header.init_root_module::<PluginRef>().map_err(|error| readable(&error))?;
+        Ok(Arc::new(Library { plugin, _raw: raw }))
+    }
+
+    /// The plugin's own version.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        self.plugin.version().as_str()
+    }
+
+    /// Where it says that its branch hangs; empty for the default.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.plugin.path().as_str()
+    }
+
+    /// What it says is its branch's action.
+    ///
+    /// # Errors
+    /// It names no action.
+    pub fn action(&self) -> Result<Option<Action>, String> {
+        match self.plugin.action().as_str() {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|error| format!("the plugin's action: {error}")),
+        }
+    }
+
+    /// The parameters that it takes.
+    #[must_use]
+    pub fn params(&self) -> &[ParamDecl] {
+        self.plugin.params().as_slice()
+    }
+
+    /// Whether it provides a pipe; a collector otherwise.
+    #[must_use]
+    pub fn is_pipe(&self) -> bool {
+        matches!(self.plugin.make(), Make::Pipe { .. })
+    }
+
+    /// The fields that its pipe reads.
+    #[must_use]
+    pub fn wants(&self) -> Fields {
+        match self.plugin.make() {
+            Make::Pipe { wants, .. } => wants,
+            Make::Collector { .. } => Fields::NONE,
+        }
+    }
+
+    /// Makes its pipe for one log.
+    ///
+    /// # Errors
+    /// What the pipe's `new` says; or it provides none.
+    pub fn pipe(self: &Arc<Library>, params: &Params) -> Result<Pipe, Error> {
+        let Make::Pipe { new, .. } = self.plugin.make() else {
+            return Err(Error::config("the plugin provides a collector, not a pipe"));
+        };
+        match new(params) {
+            RResult::ROk(raw) => Ok(Pipe { raw, _library: Arc::clone(self) }),
+            RResult::RErr(error) => Err(Error::new(error.kind(), error.message())),
+        }
+    }
+
+    /// Makes its collector.
+    ///
+    /// # Errors
+    /// What the collector's `new` says; or it provides none.
+    pub fn collector(self: &Arc<Library>, params: &Params) -> Result<Collector, Error> {
+        let Make::Collector { new } = self.plugin.make() else {
+            return Err(Error::config("the plugin provides a pipe, not a collector"));
+        };
+        match new(params) {
+            RResult::ROk(raw) => Ok(Collector { raw, _library: Arc::clone(self) }),
+            RResult::RErr(error) => Err(Error::new(error.kind(), error.message())),
+        }
+    }
+}
+
+/// A pipe of a plugin.
+pub struct Pipe {
+    raw: PipeBox,
+    // Below what points into it: fields are dropped in order.
+    _library: Arc<Library>,
+}
+
+impl fmt::Debug for Pipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pipe")
+    }
+}
+
+impl Pipe {
+    /// Folds a batch of records.
+    ///
+    /// # Errors
+    /// The pipe panicked.
+    pub fn process(&mut self, clock: Clock, batch: &[Access<'_>]) -> Result<(), Error> {
+        foreign(self.raw.process(clock, RSlice::from_slice(batch)))
+    }
+
+    /// Appends what has been folded since the last flush.
+    ///
+    /// # Errors
+    /// The pipe panicked.
+    pub fn flush(&mut self, clock: Clock, frame: &mut Vec<u8>) -> Result<(), Error> {
+        let mut out = RVec::new();
+        let flushed = foreign(self.raw.flush(clock, &mut out));
+        frame.extend_from_slice(&out);
+        flushed
+    }
+}
+
+/// A collector of a plugin.
+pub struct Collector {
+    raw: CollectorBox,
+    // Below what points into it: fields are dropped in order.
+    _library: Arc<Library>,
+}
+
+impl fmt::Debug for Collector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Collector")
+    }
+}
+
+impl Collector {
+    /// Samples once, into a frame.
+    ///
+    /// # Errors
+    /// The collector failed, had nothing to sample, or panicked.
+    pub fn collect(&mut self, clock: Clock, frame: &mut Vec<u8>) -> Result<(), Error> {
+        let mut out = RVec::new();
+        let collected = foreign(self.raw.collect(clock, &mut out));
+        frame.extend_from_slice(&out);
+        collected
+    }
+}
+
+/// An error's text lies in the plugin's memory, freed by the plugin's code: a copy of our own may outlive the plugin.
+fn foreign(result: RResult<(), Error>) -> Result<(), Error> {
+    match result {
+        RResult::ROk(()) => Ok(()),
+        RResult::RErr(error) => Err(Error::new(error.kind(), error.message())),
+    }
+}
+
+/// abi_stable's errors are pages; a person wants the line that matters.
+fn readable(error: &LibraryError) -> String {
+    match error {
+        LibraryError::OpenError { err, .. } => {
+            let said = err.to_string();
+            // libloading repeats the path, which the one who asked knows.
+            said.rsplit(": ").next().unwrap_or(&said).to_owned()
+        }
+        LibraryError::GetSymbolError { .. } => {
+            "no graftd plugin: a shared object without export_pipe! or export_collector!".to_owned()
+        }
+        LibraryError::ParseVersionError(_) | LibraryError::IncompatibleVersionNumber { .. } => {
+            "made for another version of plugin-api; build it anew".to_owned()
+        }
+        LibraryError::RootModule { err, .. } => format!("its root module cannot be had: {err}"),
+        LibraryError::AbiInstability(_) => {
+            "its types are laid out otherwise than this graftd's: build it anew with this version of plugin-api".to_owned()
+        }
+        LibraryError::InvalidAbiHeader(_) => {
+            "made with another abi_stable; build it anew with this version of plugin-api".to_owned()
+        }
+        other => other.to_string().split_whitespace().collect::<Vec<_>>().join(" "),
+    }
+}

@@ -1,0 +1,282 @@
+//! What lies in `plugins/` and `conf/`, and what of it is to run.
+//!
+//! [`look`] reads the folders, [`plan`] is pure: it says for every module whether it runs, with what, or why not.
+
+use crate::conf::{ModuleConf, nearest};
+use crate::limits::CONF_BYTES_MAX;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The modules that are built in; their names cannot be plugins'.
+pub const BUILT_IN: [&str; 3] = ["access-log", "relay", "gmond"];
+
+/// Which file, and which state of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified_ns: i128,
+}
+
+impl Stamp {
+    fn of(meta: &fs::Metadata) -> Stamp {
+        Stamp {
+            device: meta.dev(),
+            inode: meta.ino(),
+            size: meta.size(),
+            modified_ns: i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec()),
+        }
+    }
+}
+
+/// A `.so` in `plugins/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Which state of it.
+    pub stamp: Stamp,
+}
+
+/// A `.on` or `.off` in `conf/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// `NAME.on` rather than `NAME.off`.
+    pub on: bool,
+    /// What stands in a `.on`, or why it cannot be read.
+    pub text: Result<String, String>,
+}
+
+/// What lies in the folders.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// By the plugin's name; more than one file for a name is an error.
+    pub plugins: BTreeMap<String, Vec<PluginFile>>,
+    /// By the module's name.
+    pub confs: BTreeMap<String, Vec<ConfFile>>,
+}
+
+/// Looks into the folders.
+///
+/// # Errors
+/// A folder cannot be read; names it.
+pub fn look(plugins: Option<&Path>, conf: Option<&Path>) -> Result<Seen, String> {
+    let mut seen = Seen::default();
+    for path in entries(plugins)? {
+        let Some(name) = plugin_name(&path) else { continue };
+        // A link is followed; what is no file any more when it is looked at was just taken away.
+        let Ok(meta) = fs::metadata(&path) else { continue };
+        seen.plugins.entry(name).or_default().push(PluginFile { stamp: Stamp::of(&meta), path });
+    }
+    for path in entries(conf)? {
+        let Some((name, on)) = conf_name(&path) else { continue };
+        let text = if on { read_conf(&path) } else { Ok(String::new()) };
+        seen.confs.entry(name).or_default().push(ConfFile { path, on, text });
+    }
+    Ok(seen)
+}
+
+fn entries(folder: Option<&Path>) -> Result<Vec<PathBuf>, String> {
+    let Some(folder) = folder else { return Ok(Vec::new()) };
+    let read = || -> io::Result<Vec<PathBuf>> { fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect() };
+    let mut paths = read().map_err(|error| format!("{}: cannot be read: {error}", folder.display()))?;
+    paths.sort();
+    Ok(paths)
+}
+
+/// `cpu` of `cpu.so` and of `libcpu.so`. Hidden files are editors' and copiers' own.
+fn plugin_name(path: &Path) -> Option<String> {
+    let stem = path.file_name()?.to_str()?.strip_suffix(".so")?;
+    let name = stem.strip_prefix("lib").filter(|rest| !rest.is_empty()).unwrap_or(stem);
+    (!name.is_empty() && !stem.starts_with('.')).then(|| name.to_owned())
+}
+
+fn conf_name(path: &Path) -> Option<(String, bool)> {
+    let file = path.file_name()?.to_str()?;
+    if file.starts_with('.') {
+        return None;
+    }
+    let (name, on) = match (file.strip_suffix(".on"), file.strip_suffix(".off")) {
+        (Some(name), _) => (name, true),
+        (None, Some(name)) => (name, false),
+        (None, None) => return None,
+    };
+    (!name.is_empty()).then(|| (name.to_owned(), on))
+}
+
+fn read_conf(path: &Path) -> Result<String, String> {
+    let said = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
+    let meta = fs::metadata(path).map_err(|error| said(&error))?;
+    if !meta.is_file() {
+        return Err(said(&"no regular file"));
+    }
+    let mut text = String::new();
+    let file = fs::File::open(path).map_err(|error| said(&format_args!("cannot be read: {error}")))?;
+    file.take(CONF_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| said(&format_args!("cannot be read: {error}")))?;
+    if text.len() as u64 > CONF_BYTES_MAX {
+        return Err(said(&format_args!("larger than {CONF_BYTES_MAX} bytes")));
+    }
+    Ok(text)
+}
+
+/// What is to become of a module.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Planned {
+    /// It runs.
+    Run {
+        /// The plugin that provides it.
+        plugin: PluginFile,
+        /// How it runs.
+        conf: ModuleConf,
+    },
+    /// Its `.off` keeps it off.
+    Off,
+    /// It cannot run.
+    Rejected(String),
+}
+
+/// A module and what is to become of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// What is to become of it.
+    pub what: Planned,
+    /// The file that says so: the plugin's, or the `.on` or `.off`.
+    pub file: PathBuf,
+}
+
+/// Says for every module what is to become of it.
+#[must_use]
+pub fn plan(seen: &Seen) -> BTreeMap<String, Plan> {
+    let mut plans = BTreeMap::new();
+    // Plugins that some `.on` or `.off` speaks of do not run by themselves as well.
+    let mut spoken_for: Vec<String> = Vec::new();
+    for (name, files) in &seen.confs {
+        spoken_for.push(name.clone());
+        let [file] = files.as_slice() else {
+            let both: Vec<String> = files.iter().map(|file| file.path.display().to_string()).collect();
+            let why = format!("{} both speak of {name}; remove one", both.join(" and "));
+            plans.insert(name.clone(), Plan { what: Planned::Rejected(why), file: files[0].path.clone() });
+            continue;
+        };
+        let what = if file.on { run(name, file, seen, &mut spoken_for) } else { Planned::Off };
+        plans.insert(name.clone(), Plan { what, file: file.path.clone() });
+    }
+    for (name, files) in &seen.plugins {
+        if spoken_for.contains(name) {
+            continue;
+        }
+        let what = match only_file(name, seen) {
+            Ok(plugin) => Planned::Run { plugin, conf: ModuleConf::default() },
+            Err(why) => Planned::Rejected(why),
+        };
+        plans.insert(name.clone(), Plan { what, file: files[0].path.clone() });
+    }
+    plans
+}
+
+fn run(name: &str, file: &ConfFile, seen: &Seen, spoken_for: &mut Vec<String>) -> Planned {
+    let conf = match &file.text {
+        Ok(text) => ModuleConf::parse(&file.path, text).map_err(|error| error.to_string()),
+        Err(why) => Err(why.clone()),
+    };
+    let conf = match conf {
+        Ok(conf) => conf,
+        Err(why) => return Planned::Rejected(why),
+    };
+    let plugin = conf.plugin.as_deref().unwrap_or(name);
+    spoken_for.push(plugin.to_owned());
+    let found = if BUILT_IN.contains(&plugin) {
+        Err(format!("the built-in module {plugin:?} is not part of this version"))
+    } else {
+        only_file(plugin, seen)
+    };
+    match found {
+        Ok(plugin) => Planned::Run { plugin, conf },
+        Err(why) => Planned::Rejected(format!("{}: {why}", file.path.display())),
+    }
+}
+
+fn only_file(plugin: &str, seen: &Seen) -> Result<PluginFile, String> {
+    match seen.plugins.get(plugin).map(Vec::as_slice) {
+        Some([file]) => Ok(file.clone()),
+        Some(files) => {
+            let names: Vec<String> = files.iter().map(|file| file.path.display().to_string()).collect();
+            Err(format!("{} are all the plugin {plugin:?}; remove all but one", names.join(" and ")))
+        }
+        None => Err(match nearest(plugin, seen.plugins.keys().map(String::as_str)) {
+            Some(near) => format!("there is no plugin {plugin:?} (no {plugin}.so); did you mean {near:?}?"),
+            None => format!("there is no plugin {plugin:?} (no {plugin}.so)"),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plugin(path: &str) -> (String, PluginFile) {
+        let path = PathBuf::from(path);
+        let stamp = Stamp { device: 1, inode: 1, size: 1, modified_ns: 1 };
+        (plugin_name(&path).unwrap(), PluginFile { path, stamp })
+    }
+
+    fn plans(plugins: &[&str], confs: &[(&str, &str)]) -> Vec<String> {
+        let mut seen = Seen::default();
+        for path in plugins {
+            let (name, file) = plugin(path);
+            seen.plugins.entry(name).or_default().push(file);
+        }
+        for (path, text) in confs {
+            let path = PathBuf::from(path);
+            let (name, on) = conf_name(&path).unwrap();
+            seen.confs.entry(name).or_default().push(ConfFile { path, on, text: Ok((*text).to_owned()) });
+        }
+        let said = plan(&seen).into_iter().map(|(name, plan)| match plan.what {
+            Planned::Run { plugin, .. } => format!("{name} runs {}", plugin.path.display()),
+            Planned::Off => format!("{name} off"),
+            Planned::Rejected(why) => format!("{name} rejected: {why}"),
+        });
+        said.collect()
+    }
+
+    #[test]
+    fn what_runs() {
+        assert_eq!(
+            plans(&["p/cpu.so", "p/libload.so", "p/url.so"], &[("c/load.off", ""), ("c/shop.on", "plugin = \"url\""), ("c/blog.on", "plugin = \"url\"")]),
+            ["blog runs p/url.so", "cpu runs p/cpu.so", "load off", "shop runs p/url.so"]
+        );
+    }
+
+    #[test]
+    fn what_does_not_and_why() {
+        assert_eq!(
+            plans(
+                &["p/cpu.so", "p/libcpu.so", "p/url.so"],
+                &[("c/url.on", ""), ("c/url.off", ""), ("c/a.on", "plugin = \"ulr\""), ("c/b.on", "evry = 1"), ("c/r.on", "plugin = \"relay\"")]
+            ),
+            [
+                "a rejected: c/a.on: there is no plugin \"ulr\" (no ulr.so); did you mean \"url\"?",
+                "b rejected: c/b.on:1: unknown key \"evry\"; did you mean \"every\"?",
+                "cpu rejected: p/cpu.so and p/libcpu.so are all the plugin \"cpu\"; remove all but one",
+                "r rejected: c/r.on: the built-in module \"relay\" is not part of this version",
+                "url rejected: c/url.on and c/url.off both speak of url; remove one",
+            ]
+        );
+    }
+
+    #[test]
+    fn names() {
+        let name = |path: &str| plugin_name(Path::new(path));
+        assert_eq!(name("p/libredis.so"), Some("redis".into()));
+        assert_eq!(name("p/lib.so"), Some("lib".into()));
+        assert_eq!((name("p/.x.so"), name("p/.so"), name("p/x.so.1")), (None, None, None));
+        assert_eq!(conf_name(Path::new("c/.x.on")), None);
+        assert_eq!(conf_name(Path::new("c/.on")), None);
+    }
+}

@@ -1,0 +1,91 @@
+//! Leaves that end when they are not renewed.
+
+use super::Tree;
+use super::store::{Marks, NodeId};
+use super::value::Value;
+use hashbrown::HashMap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+#[derive(Clone, Copy, Debug)]
+struct Lifetime {
+    life_ms: i64,
+    ends_ms: i64,
+    /// When the queue has it looked at; entries of other times are stale. So renewing is only a write here.
+    look_ms: i64,
+}
+
+/// The lifetimes of all nodes that have one, and which may end first.
+#[derive(Debug, Default)]
+pub(super) struct Lifetimes {
+    of: HashMap<NodeId, Lifetime>,
+    /// When to look at a node again: never later than its end.
+    queue: BinaryHeap<Reverse<(i64, NodeId)>>,
+}
+
+impl Lifetimes {
+    pub(super) fn set(&mut self, id: NodeId, life: Duration, now_ms: i64) {
+        let life_ms = i64::try_from(life.as_millis()).unwrap_or(i64::MAX);
+        let ends_ms = now_ms.saturating_add(life_ms);
+        let lifetime = self.of.entry(id).or_insert(Lifetime { life_ms, ends_ms, look_ms: i64::MAX });
+        lifetime.life_ms = life_ms;
+        lifetime.ends_ms = ends_ms;
+        // Not queued yet, or with a longer life than it has now.
+        if ends_ms < lifetime.look_ms {
+            lifetime.look_ms = ends_ms;
+            self.queue.push(Reverse((ends_ms, id)));
+        }
+    }
+
+    pub(super) fn renew(&mut self, id: NodeId, now_ms: i64) {
+        if let Some(lifetime) = self.of.get_mut(&id) {
+            lifetime.ends_ms = now_ms.saturating_add(lifetime.life_ms);
+        }
+    }
+
+    pub(super) fn forget(&mut self, id: NodeId) {
+        self.of.remove(&id);
+    }
+
+    /// A node whose life is over at `now_ms`, if there is one.
+    fn pop_ended(&mut self, now_ms: i64) -> Option<NodeId> {
+        while let Some(&Reverse((look_ms, id))) = self.queue.peek() {
+            if look_ms > now_ms {
+                return None;
+            }
+            self.queue.pop();
+            let Some(lifetime) = self.of.get_mut(&id).filter(|lifetime| lifetime.look_ms == look_ms) else { continue };
+            if lifetime.ends_ms <= now_ms {
+                self.of.remove(&id);
+                return Some(id);
+            }
+            // Renewed since it was queued.
+            lifetime.look_ms = lifetime.ends_ms;
+            self.queue.push(Reverse((lifetime.ends_ms, id)));
+        }
+        None
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.of.allocation_size() + self.queue.capacity() * size_of::<(i64, NodeId)>()
+    }
+}
+
+impl Tree {
+    pub(super) fn expire(&mut self, now_ms: i64) -> usize {
+        let mut expired = 0;
+        while let Some(id) = self.lifetimes.pop_ended(now_ms) {
+            self.store.node_mut(id).marks.clear(Marks::LIFETIME);
+            expired += 1;
+            if self.store.node(id).children == 0 {
+                self.remove(id);
+            } else {
+                self.gone.push(self.now, super::encode_path(self.store.keys(id)));
+                self.store.change(id, |value| *value = Value::None);
+                self.touch_above(id);
+            }
+        }
+        expired
+    }
+}

@@ -1,0 +1,229 @@
+//! The tree: everything a fleet knows, as of now.
+//!
+//! Deltas are merged in ([`Tree::merge`]), queries read out ([`Tree::select`]), and at each tick the owner closes
+//! the tick ([`Tree::end_tick`]), which is when lifetimes end, crowds are pruned and rates move on. Everything
+//! here is pure: time comes in as an argument, and no JSON, file or socket is known.
+
+mod changes;
+mod lifetime;
+mod merge;
+mod path;
+mod query;
+mod rate;
+mod store;
+mod top;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use changes::Change;
+pub use merge::Merged;
+pub use path::{PathError, Pattern, Step, encode_key, encode_path, parse_plain};
+pub use query::{Folded, Hit, NodeRef, Reading, Sketched, Want};
+
+use changes::Gone;
+use hashbrown::HashMap;
+use lifetime::Lifetimes;
+use plugin_api::Action;
+use rate::Rates;
+use std::time::Duration;
+use store::{Marks, NodeId, Store};
+use top::Tops;
+
+/// What bounds a tree.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Nodes in the whole tree.
+    pub nodes_max: usize,
+    /// Nodes below one key of the root.
+    pub branch_nodes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { nodes_max: 4_000_000, branch_nodes_max: 4_000_000 }
+    }
+}
+
+/// Nodes past a limit that the `(other)`s may take: one below every parent that overflows.
+const OTHERS_MAX: usize = 65_536;
+
+/// The live tree.
+#[derive(Debug)]
+pub struct Tree {
+    store: Store,
+    limits: Limits,
+    /// The number of the tick before the first.
+    tick_base: u64,
+    /// The tick under way, counted from the first, which is 1.
+    now: u32,
+    tick: Duration,
+    /// Ticks in a slice of a sketch's last minute.
+    slice_ticks: u32,
+    rates: Rates,
+    lifetimes: Lifetimes,
+    tops: Tops,
+    /// Nodes below each key of the root.
+    branches: HashMap<NodeId, usize>,
+    gone: Gone,
+    /// Leaves that were counted at an `(other)`, or dropped, because a limit was met; since the start.
+    overflowed: u64,
+}
+
+/// What closing a tick found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TickReport {
+    /// The tick that is over.
+    pub tick: u64,
+    /// Leaves whose lifetime ended.
+    pub expired: usize,
+    /// Leaves that went to their `(other)` because their `top` is full.
+    pub pruned: usize,
+}
+
+impl Tree {
+    /// An empty tree. `tick_base` is the number of the tick that was over before it: take one that no earlier life
+    /// of the daemon has reached, so that a client that was away for the restart is told all that is new.
+    #[must_use]
+    pub fn new(limits: Limits, tick: Duration, tick_base: u64) -> Tree {
+        let slice = Duration::from_secs(60) / value::SLICES as u32;
+        Tree {
+            store: Store::new(),
+            limits,
+            tick_base,
+            now: 1,
+            tick,
+            slice_ticks: (slice.as_secs_f64() / tick.as_secs_f64()).ceil().max(1.0) as u32,
+            rates: Rates::default(),
+            lifetimes: Lifetimes::default(),
+            tops: Tops::default(),
+            branches: HashMap::new(),
+            gone: Gone::default(),
+            overflowed: 0,
+        }
+    }
+
+    /// The last tick that is over.
+    #[must_use]
+    pub fn tick(&self) -> u64 {
+        self.tick_base + u64::from(self.now) - 1
+    }
+
+    /// Nodes held.
+    #[must_use]
+    pub fn nodes(&self) -> usize {
+        self.store.len()
+    }
+
+    /// Memory held, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        size_of::<Tree>()
+            + self.store.memory_bytes()
+            + self.rates.memory_bytes()
+            + self.lifetimes.memory_bytes()
+            + self.tops.memory_bytes()
+            + self.gone.memory_bytes()
+    }
+
+    /// Leaves that were counted at an `(other)`, or dropped, because a limit was met; since the start.
+    #[must_use]
+    pub fn overflowed(&self) -> u64 {
+        self.overflowed
+    }
+
+    /// Gives the node at `path` an action of its own, making the node if it is not there.
+    pub fn set_action(&mut self, path: &[&str], action: Action) {
+        let node = self.walk(path);
+        self.store.set_action(node, action);
+    }
+
+    /// Closes the tick under way at `now_ms` (milliseconds on the clock that [`Tree::merge`] is given).
+    pub fn end_tick(&mut self, now_ms: i64) -> TickReport {
+        self.close_rates();
+        let pruned = self.prune_crowded();
+        let expired = self.expire(now_ms);
+        let tick = self.tick_base + u64::from(self.now);
+        self.now += 1;
+        TickReport { tick, expired, pruned }
+    }
+
+    fn slice(&self) -> u32 {
+        self.now / self.slice_ticks
+    }
+
+    /// Notes that a node's own value changed in this tick; whether for the first time in it.
+    fn touch(&mut self, id: NodeId, now_ms: i64) -> bool {
+        let now = self.now;
+        let node = self.store.node_mut(id);
+        if node.marks.has(Marks::LIFETIME) {
+            self.lifetimes.renew(id, now_ms);
+        }
+        let first = node.changed != now;
+        node.changed = now;
+        self.touch_above(id);
+        first
+    }
+
+    fn touch_above(&mut self, id: NodeId) {
+        let mut at = Some(id);
+        while let Some(id) = at {
+            let node = self.store.node_mut(id);
+            if node.below == self.now {
+                break;
+            }
+            node.below = self.now;
+            at = self.store.parent(id);
+        }
+    }
+
+    /// Takes a leaf out, and whatever above it was there for its sake alone.
+    fn remove(&mut self, id: NodeId) {
+        self.gone.push(self.now, encode_path(self.store.keys(id)));
+        self.touch_above(id);
+        let mut at = id;
+        loop {
+            let node = self.store.node(at);
+            if at == NodeId::ROOT || node.children > 0 {
+                return;
+            }
+            if at != id && (!node.value.is_none() || self.store.own_action(at).is_some()) {
+                return;
+            }
+            let Some(parent) = self.store.parent(at) else { return };
+            self.forget(at, parent);
+            self.store.unhang(at);
+            at = parent;
+        }
+    }
+
+    /// Drops what is kept beside a node that is about to go.
+    fn forget(&mut self, id: NodeId, parent: NodeId) {
+        let marks = self.store.node(id).marks;
+        if marks.has(Marks::LIFETIME) {
+            self.lifetimes.forget(id);
+        }
+        if marks.has(Marks::RATE) {
+            self.rates.forget(id);
+        }
+        self.tops.forget(id, parent);
+        if parent == NodeId::ROOT {
+            self.branches.remove(&id);
+        } else if let Some(nodes) = self.branches.get_mut(&self.branch_of(id)) {
+            *nodes -= 1;
+        }
+    }
+
+    /// The ancestor that hangs from the root.
+    fn branch_of(&self, id: NodeId) -> NodeId {
+        let mut at = id;
+        while let Some(parent) = self.store.parent(at) {
+            if parent == NodeId::ROOT {
+                break;
+            }
+            at = parent;
+        }
+        at
+    }
+}

@@ -1,0 +1,331 @@
+//! Where the nodes are: one arena, linked as a tree, and one index from (parent, key) to child.
+//!
+//! A node is 80 bytes, keys of up to 24 bytes included. One index for the whole tree rather than a map in every
+//! node keeps a leaf small, and a look-up costs the same below a node with two children and with a million.
+
+use super::value::Value;
+use compact_str::CompactString;
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use plugin_api::Action;
+use std::hash::{BuildHasher, Hasher};
+
+/// A node's place in the arena. Only good until the node is removed: it never leaves the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct NodeId(u32);
+
+impl NodeId {
+    pub(super) const ROOT: NodeId = NodeId(0);
+    /// No node: the end of a list.
+    const NONE: NodeId = NodeId(u32::MAX);
+
+    pub(super) fn is_some(self) -> bool {
+        self != NodeId::NONE
+    }
+
+    fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What a node has on the side; most have nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Marks(u8);
+
+impl Marks {
+    /// Its value has a lifetime.
+    pub(super) const LIFETIME: u8 = 1;
+    /// Its children are bounded and some were pruned.
+    pub(super) const PRUNED: u8 = 2;
+    /// It counts for the rates.
+    pub(super) const RATE: u8 = 4;
+
+    pub(super) fn has(self, mark: u8) -> bool {
+        self.0 & mark != 0
+    }
+
+    pub(super) fn set(&mut self, mark: u8) {
+        self.0 |= mark;
+    }
+
+    pub(super) fn clear(&mut self, mark: u8) {
+        self.0 &= !mark;
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) key: CompactString,
+    pub(super) value: Value,
+    parent: NodeId,
+    first: NodeId,
+    last: NodeId,
+    next: NodeId,
+    prev: NodeId,
+    pub(super) children: u32,
+    /// The tick in which its own value changed last, counted from the tree's first.
+    pub(super) changed: u32,
+    /// The tick in which its own value or one below it changed last.
+    pub(super) below: u32,
+    /// Its own action, as a number of `Store::actions`; 0 is none.
+    action: u8,
+    pub(super) marks: Marks,
+}
+
+#[derive(Debug)]
+pub(super) struct Store {
+    nodes: Vec<Node>,
+    free: Vec<NodeId>,
+    index: HashTable<NodeId>,
+    /// Seeded by each process for itself, so that nobody can prepare keys that collide.
+    hasher: RandomState,
+    /// The actions in use: a handful, so a byte in each node says which.
+    actions: Vec<Action>,
+    /// Bytes of keys and values that lie outside the nodes.
+    heap_bytes: usize,
+}
+
+fn blank(key: CompactString, parent: NodeId) -> Node {
+    Node {
+        key,
+        value: Value::None,
+        parent,
+        first: NodeId::NONE,
+        last: NodeId::NONE,
+        next: NodeId::NONE,
+        prev: NodeId::NONE,
+        children: 0,
+        changed: 0,
+        below: 0,
+        action: 0,
+        marks: Marks::default(),
+    }
+}
+
+fn key_heap_bytes(key: &CompactString) -> usize {
+    if key.is_heap_allocated() { key.capacity() } else { 0 }
+}
+
+impl Store {
+    pub(super) fn new() -> Store {
+        Store {
+            nodes: vec![blank(CompactString::default(), NodeId::NONE)],
+            free: Vec::new(),
+            index: HashTable::new(),
+            hasher: RandomState::default(),
+            actions: Vec::new(),
+            heap_bytes: 0,
+        }
+    }
+
+    #[inline]
+    pub(super) fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.at()]
+    }
+
+    #[inline]
+    pub(super) fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        &mut self.nodes[id.at()]
+    }
+
+    /// How many nodes there are, the root not counted.
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len() - self.free.len() - 1
+    }
+
+    /// Memory held, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.nodes.capacity() * size_of::<Node>()
+            + self.free.capacity() * size_of::<NodeId>()
+            + self.index.allocation_size()
+            + self.heap_bytes
+    }
+
+    #[inline]
+    fn hash(&self, parent: NodeId, key: &str) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u32(parent.0);
+        hasher.write(key.as_bytes());
+        hasher.finish()
+    }
+
+    #[inline]
+    pub(super) fn child(&self, parent: NodeId, key: &str) -> Option<NodeId> {
+        let hash = self.hash(parent, key);
+        self.index
+            .find(hash, |id| {
+                let node = self.node(*id);
+                node.parent == parent && node.key == key
+            })
+            .copied()
+    }
+
+    /// Hangs a new child behind its siblings. The caller knows that there is none of that key.
+    pub(super) fn hang(&mut self, parent: NodeId, key: &str) -> NodeId {
+        let hash = self.hash(parent, key);
+        let key = CompactString::new(key);
+        self.heap_bytes += key_heap_bytes(&key);
+        let mut node = blank(key, parent);
+        node.prev = self.node(parent).last;
+        let id = match self.free.pop() {
+            Some(id) => {
+                *self.node_mut(id) = node;
+                id
+            }
+            None => {
+                self.nodes.push(node);
+                NodeId((self.nodes.len() - 1) as u32)
+            }
+        };
+        let before = self.node(parent).last;
+        if before.is_some() {
+            self.node_mut(before).next = id;
+        } else {
+            self.node_mut(parent).first = id;
+        }
+        let parent = self.node_mut(parent);
+        parent.last = id;
+        parent.children += 1;
+        let Store { nodes, hasher, index, .. } = self;
+        index.insert_unique(hash, id, |id| {
+            let node = &nodes[id.at()];
+            let mut state = hasher.build_hasher();
+            state.write_u32(node.parent.0);
+            state.write(node.key.as_bytes());
+            state.finish()
+        });
+        id
+    }
+
+    /// Takes a childless node out of the tree.
+    pub(super) fn unhang(&mut self, id: NodeId) {
+        debug_assert!(id != NodeId::ROOT && self.node(id).children == 0);
+        let hash = self.hash(self.node(id).parent, &self.node(id).key);
+        if let Ok(entry) = self.index.find_entry(hash, |other| *other == id) {
+            entry.remove();
+        }
+        let node = std::mem::replace(self.node_mut(id), blank(CompactString::default(), NodeId::NONE));
+        self.heap_bytes -= key_heap_bytes(&node.key) + node.value.heap_bytes();
+        let Node { parent, prev, next, .. } = node;
+        if prev.is_some() {
+            self.node_mut(prev).next = next;
+        } else {
+            self.node_mut(parent).first = next;
+        }
+        if next.is_some() {
+            self.node_mut(next).prev = prev;
+        } else {
+            self.node_mut(parent).last = prev;
+        }
+        self.node_mut(parent).children -= 1;
+        self.free.push(id);
+    }
+
+    /// Changes a node's value, keeping count of the memory.
+    #[inline]
+    pub(super) fn change<R>(&mut self, id: NodeId, change: impl FnOnce(&mut Value) -> R) -> R {
+        let node = &mut self.nodes[id.at()];
+        if let Value::Number(_) = node.value {
+            // The common case, a number that stays one, has nothing outside the node.
+            let result = change(&mut node.value);
+            self.heap_bytes += node.value.heap_bytes();
+            return result;
+        }
+        let before = node.value.heap_bytes();
+        let result = change(&mut node.value);
+        self.heap_bytes = self.heap_bytes + node.value.heap_bytes() - before;
+        result
+    }
+
+    pub(super) fn parent(&self, id: NodeId) -> Option<NodeId> {
+        let parent = self.node(id).parent;
+        parent.is_some().then_some(parent)
+    }
+
+    /// The children in the order in which they came.
+    pub(super) fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        let mut next = self.node(id).first;
+        std::iter::from_fn(move || {
+            let id = next;
+            id.is_some().then(|| {
+                next = self.node(id).next;
+                id
+            })
+        })
+    }
+
+    /// The keys from the root to a node.
+    pub(super) fn keys(&self, id: NodeId) -> Vec<&str> {
+        let mut keys = Vec::new();
+        let mut at = id;
+        while at != NodeId::ROOT && at.is_some() {
+            keys.push(self.node(at).key.as_str());
+            at = self.node(at).parent;
+        }
+        keys.reverse();
+        keys
+    }
+
+    pub(super) fn own_action(&self, id: NodeId) -> Option<Action> {
+        match self.node(id).action {
+            0 => None,
+            n => Some(self.actions[usize::from(n) - 1]),
+        }
+    }
+
+    /// The action in force at a node: its own, or the nearest ancestor's.
+    pub(super) fn action(&self, id: NodeId) -> Option<Action> {
+        let mut at = id;
+        while at.is_some() {
+            if let Some(action) = self.own_action(at) {
+                return Some(action);
+            }
+            at = self.node(at).parent;
+        }
+        None
+    }
+
+    pub(super) fn set_action(&mut self, id: NodeId, action: Action) {
+        let known = self.actions.iter().position(|other| *other == action);
+        let number = known.unwrap_or_else(|| {
+            if self.actions.len() == usize::from(u8::MAX) {
+                // Only `top` has so many forms; one that is there already serves.
+                return self.actions.iter().position(|other| matches!(other, Action::Top { .. })).unwrap_or(0);
+            }
+            self.actions.push(action);
+            self.actions.len() - 1
+        });
+        self.node_mut(id).action = (number + 1) as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_no_larger_than_its_doc_says() {
+        assert_eq!(size_of::<Node>(), 80);
+    }
+
+    #[test]
+    fn nodes_come_and_go() {
+        let mut store = Store::new();
+        let a = store.hang(NodeId::ROOT, "a");
+        let long = "x".repeat(100);
+        let children: Vec<NodeId> = ["b", &long, "d"].iter().map(|key| store.hang(a, key)).collect();
+        let full = store.heap_bytes;
+        assert!(full >= 100);
+        store.unhang(children[1]);
+        assert_eq!(store.heap_bytes, 0);
+        assert_eq!(store.children(a).collect::<Vec<_>>(), [children[0], children[2]]);
+        assert_eq!(store.child(a, &long), None);
+        assert_eq!(store.hang(a, "e"), children[1]);
+        assert_eq!(store.keys(children[1]), ["a", "e"]);
+        for id in store.children(a).collect::<Vec<_>>() {
+            store.unhang(id);
+        }
+        store.unhang(a);
+        assert_eq!((store.len(), store.children(NodeId::ROOT).count()), (0, 0));
+    }
+}

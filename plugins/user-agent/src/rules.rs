@@ -1,0 +1,291 @@
+//! Rules in order, of which the first that matches holds; tried only where their literals are in the text.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use regex_automata::Input;
+use regex_automata::nfa::thompson;
+use regex_automata::nfa::thompson::backtrack::{BoundedBacktracker, Cache};
+use regex_automata::util::primitives::NonMaxUsize;
+use regex_automata::util::syntax;
+
+use crate::AGENT_BYTES_MAX;
+
+include!(concat!(env!("OUT_DIR"), "/tables.rs"));
+
+/// How many rules are tried on one agent. Those of uap-core's test cases need less than half of this, as a test
+/// asserts; one that is stuffed with the literals of every rule gets no more.
+const TRIES_MAX: usize = 64;
+
+/// The whole match and nine groups: what `$1` to `$9` can name.
+const GROUPS_MAX: usize = 10;
+
+/// The bound of the table of visited (state, position) pairs, in bytes. It grows as far as a search needs it: 130 kB
+/// for the largest rule on the longest text.
+const VISITED_BYTES_MAX: usize = 1 << 20;
+
+/// One line of a rule file.
+pub(crate) struct Rule {
+    /// The regex, in the dialect of [`compile`].
+    pattern: &'static str,
+    /// What to answer (family, major, minor, patch), with `$1` for groups; empty means the regex's own group.
+    pub(crate) values: [&'static str; 4],
+    /// How many clauses must hold before the regex is worth trying.
+    clauses: u8,
+}
+
+/// A rule file, as `build.rs` writes it.
+pub(crate) struct Table {
+    /// In order of precedence.
+    rules: &'static [Rule],
+    /// The rule of each clause.
+    clauses: &'static [u16],
+    /// Each literal, in lower case, and the clauses it fulfils.
+    literals: &'static [(&'static [u8], &'static [u16])],
+}
+
+/// The rule that holds, and what its groups took.
+pub(crate) struct Match<'a> {
+    pub(crate) rule: &'static Rule,
+    pub(crate) groups: Groups<'a>,
+}
+
+/// Where in the text the groups of a match lie. Slots 2n and 2n+1 are start and end of group n.
+pub(crate) struct Groups<'a> {
+    text: &'a [u8],
+    slots: [Option<NonMaxUsize>; 2 * GROUPS_MAX],
+}
+
+impl<'a> Groups<'a> {
+    /// The text of a group, if the regex has it and it took part in the match.
+    pub(crate) fn get(&self, group: usize) -> Option<&'a [u8]> {
+        let at = |slot: usize| self.slots.get(slot).copied().flatten().map(NonMaxUsize::get);
+        self.text.get(at(2 * group)?..at(2 * group + 1)?)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_test(text: &'a str, groups: &[Option<std::ops::Range<usize>>]) -> Self {
+        let mut slots = [None; 2 * GROUPS_MAX];
+        for (n, range) in groups.iter().enumerate().filter_map(|(n, range)| Some((n, range.as_ref()?))) {
+            slots[2 * n] = NonMaxUsize::new(range.start);
+            slots[2 * n + 1] = NonMaxUsize::new(range.end);
+        }
+        Self { text: text.as_bytes(), slots }
+    }
+}
+
+/// A table, ready to be searched.
+pub(crate) struct RuleSet {
+    table: &'static Table,
+    /// Finds all literals of the table in one pass. `None` if it could not be built; then every rule is tried, which
+    /// is slow and right.
+    literals: Option<AhoCorasick>,
+    engine: Mutex<Engine>,
+}
+
+impl fmt::Debug for RuleSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuleSet").field("rules", &self.table.rules.len()).finish_non_exhaustive()
+    }
+}
+
+impl RuleSet {
+    /// Takes a millisecond: all the literals go into one automaton.
+    pub(crate) fn new(table: &'static Table) -> Self {
+        // A contiguous NFA, for a DFA of these would be ten times the size.
+        let literals = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
+            .build(table.literals.iter().map(|&(literal, _)| literal));
+        let regexes = table.rules.iter().map(|_| Slot::Untried).collect();
+        Self { table, literals: literals.ok(), engine: Mutex::new(Engine { regexes, cache: None }) }
+    }
+
+    /// The first rule that matches the text, which is at most [`AGENT_BYTES_MAX`] long.
+    pub(crate) fn first<'a>(&self, text: &'a str) -> Option<Match<'a>> {
+        let candidates = self.candidates(text);
+        // A panic while it was held leaves the engine fit for use: its parts are replaced whole.
+        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
+        candidates.into_iter().take(TRIES_MAX).find_map(|index| {
+            let rule = &self.table.rules[index];
+            let groups = engine.search(index, rule.pattern, text)?;
+            Some(Match { rule, groups })
+        })
+    }
+
+    /// The rules all of whose clauses hold in the text, in order.
+    fn candidates(&self, text: &str) -> Vec<usize> {
+        let Some(literals) = &self.literals else {
+            return (0..self.table.rules.len()).collect();
+        };
+        let mut missing: Vec<u8> = self.table.rules.iter().map(|rule| rule.clauses).collect();
+        let mut fulfilled = vec![false; self.table.clauses.len()];
+        for found in literals.find_overlapping_iter(text) {
+            let (_, clauses) = self.table.literals[found.pattern().as_usize()];
+            for clause in clauses.iter().map(|&clause| usize::from(clause)) {
+                if !std::mem::replace(&mut fulfilled[clause], true) {
+                    missing[usize::from(self.table.clauses[clause])] -= 1;
+                }
+            }
+        }
+        missing.iter().enumerate().filter(|&(_, &missing)| missing == 0).map(|(index, _)| index).collect()
+    }
+}
+
+/// The regexes compiled so far, and the space they search in.
+struct Engine {
+    /// One a rule. Their number is the bound: all of them together are small.
+    regexes: Vec<Slot>,
+    /// One for all regexes: a search clears as much of it as it needs.
+    cache: Option<Cache>,
+}
+
+enum Slot {
+    Untried,
+    Compiled(Box<BoundedBacktracker>),
+    /// Does not compile. A test proves that no rule is such.
+    Broken,
+}
+
+impl Engine {
+    /// The groups of the rule of this number, if it matches.
+    fn search<'a>(&mut self, index: usize, pattern: &str, text: &'a str) -> Option<Groups<'a>> {
+        let slot = &mut self.regexes[index];
+        if matches!(slot, Slot::Untried) {
+            *slot = compile(pattern).map_or(Slot::Broken, |regex| Slot::Compiled(Box::new(regex)));
+        }
+        let Slot::Compiled(regex) = slot else { return None };
+        let cache = self.cache.get_or_insert_with(|| regex.create_cache());
+        let mut groups = Groups { text: text.as_bytes(), slots: [None; 2 * GROUPS_MAX] };
+        // The error would be a text too long for the table of visited pairs, which `compile` excludes.
+        regex.try_search_slots(cache, &Input::new(text), &mut groups.slots).ok()??;
+        Some(groups)
+    }
+}
+
+/// A regex over bytes. Its classes are of ASCII: what the rules mean by `\d` and `\w`, at a fraction of the size of the
+/// Unicode ones. `None` if it is no regex, or too large to be searched for in the longest text.
+fn compile(pattern: &str) -> Option<BoundedBacktracker> {
+    BoundedBacktracker::builder()
+        .configure(BoundedBacktracker::config().visited_capacity(VISITED_BYTES_MAX))
+        .syntax(syntax::Config::new().unicode(false).utf8(false))
+        .thompson(thompson::Config::new().utf8(false))
+        .build(pattern)
+        .ok()
+        .filter(|regex| regex.max_haystack_len() >= AGENT_BYTES_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::LazyLock;
+
+    const TABLES: [&Table; 3] = [&BROWSER, &OS, &SPIDER];
+
+    /// uap-core's test agents.
+    fn agents() -> impl Iterator<Item = &'static str> {
+        let files = [include_str!("../tests/data/browser.tsv"), include_str!("../tests/data/os.tsv")];
+        let lines = files.into_iter().flat_map(str::lines).filter(|line| !line.starts_with('#'));
+        lines.filter_map(|line| line.splitn(6, '\t').nth(5))
+    }
+
+    /// All rules of a table compiled, and the same with the filter before it.
+    struct Both {
+        all: Engine,
+        filtered: RuleSet,
+    }
+
+    impl Both {
+        fn new(table: &'static Table) -> Self {
+            let regexes = table.rules.iter().map(|_| Slot::Untried).collect();
+            Self { all: Engine { regexes, cache: None }, filtered: RuleSet::new(table) }
+        }
+
+        /// The rules that match are among those that the filter lets pass.
+        fn check(&mut self, text: &str) {
+            let candidates = self.filtered.candidates(text);
+            for (index, rule) in self.filtered.table.rules.iter().enumerate() {
+                if candidates.binary_search(&index).is_err() {
+                    let found = self.all.search(index, rule.pattern, text);
+                    assert!(found.is_none(), "the filter loses {} for {text}", rule.pattern);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_rule_compiles_and_all_together_are_small() {
+        let mut bytes = 0;
+        for rule in TABLES.into_iter().flat_map(|table| table.rules) {
+            let regex = compile(rule.pattern).unwrap_or_else(|| panic!("does not compile: {}", rule.pattern));
+            bytes += regex.get_nfa().memory_usage();
+        }
+        assert!(bytes < 2 << 20, "{bytes} bytes of regexes: the docs say about 1 MB");
+    }
+
+    #[test]
+    fn every_rule_has_a_clause() {
+        for rule in TABLES.into_iter().flat_map(|table| table.rules) {
+            assert_ne!(rule.clauses, 0, "would be tried on every agent: {}", rule.pattern);
+        }
+    }
+
+    #[test]
+    fn the_filter_loses_no_match_of_the_corpus() {
+        for table in TABLES {
+            let mut both = Both::new(table);
+            agents().for_each(|agent| both.check(agent));
+        }
+    }
+
+    #[test]
+    fn the_corpus_needs_less_than_half_the_tries() {
+        let sets = TABLES.map(RuleSet::new);
+        let most = agents().flat_map(|agent| sets.iter().map(|set| set.candidates(agent).len())).max();
+        assert!(most < Some(TRIES_MAX / 2), "{most:?} rules are tried");
+    }
+
+    #[test]
+    fn a_regex_is_compiled_when_first_wanted() {
+        let set = RuleSet::new(&OS);
+        let compiled = || {
+            let engine = set.engine.lock().expect("nothing panics");
+            engine.regexes.iter().filter(|slot| !matches!(slot, Slot::Untried)).count()
+        };
+        assert_eq!(compiled(), 0);
+        assert!(set.first("Mozilla/5.0 (Windows NT 5.1)").is_some());
+        let once = compiled();
+        assert!((1..=8).contains(&once), "{once} of {} compiled", OS.rules.len());
+        assert!(set.first("Mozilla/4.0 (Windows NT 5.1)").is_some());
+        assert_eq!(compiled(), once);
+    }
+
+    /// Text made of what the rules look for and what stands between.
+    fn stuffed() -> impl Strategy<Value = String> {
+        let literals: Vec<String> = TABLES
+            .into_iter()
+            .flat_map(|table| table.literals)
+            .map(|(literal, _)| String::from_utf8_lossy(literal).into_owned())
+            .collect();
+        let piece = prop_oneof![
+            3 => proptest::sample::select(literals),
+            2 => "[ /;.()_-]{0,2}[0-9]{0,3}",
+            1 => "[A-Za-z]{0,6}",
+            1 => any::<char>().prop_map(String::from),
+        ];
+        proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn the_filter_loses_no_match(agent in stuffed(), upper in any::<bool>()) {
+            static BOTH: LazyLock<Mutex<Vec<Both>>> =
+                LazyLock::new(|| Mutex::new(TABLES.into_iter().map(Both::new).collect()));
+            let agent = if upper { agent.to_uppercase() } else { agent };
+            let mut both = BOTH.lock().unwrap_or_else(PoisonError::into_inner);
+            both.iter_mut().for_each(|both| both.check(&agent));
+        }
+    }
+}
