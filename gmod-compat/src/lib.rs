@@ -1,7 +1,8 @@
 //! Reads what ganglia's users already have.
 //!
-//! A shelf of gmond modules is a shelf of `NAME.py` and `NAME.pyconf`. This crate knows the second: the grammar of `gmond.conf` and `*.pyconf`, whole, and what it
-//! means to gmond. It runs nothing and writes nothing, links no Python and waits for nobody.
+//! A shelf of gmond modules is a shelf of `NAME.py` and `NAME.pyconf`. This crate knows the second: the grammar of
+//! `gmond.conf` and `*.pyconf`, whole, and what it means to gmond. It runs nothing and writes nothing, links no
+//! Python and waits for nobody.
 //!
 //! ```
 //! use gmod_compat::conf::{Gmond, parse};

@@ -21,7 +21,8 @@ impl fmt::Display for Pos {
     }
 }
 
-/// What is wrong, where, and what to do about it. Shows as `redis.pyconf:12:5: unknown key `evry`; did you mean `every`?`.
+/// What is wrong, where, and what to do about it. Shows as
+/// ``redis.pyconf:12:5: unknown key `evry`; did you mean `every`?``.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// The file, as it was named to the reader or by an `include`.
@@ -39,24 +40,12 @@ pub struct Error {
 impl Error {
     /// An error at a place.
     pub(crate) fn at(pos: &Pos, what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Error {
-            file: pos.file.to_string(),
-            line: pos.line,
-            column: pos.column,
-            what: what.into(),
-            hint: hint.into(),
-        }
+        Error { file: pos.file.to_string(), line: pos.line, column: pos.column, what: what.into(), hint: hint.into() }
     }
 
     /// An error of a file as a whole.
     pub(crate) fn of_file(file: impl Into<String>, what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Error {
-            file: file.into(),
-            line: 0,
-            column: 0,
-            what: what.into(),
-            hint: hint.into(),
-        }
+        Error { file: file.into(), line: 0, column: 0, what: what.into(), hint: hint.into() }
     }
 }
 
@@ -115,7 +104,8 @@ impl Warnings {
     }
 }
 
-/// A name or value as a message quotes it: in back-ticks, control characters escaped, cut after [`MAX_QUOTED`] characters.
+/// A name or value as a message quotes it: in back-ticks, control characters escaped, cut after [`MAX_QUOTED`]
+/// characters.
 pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("`");
     for (i, c) in text.chars().enumerate() {
@@ -133,8 +123,8 @@ pub(crate) fn quoted(text: &str) -> String {
     out
 }
 
-/// `did you mean …?` for a misspelt name, or an empty text when nothing known is near. Near is at most two letters put in, left out or changed,
-/// and fewer than half of them.
+/// `did you mean …?` for a misspelt name, or an empty text when nothing known is near. Near is at most two letters
+/// put in, left out or changed, and fewer than half of them.
 pub(crate) fn did_you_mean(name: &str, known: &[&[&str]]) -> String {
     let name = name.to_ascii_lowercase();
     known
@@ -190,7 +180,9 @@ mod tests {
 
     #[test]
     fn distances() {
-        for (a, b, d) in [("", "", 0), ("", "ab", 2), ("ab", "", 2), ("kitten", "sitting", 3), ("abc", "abc", 0), ("abc", "bc", 1)] {
+        for (a, b, d) in
+            [("", "", 0), ("", "ab", 2), ("ab", "", 2), ("kitten", "sitting", 3), ("abc", "abc", 0), ("abc", "bc", 1)]
+        {
             assert_eq!(distance(a, b), d, "{a} {b}");
         }
     }

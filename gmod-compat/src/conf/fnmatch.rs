@@ -1,6 +1,7 @@
 //! Wildcards of one file name, as gmond's `include` takes them: `fnmatch(3)` with `FNM_PATHNAME | FNM_PERIOD`.
 
-/// Whether an include's path holds a wildcard, by gmond's own rule (`has_wildcard` in `lib/libgmond.c`): `*`, `?`, or a `[` with a `]` after it, none of them after a `\`.
+/// Whether an include's path holds a wildcard, by gmond's own rule (`has_wildcard` in `lib/libgmond.c`): `*`, `?`, or
+/// a `[` with a `]` after it, none of them after a `\`.
 pub(crate) fn has_wildcard(path: &str) -> bool {
     let mut bracket = false;
     let mut chars = path.chars();
@@ -18,8 +19,9 @@ pub(crate) fn has_wildcard(path: &str) -> bool {
     false
 }
 
-/// Whether the pattern matches the whole name: `*` any characters, `?` one, `[a-z]` one of a set, `[!a-z]` or `[^a-z]` one not of it, `\c` the
-/// character itself. A leading `.` is matched by a `.` alone. Takes at most pattern × name steps. Named classes (`[[:alpha:]]`) are not known.
+/// Whether the pattern matches the whole name: `*` any characters, `?` one, `[a-z]` one of a set, `[!a-z]` or
+/// `[^a-z]` one not of it, `\c` the character itself. A leading `.` is matched by a `.` alone. Takes at most pattern
+/// × name steps. Named classes (`[[:alpha:]]`) are not known.
 pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     if name.starts_with('.') && !(pattern.starts_with('.') || pattern.starts_with("\\.")) {
         return false;
@@ -137,9 +139,15 @@ mod tests {
 
     #[test]
     fn wildcards_are_seen_by_gmonds_rule() {
-        for (path, expected) in
-            [("/e/*.conf", true), ("/e/a?", true), ("/e/[ab].c", true), ("/e/a.conf", false), ("/e/\\*", false), ("]a[", false), ("\\", false)]
-        {
+        for (path, expected) in [
+            ("/e/*.conf", true),
+            ("/e/a?", true),
+            ("/e/[ab].c", true),
+            ("/e/a.conf", false),
+            ("/e/\\*", false),
+            ("]a[", false),
+            ("\\", false),
+        ] {
             assert_eq!(has_wildcard(path), expected, "{path}");
         }
     }

@@ -1,15 +1,18 @@
 //! What a tree means to gmond 3.7: modules, collection groups, cluster, host and globals.
 //!
-//! Names of keys and sections are compared without regard to case. A singular section that comes again (`cluster`, `modules`) goes on where it
-//! was: later keys win, the rest stays. A key that comes again wins. This was measured on libconfuse 3.3 with gmond's own options.
+//! Names of keys and sections are compared without regard to case. A singular section that comes again (`cluster`,
+//! `modules`) goes on where it was: later keys win, the rest stays. A key that comes again wins. This was measured on
+//! libconfuse 3.3 with gmond's own options.
 //!
-//! **Unknown names.** gmond refuses a file with one in it (`no such option 'x'`, `Parse error`), and an unknown section too. Here it is a [warning](Gmond::warnings) with its
-//! place and the nearest known name, and the rest of the file counts: one word of a newer or patched gmond should not cost a module.
-//! What gmond could not read either stays an error: a section without its title, `+=` (gmond has no list), a number that is none.
+//! **Unknown names.** gmond refuses a file with one in it (`no such option 'x'`, `Parse error`), and an unknown
+//! section too. Here it is a [warning](Gmond::warnings) with its place and the nearest known name, and the rest of
+//! the file counts: one word of a newer or patched gmond should not cost a module. What gmond could not read either
+//! stays an error: a section without its title, `+=` (gmond has no list), a number that is none.
 //!
 //! The channels (`udp_send_channel`, `udp_recv_channel`, `tcp_accept_channel`) and `sflow` are known and passed over.
 
-use super::error::{Error, Pos, Warnings, did_you_mean, quoted};
+use super::error::{Error, Warnings, did_you_mean, quoted};
+use super::model::{Cluster, CollectionGroup, Globals, Gmond, Host, Language, Metric, Module, Param};
 use super::parser::{Item, Section, Set, Tree};
 use super::value::Value;
 
@@ -19,195 +22,12 @@ const PASSED_OVER: &[&str] = &["udp_send_channel", "udp_recv_channel", "tcp_acce
 /// Seconds and sizes are C `int`s in gmond.
 const INT_MAX: u32 = i32::MAX.unsigned_abs();
 
-/// A whole gmond configuration, defaults filled in.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Gmond {
-    /// `modules { module { … } }`, in order, switched off ones too.
-    pub modules: Vec<Module>,
-    /// `collection_group { … }`, in order.
-    pub collection_groups: Vec<CollectionGroup>,
-    /// `cluster { … }`.
-    pub cluster: Cluster,
-    /// `host { … }`.
-    pub host: Host,
-    /// `globals { … }`.
-    pub globals: Globals,
-    /// What was passed over or bent: unknown names, values out of range, metrics without a name, and the tree's own warnings before them.
-    pub warnings: Warnings,
-}
-
-/// Who runs a module.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Language {
-    /// A C module: `C/C++`, or no `language` at all.
-    C,
-    /// A Python module: `python`.
-    Python,
-    /// Any other, as written (`perl`, `php`). gmond leaves these to plugins of its own.
-    Other(String),
-}
-
-/// One `module { … }`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Module {
-    /// The name: the symbol of a C module, the file's stem of a Python one. Never empty.
-    pub name: String,
-    /// Who runs it.
-    pub language: Language,
-    /// The file of a C module, relative to `module_dir`.
-    pub path: Option<String>,
-    /// Whether it is to be loaded; default yes.
-    pub enabled: bool,
-    /// The one text that C modules get as `params`.
-    pub params: Option<String>,
-    /// The `param NAME { value = … }`, in order. Names differ, without regard to case; of two with one name the later is kept, in the place of the first.
-    pub param: Vec<Param>,
-    /// Where the section stands.
-    pub pos: Pos,
-}
-
-/// One `param NAME { value = … }`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Param {
-    /// The title as written; its case counts to the module.
-    pub name: String,
-    /// The value, always text; none if it was not given.
-    pub value: Option<String>,
-    /// Where the section stands.
-    pub pos: Pos,
-}
-
-/// One `collection_group { … }`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CollectionGroup {
-    /// Whether the metrics are collected at start alone; default no.
-    pub collect_once: bool,
-    /// Seconds between collections, at least 1; default 60.
-    pub collect_every: u32,
-    /// Seconds after which all is sent, changed or not; default 3600.
-    pub time_threshold: u32,
-    /// The metrics, in order.
-    pub metrics: Vec<Metric>,
-    /// Where the section stands.
-    pub pos: Pos,
-}
-
-/// One `metric { … }`. At least one of `name` and `name_match` is given; gmond looks at `name_match` first.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Metric {
-    /// The metric's name, or the start of several names (GMOND's rule: exact first, else as a prefix without regard to case).
-    pub name: Option<String>,
-    /// A PCRE pattern, searched anywhere in the names. Not compiled here.
-    pub name_match: Option<String>,
-    /// A change of at least this much sends the group at once; none is off (gmond's negative values).
-    pub value_threshold: Option<f64>,
-    /// The title shown to people; `\1` … stand for the groups of `name_match`.
-    pub title: Option<String>,
-    /// Where the section stands.
-    pub pos: Pos,
-}
-
-/// `cluster { … }`; what is not given is `unspecified`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cluster {
-    /// The cluster's name.
-    pub name: String,
-    /// Who runs it.
-    pub owner: String,
-    /// Where it stands: `N37.37 W122.23`.
-    pub latlong: String,
-    /// A page about it.
-    pub url: String,
-}
-
-/// `host { … }`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Host {
-    /// Where the host stands, `rack,rank,plane`; default `unspecified`.
-    pub location: String,
-}
-
-/// `globals { … }`, with the defaults of gmond 3.7.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Globals {
-    /// Run in the background; default yes.
-    pub daemonize: bool,
-    /// Change to `user` after start; default yes.
-    pub setuid: bool,
-    /// The user to change to. Its default is chosen when gmond is built: `nobody`, on Debian `ganglia`.
-    pub user: Option<String>,
-    /// Above 0: stay in the foreground and print; what `ganglia.get_debug_msg_level()` tells a Python module. Default 0.
-    pub debug_level: u32,
-    /// Bytes of the longest packet sent; default 1472.
-    pub max_udp_msg_len: u32,
-    /// Send nothing; default no.
-    pub mute: bool,
-    /// Receive nothing; default no.
-    pub deaf: bool,
-    /// Send and show the extra elements of metrics; default yes.
-    pub allow_extra_data: bool,
-    /// Seconds of silence after which a host is forgotten, 0 for never; default 86400.
-    pub host_dmax: u32,
-    /// Seconds within which a host is expected to be heard; default 20.
-    pub host_tmax: u32,
-    /// Seconds between sweeps of what has expired; default 300.
-    pub cleanup_threshold: u32,
-    /// Whether gexec runs on the host; default no.
-    pub gexec: bool,
-    /// Seconds between metadata packets, 0 for once only; default 0.
-    pub send_metadata_interval: u32,
-    /// The folder of the C modules.
-    pub module_dir: Option<String>,
-    /// The name to send instead of the host's own.
-    pub override_hostname: Option<String>,
-    /// The address to send instead of the host's own.
-    pub override_ip: Option<String>,
-    /// Tags of the host, parted by commas.
-    pub tags: Option<String>,
-}
-
-impl Default for Cluster {
-    fn default() -> Self {
-        let unspecified = || "unspecified".to_owned();
-        Cluster { name: unspecified(), owner: unspecified(), latlong: unspecified(), url: unspecified() }
-    }
-}
-
-impl Default for Host {
-    fn default() -> Self {
-        Host { location: "unspecified".to_owned() }
-    }
-}
-
-impl Default for Globals {
-    fn default() -> Self {
-        Globals {
-            daemonize: true,
-            setuid: true,
-            user: None,
-            debug_level: 0,
-            max_udp_msg_len: 1472,
-            mute: false,
-            deaf: false,
-            allow_extra_data: true,
-            host_dmax: 86_400,
-            host_tmax: 20,
-            cleanup_threshold: 300,
-            gexec: false,
-            send_metadata_interval: 0,
-            module_dir: None,
-            override_hostname: None,
-            override_ip: None,
-            tags: None,
-        }
-    }
-}
-
 impl Gmond {
     /// Reads a tree, its includes already followed.
     ///
     /// # Errors
-    /// The first thing of a wrong shape: see the [module's text](self).
+    /// The first thing of a wrong shape: an `=` where a section belongs or the reverse, a title that
+    /// is missing or too many, a list, a boolean or number that is none.
     pub fn from_tree(tree: &Tree) -> Result<Gmond, Error> {
         let mut out = Gmond { warnings: tree.warnings.clone(), ..Gmond::default() };
         let sections = ["modules", "collection_group", "cluster", "host", "globals"];
@@ -230,9 +50,12 @@ impl Gmond {
         Ok(out)
     }
 
-    /// The block that configures the Python module in `STEM.py`: the first that is switched on, is of the language Python, and has that name, without regard to case.
+    /// The block that configures the Python module in `STEM.py`: the first that is switched on, is of the language
+    /// Python, and has that name, without regard to case.
     pub fn python_module(&self, stem: &str) -> Option<&Module> {
-        self.modules.iter().find(|module| module.enabled && module.language == Language::Python && module.name.eq_ignore_ascii_case(stem))
+        self.modules.iter().find(|module| {
+            module.enabled && module.language == Language::Python && module.name.eq_ignore_ascii_case(stem)
+        })
     }
 
     fn modules(&mut self, section: &Section) -> Result<(), Error> {
@@ -348,7 +171,8 @@ impl Metric {
     /// None, with a warning, if it names nothing.
     fn read(section: &Section, warnings: &mut Warnings) -> Result<Option<Metric>, Error> {
         untitled(section)?;
-        let mut out = Metric { name: None, name_match: None, value_threshold: None, title: None, pos: section.pos.clone() };
+        let mut out =
+            Metric { name: None, name_match: None, value_threshold: None, title: None, pos: section.pos.clone() };
         let keys = ["name", "name_match", "value_threshold", "title"];
         for item in &section.items {
             if let Some(Known::Key(value)) = known(item, "metric", &keys, &[], warnings)? {
@@ -356,13 +180,20 @@ impl Metric {
                     "name" => out.name = Some(value.string()),
                     "name_match" => out.name_match = Some(value.string()),
                     // A NaN is never reached, so it is off, as a negative one is.
-                    "value_threshold" => out.value_threshold = Some(value.number()?).filter(|threshold| *threshold >= 0.0),
+                    "value_threshold" => {
+                        let threshold = value.number()?;
+                        out.value_threshold = (threshold >= 0.0).then_some(threshold);
+                    }
                     _ => out.title = Some(value.string()),
                 }
             }
         }
         if out.name.is_none() && out.name_match.is_none() {
-            warnings.push(Error::at(&section.pos, "a metric without a name is passed over", "add `name = \"…\"` or `name_match = \"…\"`"));
+            warnings.push(Error::at(
+                &section.pos,
+                "a metric without a name is passed over",
+                "add `name = \"…\"` or `name_match = \"…\"`",
+            ));
             return Ok(None);
         }
         Ok(Some(out))
@@ -373,7 +204,9 @@ impl Cluster {
     fn read(&mut self, section: &Section, warnings: &mut Warnings) -> Result<(), Error> {
         untitled(section)?;
         for item in &section.items {
-            if let Some(Known::Key(value)) = known(item, "cluster", &["name", "owner", "latlong", "url"], &[], warnings)? {
+            if let Some(Known::Key(value)) =
+                known(item, "cluster", &["name", "owner", "latlong", "url"], &[], warnings)?
+            {
                 let place = match value.key {
                     "name" => &mut self.name,
                     "owner" => &mut self.owner,
@@ -465,8 +298,12 @@ fn known<'a>(
     match (item, find(keys), find(sections)) {
         (Item::Set(set), Some(key), _) => Ok(Some(Known::Key(one(set, key)?))),
         (Item::Section(section), _, Some(name)) => Ok(Some(Known::Section(name, section))),
-        (_, Some(key), _) => Err(Error::at(item.pos(), format!("`{key}` is a key in {within}"), format!("write `{key} = …`"))),
-        (_, _, Some(name)) => Err(Error::at(item.pos(), format!("`{name}` is a section in {within}"), format!("write `{name} {{ … }}`"))),
+        (_, Some(key), _) => {
+            Err(Error::at(item.pos(), format!("`{key}` is a key in {within}"), format!("write `{key} = …`")))
+        }
+        (_, _, Some(name)) => {
+            Err(Error::at(item.pos(), format!("`{name}` is a section in {within}"), format!("write `{name} {{ … }}`")))
+        }
         (_, None, None) => {
             let what = match item {
                 Item::Set(_) => "key",

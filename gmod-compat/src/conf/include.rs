@@ -1,13 +1,14 @@
 //! Follows `include ("…")`, as gmond's own `include` does (`Ganglia_cfg_include` in `lib/libgmond.c`):
 //!
 //! * one argument; a path that exists is read as it stands, wildcard characters or not;
-//! * else a path with wildcards is a folder and a pattern for the names in it: wildcards in the folder's part are not expanded, hidden
-//!   names need a pattern with a dot, no match is no error;
+//! * else a path with wildcards is a folder and a pattern for the names in it: wildcards in the folder's part are not
+//!   expanded, hidden names need a pattern with a dot, no match is no error;
 //! * any other path is an error.
 //!
-//! Unlike gmond: the names are taken in alphabetical order (gmond: in the order of the folder), a relative path starts from the folder of the
-//! file that includes (gmond: from wherever it was started), a file is read whole before the next, so no section can start in
-//! one and end in another, and a circle is named as one. As in gmond `include` works at the top of a file alone.
+//! Unlike gmond: the names are taken in alphabetical order (gmond: in the order of the folder), a relative path
+//! starts from the folder of the file that includes (gmond: from wherever it was started), a file is read whole
+//! before the next, so no section can start in one and end in another, and a circle is named as one. As in gmond
+//! `include` works at the top of a file alone.
 
 use super::error::{Error, Pos, Warnings, quoted};
 use super::fnmatch;
@@ -83,7 +84,8 @@ impl Files for Disk {
 pub struct Loaded {
     /// The items of all files, each `include` replaced by what it names.
     pub tree: Tree,
-    /// The files read, in order; one that is included twice is in here twice. Whoever reloads on change watches these and [`Loaded::folders`].
+    /// The files read, in order; one that is included twice is in here twice. Whoever reloads on change watches these
+    /// and [`Loaded::folders`].
     pub files: Vec<PathBuf>,
     /// The folders whose names were matched against a wildcard, whether they exist or not.
     pub folders: Vec<PathBuf>,
@@ -92,14 +94,16 @@ pub struct Loaded {
 /// Reads a configuration file and all that it includes.
 ///
 /// # Errors
-/// A file that cannot be read, the first thing in one that is not of the grammar, a circle, or a limit of [`super::limits`].
+/// A file that cannot be read, the first thing in one that is not of the grammar, a circle, or a limit of
+/// [`super::limits`].
 pub fn load(files: &dyn Files, path: &Path) -> Result<Loaded, Error> {
     let mut loader = Loader::new(files);
     let items = loader.file(path, None)?;
     Ok(loader.loaded(items))
 }
 
-/// As [`load`], for a file whose text is already at hand. `path` names it in messages and is where relative includes start from.
+/// As [`load`], for a file whose text is already at hand. `path` names it in messages and is where relative includes
+/// start from.
 ///
 /// # Errors
 /// As [`load`].
@@ -148,20 +152,40 @@ impl<'a> Loader<'a> {
     fn text(&mut self, path: &Path, text: &[u8], by: Option<&Pos>) -> Result<Vec<Item>, Error> {
         let identity = normal(path);
         if self.open.contains(&identity) {
-            return Err(place(path, by, format!("{} includes itself, directly or through others", path.display()), "remove one of the includes"));
+            return Err(place(
+                path,
+                by,
+                format!("{} includes itself, directly or through others", path.display()),
+                "remove one of the includes",
+            ));
         }
         if self.open.len() >= MAX_INCLUDE_DEPTH {
-            return Err(place(path, by, format!("more than {MAX_INCLUDE_DEPTH} files inside each other"), "include them from one file"));
+            return Err(place(
+                path,
+                by,
+                format!("more than {MAX_INCLUDE_DEPTH} files inside each other"),
+                "include them from one file",
+            ));
         }
         self.bytes = self.bytes.saturating_add(text.len());
         if self.bytes > MAX_TOTAL_BYTES {
-            return Err(place(path, by, format!("more than {MAX_TOTAL_BYTES} bytes of configuration"), "is this the right file?"));
+            return Err(place(
+                path,
+                by,
+                format!("more than {MAX_TOTAL_BYTES} bytes of configuration"),
+                "is this the right file?",
+            ));
         }
         let files = self.files;
         let tree = parse(&path.to_string_lossy(), text, &|name| files.var(name))?;
         self.out.tree.tokens += tree.tokens;
         if self.out.tree.tokens > MAX_TOKENS {
-            return Err(place(path, by, format!("more than {MAX_TOKENS} tokens of configuration"), "is this the right file?"));
+            return Err(place(
+                path,
+                by,
+                format!("more than {MAX_TOKENS} tokens of configuration"),
+                "is this the right file?",
+            ));
         }
         self.warnings().append(tree.warnings);
         self.open.push(identity);
@@ -187,7 +211,11 @@ impl<'a> Loader<'a> {
         let given = argument.text.as_str();
         let pos = &argument.pos;
         if given.is_empty() {
-            return Err(Error::at(pos, "`include` of an empty path", "name a file, or a pattern like \"/etc/ganglia/conf.d/*.conf\""));
+            return Err(Error::at(
+                pos,
+                "`include` of an empty path",
+                "name a file, or a pattern like \"/etc/ganglia/conf.d/*.conf\"",
+            ));
         }
         let base = from.parent().unwrap_or(Path::new(""));
         let path = base.join(given);
@@ -209,11 +237,16 @@ impl<'a> Loader<'a> {
             Err(error) => {
                 // gmond goes on without a word.
                 let what = format!("cannot list {}, so {} matches nothing: {error}", folder.display(), quoted(given));
-                self.warnings().push(Error::at(pos, what, "check the folder; wildcards are for the last part of the path alone"));
+                self.warnings().push(Error::at(
+                    pos,
+                    what,
+                    "check the folder; wildcards are for the last part of the path alone",
+                ));
                 return Ok(Vec::new());
             }
         };
-        let mut names: Vec<OsString> = names.into_iter().filter(|name| fnmatch::matches(pattern, &name.to_string_lossy())).collect();
+        let mut names: Vec<OsString> =
+            names.into_iter().filter(|name| fnmatch::matches(pattern, &name.to_string_lossy())).collect();
         names.sort_unstable();
         let mut items = Vec::new();
         for name in names {
@@ -231,7 +264,8 @@ fn place(path: &Path, by: Option<&Pos>, what: impl Into<String>, hint: &str) -> 
     }
 }
 
-/// The path without `.` and, where that is sure, `..`. Two spellings that stay apart, by a link say, end at the depth limit instead.
+/// The path without `.` and, where that is sure, `..`. Two spellings that stay apart, by a link say, end at the depth
+/// limit instead.
 fn normal(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for component in path.components() {

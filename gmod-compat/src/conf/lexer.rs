@@ -1,21 +1,25 @@
-//! Bytes to tokens, by the rules of libconfuse's scanner (`src/lexer.l`, 3.3, the one Debian's gmond 3.7.2 is linked with).
+//! Bytes to tokens, by the rules of libconfuse's scanner: `src/lexer.l` of 3.3, which Debian's gmond 3.7.2 runs on.
 //!
 //! The rules, as measured on that library:
 //!
 //! * Blank, tab and carriage return part tokens, and so does a newline.
-//! * `#` and `//` start a comment to the end of the line, `/*` one to the next `*/`. `//` counts only where a token could start:
-//!   `http://host/` is one word. Comments may stand between any two tokens (libconfuse 3 takes them between items alone).
+//! * `#` and `//` start a comment to the end of the line, `/*` one to the next `*/`. `//` counts only where a token
+//!   could start: `http://host/` is one word. Comments may stand between any two tokens (libconfuse 3 takes them
+//!   between items alone).
 //! * A word is a run of anything but blanks, quotes and `# = { } ( ) + , *`. So `;` belongs to the word before it.
-//! * In `"…"`: `\n \r \b \f \a \e \t \v`, `\` and up to three octal digits, `\x` and one or two hexadecimal digits; `\` before a line's end joins
-//!   the lines; `\` before anything else is that thing. Digits that are not an octal byte are an error.
+//! * In `"…"`: `\n \r \b \f \a \e \t \v`, `\` and up to three octal digits, `\x` and one or two hexadecimal digits;
+//!   `\` before a line's end joins the lines; `\` before anything else is that thing. Digits that are not an octal
+//!   byte are an error.
 //! * In `'…'`: `\'` and `\\`, and the joined lines; every other `\` stands for itself.
 //! * Both may run over lines, which then are part of the text.
-//! * `${NAME}` and `${NAME:-default}` stand for an environment variable inside `"…"` and as a word of their own, nowhere else.
+//! * `${NAME}` and `${NAME:-default}` stand for an environment variable inside `"…"` and as a word of their own,
+//!   nowhere else.
 //! * A lone `*` or `+` is skipped.
 //!
-//! Kinder or stricter than libconfuse, each where it would misread without a word: a byte-order mark at the start is skipped; a text that is
-//! not closed is an error with its start; `/*` inside a word is an error; `${` reaches no further than its line; a NUL
-//! byte is an error, and an escaped one ends the text, as it does in C, with a warning; a skipped `*` or `+` is a warning.
+//! Kinder or stricter than libconfuse, each where it would misread without a word: a byte-order mark at the start is
+//! skipped; a text that is not closed is an error with its start; `/*` inside a word is an error; `${` reaches no
+//! further than its line; a NUL byte is an error, and an escaped one ends the text, as it does in C, with a warning;
+//! a skipped `*` or `+` is a warning.
 
 use super::error::{Error, Pos, Warnings};
 use std::sync::Arc;
@@ -26,7 +30,8 @@ pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// What a token is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A word or a quoted text, its escapes and variables resolved. libconfuse does not tell them apart, so neither does this.
+    /// A word or a quoted text, its escapes and variables resolved. libconfuse does not tell them apart, so neither
+    /// does this.
     Text(String),
     /// `{`
     Open,
@@ -63,6 +68,9 @@ pub struct Lexer<'a> {
     line: u32,
     column: u32,
     env: Env<'a>,
+    /// No `}` stands on this line before this offset: what an unclosed `${` has found out, so that a line of nothing
+    /// else is not searched to its end for each.
+    no_brace_before: usize,
     /// What was skipped or guessed so far.
     pub warnings: Warnings,
 }
@@ -71,7 +79,16 @@ impl<'a> Lexer<'a> {
     /// A lexer for the `bytes` of the file called `file` in messages. The caller bounds the length.
     pub fn new(file: &str, bytes: &'a [u8], env: Env<'a>) -> Self {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        Lexer { bytes, at: 0, file: file.into(), line: 1, column: 1, env, warnings: Warnings::default() }
+        Lexer {
+            bytes,
+            at: 0,
+            file: file.into(),
+            line: 1,
+            column: 1,
+            env,
+            no_brace_before: 0,
+            warnings: Warnings::default(),
+        }
     }
 
     /// The next token.
@@ -181,7 +198,8 @@ impl<'a> Lexer<'a> {
         let start = self.at;
         while let Some(byte) = self.peek(0) {
             match byte {
-                b' ' | b'#' | b'"' | b'\'' | b'\t' | b'\n' | b'\r' | b'=' | b'{' | b'}' | b'(' | b')' | b'+' | b',' | b'*' => break,
+                b' ' | b'#' | b'"' | b'\'' | b'\t' | b'\n' | b'\r' | b'=' | b'{' | b'}' | b'(' | b')' | b'+' | b','
+                | b'*' => break,
                 0 => return Err(nul(&self.pos())),
                 b'/' if self.peek(1) == Some(b'*') => {
                     return Err(Error::at(
@@ -205,20 +223,23 @@ impl<'a> Lexer<'a> {
         self.word(pos)
     }
 
-    /// Takes `${NAME}` or `${NAME:-default}` and appends what it stands for: nothing if the variable is not set and there is no default. False, and
-    /// nothing taken, if there is no such thing here.
+    /// Takes `${NAME}` or `${NAME:-default}` and appends what it stands for: nothing if the variable is not set and
+    /// there is no default. False, and nothing taken, if there is no such thing here.
     fn variable(&mut self, out: &mut Vec<u8>) -> bool {
         if self.peek(0) != Some(b'$') || self.peek(1) != Some(b'{') {
             return false;
         }
-        let rest = self.bytes.get(self.at + 2..).unwrap_or_default();
-        let Some(length) = rest.iter().position(|byte| matches!(byte, b'}' | b'\n')) else {
-            return false;
-        };
-        let inner = rest.get(..length).unwrap_or_default();
-        if rest.get(length) != Some(&b'}') {
+        let start = self.at + 2;
+        if start < self.no_brace_before {
             return false;
         }
+        let rest = self.bytes.get(start..).unwrap_or_default();
+        let length = rest.iter().position(|byte| matches!(byte, b'}' | b'\n')).unwrap_or(rest.len());
+        if rest.get(length) != Some(&b'}') {
+            self.no_brace_before = start + length;
+            return false;
+        }
+        let inner = rest.get(..length).unwrap_or_default();
         // libconfuse looks at the first colon alone: `${A:x:-y}` has no default.
         let colon = inner.iter().position(|byte| *byte == b':');
         let (name, default) = match colon {
@@ -341,7 +362,11 @@ impl<'a> Lexer<'a> {
 }
 
 fn not_closed(start: &Pos, quote: char) -> Error {
-    Error::at(start, format!("the text that starts here has no closing `{quote}`"), format!("add `{quote}`, or `\\` before one inside it"))
+    Error::at(
+        start,
+        format!("the text that starts here has no closing `{quote}`"),
+        format!("add `{quote}`, or `\\` before one inside it"),
+    )
 }
 
 fn nul(pos: &Pos) -> Error {
@@ -375,7 +400,8 @@ mod tests {
         }
     }
 
-    /// Each line: source, tokens (parted by one blank), warnings. All but the last block were measured on libconfuse 3.3.
+    /// Each line: source, tokens (parted by one blank), warnings. All but the last block were measured on libconfuse
+    /// 3.3.
     #[test]
     fn tokens_are_those_of_libconfuse() {
         let cases: &[(&[u8], &str, usize)] = &[
@@ -402,7 +428,8 @@ mod tests {
             (br#""${NO}" ${NO} "${NO:-x:-y}" ${NO:-z} "${HOME:-z}" "${NO:x:-y}""#, r#""" "" "x:-y" "z" "/h" """#, 0),
             (b"a${HOME}b", r#""a$" { "HOME" } "b""#, 0),
             (b"${HOME", r#""$" { "HOME""#, 0),
-            (b"\"${x\" $x \"$ {x}\"", r#""${x" "$x" "$ {x}""#, 0),
+            (b"\"${x\" $x \"$ {x\"", r#""${x" "$x" "$ {x""#, 0),
+            (b"\"a${x\" \"} b\"", r#""a b""#, 0),
             (b"\"\\0a\"", r#""""#, 1),
             ("é \"ü\"".as_bytes(), r#""é" "ü""#, 0),
             // Own to this reader.
@@ -438,6 +465,14 @@ mod tests {
             let error = lex(source).expect_err("an error");
             assert!(error.to_string().starts_with(message), "{error} / {message}");
         }
+    }
+
+    #[test]
+    fn unclosed_variables_are_searched_for_once_a_line() {
+        // Searched for each, this would be 10^13 steps.
+        let source = format!("\"{}\n${{HOME}}\"", "${".repeat(4_000_000));
+        let (tokens, _) = lex(source.as_bytes()).expect("tokens");
+        assert!(tokens[0].ends_with("${\\n/h\""));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! bytes --lexer--> tokens --parser--> Tree --include--> Loaded --gmond--> Gmond
 //! ```
 //!
-//! [`load`] reads a file and what it includes; [`Gmond::from_tree`] says what it means. [`parse`] alone reads one text and follows
-//! nothing. No step panics, whatever the bytes; every bound is in [`limits`].
+//! [`load`] reads a file and what it includes; [`Gmond::from_tree`] says what it means. [`parse`] alone reads one
+//! text and follows nothing. No step panics, whatever the bytes; every bound is in [`limits`].
 
 mod error;
 mod fnmatch;
@@ -13,18 +13,20 @@ mod gmond;
 mod include;
 mod lexer;
 pub mod limits;
+mod model;
 mod parser;
 mod print;
 mod value;
 
 pub use error::{Error, Pos, Warnings};
-pub use gmond::{Cluster, CollectionGroup, Globals, Gmond, Host, Language, Metric, Module, Param};
 pub use include::{Disk, Files, Loaded, load, load_text};
 pub use lexer::{Env, Kind, Lexer, Token};
+pub use model::{Cluster, CollectionGroup, Globals, Gmond, Host, Language, Metric, Module, Param};
 pub use parser::{Call, Item, Section, Set, Tree, Word, parse};
 
-/// Whether a text is of this grammar, rather than TOML: whether its first item is a section or a call. A TOML document never has `{` or `(`
-/// after one or two words. Looks at three tokens at most; a file of comments alone is not.
+/// Whether a text is of this grammar, rather than TOML: whether its first item is a section or a call. A TOML
+/// document never has `{` or `(` after one or two words. Looks at three tokens at most; a file of comments alone is
+/// not.
 pub fn looks_like_gmond(text: &[u8]) -> bool {
     let mut lexer = Lexer::new("", text, &|_| None);
     let mut next = || lexer.token().ok().map(|token| token.kind);
@@ -47,7 +49,18 @@ mod tests {
         for text in ["# x\nmodules {", "include ('x')", "/* y */ collection_group\n{", "param x {"] {
             assert!(looks_like_gmond(text.as_bytes()), "{text}");
         }
-        for text in ["", "# only", "plugin = \"cpu\"", "[params]\nx = {a = 1}", "[a]\n[b]\n", "[[x]]\ny = 1", "a.b = { c = 1 }", "'", "a", "{"] {
+        for text in [
+            "",
+            "# only",
+            "plugin = \"cpu\"",
+            "[params]\nx = {a = 1}",
+            "[a]\n[b]\n",
+            "[[x]]\ny = 1",
+            "a.b = { c = 1 }",
+            "'",
+            "a",
+            "{",
+        ] {
             assert!(!looks_like_gmond(text.as_bytes()), "{text}");
         }
     }

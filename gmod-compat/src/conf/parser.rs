@@ -1,7 +1,8 @@
 //! Tokens to a tree of items.
 //!
 //! libconfuse parses with the program's list of options in hand; this parser has none, so it also reads files made for
-//! other readers, and what a name means is decided later ([`super::gmond`]). The grammar, names and texts being one kind of token:
+//! other readers, and what a name means is decided later ([`super::gmond`]). The grammar, names and texts being one
+//! kind of token:
 //!
 //! ```text
 //! file    = item*
@@ -96,7 +97,8 @@ impl Item {
     }
 }
 
-/// What was read of one file, or of a file and all that it includes. Its `Display` writes it so that it reads back the same.
+/// What was read of one file, or of a file and all that it includes. Its `Display` writes it so that it reads back
+/// the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
     /// The items at the top, in order.
@@ -107,8 +109,8 @@ pub struct Tree {
     pub tokens: usize,
 }
 
-/// Parses the text of one file. `file` is its name in messages; `env` looks up environment variables. Calls, `include` among them, stay as they are:
-/// [`super::load`] follows them.
+/// Parses the text of one file. `file` is its name in messages; `env` looks up environment variables. Calls,
+/// `include` among them, stay as they are: [`super::load`] follows them.
 ///
 /// # Errors
 /// The first thing that is not of the grammar or past a limit of [`super::limits`].
@@ -147,7 +149,11 @@ impl Parser<'_> {
                 (Kind::Text(name), _) => items.push(self.item(name, token.pos, depth)?),
                 (Kind::End, None) | (Kind::Close, Some(_)) => return Ok(items),
                 (Kind::Close, None) => {
-                    return Err(Error::at(&token.pos, "`}` without a `{`", "remove it, or look for a `}` too many above"));
+                    return Err(Error::at(
+                        &token.pos,
+                        "`}` without a `{`",
+                        "remove it, or look for a `}` too many above",
+                    ));
                 }
                 (Kind::End, Some((name, opened))) => {
                     let what = format!("the section {} that starts here is never closed", quoted(name));
@@ -155,7 +161,11 @@ impl Parser<'_> {
                 }
                 (other, _) => {
                     let what = format!("expected a name, found {}", shown(&other));
-                    return Err(Error::at(&token.pos, what, "an item is `key = value`, `section { … }` or `include (\"file\")`"));
+                    return Err(Error::at(
+                        &token.pos,
+                        what,
+                        "an item is `key = value`, `section { … }` or `include (\"file\")`",
+                    ));
                 }
             }
         }
@@ -180,10 +190,14 @@ impl Parser<'_> {
                     return self.section(name, Some(title), pos, depth);
                 }
                 let what = format!("{} is followed by {}, and neither `=` nor `{{`", quoted(&name), quoted(&title));
-                Err(Error::at(&token.pos, what, "write `key = value`, or `section title { … }`; a value with blanks needs quotes"))
+                Err(Error::at(
+                    &token.pos,
+                    what,
+                    "write `key = value`, or `section title { … }`; a value with blanks needs quotes",
+                ))
             }
             Kind::ParenOpen => {
-                let arguments = self.words(Kind::ParenClose, ")")?;
+                let arguments = self.words(&Kind::ParenClose)?;
                 Ok(Item::Call(Call { name, arguments, pos }))
             }
             other => {
@@ -195,7 +209,11 @@ impl Parser<'_> {
 
     fn section(&mut self, name: String, title: Option<String>, pos: Pos, depth: usize) -> Result<Item, Error> {
         if depth >= MAX_NESTING {
-            return Err(Error::at(&pos, format!("more than {MAX_NESTING} sections inside each other"), "close some of them"));
+            return Err(Error::at(
+                &pos,
+                format!("more than {MAX_NESTING} sections inside each other"),
+                "close some of them",
+            ));
         }
         let items = self.items(Some((&name, &pos)), depth + 1)?;
         Ok(Item::Section(Section { name, title, items, pos }))
@@ -206,7 +224,7 @@ impl Parser<'_> {
         let token = self.token()?;
         match token.kind {
             Kind::Text(text) => Ok((vec![Word { text, pos: token.pos }], false)),
-            Kind::Open => Ok((self.words(Kind::Close, "}")?, true)),
+            Kind::Open => Ok((self.words(&Kind::Close)?, true)),
             other => {
                 let what = format!("{} has no value, found {}", quoted(key), shown(&other));
                 Err(Error::at(&token.pos, what, "write a word or a text in double quotes; `\"\"` is an empty one"))
@@ -215,26 +233,26 @@ impl Parser<'_> {
     }
 
     /// Words parted by commas, up to and with the token `close`. A comma before it is allowed, as in libconfuse.
-    fn words(&mut self, close: Kind, close_text: &str) -> Result<Vec<Word>, Error> {
+    fn words(&mut self, close: &Kind) -> Result<Vec<Word>, Error> {
         let mut words = Vec::new();
         loop {
             let token = self.token()?;
             match token.kind {
                 Kind::Text(text) => words.push(Word { text, pos: token.pos }),
-                other if other == close => return Ok(words),
-                other => return Err(Self::in_list(&token.pos, &other, close_text)),
+                other if other == *close => return Ok(words),
+                other => return Err(Self::in_list(&token.pos, &other, close)),
             }
             let token = self.token()?;
             match token.kind {
                 Kind::Comma => {}
-                other if other == close => return Ok(words),
-                other => return Err(Self::in_list(&token.pos, &other, close_text)),
+                other if other == *close => return Ok(words),
+                other => return Err(Self::in_list(&token.pos, &other, close)),
             }
         }
     }
 
-    fn in_list(pos: &Pos, found: &Kind, close: &str) -> Error {
-        let what = format!("expected a text, `,` or `{close}`, found {}", shown(found));
+    fn in_list(pos: &Pos, found: &Kind, close: &Kind) -> Error {
+        let what = format!("expected a text, `,` or {}, found {}", shown(close), shown(found));
         Error::at(pos, what, "part the texts by one comma each; a text with blanks needs quotes")
     }
 }
@@ -265,7 +283,7 @@ mod tests {
     #[test]
     fn all_shapes_of_items() {
         let tree = read("a = 1 'b c' = {x, \"y z\",} d += {} e { f = 2 } g \"h i\" { } j() k(l, m,)").expect("a tree");
-        assert_eq!(tree.tokens, 40);
+        assert_eq!(tree.tokens, 35);
         assert!(tree.warnings.is_empty());
         let names: Vec<_> = tree.items.iter().map(Item::name).collect();
         assert_eq!(names, ["a", "b c", "d", "e", "g", "j", "k"]);
@@ -275,7 +293,7 @@ mod tests {
         let Item::Set(d) = &tree.items[2] else { panic!("{:?}", tree.items[2]) };
         assert!(d.list && d.append && d.values.is_empty());
         let Item::Section(e) = &tree.items[3] else { panic!("{:?}", tree.items[3]) };
-        assert_eq!((e.title.as_deref(), e.items.len(), e.pos.column), (None, 1, 36));
+        assert_eq!((e.title.as_deref(), e.items.len(), e.pos.column), (None, 1, 35));
         let Item::Section(g) = &tree.items[4] else { panic!("{:?}", tree.items[4]) };
         assert_eq!(g.title.as_deref(), Some("h i"));
         let Item::Call(k) = &tree.items[6] else { panic!("{:?}", tree.items[6]) };

@@ -4,8 +4,8 @@ use super::parser::{Item, Tree, Word};
 use std::fmt::{self, Display, Formatter, Write};
 
 impl Display for Tree {
-    /// Writes the items one a line, sections indented by two blanks, values in double quotes. Comments and the spelling of values
-    /// are not kept.
+    /// Writes the items one a line, sections indented by two blanks, values in double quotes. Comments and the
+    /// spelling of values are not kept.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         items(f, &self.items, 0)
     }
@@ -21,7 +21,8 @@ fn items(f: &mut Formatter<'_>, list: &[Item], depth: usize) -> fmt::Result {
                 if set.list {
                     words(f, &set.values, ['{', '}'])?;
                 } else {
-                    // A set that is no list has one value; a tree made by hand with none gets an empty one, so that it reads back at all.
+                    // A set that is no list has one value; a tree made by hand with none gets an empty one, so that
+                    // it reads back at all.
                     text(f, set.values.first().map_or("", |word| &word.text))?;
                 }
                 f.write_char('\n')?;
@@ -85,7 +86,8 @@ mod tests {
 
     #[test]
     fn a_tree_prints_as_it_reads() {
-        let source = "modules{module{name='x' param \"a b\"{value=\"$\\{1\\t\\x01\\\\\\\"\"}}} l+={a,b} 'odd name'=1 include('/e/*.conf')";
+        let source = "modules{module{name='x' param \"a b\"{value=\"$\\{1\\t\\x01\\\\\\\"\"}}} \
+            l+={a,b} 'odd name'=1 include('/e/*.conf')";
         let printed = parse("t", source.as_bytes(), &|_| None).expect("a tree").to_string();
         let expected = r#"modules {
   module {

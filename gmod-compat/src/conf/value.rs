@@ -35,8 +35,9 @@ impl Value<'_> {
         }
     }
 
-    /// A whole number as `strtol(3)` with base 0 reads it: `10`, `0x0a` and, with a warning, octal `012`; an empty text is 0, also with one. What gmond
-    /// would take but make no sense of is moved into the `range`, with a warning.
+    /// A whole number as `strtol(3)` with base 0 reads it: `10`, `0x0a` and, with a warning, octal `012`; an empty
+    /// text is 0, also with one. What gmond would take but make no sense of is moved into the `range`, with a
+    /// warning.
     pub(super) fn integer(&self, range: RangeInclusive<u32>, warnings: &mut Warnings) -> Result<u32, Error> {
         let wrong = || self.wrong("a whole number", "write digits, like `60`");
         let text = self.text.trim_start_matches(is_c_space);
@@ -52,7 +53,11 @@ impl Value<'_> {
             None => (digits, 10),
         };
         let value = if self.text.is_empty() {
-            warnings.push(Error::at(self.pos, format!("`{}` is empty and counts as 0, as in gmond", self.key), "write a number"));
+            warnings.push(Error::at(
+                self.pos,
+                format!("`{}` is empty and counts as 0, as in gmond", self.key),
+                "write a number",
+            ));
             0
         } else {
             // from_str_radix takes a sign of its own.
@@ -75,7 +80,8 @@ impl Value<'_> {
         Ok(clamped)
     }
 
-    /// A number as `strtod(3)` reads it, hexadecimal fractions left out: `1`, `1.`, `.5`, `1e3`, `0x10`, `inf`, `nan`; an empty text is 0.
+    /// A number as `strtod(3)` reads it, hexadecimal fractions left out: `1`, `1.`, `.5`, `1e3`, `0x10`, `inf`,
+    /// `nan`; an empty text is 0.
     pub(super) fn number(&self) -> Result<f64, Error> {
         if self.text.is_empty() {
             return Ok(0.0);
@@ -106,7 +112,14 @@ mod tests {
 
     #[test]
     fn booleans_are_words() {
-        for (text, expected) in [("yes", Some(true)), ("On", Some(true)), ("TRUE", Some(true)), ("no", Some(false)), ("oFF", Some(false)), ("False", Some(false))] {
+        for (text, expected) in [
+            ("yes", Some(true)),
+            ("On", Some(true)),
+            ("TRUE", Some(true)),
+            ("no", Some(false)),
+            ("oFF", Some(false)),
+            ("False", Some(false)),
+        ] {
             assert_eq!(with(text, |value| value.boolean().ok()), expected, "{text}");
         }
         for text in ["1", "0", "", "yes ", "y"] {
@@ -151,7 +164,17 @@ mod tests {
 
     #[test]
     fn numbers_are_those_of_strtod() {
-        for (text, expected) in [("1", 1.0), ("1.", 1.0), (".5", 0.5), ("-1", -1.0), ("1e3", 1000.0), ("0x10", 16.0), (" 1.5", 1.5), ("", 0.0), ("inf", f64::INFINITY)] {
+        for (text, expected) in [
+            ("1", 1.0),
+            ("1.", 1.0),
+            (".5", 0.5),
+            ("-1", -1.0),
+            ("1e3", 1000.0),
+            ("0x10", 16.0),
+            (" 1.5", 1.5),
+            ("", 0.0),
+            ("inf", f64::INFINITY),
+        ] {
             assert_eq!(with(text, |value| value.number().ok()), Some(expected), "{text}");
         }
         assert!(with("nan", |value| value.number()).expect("a number").is_nan());

@@ -9,6 +9,9 @@ use plugin_api::{Access, Error, Fields};
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
+/// Bytes that are kept of a line that did not parse.
+const SAMPLE_BYTES: usize = 200;
+
 /// A pipe of one log.
 #[derive(Debug)]
 pub struct PipeRun {
@@ -176,6 +179,14 @@ impl Engine {
         self.decoded = decoded;
     }
 
+    /// Counts a line that is too long to be kept; this is its beginning.
+    pub fn too_long(&mut self, beginning: &[u8]) {
+        self.at_line += 1;
+        self.stats.lines += 1;
+        let beginning = String::from_utf8_lossy(&beginning[..beginning.len().min(SAMPLE_BYTES)]).into_owned();
+        self.fault(&beginning, format_args!("longer than {LINE_BYTES_MAX} bytes"));
+    }
+
     /// Parses a batch, and gives what is left of the block.
     fn parse<'b: 'r, 'r>(&mut self, block: &'b str, records: &mut Vec<Access<'r>>, decoded: &mut Decoded) -> &'b str {
         let mut rest = block;
@@ -202,7 +213,6 @@ impl Engine {
 
     #[cold]
     fn fault(&mut self, line: &str, why: impl std::fmt::Display) {
-        const SAMPLE_BYTES: usize = 200;
         self.stats.errors += 1;
         if self.stats.faults.len() == LINE_FAULTS_MAX {
             match self.remember {

@@ -2,6 +2,7 @@
 
 mod engine;
 pub mod format;
+pub mod push;
 mod runner;
 
 pub use engine::{Engine, LineFault, LogStats, PipeFault, PipeRun, Remember};

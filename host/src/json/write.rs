@@ -95,7 +95,6 @@ fn write_source(out: &mut Vec<u8>, source: &dyn Source, shape: Shape, depth: usi
     if source.is_leaf() || depth == 0 {
         return match source.value(shape.want) {
             Some(reading) => write_reading(out, &reading, View::Whole),
-            None if source.is_leaf() => out.extend_from_slice(b"null"),
             None => out.extend_from_slice(b"{}"),
         };
     }

@@ -26,8 +26,6 @@ impl Pipe for Url {
     }
 
     fn process(&mut self, batch: &[Access<'_>], out: &mut Delta) {
-        // Said before the first path is: the tree must not keep fewer than this delta does.
-        out.action(&[], Action::Top { k: self.k });
         for hit in batch {
             // A target that is all query has an empty path, which is no key.
             let path = hit.path().map_or("-", |path| if path.is_empty() { limits::EMPTY } else { path });

@@ -37,19 +37,18 @@ mod time;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use error::{FormatError, LineError, Why};
-pub(crate) use escape::{Decoded, Escape};
-pub(crate) use item::{End, Item, What};
+pub(crate) use error::{FormatError, LineError};
+pub(crate) use escape::Decoded;
 pub(crate) use parser::Parser;
-pub(crate) use time::TimeForm;
 
-use item::Layout;
+use escape::Escape;
+use item::{Item, Layout};
 use plugin_api::Fields;
 use spec::{Dialect, Source};
 
 /// The longest line that is read, in bytes. Servers refuse requests far below it (nginx takes 32 KiB of
 /// headers, Apache 8 KiB a header); it keeps offsets within a record's 32 bits.
-pub(crate) const MAX_LINE: usize = 1 << 24;
+pub(crate) const MAX_LINE: usize = 1 << 20;
 
 /// A log format, ready to make parsers of. It is immutable and may be shared.
 #[derive(Clone, Debug)]

@@ -142,13 +142,7 @@ impl Parser {
             steps[i].leap = Literal::new(&leap);
             steps[i].leap_steps = if passed > 0 { passed + 1 } else { 0 };
         }
-        Parser {
-            lead: Literal::new(&layout.lead),
-            steps,
-            clock: Clock::new(),
-            marks: Marks::default(),
-            escape,
-        }
+        Parser { lead: Literal::new(&layout.lead), steps, clock: Clock::new(), marks: Marks::default(), escape }
     }
 
     /// Reads one line, without its line feed (a carriage return at its end is dropped), and appends its
@@ -438,9 +432,10 @@ fn fail(steps: &[Step], item: usize, at: usize, why: Why) -> LineError {
 fn fail_at_end(steps: &[Step], item: usize, start: usize, line: &[u8]) -> LineError {
     // After a closing quote the value is whole, and what the line lacks is the next one.
     let closed = steps[item].end == End::Quote
-        && steps[item].literal.begun_at_end_of(&line[start..]).is_some_and(|value| {
-            value.iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 0
-        });
+        && steps[item]
+            .literal
+            .begun_at_end_of(&line[start..])
+            .is_some_and(|value| value.iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 0);
     if closed && item + 1 < steps.len() {
         fail(steps, item + 1, line.len(), Why::Ends)
     } else {

@@ -67,18 +67,33 @@ impl Marks {
     #[inline]
     pub(super) fn read(&mut self, line: &[u8]) {
         let mut slashes = u8x16::splat(0);
-        self.words.clear();
+        let mut marks = |block: &[u8; 64]| {
+            let (chunks, _) = block.as_chunks::<16>();
+            let mut bits = 0;
+            for (i, chunk) in chunks.iter().enumerate() {
+                let chunk = u8x16::from(*chunk);
+                let slash = chunk.simd_eq(u8x16::splat(b'\\'));
+                let hits = chunk.simd_eq(u8x16::splat(b'"')) | slash;
+                slashes |= slash;
+                bits |= u64::from(hits.to_bitmask()) << (16 * i);
+            }
+            bits
+        };
         let (blocks, tail) = line.as_chunks();
-        self.words.extend(blocks.iter().map(|block| marks(block, &mut slashes)));
-        if tail.is_empty() {
+        self.words.resize(blocks.len() + 1, 0);
+        for (word, block) in self.words.iter_mut().zip(blocks) {
+            *word = marks(block);
+        }
+        self.words[blocks.len()] = if tail.is_empty() {
+            0
         } else if let Some(last) = line.last_chunk() {
             // The last 64 bytes, without those that were looked at.
-            self.words.push(marks(last, &mut slashes) >> (64 - tail.len()));
+            marks(last) >> (64 - tail.len())
         } else {
             let mut block = [0; 64];
             block[..tail.len()].copy_from_slice(tail);
-            self.words.push(marks(&block, &mut slashes));
-        }
+            marks(&block)
+        };
         self.slash = slashes.to_bitmask() != 0;
     }
 
@@ -90,7 +105,7 @@ impl Marks {
 
     /// The first mark at or after `at`.
     #[inline]
-    fn next(&self, at: usize) -> Option<usize> {
+    pub(super) fn next(&self, at: usize) -> Option<usize> {
         let i = at / 64;
         let low = *self.words.get(i)?;
         let high = self.words.get(i + 1).copied().unwrap_or(0);
@@ -102,20 +117,6 @@ impl Marks {
         let (i, word) = self.words.iter().enumerate().skip(i + 2).find(|&(_, &word)| word != 0)?;
         Some(i * 64 + word.trailing_zeros() as usize)
     }
-}
-
-#[inline]
-fn marks(block: &[u8; 64], slashes: &mut u8x16) -> u64 {
-    let (chunks, _) = block.as_chunks::<16>();
-    let mut bits = 0;
-    for (i, chunk) in chunks.iter().enumerate() {
-        let chunk = u8x16::from(*chunk);
-        let slash = chunk.simd_eq(u8x16::splat(b'\\'));
-        let hits = chunk.simd_eq(u8x16::splat(b'"')) | slash;
-        *slashes |= slash;
-        bits |= u64::from(hits.to_bitmask()) << (16 * i);
-    }
-    bits
 }
 
 /// The text between two variables of a format, ready to be compared in one word.

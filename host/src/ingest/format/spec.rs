@@ -60,6 +60,9 @@ impl Source {
             None
         };
         let Reader { out: text, columns, .. } = reader;
+        if let Some(at) = text.iter().position(|&c| c == '\0') {
+            return Err(FormatError::new(columns[at], "a zero byte, which no log has"));
+        }
         let dialect = match dialect {
             Some(dialect) => dialect,
             None if text.windows(2).any(|w| w[0] == '$' && (w[1].is_ascii_alphabetic() || "_{".contains(w[1]))) => {
@@ -134,9 +137,10 @@ impl Reader {
     /// Passes over `word` where it stands here and a blank after it. Apache's directives have no case.
     fn word(&mut self, word: &str) -> bool {
         let end = self.at + word.len();
-        let here = self.given.get(self.at..end).is_some_and(|given| {
-            given.iter().zip(word.chars()).all(|(a, b)| a.eq_ignore_ascii_case(&b))
-        });
+        let here = self
+            .given
+            .get(self.at..end)
+            .is_some_and(|given| given.iter().zip(word.chars()).all(|(a, b)| a.eq_ignore_ascii_case(&b)));
         let found = here && self.given.get(end).is_some_and(|c| c.is_whitespace());
         if found {
             self.at = end;

@@ -123,14 +123,17 @@ impl Pattern {
 
     /// Whether all requests of a second have the same text, so that it is worth remembering.
     pub(super) fn is_whole_seconds(&self) -> bool {
-        !self.0.iter().any(|t| {
-            matches!(t, Token::Epoch | Token::EpochMs | Token::EpochUs | Token::Millis | Token::Micros)
-        })
+        !self
+            .0
+            .iter()
+            .any(|t| matches!(t, Token::Epoch | Token::EpochMs | Token::EpochUs | Token::Millis | Token::Micros))
     }
 
     /// Whether it says when, and not only the time of some day.
     pub(super) fn has_date(&self) -> bool {
-        self.0.iter().any(|t| matches!(t, Token::Day | Token::DayPadded | Token::Epoch | Token::EpochMs | Token::EpochUs))
+        self.0
+            .iter()
+            .any(|t| matches!(t, Token::Day | Token::DayPadded | Token::Epoch | Token::EpochMs | Token::EpochUs))
     }
 
     /// Whether a text of this form may hold `byte`.

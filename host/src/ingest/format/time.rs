@@ -84,8 +84,31 @@ impl Clock {
         {
             return Some(self.minute_ms + second(text[LOCAL_SECOND], text[LOCAL_SECOND + 1])?);
         }
-        let [d1, d2, b'/', m1, m2, m3, b'/', y @ .., b':', h1, h2, b':', i1, i2, b':', s1, s2, b' ', sign, z1, z2, z3, z4] =
-            text
+        let [
+            d1,
+            d2,
+            b'/',
+            m1,
+            m2,
+            m3,
+            b'/',
+            y @ ..,
+            b':',
+            h1,
+            h2,
+            b':',
+            i1,
+            i2,
+            b':',
+            s1,
+            s2,
+            b' ',
+            sign,
+            z1,
+            z2,
+            z3,
+            z4,
+        ] = text
         else {
             return None;
         };

@@ -115,8 +115,20 @@ fn requests() {
     assert_eq!(split("OPTIONS *"), (some("OPTIONS"), some("*"), None));
     let none = (None, None, None);
     let garbage = [
-        "-", "", "GET", "GET ", " / HTTP/1.1", "GET HTTP/1.1", "quit", "t3 12.1.2", "SSH-2.0-OpenSSH_8.9 x", "\\x16\\x03\\x01", "\\x16\\x03 / HTTP/1.1",
-        "\u{1}\u{2} x", "GÉT / HTTP/1.1", "GET  HTTP/1.1",
+        "-",
+        "",
+        "GET",
+        "GET ",
+        " / HTTP/1.1",
+        "GET HTTP/1.1",
+        "quit",
+        "t3 12.1.2",
+        "SSH-2.0-OpenSSH_8.9 x",
+        "\\x16\\x03\\x01",
+        "\\x16\\x03 / HTTP/1.1",
+        "\u{1}\u{2} x",
+        "GÉT / HTTP/1.1",
+        "GET  HTTP/1.1",
     ];
     for text in garbage {
         assert_eq!(split(text), none, "{text:?}");
@@ -150,6 +162,14 @@ fn escapes() {
         let status = read_all("combined", Fields::of(&[Field::Status, Field::Bytes]), &[&line]).remove(0);
         assert_eq!(status, Ok(Seen { status: Some(200), bytes: Some(5), ..Seen::default() }));
     }
+    // The line is written anew with them.
+    let mut parser = Format::compile("combined").unwrap().parser(Fields::of(&[Field::Url, Field::Agent]));
+    let (mut records, mut decoded) = (Vec::new(), Decoded::default());
+    let line = r#"::1 - - [17/May/2015:10:05:03 +0000] "GET /\"q\" HTTP/1.1" 200 5 "\x22r" "\\" 7"#;
+    parser.parse(line, &mut records, &mut decoded).unwrap();
+    decoded.settle(&mut records);
+    let clean = r#"::1 - - [17/May/2015:10:05:03 +0000] "GET /"q" HTTP/1.1" 200 5 "\x22r" "\" 7"#;
+    assert_eq!((records[0].line(), decoded.len()), (clean, 1));
     // A quote that the server did not escape belongs to the value if nothing of the format follows it.
     let seen = good("\"$http_referer\" \"$http_user_agent\" $status", r#""a"b" "c"d" 200"#);
     assert_eq!((seen.referer, seen.agent), (some("a\"b"), some("c\"d")));
@@ -203,6 +223,9 @@ fn times() {
     let split = "[%{%d/%b/%Y:%H:%M:%S}t.%{msec_frac}t %{%z}t] %s";
     assert_eq!(time(split, "[17/May/2015:10:05:03.042 +0000] 200"), Some(MS + 42));
     assert_eq!(time("%{%F %T}t.%{usec_frac}t %s", "2015-05-17 10:05:03.042999 200"), Some(MS + 42));
+    let half = "%{%F %I:%M %p}t %s";
+    assert_eq!(time(half, "2015-05-17 12:05 AM 200"), Some(MS - 3000 - 10 * 3_600_000));
+    assert_eq!(time(half, "2015-05-17 12:05 pm 200"), Some(MS - 3000 + 2 * 3_600_000));
     // A time of day alone says nothing, but its space is no border either.
     let seen = good("%{%H %M}t %s", "10 05 200");
     assert_eq!((seen.time, seen.status), (None, Some(200)));
@@ -256,6 +279,7 @@ fn durations() {
     for (text, seconds) in [
         ("0.001, 0.120 : 0.004", Some(0.125)),
         ("0.001, - : -", Some(0.001)),
+        ("0.001 : 0.004", Some(0.005)),
         ("-", None),
         ("-, -", None),
         ("0.250", Some(0.25)),

@@ -1,8 +1,9 @@
-//! Tests of whole formats; see also those beside [`super::strftime`] and [`super::scan`].
+//! Tests of formats and of what they are read with.
 
 mod errors;
 mod lines;
 mod properties;
+mod scanning;
 
 use super::{Decoded, Format, LineError};
 use plugin_api::{Access, Field, Fields};

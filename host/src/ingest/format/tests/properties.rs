@@ -97,7 +97,14 @@ fn written(second: i64) -> String {
         day -= lengths[month];
         month += 1;
     }
-    format!("{:02}/{}/{year}:{:02}:{:02}:{:02} +0000", day + 1, names[month], second / 3600, second / 60 % 60, second % 60)
+    format!(
+        "{:02}/{}/{year}:{:02}:{:02}:{:02} +0000",
+        day + 1,
+        names[month],
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
 }
 
 proptest! {

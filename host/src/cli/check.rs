@@ -1,0 +1,68 @@
+//! `graftd check`: would it run?
+
+use super::{Dirs, Failure, dirs};
+use crate::module::{Branch, Library, Planned, check_params, look, plan};
+use clap::Args;
+use serde_json::json;
+
+/// Check the configuration and the plugins without running them.
+///
+/// Reads graftd.conf and every NAME.on, loads every plugin that would run and makes its module once. Ends with 2 when
+/// something would be rejected.
+#[derive(Args, Debug)]
+pub(super) struct Check {
+    /// Print the findings as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    dirs: Dirs,
+}
+
+impl Check {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let folders = self.dirs.folders()?;
+        dirs::daemon_conf(&folders)?;
+        let seen = look(folders.plugins.as_deref(), folders.conf.as_deref()).map_err(Failure::usage)?;
+        let mut rejected = 0;
+        let mut findings = Vec::new();
+        for (name, plan) in plan(&seen) {
+            let (state, what) = match plan.what {
+                Planned::Off => ("off", String::new()),
+                Planned::Rejected(why) => ("rejected", why),
+                Planned::Run { plugin, conf } => {
+                    let tried = Library::load(&plugin.path).and_then(|library| {
+                        check_params(&library, &conf.params)?;
+                        let branch = Branch::of(&name, &conf, &library, "{host}")?;
+                        let kind = if library.is_pipe() {
+                            library.pipe(&conf.params).map(|_| "pipe")
+                        } else {
+                            library.collector(&conf.params).map(|_| "collector")
+                        };
+                        let kind = kind.map_err(|error| error.to_string())?;
+                        Ok(format!("{kind} at {} ({} {})", branch.keys.join(","), plugin.path.display(), library.version()))
+                    });
+                    match tried {
+                        Ok(what) => ("ok", what),
+                        Err(why) => ("rejected", format!("{}: {why}", plan.file.display())),
+                    }
+                }
+            };
+            rejected += usize::from(state == "rejected");
+            if self.json {
+                findings.push(json!({"name": name, "file": plan.file, "state": state, "what": what}));
+            } else {
+                println!("{}", format!("{state:<9} {name:<16} {what}").trim_end());
+            }
+        }
+        if self.json {
+            println!("{}", serde_json::Value::from(findings));
+        } else if seen.plugins.is_empty() && seen.confs.is_empty() {
+            println!("no plugins and no configuration found");
+        }
+        match rejected {
+            0 => Ok(()),
+            1 => Err(Failure::usage("one module would be rejected")),
+            n => Err(Failure::usage(format_args!("{n} modules would be rejected"))),
+        }
+    }
+}

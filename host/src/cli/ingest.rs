@@ -1,0 +1,222 @@
+//! `graftd ingest`: logs through the pipes, without a daemon.
+
+use super::read::{Lines, read_lines};
+use super::{Dirs, Failure, dirs, show};
+use crate::clock::Timepiece;
+use crate::ingest::format::Format;
+use crate::ingest::{Engine, PipeRun, Remember};
+use crate::json::{Shape, write_view};
+use crate::module::{Branch, Folders, Library, Planned, check_params, look, plan};
+use crate::tree::{Hit, Pattern, Tree, Want};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Read access logs through the pipes and print the tree.
+///
+/// The pipes are those that a daemon with the same folders would run. A line that does not parse is counted and the
+/// first few are named; the rest go on.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  \
+graftd ingest /var/log/nginx/access.log\n  \
+zcat access.log.*.gz | graftd ingest - --json\n  \
+graftd ingest --format '$remote_addr [$time_local] \"$request\" $status' access.log")]
+pub(super) struct Ingest {
+    /// Files to read, one after another; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// combined, common, timed, vhost_combined, an nginx log_format or an Apache LogFormat
+    #[arg(long, value_name = "NAME|STRING", default_value = "combined")]
+    format: String,
+    /// Print the tree as JSON, whole
+    #[arg(long)]
+    json: bool,
+    /// Print every key; without it each node shows its ten heaviest
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    dirs: Dirs,
+}
+
+/// How often the pipes flush: as in the daemon, so that what a delta may hold bounds memory here too.
+const TICK: Duration = Duration::from_secs(1);
+
+impl Ingest {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let format = Format::compile(&self.format).map_err(|error| Failure::usage(format_args!("--format: {error}")))?;
+        let folders = self.dirs.folders()?;
+        let conf = dirs::daemon_conf(&folders)?;
+        let clock = Timepiece::start();
+        let mut reading = Reading {
+            engine: Engine::new(format, clock, Remember::First),
+            tree: Tree::new(conf.limits.into(), TICK, 0),
+            clock,
+            flushed: Instant::now(),
+            progress: ProgressBar::hidden(),
+        };
+        for run in pipes(&folders)? {
+            reading.engine.put(run);
+        }
+        let mut unread = false;
+        for file in &self.files {
+            if let Err(error) = reading.file(file) {
+                eprintln!("graftd: {}: {error}", file.display());
+                unread = true;
+            }
+        }
+        reading.flush();
+        reading.tree.end_tick(clock.unix_ms());
+        reading.complain(&self.format)?;
+        self.print(&reading.tree)?;
+        if unread { Err(Failure::work("not every file could be read")) } else { Ok(()) }
+    }
+
+    fn print(&self, tree: &Tree) -> Result<(), Failure> {
+        let mut out = Vec::new();
+        if self.json {
+            let shape = Shape { want: Want::Value, depth: usize::MAX, limit: usize::MAX };
+            for (_, hit) in tree.select(&Pattern::default(), Want::Value, 1) {
+                if let Hit::Node(root) = hit {
+                    write_view(&mut out, &root, shape);
+                }
+            }
+            out.push(b'\n');
+        } else {
+            show::tree(&mut out, tree, if self.all { usize::MAX } else { 10 });
+        }
+        super::error::unless_pipe_closed(io::stdout().lock().write_all(&out))
+    }
+}
+
+/// Loads every pipe that is to run.
+fn pipes(folders: &Folders) -> Result<Vec<PipeRun>, Failure> {
+    let Some(plugins) = &folders.plugins else {
+        return Err(Failure::usage("there is no plugins folder, so no pipe to read a log through; name one with --plugins DIR"));
+    };
+    let seen = look(Some(plugins), folders.conf.as_deref()).map_err(Failure::usage)?;
+    let mut pipes = Vec::new();
+    for (name, plan) in plan(&seen) {
+        let loaded = match plan.what {
+            Planned::Off => continue,
+            Planned::Rejected(why) => Err(why),
+            Planned::Run { plugin, conf } => Library::load(&plugin.path).and_then(|library| {
+                if !library.is_pipe() {
+                    return Ok(None);
+                }
+                check_params(&library, &conf.params)?;
+                let branch = Branch::of(&name, &conf, &library, "")?;
+                let pipe = library.pipe(&conf.params).map_err(|error| error.to_string())?;
+                Ok(Some(PipeRun { name: name.clone(), branch, wants: library.wants(), pipe }))
+            }),
+        };
+        match loaded {
+            Ok(run) => pipes.extend(run),
+            Err(why) => eprintln!("graftd: module {name}: rejected: {why}"),
+        }
+    }
+    if pipes.is_empty() {
+        let plugins = plugins.display();
+        return Err(Failure::usage(format_args!("{plugins}: no pipe to read a log through; build them with `make build`")));
+    }
+    Ok(pipes)
+}
+
+struct Reading {
+    engine: Engine,
+    tree: Tree,
+    clock: Timepiece,
+    flushed: Instant,
+    progress: ProgressBar,
+}
+
+impl Reading {
+    fn file(&mut self, file: &Path) -> io::Result<()> {
+        if file == Path::new("-") {
+            self.progress = progress(None);
+            let read = read_lines(io::stdin().lock(), self);
+            self.progress.finish_and_clear();
+            return read;
+        }
+        let open = File::open(file)?;
+        let meta = open.metadata()?;
+        if meta.is_dir() {
+            return Err(io::Error::other("is a folder, not a log"));
+        }
+        self.progress = progress(meta.is_file().then_some(meta.len()));
+        let read = read_lines(open.take(u64::MAX), self);
+        self.progress.finish_and_clear();
+        read
+    }
+
+    fn flush(&mut self) {
+        let now_ms = self.clock.unix_ms();
+        for (branch, frame) in self.engine.flush() {
+            let keys: Vec<&str> = branch.keys.iter().map(String::as_str).collect();
+            if let Some((depth, action)) = branch.action {
+                self.tree.set_action(&keys[..depth.min(keys.len())], action);
+            }
+            if let Err(error) = self.tree.merge(&keys, &frame, now_ms) {
+                eprintln!("graftd: the delta of {} cannot be merged: {error}", keys.join(","));
+            }
+        }
+        self.tree.end_tick(now_ms);
+        self.flushed = Instant::now();
+    }
+
+    /// Says on stderr what did not parse. A file of which no line parses is in another format, or no log.
+    fn complain(&mut self, format: &str) -> Result<(), Failure> {
+        for fault in self.engine.take_faults() {
+            eprintln!("graftd: module {}: {}", fault.name, fault.error);
+        }
+        let stats = self.engine.stats();
+        for fault in &stats.faults {
+            eprintln!("graftd: line {}: {}: {:?}", fault.line, fault.why, fault.sample);
+        }
+        if stats.errors > 0 {
+            let named = if stats.errors > stats.faults.len() as u64 {
+                format!(" (the first {} are named)", stats.faults.len())
+            } else {
+                String::new()
+            };
+            eprintln!("graftd: {} of {} lines did not parse{named}", stats.errors, stats.lines);
+        }
+        if stats.errors > 0 && stats.errors == stats.lines {
+            return Err(Failure::work(format_args!("no line is in the format {format:?}; see --format")));
+        }
+        Ok(())
+    }
+}
+
+impl Lines for Reading {
+    fn lines(&mut self, block: &[u8]) {
+        self.engine.feed(block);
+        self.progress.inc(block.len() as u64);
+        if self.flushed.elapsed() >= TICK {
+            self.flush();
+        }
+    }
+
+    fn too_long(&mut self, beginning: &[u8]) {
+        self.engine.too_long(beginning);
+    }
+}
+
+/// On a terminal only, and on stderr: bytes, speed and what is left.
+fn progress(bytes: Option<u64>) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let (bar, style) = match bytes {
+        Some(bytes) => (ProgressBar::new(bytes), "{bar:40} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left"),
+        None => (ProgressBar::new_spinner(), "{spinner} {bytes} {bytes_per_sec}"),
+    };
+    bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
+    // The template is fixed, so it is good.
+    if let Ok(style) = ProgressStyle::with_template(style) {
+        bar.set_style(style);
+    }
+    bar
+}

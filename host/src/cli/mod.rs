@@ -1,0 +1,70 @@
+//! The command line: one binary, a mode a file.
+
+mod check;
+mod client;
+mod dirs;
+mod error;
+mod ingest;
+mod read;
+mod run;
+mod show;
+
+pub use error::Failure;
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// One live tree of everything a fleet knows, into which modules are grafted while it runs.
+#[derive(Debug, Parser)]
+#[command(name = "graftd", version, propagate_version = true, max_term_width = 110)]
+#[command(after_help = "Begin with `graftd run`, then open http://127.0.0.1:8650/ or ask `graftd get cpu`.\n\
+Exit codes: 0 done; 1 it could not be done; 2 it was asked wrongly, or the configuration is wrong.")]
+pub struct Cli {
+    #[command(subcommand)]
+    mode: Mode,
+}
+
+#[derive(Debug, Subcommand)]
+enum Mode {
+    /// Run the daemon.
+    Run(run::Run),
+    /// Read access logs through the pipes and print the tree.
+    Ingest(ingest::Ingest),
+    /// Ask a running daemon for paths of its tree.
+    Get(client::Get),
+    /// Follow paths of a running daemon's tree as they change.
+    Watch(client::Watch),
+    /// Push a JSON document, or lines of an access log, to a running daemon.
+    Push(client::Push),
+    /// List a running daemon's modules, or switch one.
+    Modules(client::Modules),
+    /// Check the configuration and the plugins without running them.
+    Check(check::Check),
+}
+
+/// Where the folders are.
+#[derive(Args, Clone, Debug, Default)]
+struct Dirs {
+    /// Folder with NAME.on and NAME.off, and graftd.conf [default: conf/ of the checkout, or /etc/graftd]
+    #[arg(long, value_name = "DIR")]
+    conf: Option<PathBuf>,
+    /// Folder with the plugins [default: plugins/ of the checkout, or /usr/lib/graftd/plugins]
+    #[arg(long, value_name = "DIR")]
+    plugins: Option<PathBuf>,
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// It could not be done, or was asked wrongly.
+pub fn main(cli: Cli) -> Result<(), Failure> {
+    match cli.mode {
+        Mode::Run(run) => run.run(),
+        Mode::Ingest(ingest) => ingest.run(),
+        Mode::Get(get) => get.run(),
+        Mode::Watch(watch) => watch.run(),
+        Mode::Push(push) => push.run(),
+        Mode::Modules(modules) => modules.run(),
+        Mode::Check(check) => check.run(),
+    }
+}

@@ -1,0 +1,109 @@
+//! Blocks of whole lines out of anything that can be read.
+
+use crate::limits::{BLOCK_BYTES, LINE_BYTES_MAX};
+use std::io::{self, Read};
+
+/// Something that takes lines.
+pub(super) trait Lines {
+    /// Whole lines; the very last may lack its end.
+    fn lines(&mut self, block: &[u8]);
+    /// A line too long to be kept was passed over; this is its beginning.
+    fn too_long(&mut self, beginning: &[u8]);
+}
+
+/// Reads to the end, handing over as many whole lines as fit into a block at a time. Memory stays within
+/// [`LINE_BYTES_MAX`] and a block, whatever is read.
+pub(super) fn read_lines(mut from: impl Read, to: &mut impl Lines) -> io::Result<()> {
+    let mut block = vec![0; BLOCK_BYTES];
+    let mut held = 0;
+    let mut skipping = false;
+    loop {
+        if held == block.len() {
+            block.resize(block.len() * 2, 0);
+        }
+        let read = match from.read(&mut block[held..]) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let fresh = held;
+        held += read;
+        let Some(end) = memchr::memrchr(b'\n', &block[fresh..held]).map(|at| fresh + at + 1) else {
+            if held > LINE_BYTES_MAX {
+                if !skipping {
+                    to.too_long(&block[..held]);
+                }
+                skipping = true;
+                held = 0;
+            }
+            continue;
+        };
+        let mut start = 0;
+        if skipping {
+            start = memchr::memchr(b'\n', &block[..end]).map_or(end, |at| at + 1);
+            skipping = false;
+        }
+        if start < end {
+            to.lines(&block[start..end]);
+        }
+        block.copy_within(end..held, 0);
+        held -= end;
+    }
+    if held > 0 && !skipping {
+        to.lines(&block[..held]);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Default)]
+    struct Kept {
+        text: Vec<u8>,
+        too_long: usize,
+    }
+
+    impl Lines for Kept {
+        fn lines(&mut self, block: &[u8]) {
+            self.text.extend_from_slice(block);
+        }
+        fn too_long(&mut self, _: &[u8]) {
+            self.too_long += 1;
+        }
+    }
+
+    /// Gives what it holds in pieces of odd sizes.
+    struct Drip<'a>(&'a [u8], usize);
+
+    impl Read for Drip<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let n = self.1.min(into.len()).min(self.0.len());
+            into[..n].copy_from_slice(&self.0[..n]);
+            self.0 = &self.0[n..];
+            Ok(n)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn all_that_is_read_is_handed_over(text in "[a-c\n]{0,200}", piece in 1usize..50) {
+            let mut kept = Kept::default();
+            read_lines(Drip(text.as_bytes(), piece), &mut kept).unwrap();
+            prop_assert_eq!(kept.text, text.into_bytes());
+        }
+    }
+
+    #[test]
+    fn a_line_without_end_costs_no_memory_and_no_other_line() {
+        let mut text = b"first\n".to_vec();
+        text.resize(text.len() + 10 * LINE_BYTES_MAX, b'x');
+        text.extend_from_slice(b"\nlast");
+        let mut kept = Kept::default();
+        read_lines(Drip(&text, 100_000), &mut kept).unwrap();
+        assert_eq!((kept.text, kept.too_long), (b"first\nlast".to_vec(), 1));
+    }
+}

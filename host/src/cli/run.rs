@@ -1,0 +1,234 @@
+//! `graftd run`: the daemon.
+
+use super::{Dirs, Failure, dirs};
+use crate::clock::Timepiece;
+use crate::conf::DaemonConf;
+use crate::core::{Core, CoreParts, Counters, Event, Events, Live, Logs, Shared};
+use crate::http;
+use crate::ingest::format::Format;
+use crate::ingest::{LogHandle, Remember, push};
+use crate::limits::{EVENTS_MAX, STOP_GRACE};
+use crate::module::{Loader, Registry, Watch};
+use crate::tree::Tree;
+use clap::Args;
+use parking_lot::RwLock;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread;
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// Run the daemon.
+///
+/// It loads the plugins, serves the tree, and follows changes in both folders while it runs. When all listens it says
+/// so in one line on stdout: `graftd: ready http=ADDR push=ADDR`. SIGTERM and SIGINT stop it.
+#[derive(Args, Debug)]
+pub(super) struct Run {
+    #[command(flatten)]
+    dirs: Dirs,
+    /// Folder for what the daemon keeps [default: data/ of the checkout, or /var/lib/graftd]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where HTTP listens; port 0 takes a free one [default: 127.0.0.1:8650]
+    #[arg(long, value_name = "ADDR")]
+    http: Option<SocketAddr>,
+    /// Where pushes by TCP and UDP are taken [default: 127.0.0.1:8651]
+    #[arg(long, value_name = "ADDR")]
+    push: Option<SocketAddr>,
+    /// Say more: every step of every module
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+/// Bound, but not served yet.
+struct Listeners {
+    http: TcpListener,
+    push_tcp: TcpListener,
+    push_udp: UdpSocket,
+}
+
+impl Run {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let level = if self.verbose { tracing::Level::DEBUG } else { tracing::Level::INFO };
+        // A second subscriber is only tried where a test runs two daemons in a process.
+        let _ = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false).try_init();
+        let folders = self.dirs.folders()?;
+        let mut conf = dirs::daemon_conf(&folders)?;
+        conf.http = self.http.unwrap_or(conf.http);
+        conf.push = self.push.unwrap_or(conf.push);
+        if conf.relay.is_some() {
+            tracing::warn!("graftd.conf: \"relay\" is not part of this version; nothing listens there");
+        }
+        let token = token(&conf)?;
+        let data = dirs::data(self.data.as_deref())?;
+        // Two threads serve any number of idle clients, and leave the other cores to the pipes.
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::work(format_args!("threads cannot be started: {error}")))?;
+        let ended = runtime.block_on(serve(conf, token, folders, &data));
+        runtime.shutdown_timeout(STOP_GRACE);
+        ended
+    }
+}
+
+async fn serve(
+    conf: DaemonConf,
+    token: Option<String>,
+    folders: crate::module::Folders,
+    data: &Path,
+) -> Result<(), Failure> {
+    let listeners = listen(&conf).await?;
+    let (http, push) = (address(listeners.http.local_addr())?, address(listeners.push_tcp.local_addr())?);
+    let clock = Timepiece::start();
+    let (events, inbox) = Events::new(EVENTS_MAX);
+    let shared = Arc::new(shared(conf, token, clock, events.clone())?);
+    let broken = |what: &'static str| move |error: io::Error| Failure::work(format_args!("{what}: {error}"));
+    let aside = data.join(format!("loaded-{}", std::process::id()));
+    let loader = Loader::start(aside, shared.host.clone(), events.clone()).map_err(broken("the data folder"))?;
+    let watched: Vec<PathBuf> = [&folders.plugins, &folders.conf].into_iter().flatten().cloned().collect();
+    for folder in &watched {
+        tracing::info!("modules come from {}", folder.display());
+    }
+    if watched.is_empty() {
+        tracing::warn!("there are no plugins and no conf folder: only pushes will fill the tree");
+    }
+    let watch = Watch::start(&watched, events.clone()).map_err(broken("watching the folders"))?;
+    let parts = CoreParts { shared: Arc::clone(&shared), registry: Registry::new(folders, loader), events: inbox };
+    let core = core_thread(parts).map_err(broken("the core"))?;
+
+    let (stop, stopping) = watch::channel(false);
+    let tcp = tokio::spawn(push::serve_tcp(listeners.push_tcp, Arc::clone(&shared)));
+    let udp = tokio::spawn(push::serve_udp(listeners.push_udp, Arc::clone(&shared)));
+    let mut until = stopping.clone();
+    let web = tokio::spawn(http::serve(listeners.http, Arc::clone(&shared), async move {
+        // A dropped sender stops as well.
+        let _ = until.wait_for(|stop| *stop).await;
+    }));
+    println!("graftd: ready http={http} push={push}");
+    let signal = signalled().await.map_err(broken("signals"))?;
+    tracing::info!("{signal}: stopping");
+    drop(watch);
+    tcp.abort();
+    udp.abort();
+    let _ = stop.send(true);
+    // Requests under way are answered, if they end in time.
+    let _ = tokio::time::timeout(STOP_GRACE, web).await;
+    events.send_async(Event::Stop).await;
+    let stopped = tokio::task::spawn_blocking(move || core.recv_timeout(STOP_GRACE).is_ok()).await;
+    if !stopped.unwrap_or(false) {
+        tracing::warn!("some threads do not end; they are left behind");
+    }
+    Ok(())
+}
+
+/// Starts the core's thread; the receiver hears when it has ended.
+fn core_thread(parts: CoreParts) -> io::Result<std::sync::mpsc::Receiver<()>> {
+    let (ended, end) = channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    thread::Builder::new().name("graftd-core".to_owned()).spawn(move || {
+        drop(runtime.block_on(Core::run(parts)));
+        // Nobody listens any more when the grace is over.
+        let _ = ended.send(());
+    })?;
+    Ok(end)
+}
+
+fn shared(conf: DaemonConf, token: Option<String>, clock: Timepiece, events: Events) -> Result<Shared, Failure> {
+    let host = match &conf.host {
+        Some(host) => host.clone(),
+        None => fs::read_to_string("/proc/sys/kernel/hostname")
+            .map(|name| name.trim().to_owned())
+            .ok()
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| "localhost".to_owned()),
+    };
+    let format = Format::compile("timed").map_err(Failure::work)?;
+    let log = |name: &str, prefix: &[&str], remember| {
+        let prefix = prefix.iter().map(|key| (*key).to_owned()).collect();
+        LogHandle::start(name, prefix, format.clone(), conf.tick, clock, remember, events.clone())
+            .map_err(|error| Failure::work(format_args!("the log {name}: {error}")))
+    };
+    let logs = Logs { own: log("self", &["self"], Remember::Last)?, push: log("push", &[], Remember::First)? };
+    // Ticks are numbered by the time they would have if the daemon had always run, so no restart goes back.
+    let tick_base = (clock.unix_ms().max(0) as u128 / conf.tick.as_millis()) as u64;
+    Ok(Shared {
+        tree: RwLock::new(Tree::new(conf.limits.into(), conf.tick, tick_base)),
+        host,
+        token,
+        clock,
+        events,
+        modules: RwLock::default(),
+        logs,
+        counters: Counters::default(),
+        live: Live::new(tick_base),
+        conf,
+    })
+}
+
+/// The token, where one is needed or set. Off loopback anybody could read and push, so there is no going without.
+fn token(conf: &DaemonConf) -> Result<Option<String>, Failure> {
+    let Some(file) = &conf.token_file else {
+        for (what, address) in [("http", conf.http), ("push", conf.push)] {
+            if !address.ip().is_loopback() {
+                return Err(Failure::usage(format_args!(
+                    "{what} = {address} is reachable from other hosts, so a token is needed: put one into a file \
+                     (openssl rand -hex 32 > /etc/graftd/token; chmod 600 /etc/graftd/token) and name it in \
+                     graftd.conf: token_file = \"/etc/graftd/token\""
+                )));
+            }
+        }
+        return Ok(None);
+    };
+    let said = |why: &dyn std::fmt::Display| Failure::usage(format_args!("token_file {}: {why}", file.display()));
+    let token = fs::read_to_string(file).map_err(|error| said(&error))?.trim().to_owned();
+    if token.len() < 16 {
+        return Err(said(&"a token must have at least 16 characters"));
+    }
+    Ok(Some(token))
+}
+
+async fn listen(conf: &DaemonConf) -> Result<Listeners, Failure> {
+    let cannot = |what: &'static str, address: SocketAddr| {
+        move |error: io::Error| {
+            let hint = if error.kind() == io::ErrorKind::AddrInUse {
+                format!("; does a graftd run already? --{what} 127.0.0.1:0 takes a free port")
+            } else {
+                String::new()
+            };
+            Failure::work(format_args!("{what} cannot listen on {address}: {error}{hint}"))
+        }
+    };
+    let http = TcpListener::bind(conf.http).await.map_err(cannot("http", conf.http))?;
+    // TCP and UDP share a port number; a free one for TCP may be taken for UDP.
+    const TRIES: usize = 20;
+    let mut tried = 0;
+    loop {
+        let push_tcp = TcpListener::bind(conf.push).await.map_err(cannot("push", conf.push))?;
+        let address = push_tcp.local_addr().map_err(cannot("push", conf.push))?;
+        match UdpSocket::bind(address).await {
+            Ok(push_udp) => return Ok(Listeners { http, push_tcp, push_udp }),
+            Err(_) if conf.push.port() == 0 && tried < TRIES => tried += 1,
+            Err(error) => return Err(cannot("push", conf.push)(error)),
+        }
+    }
+}
+
+fn address(address: io::Result<SocketAddr>) -> Result<SocketAddr, Failure> {
+    address.map_err(|error| Failure::work(format_args!("a listener has no address: {error}")))
+}
+
+async fn signalled() -> io::Result<&'static str> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}
