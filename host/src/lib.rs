@@ -3,10 +3,10 @@
 pub mod cli;
 pub mod clock;
 pub mod conf;
-pub mod core;
-pub mod http;
+mod core;
+mod http;
 pub mod ingest;
 pub mod json;
-pub mod limits;
+mod limits;
 pub mod module;
 pub mod tree;

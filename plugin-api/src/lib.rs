@@ -67,7 +67,6 @@ mod error;
 mod export;
 pub mod limits;
 mod params;
-#[path = "/tmp/stub.rs"]
 pub mod sketch;
 pub mod testkit;
 

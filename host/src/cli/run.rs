@@ -112,6 +112,7 @@ async fn serve(
         let _ = until.wait_for(|stop| *stop).await;
     }));
     println!("graftd: ready http={http} push={push}");
+    tracing::info!("look at http://{http}/ or ask: graftd get '' --depth 1 --url http://{http}");
     let signal = signalled().await.map_err(broken("signals"))?;
     tracing::info!("{signal}: stopping");
     drop(watch);

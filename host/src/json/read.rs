@@ -8,7 +8,7 @@ use crate::tree::encode_path;
 use plugin_api::Action;
 use plugin_api::delta::wire::{Op, Writer};
 use plugin_api::limits::{DEPTH_MAX, KEY_BYTES_MAX, TEXT_BYTES_MAX};
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 
 /// The key that gives a document, or an object in it, its action.
@@ -47,6 +47,10 @@ pub fn read_documents(text: &[u8]) -> Documents {
     let read = Top(&mut documents).deserialize(&mut json).and_then(|()| json.end());
     if let Err(error) = read {
         documents.faults.push(syntax(&error));
+        if text.trim_ascii_start().first() == Some(&b'{') {
+            // One document, with something broken behind it: what it was meant to be is anybody's guess.
+            documents.frames.clear();
+        }
     }
     documents
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// A collector that is ready to run.
 #[derive(Debug)]
-pub(crate) struct Collecting {
+pub struct Collecting {
     pub(crate) collector: Collector,
     pub(crate) branch: Branch,
     pub(crate) every: Duration,

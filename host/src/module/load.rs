@@ -31,7 +31,7 @@ pub(crate) struct Job {
 
 /// What came of it.
 #[derive(Debug)]
-pub(crate) struct Loaded {
+pub struct Loaded {
     pub(crate) name: String,
     pub(crate) generation: u64,
     pub(crate) result: Result<Ready, String>,
@@ -39,7 +39,7 @@ pub(crate) struct Loaded {
 
 /// A module that is ready to run.
 #[derive(Debug)]
-pub(crate) enum Ready {
+pub enum Ready {
     Pipe { library: Arc<Library>, branch: Branch, by_log: Vec<(String, Pipe)> },
     Collector(Collecting),
 }

@@ -12,6 +12,7 @@ mod watch;
 pub use branch::Branch;
 pub use library::{Library, Pipe};
 pub(crate) use load::Loaded;
+
 pub use load::{Loader, check_params, open};
 pub use registry::{Folders, Registry};
 pub use scan::{BUILT_IN, Plan, Planned, Seen, look, plan};

@@ -35,10 +35,8 @@ pub(super) struct Marks(u8);
 impl Marks {
     /// Its value has a lifetime.
     pub(super) const LIFETIME: u8 = 1;
-    /// Its children are bounded and some were pruned.
-    pub(super) const PRUNED: u8 = 2;
     /// It counts for the rates.
-    pub(super) const RATE: u8 = 4;
+    pub(super) const RATE: u8 = 2;
 
     pub(super) fn has(self, mark: u8) -> bool {
         self.0 & mark != 0

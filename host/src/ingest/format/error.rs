@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A format that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FormatError {
+pub struct FormatError {
     /// Where in the text that was given, in characters from 1.
     pub(crate) column: usize,
     /// What is wrong and what to do.
@@ -27,7 +27,7 @@ impl std::error::Error for FormatError {}
 
 /// A line that is not of its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LineError {
+pub struct LineError {
     /// The field at which reading stopped, as messages name it; `skipped field` for one that is not read.
     pub(crate) field: &'static str,
     /// The number of that field in [`Format::items`](super::Format::items), for its spelling in the format.
@@ -40,7 +40,7 @@ pub(crate) struct LineError {
 
 /// What is wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
+pub enum Why {
     /// The line does not begin with the text that the format begins with.
     Lead,
     /// The line ends before the field does.
@@ -61,7 +61,7 @@ pub(crate) enum Why {
 
 impl Why {
     /// The reason in words, to be read after the field's name and the column.
-    pub(crate) const fn text(self) -> &'static str {
+    pub const fn text(self) -> &'static str {
         match self {
             Why::Lead => "the line does not begin as its format does",
             Why::Ends => "the line ends before this field does: it is cut off, or of another format",

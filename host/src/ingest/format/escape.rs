@@ -11,7 +11,7 @@ use std::ops::Range;
 
 /// How a log writes quotes, control characters and bytes that are not text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Escape {
+pub enum Escape {
     /// nginx's default, `\x22`, and Apache's, `\"`, `\\`, `\n`, `\x16`.
     Backslash,
     /// nginx's `escape=json`: `\"`, `\\`, `\n`, `\u0016`.
@@ -24,7 +24,7 @@ pub(crate) enum Escape {
 ///
 /// It belongs to one vector of records: clear both together.
 #[derive(Debug, Default)]
-pub(crate) struct Decoded {
+pub struct Decoded {
     /// The lines, one after another. Decoding never lengthens, so it is no longer than the batch.
     text: String,
     records: Vec<Record>,
@@ -48,18 +48,18 @@ struct Record {
 
 impl Decoded {
     /// Forgets all lines and keeps the memory.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.text.clear();
         self.records.clear();
     }
 
     /// How many lines were written anew.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.records.len()
     }
 
     /// Puts the decoded records in the places of those that still have the log's quoting.
-    pub(crate) fn settle<'a>(&'a self, batch: &mut [Access<'a>]) {
+    pub fn settle<'a>(&'a self, batch: &mut [Access<'a>]) {
         for record in &self.records {
             if let Some(place) = batch.get_mut(record.index) {
                 *place = record.borrow(&self.text);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// What a value of a format is.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum What {
+pub enum What {
     /// Something that no field of a record is for.
     Other,
     /// The text of one field.
@@ -57,7 +57,7 @@ impl What {
 
 /// One value of a format, and the text after it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Item {
+pub struct Item {
     /// How the format spells it: `$status`, `%>s`.
     pub(crate) name: String,
     /// What it is.
@@ -77,7 +77,7 @@ pub(crate) struct Item {
 
 /// How the end of a value is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub enum End {
     /// At the first occurrence of the text after it.
     Literal,
     /// At the first quote that is not escaped.

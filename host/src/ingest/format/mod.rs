@@ -37,9 +37,9 @@ mod time;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use error::{FormatError, LineError};
-pub(crate) use escape::Decoded;
-pub(crate) use parser::Parser;
+pub use error::{FormatError, LineError};
+pub use escape::Decoded;
+pub use parser::Parser;
 
 use escape::Escape;
 use item::{Item, Layout};
@@ -48,11 +48,11 @@ use spec::{Dialect, Source};
 
 /// The longest line that is read, in bytes. Servers refuse requests far below it (nginx takes 32 KiB of
 /// headers, Apache 8 KiB a header); it keeps offsets within a record's 32 bits.
-pub(crate) const MAX_LINE: usize = 1 << 20;
+pub const MAX_LINE: usize = 1 << 20;
 
 /// A log format, ready to make parsers of. It is immutable and may be shared.
 #[derive(Clone, Debug)]
-pub(crate) struct Format {
+pub struct Format {
     spec: String,
     kind: Kind,
 }
@@ -72,7 +72,7 @@ impl Format {
     /// # Errors
     /// An unknown name, a directive that Apache does not have, two values with nothing between them, a
     /// format without any value. The column counts in `spec`.
-    pub(crate) fn compile(spec: &str) -> Result<Format, FormatError> {
+    pub fn compile(spec: &str) -> Result<Format, FormatError> {
         let source = Source::read(spec)?;
         let mut layout = match source.dialect {
             Dialect::Nginx => nginx::read(&source)?,
@@ -87,29 +87,29 @@ impl Format {
     }
 
     /// What the format was compiled of.
-    pub(crate) fn spec(&self) -> &str {
+    pub fn spec(&self) -> &str {
         &self.spec
     }
 
     /// The text before the first value.
-    pub(crate) fn lead(&self) -> &str {
+    pub fn lead(&self) -> &str {
         let Kind::Text(layout, _) = &self.kind;
         &layout.lead
     }
 
     /// The values in their order, each with the text after it.
-    pub(crate) fn items(&self) -> &[Item] {
+    pub fn items(&self) -> &[Item] {
         let Kind::Text(layout, _) = &self.kind;
         &layout.items
     }
 
     /// The fields that the format has.
-    pub(crate) fn fields(&self) -> Fields {
+    pub fn fields(&self) -> Fields {
         self.items().iter().fold(Fields::NONE, |all, item| all.union(item.gives))
     }
 
     /// A parser that decodes `wants` and passes over the rest.
-    pub(crate) fn parser(&self, wants: Fields) -> Parser {
+    pub fn parser(&self, wants: Fields) -> Parser {
         let Kind::Text(layout, escape) = &self.kind;
         Parser::new(layout, *escape, wants)
     }

@@ -12,7 +12,7 @@ use plugin_api::{Access, Field, Fields, Span};
 
 /// Reads the lines of one log. It remembers the last time it saw, so each thread has its own.
 #[derive(Clone, Debug)]
-pub(crate) struct Parser {
+pub struct Parser {
     lead: Literal,
     steps: Box<[Step]>,
     clock: Clock,
@@ -155,7 +155,7 @@ impl Parser {
     /// The line is cut off, is of another format, or has a wanted field that is not what it should be.
     /// Nothing is appended then.
     #[inline]
-    pub(crate) fn parse<'a>(
+    pub fn parse<'a>(
         &mut self,
         line: &'a str,
         records: &mut Vec<Access<'a>>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// How a log writes the time.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum TimeForm {
+pub enum TimeForm {
     /// `17/May/2015:10:05:03 +0000`: nginx `$time_local`, what Apache's `%t` has in its brackets.
     Local,
     /// `2015-05-17T10:05:03+00:00`: nginx `$time_iso8601`.

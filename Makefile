@@ -1,0 +1,58 @@
+# graftd. `make run` builds and starts it, `make test` tests everything; each installs what it lacks.
+
+SHELL := /bin/bash
+CARGO ?= cargo
+PROFILE := release
+OUT := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE)
+
+# The plugins are the folders whose crate is a cdylib.
+PLUGINS := $(patsubst plugins/%/Cargo.toml,%,$(shell grep -ls cdylib plugins/*/Cargo.toml))
+
+.DEFAULT_GOAL := help
+.PHONY: help deps build plugins run test test-rust test-doc lint fmt bench clean
+
+help: ## What there is to make
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
+
+deps:
+	@.ci/install-deps build
+
+build: deps ## Build the daemon and the plugins, and put the plugins into plugins/
+	$(CARGO) build --$(PROFILE) --workspace --bins --lib
+	@$(MAKE) --no-print-directory plugins
+
+plugins:
+	@for name in $(PLUGINS); do \
+	  so=$(OUT)/libgraft_$${name//-/_}.so; \
+	  strip --strip-unneeded -o plugins/.$$name.so.new $$so && mv plugins/.$$name.so.new plugins/$$name.so || exit 1; \
+	done
+
+run: build ## Build, and start the daemon on the embedded defaults
+	@exec $(OUT)/graftd run
+
+test: build lint test-rust test-doc ## Test everything: unit, property, doc, end to end, lint
+
+# nextest runs each test in a process of its own and shows the slow ones; plain cargo test does as well.
+test-rust:
+	@.ci/install-deps test
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+	  $(CARGO) nextest run --cargo-profile $(PROFILE) --workspace; \
+	else $(CARGO) test --$(PROFILE) --workspace --lib --bins --tests; fi
+
+test-doc:
+	$(CARGO) test --$(PROFILE) --workspace --doc
+
+lint: ## Format and clippy, with no warning left
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --$(PROFILE) --workspace --all-targets -- -D warnings
+
+fmt: ## Format all code
+	$(CARGO) fmt --all
+
+bench: build ## Measure: lines, updates, the plugin boundary, memory
+	@.ci/install-deps test
+	$(CARGO) run --$(PROFILE) -p graftd-bench --
+
+clean: ## Remove what was built
+	$(CARGO) clean
+	rm -f plugins/*.so
