@@ -80,7 +80,7 @@ pub struct CollectionGroup {
 /// One `metric { … }`. At least one of `name` and `name_match` is given; gmond looks at `name_match` first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metric {
-    /// The metric's name, or the start of several names (GMOND's rule: exact first, else as a prefix without regard
+    /// The metric's name, or the start of several names (gmond: exact first, else as a prefix without regard
     /// to case).
     pub name: Option<String>,
     /// A PCRE pattern, searched anywhere in the names. Not compiled here.

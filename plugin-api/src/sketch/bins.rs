@@ -300,6 +300,26 @@ mod tests {
     }
 
     #[test]
+    fn both_ends_of_every_bin_are_within_a_hundredth_of_its_middle() {
+        // What lies between the ends is nearer, so this holds for every number there is.
+        for exponent in EXPONENT_MIN..f64::MAX_EXP {
+            for bound in &BOUNDS[..OCTAVE as usize] {
+                let start = ((exponent + 1 - EXPONENT_MIN) as u64) << MANTISSA_BITS | bound;
+                for value in [f64::from_bits(start), f64::from_bits(start - 1)] {
+                    let off = (middle(index(value)) - value).abs();
+                    // The least normal number has a subnormal before it, whose steps are no finer.
+                    assert!(off <= 0.00991 * value, "{value:e} is off by {off:e}");
+                }
+            }
+        }
+        for bits in (1..100_000).chain((0..MANTISSA_BITS).flat_map(|bit| [1 << bit, (2 << bit) - 1])) {
+            let value = f64::from_bits(bits);
+            let steps = middle(index(value)).to_bits().abs_diff(bits) as f64;
+            assert!(steps <= 0.00991 * bits as f64 + 0.5, "{bits} steps are off by {steps}");
+        }
+    }
+
+    #[test]
     fn what_is_far_too_low_is_in_the_lowest_bin() {
         let mut up = Bins::default();
         let mut down = Bins::default();

@@ -2,13 +2,11 @@
 
 use super::DecodeError;
 use super::varint::{Reader, VERSION, put, put_weight};
+use crate::action::Action;
 use crate::limits::{KEY_BYTES_MAX, cut};
 use core::hash::{BuildHasher, Hasher};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-
-/// The most keys that a sketch may be told to keep.
-const K_MAX: u32 = 1_000_000;
 
 /// Keys past k up to which a sketch of a small k goes without pruning.
 const SLACK: usize = 64;
@@ -92,7 +90,7 @@ impl Top {
     #[must_use]
     pub fn new(k: u32) -> Top {
         Top {
-            k: k.clamp(1, K_MAX),
+            k: k.clamp(1, Action::TOP_K_MAX),
             entries: Vec::new(),
             index: HashTable::new(),
             keys: Vec::new(),
@@ -255,6 +253,8 @@ impl Top {
             self.prune();
             self.entries.shrink_to(self.entries_max());
             self.keys.shrink_to(2 * self.keys_bytes_kept());
+            let Top { entries, index, .. } = self;
+            index.shrink_to(entries.capacity(), |i| entries[*i as usize].hash);
         }
     }
 
@@ -383,7 +383,7 @@ impl Top {
         /// Bytes of the shortest entry.
         const ENTRY_BYTES_MIN: usize = 3;
         let mut read = Reader::new(bytes)?;
-        let k = read.size(K_MAX as usize, "top keeps 1 to 1,000,000 keys")?;
+        let k = read.size(Action::TOP_K_MAX as usize, "top keeps 1 to 1,000,000 keys")?;
         if k == 0 {
             return Err(read.error("top keeps 1 to 1,000,000 keys"));
         }

@@ -13,8 +13,13 @@ use std::collections::BTreeMap;
 /// Bytes in the kernel's sector, whatever the disk's own is.
 const SECTOR: f64 = 512.0;
 
-/// What is counted of a disk, in the order of [`counters`]; how a second of it is said; how disks fold.
-const METRICS: [(&str, fn(f64) -> f64, fn(f64, f64) -> f64); 5] = [
+/// How much of a metric a second is.
+type Say = fn(f64) -> f64;
+/// How a metric of two disks is one of both.
+type Fold = fn(f64, f64) -> f64;
+
+/// What is counted of a disk, in the order of [`counters`].
+const METRICS: [(&str, Say, Fold); 5] = [
     ("reads", |n| n, sum),
     ("writes", |n| n, sum),
     ("read_bytes", |sectors| sectors * SECTOR, sum),

@@ -1,7 +1,7 @@
 //! What the pipe finds.
 
 use graft_url::Url;
-use plugin_api::testkit::PipeKit;
+use plugin_api::testkit::{PipeKit, Value};
 use plugin_api::{Access, Field, Params, Span};
 
 fn kit(params: &Params) -> PipeKit<Url> {
@@ -50,6 +50,7 @@ fn a_flood_of_paths_stays_within_k_and_its_total_exact() {
     assert!(memory_bytes < 64 * 1024, "{memory_bytes}");
     let found = kit.flush();
     assert_eq!(found.number("/home"), Some(50_000.0));
+    assert!(matches!(found.get(""), Some(Value::Top(top)) if top.k() == 100 && top.total() == 100_000.0));
 }
 
 #[test]

@@ -1,0 +1,49 @@
+//! Taking figures.
+
+use cpu_time::ThreadTime;
+use std::fs;
+use std::time::Duration;
+
+/// The median of several figures, and the least and the greatest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Median {
+    pub(crate) min: f64,
+    pub(crate) mid: f64,
+    pub(crate) max: f64,
+}
+
+impl Median {
+    pub(crate) fn of(mut figures: Vec<f64>) -> Median {
+        figures.sort_by(f64::total_cmp);
+        Median { min: figures[0], mid: figures[figures.len() / 2], max: figures[figures.len() - 1] }
+    }
+}
+
+/// CPU seconds that `work` takes on this thread.
+pub(crate) fn cpu_seconds(work: impl FnOnce()) -> f64 {
+    let began = ThreadTime::now();
+    work();
+    began.elapsed().as_secs_f64()
+}
+
+/// CPU time (user and system) of all children that were waited for: the fields `cutime` and `cstime` of
+/// `/proc/self/stat` (proc(5)), in hundredths of a second.
+pub(crate) fn children_cpu() -> Duration {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    let ticks: u64 = after_name.split(' ').skip(13).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// `1,234,567`
+pub(crate) fn grouped(x: f64) -> String {
+    let digits = format!("{:.0}", x.abs());
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}

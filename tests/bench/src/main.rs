@@ -1,0 +1,32 @@
+//! `make bench`: the figures that graftd is held to, measured on this machine, now.
+//!
+//! Machines are noisy, so figures are CPU time (user and system), medians of several runs, and where two things are
+//! compared they take turns in one run.
+
+mod boundary;
+mod figures;
+mod ingest;
+mod log;
+mod tree;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let parts: [(&str, fn() -> Result<(), String>); 3] =
+        [("ingest", ingest::run), ("tree", tree::run), ("boundary", boundary::run)];
+    if let Some(unknown) = wanted.iter().find(|name| !parts.iter().any(|(part, _)| part == name)) {
+        let known = parts.map(|(part, _)| part).join(", ");
+        eprintln!("no part {unknown:?}; known are {known}");
+        return ExitCode::from(2);
+    }
+    for (name, run) in parts.iter().filter(|(part, _)| wanted.is_empty() || wanted.iter().any(|name| name == part)) {
+        println!("# {name}");
+        if let Err(why) = run() {
+            eprintln!("{name}: {why}");
+            return ExitCode::FAILURE;
+        }
+        println!();
+    }
+    ExitCode::SUCCESS
+}
