@@ -42,6 +42,39 @@ pub const HTTP_HEAD_MAX: Duration = Duration::from_secs(10);
 /// How long a client may take for a body.
 pub const HTTP_BODY_MAX: Duration = Duration::from_secs(60);
 
+/// How long a kept connection may say nothing between two requests: longer than the usual interval of what pushes.
+pub const HTTP_IDLE_MAX: Duration = Duration::from_secs(75);
+
+/// How long a client may leave an answer lying that does not fit into the socket.
+pub const HTTP_WRITE_MAX: Duration = Duration::from_secs(60);
+
+/// Bytes of a request's head, and of what is buffered of an answer's end.
+pub const HTTP_HEAD_BYTES_MAX: usize = 128 * 1024;
+
+/// Bytes of all bodies that are under way at a time, as sent and unpacked; who comes then is told to come again.
+pub const HTTP_BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Bytes of a refused body that are read and dropped, so that its sender gets to read why.
+pub const HTTP_LINGER_BYTES: usize = 256 * 1024 * 1024;
+
+/// How long a refused body is read and dropped.
+pub const HTTP_LINGER_MAX: Duration = Duration::from_secs(30);
+
+/// Bytes of a body up to which reading it holds up nobody; a larger one has a thread of its own.
+pub const BODY_BYTES_SHORT: usize = 64 * 1024;
+
+/// How long an event stream may be silent: a comment keeps proxies from closing it.
+pub const STREAM_QUIET_MAX: Duration = Duration::from_secs(15);
+
+/// Bytes of the daemon's own log that are gathered before they are handed over.
+pub const OWN_LOG_BYTES: usize = 64 * 1024;
+
+/// How long lines of the daemon's own log are gathered.
+pub const OWN_LOG_PAUSE: Duration = Duration::from_millis(5);
+
+/// Children of a branch that `/metrics` writes under one hold of the tree's lock.
+pub const METRICS_CHUNK: usize = 256;
+
 /// The longest that `/pull/` waits.
 pub const PULL_WAIT_MAX: Duration = Duration::from_secs(30);
 

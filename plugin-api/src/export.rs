@@ -70,7 +70,7 @@ macro_rules! __export_plugin {
             // Safety: the name is abi_stable's (a test holds it to that), so it means nothing else in the plugin;
             // the header describes the very type that `root` gives.
             #[allow(unsafe_code)]
-            #[unsafe(export_name = "_as_0lib_1header_0root_bmodule_bloader")]
+            #[unsafe(export_name = "_1as_0lib_1header_0root_bmodule_bloader")]
             static HEADER: private::LibHeader = unsafe {
                 private::LibHeader::from_constructor::<$crate::abi::PluginRef>(
                     root,
@@ -85,6 +85,6 @@ macro_rules! __export_plugin {
 mod tests {
     #[test]
     fn the_exported_name_is_abi_stables() {
-        assert_eq!(abi_stable::library::ROOT_MODULE_LOADER_NAME, "_as_0lib_1header_0root_bmodule_bloader");
+        assert_eq!(abi_stable::library::ROOT_MODULE_LOADER_NAME, "_1as_0lib_1header_0root_bmodule_bloader");
     }
 }

@@ -26,6 +26,7 @@ pub const EMPTY: &str = "(empty)";
 pub const MARKER: &str = "marker";
 
 /// The longest beginning of `text` within `most` bytes that ends between two characters.
+#[inline]
 #[must_use]
 pub fn cut(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]

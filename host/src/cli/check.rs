@@ -39,7 +39,12 @@ impl Check {
                             library.collector(&conf.params).map(|_| "collector")
                         };
                         let kind = kind.map_err(|error| error.to_string())?;
-                        Ok(format!("{kind} at {} ({} {})", branch.keys.join(","), plugin.path.display(), library.version()))
+                        Ok(format!(
+                            "{kind} at {} ({} {})",
+                            branch.keys.join(","),
+                            plugin.path.display(),
+                            library.version()
+                        ))
                     });
                     match tried {
                         Ok(what) => ("ok", what),

@@ -282,9 +282,7 @@ impl Push {
         let number = |name: &str| answer.get(name).and_then(Value::as_u64);
         match (number("merged"), number("rejected")) {
             (Some(merged), Some(0)) if status.is_success() => print(&format!("merged {merged}")),
-            (Some(merged), Some(rejected)) => {
-                Err(Failure::work(format_args!("merged {merged}, {rejected} rejected")))
-            }
+            (Some(merged), Some(rejected)) => Err(Failure::work(format_args!("merged {merged}, {rejected} rejected"))),
             _ => {
                 let said = answer.get("error").and_then(Value::as_str);
                 Err(Failure::work(said.map_or_else(|| format!("the daemon answers {status}"), printable)))
@@ -303,7 +301,10 @@ fn read_body(file: &PathBuf) -> Result<Vec<u8>, Failure> {
     };
     read.map_err(|error| Failure::work(format_args!("{}: {error}", file.display())))?;
     if body.len() > BODY_BYTES_MAX {
-        return Err(Failure::usage(format_args!("{}: more than {BODY_BYTES_MAX} bytes; push it in parts", file.display())));
+        return Err(Failure::usage(format_args!(
+            "{}: more than {BODY_BYTES_MAX} bytes; push it in parts",
+            file.display()
+        )));
     }
     Ok(body)
 }

@@ -46,7 +46,8 @@ const TICK: Duration = Duration::from_secs(1);
 
 impl Ingest {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let format = Format::compile(&self.format).map_err(|error| Failure::usage(format_args!("--format: {error}")))?;
+        let format =
+            Format::compile(&self.format).map_err(|error| Failure::usage(format_args!("--format: {error}")))?;
         let folders = self.dirs.folders()?;
         let conf = dirs::daemon_conf(&folders)?;
         let clock = Timepiece::start();
@@ -94,7 +95,9 @@ impl Ingest {
 /// Loads every pipe that is to run.
 fn pipes(folders: &Folders) -> Result<Vec<PipeRun>, Failure> {
     let Some(plugins) = &folders.plugins else {
-        return Err(Failure::usage("there is no plugins folder, so no pipe to read a log through; name one with --plugins DIR"));
+        return Err(Failure::usage(
+            "there is no plugins folder, so no pipe to read a log through; name one with --plugins DIR",
+        ));
     };
     let seen = look(Some(plugins), folders.conf.as_deref()).map_err(Failure::usage)?;
     let mut pipes = Vec::new();
@@ -119,7 +122,9 @@ fn pipes(folders: &Folders) -> Result<Vec<PipeRun>, Failure> {
     }
     if pipes.is_empty() {
         let plugins = plugins.display();
-        return Err(Failure::usage(format_args!("{plugins}: no pipe to read a log through; build them with `make build`")));
+        return Err(Failure::usage(format_args!(
+            "{plugins}: no pipe to read a log through; build them with `make build`"
+        )));
     }
     Ok(pipes)
 }

@@ -13,8 +13,7 @@ pub(super) fn tree(out: &mut Vec<u8>, tree: &Tree, most: usize) {
 }
 
 fn children(out: &mut Vec<u8>, node: NodeRef<'_>, depth: usize, most: usize) {
-    let mut children: Vec<(Option<f64>, NodeRef<'_>)> =
-        node.children().map(|child| (weight(child), child)).collect();
+    let mut children: Vec<(Option<f64>, NodeRef<'_>)> = node.children().map(|child| (weight(child), child)).collect();
     if depth > 0 {
         children.sort_by(|a, b| b.0.unwrap_or(0.0).total_cmp(&a.0.unwrap_or(0.0)));
     }

@@ -100,14 +100,13 @@ impl DaemonConf {
             conf.token_file = Some(given.text()?.into());
         }
         let mut limits = table.table("limits")?;
-        for (key, place) in
-            [("nodes", &mut conf.limits.nodes), ("branch_nodes", &mut conf.limits.branch_nodes)]
-        {
+        for (key, place) in [("nodes", &mut conf.limits.nodes), ("branch_nodes", &mut conf.limits.branch_nodes)] {
             if let Some(given) = limits.take(key) {
                 // A node's place is a u32.
-                *place = usize::try_from(given.count()?).ok().filter(|n| (1_000..=1_000_000_000).contains(n)).ok_or_else(
-                    || given.error(format_args!("{key:?} must be between 1,000 and 1,000,000,000 nodes")),
-                )?;
+                *place =
+                    usize::try_from(given.count()?).ok().filter(|n| (1_000..=1_000_000_000).contains(n)).ok_or_else(
+                        || given.error(format_args!("{key:?} must be between 1,000 and 1,000,000,000 nodes")),
+                    )?;
             }
         }
         limits.finish(&["nodes", "branch_nodes"])?;

@@ -122,10 +122,19 @@ mod tests {
         for (text, want) in [
             ("\nevry = \"10s\"", "conf/x.on:2: unknown key \"evry\"; did you mean \"every\"?"),
             ("zzz = 1", "conf/x.on:1: unknown key \"zzz\"; known are plugin, every, path, action, params"),
-            ("every = 10", "conf/x.on:1: \"every\" must be a duration such as \"200ms\", \"10s\" or \"5m\", not a whole number"),
-            ("# x\n\nevery = \"soon\"", "conf/x.on:3: \"every\" must be a duration such as \"200ms\", \"10s\" or \"5m\", not \"soon\""),
+            (
+                "every = 10",
+                "conf/x.on:1: \"every\" must be a duration such as \"200ms\", \"10s\" or \"5m\", not a whole number",
+            ),
+            (
+                "# x\n\nevery = \"soon\"",
+                "conf/x.on:3: \"every\" must be a duration such as \"200ms\", \"10s\" or \"5m\", not \"soon\"",
+            ),
             ("every = \"1ms\"", "conf/x.on:1: \"every\" must be at least 10ms"),
-            ("path = \"cpu,,x\"", "conf/x.on:1: \"path\": key 2: empty or *, which only a query can have (a * itself is %2A)"),
+            (
+                "path = \"cpu,,x\"",
+                "conf/x.on:1: \"path\": key 2: empty or *, which only a query can have (a * itself is %2A)",
+            ),
             ("params = 1", "conf/x.on:1: \"params\" must be a table, not a whole number"),
             ("action = \"sum\"", "conf/x.on:1: unknown action \"sum\""),
             ("every = ", "conf/x.on:1: not TOML: "),

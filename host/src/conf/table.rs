@@ -78,9 +78,8 @@ impl<'s> Table<'s> {
         let mut params = Params::new();
         for (name, value) in self.entries {
             let at = value.span().start;
-            let value = param(value.get_ref()).map_err(|why| {
-                self.source.error(at, format_args!("{:?} {why}", name.get_ref()))
-            })?;
+            let value = param(value.get_ref())
+                .map_err(|why| self.source.error(at, format_args!("{:?} {why}", name.get_ref())))?;
             params = params.with(name.get_ref(), value);
         }
         Ok(params)
@@ -160,9 +159,7 @@ fn param(value: &DeValue<'_>) -> Result<Value, &'static str> {
         DeValue::Float(x) => Value::Float(x.as_str().parse().map_err(|_| "is no number")?),
         DeValue::Boolean(flag) => Value::Bool(*flag),
         DeValue::Datetime(date) => Value::from(date.to_string().as_str()),
-        DeValue::Array(list) => {
-            Value::List(list.iter().map(|item| param(item.get_ref())).collect::<Result<_, _>>()?)
-        }
+        DeValue::Array(list) => Value::List(list.iter().map(|item| param(item.get_ref())).collect::<Result<_, _>>()?),
         DeValue::Table(table) => {
             let entries = table.iter().map(|(name, value)| {
                 let value = param(value.get_ref())?;

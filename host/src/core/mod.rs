@@ -5,6 +5,6 @@ mod report;
 mod run;
 mod shared;
 
-pub use event::{Delta, Event, Events, LogReport, Pushed, Report, Switch, SwitchError};
+pub use event::{Delta, Event, Events, LogReport, Report, Switch, SwitchError};
 pub use run::{Core, CoreParts};
-pub use shared::{Counter, Counters, Live, Logs, Shared};
+pub use shared::{Counters, Live, Logs, Shared};

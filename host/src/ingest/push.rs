@@ -70,7 +70,10 @@ async fn connection(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
         if !trusted {
             match lines.next() {
                 Some(line) if is_token(line, shared) => trusted = true,
-                Some(_) => return refuse(&mut stream, "the first line must be {\"token\":\"…\"} with this daemon's token").await,
+                Some(_) => {
+                    return refuse(&mut stream, "the first line must be {\"token\":\"…\"} with this daemon's token")
+                        .await;
+                }
                 None => {}
             }
         }

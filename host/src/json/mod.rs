@@ -4,4 +4,5 @@ mod read;
 mod write;
 
 pub use read::{Documents, Fault, read_documents};
-pub use write::{Shape, View, write_number, write_reading, write_string, write_view};
+pub(crate) use write::QUANTILES;
+pub use write::{Room, Shape, View, write_number, write_reading, write_string, write_view, write_view_in};

@@ -201,7 +201,9 @@ impl Document {
 
     fn object<'de, A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
         if self.own_value {
-            self.fail("an object under \"\" is a sketch, which cannot be pushed; push its numbers with the action quantiles");
+            self.fail(
+                "an object under \"\" is a sketch, which cannot be pushed; push its numbers with the action quantiles",
+            );
         }
         let whole = self.deeper(|document| {
             while let Some(member) = map.next_key_seed(Key(&mut *document))? {
@@ -244,6 +246,7 @@ impl Document {
 }
 
 /// What a key of an object is for. A child's key has been entered.
+#[derive(Clone, Copy)]
 enum Member {
     Child,
     Own,
@@ -393,7 +396,9 @@ mod tests {
     #[test]
     fn a_document_becomes_entries_in_order_after_its_actions() {
         assert_eq!(
-            entries(r#"{"br":{"ie":[{"6":3},{"7":[8,{"venders":{"sogou":2}}]}],"":1,"defaultaction":"max"},"defaultaction":"add"}"#),
+            entries(
+                r#"{"br":{"ie":[{"6":3},{"7":[8,{"venders":{"sogou":2}}]}],"":1,"defaultaction":"max"},"defaultaction":"add"}"#
+            ),
             [
                 "br=Action(Add)",
                 "br=Action(Max)",

@@ -82,16 +82,46 @@ impl Source for Folded<'_> {
     }
 }
 
+/// How many nodes may still be written, over several nodes of one answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Nodes that may still be written.
+    pub left: usize,
+    /// Something did not fit.
+    pub cut: bool,
+}
+
+impl Room {
+    /// Room for so many nodes.
+    #[must_use]
+    pub fn new(nodes: usize) -> Room {
+        Room { left: nodes, cut: false }
+    }
+
+    /// Takes room for a node, if there is any.
+    pub fn take(&mut self) -> bool {
+        self.cut |= self.left == 0;
+        self.left = self.left.saturating_sub(1);
+        !self.cut
+    }
+}
+
 /// Writes a node with what hangs below it, in the shape in which documents come in. Whether all of it fitted into the
 /// limit.
 pub fn write_view(out: &mut Vec<u8>, source: &dyn Source, shape: Shape) -> bool {
-    let mut left = shape.limit;
-    write_source(out, source, shape, shape.depth, &mut left);
-    left > 0
+    let mut room = Room::new(shape.limit);
+    room.take();
+    write_view_in(out, source, shape, &mut room);
+    !room.cut
 }
 
-fn write_source(out: &mut Vec<u8>, source: &dyn Source, shape: Shape, depth: usize, left: &mut usize) {
-    *left = left.saturating_sub(1);
+/// As [`write_view`], in the room that is left of an answer; the node itself has taken its own. The shape's limit does
+/// not count.
+pub fn write_view_in(out: &mut Vec<u8>, source: &dyn Source, shape: Shape, room: &mut Room) {
+    write_source(out, source, shape, shape.depth, room);
+}
+
+fn write_source(out: &mut Vec<u8>, source: &dyn Source, shape: Shape, depth: usize, room: &mut Room) {
     if source.is_leaf() || depth == 0 {
         return match source.value(shape.want) {
             Some(reading) => write_reading(out, &reading, View::Whole),
@@ -110,12 +140,12 @@ fn write_source(out: &mut Vec<u8>, source: &dyn Source, shape: Shape, depth: usi
         first = false;
     }
     source.each_child(&mut |key, child| {
-        if *left == 0 {
-            return false;
-        }
         if shape.want == Want::Rate && child.is_leaf() && child.value(shape.want).is_none() {
             // A gauge or a text has no rate: it is left out rather than shown as null.
             return true;
+        }
+        if !room.take() {
+            return false;
         }
         if !first {
             out.push(b',');
@@ -123,7 +153,7 @@ fn write_source(out: &mut Vec<u8>, source: &dyn Source, shape: Shape, depth: usi
         first = false;
         write_string(out, key);
         out.push(b':');
-        write_source(out, child, shape, depth - 1, left);
+        write_source(out, child, shape, depth - 1, room);
         true
     });
     out.push(b'}');
@@ -146,11 +176,8 @@ pub fn write_reading(out: &mut Vec<u8>, reading: &Reading<'_>, view: View) {
             out.push(b'}');
         }
         (Reading::Quantiles(sketch), View::Figure { quantile, last_minute }) => {
-            let figure = if last_minute {
-                sketch.last_minute().quantile(quantile)
-            } else {
-                sketch.total().quantile(quantile)
-            };
+            let figure =
+                if last_minute { sketch.last_minute().quantile(quantile) } else { sketch.total().quantile(quantile) };
             write_optional(out, figure);
         }
         (Reading::Distinct(sketch), View::Figure { last_minute, .. }) => {
@@ -264,7 +291,8 @@ mod tests {
 
     #[test]
     fn sketches_are_objects_under_the_empty_key() {
-        let tree = tree(r#"[{"t":{"a":[1,1,1]},"defaultaction":"quantiles"},{"v":["x","y","x"],"defaultaction":"distinct"}]"#);
+        let tree =
+            tree(r#"[{"t":{"a":[1,1,1]},"defaultaction":"quantiles"},{"v":["x","y","x"],"defaultaction":"distinct"}]"#);
         let t = written(&tree, "t,a", 64, 100);
         let figures = r#""count":3,"sum":3,"min":1,"max":1,"p50":1,"p90":1,"p95":1,"p99":1,"p999":1"#;
         assert_eq!(t, format!(r#"{{"":{{{figures},"last_minute":{{{figures}}}}}}}"#));

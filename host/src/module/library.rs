@@ -4,9 +4,9 @@
 //! from a raw library, which is kept beside everything that came out of it and dropped last.
 
 use abi_stable::library::{LibraryError, RawLibrary, lib_header_from_raw_library};
+use abi_stable::std_types::{RResult, RSlice, RVec};
 use plugin_api::abi::{CollectorBox, Make, PipeBox, PluginRef};
 use plugin_api::{Access, Action, Clock, Error, Fields, ParamDecl, Params};
-use abi_stable::std_types::{RResult, RSlice, RVec};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -197,7 +197,8 @@ fn readable(error: &LibraryError) -> String {
         }
         LibraryError::RootModule { err, .. } => format!("its root module cannot be had: {err}"),
         LibraryError::AbiInstability(_) => {
-            "its types are laid out otherwise than this graftd's: build it anew with this version of plugin-api".to_owned()
+            "its types are laid out otherwise than this graftd's: build it anew with this version of plugin-api"
+                .to_owned()
         }
         LibraryError::InvalidAbiHeader(_) => {
             "made with another abi_stable; build it anew with this version of plugin-api".to_owned()

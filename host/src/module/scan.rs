@@ -118,7 +118,9 @@ fn read_conf(path: &Path) -> Result<String, String> {
     }
     let mut text = String::new();
     let file = fs::File::open(path).map_err(|error| said(&format_args!("cannot be read: {error}")))?;
-    file.take(CONF_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| said(&format_args!("cannot be read: {error}")))?;
+    file.take(CONF_BYTES_MAX + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| said(&format_args!("cannot be read: {error}")))?;
     if text.len() as u64 > CONF_BYTES_MAX {
         return Err(said(&format_args!("larger than {CONF_BYTES_MAX} bytes")));
     }
@@ -248,7 +250,10 @@ mod tests {
     #[test]
     fn what_runs() {
         assert_eq!(
-            plans(&["p/cpu.so", "p/libload.so", "p/url.so"], &[("c/load.off", ""), ("c/shop.on", "plugin = \"url\""), ("c/blog.on", "plugin = \"url\"")]),
+            plans(
+                &["p/cpu.so", "p/libload.so", "p/url.so"],
+                &[("c/load.off", ""), ("c/shop.on", "plugin = \"url\""), ("c/blog.on", "plugin = \"url\"")]
+            ),
             ["blog runs p/url.so", "cpu runs p/cpu.so", "load off", "shop runs p/url.so"]
         );
     }
@@ -258,7 +263,13 @@ mod tests {
         assert_eq!(
             plans(
                 &["p/cpu.so", "p/libcpu.so", "p/url.so"],
-                &[("c/url.on", ""), ("c/url.off", ""), ("c/a.on", "plugin = \"ulr\""), ("c/b.on", "evry = 1"), ("c/r.on", "plugin = \"relay\"")]
+                &[
+                    ("c/url.on", ""),
+                    ("c/url.off", ""),
+                    ("c/a.on", "plugin = \"ulr\""),
+                    ("c/b.on", "evry = 1"),
+                    ("c/r.on", "plugin = \"relay\"")
+                ]
             ),
             [
                 "a rejected: c/a.on: there is no plugin \"ulr\" (no ulr.so); did you mean \"url\"?",

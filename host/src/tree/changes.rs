@@ -68,7 +68,13 @@ impl Tree {
         }
         self.changed_below(NodeId::ROOT, pattern.steps(), since)
             || (!pattern.folds()
-                && self.gone.paths.iter().rev().take_while(|(tick, _)| *tick > since).any(|(_, path)| covers(pattern, path)))
+                && self
+                    .gone
+                    .paths
+                    .iter()
+                    .rev()
+                    .take_while(|(tick, _)| *tick > since)
+                    .any(|(_, path)| covers(pattern, path)))
     }
 
     fn relative(&self, since: u64) -> u32 {

@@ -137,7 +137,9 @@ impl Tree {
         match op {
             Op::Number(x) => match level.action {
                 None | Some(Action::Add | Action::Top { .. }) => self.add(id, x, now_ms),
-                Some(Action::Average | Action::Min | Action::Max | Action::Last) => self.replace(id, Value::Number(x), now_ms),
+                Some(Action::Average | Action::Min | Action::Max | Action::Last) => {
+                    self.replace(id, Value::Number(x), now_ms)
+                }
                 Some(Action::Quantiles) => self.quantiles(id, now_ms, |sketch| sketch.observe(x)),
                 Some(Action::Distinct) => {
                     let text = x.to_string();

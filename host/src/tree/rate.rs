@@ -59,7 +59,7 @@ impl Tree {
         }
         self.rates.began = began;
         self.rates.began.clear();
-        if self.now as usize % WINDOW_TICKS == 0 {
+        if (self.now as usize).is_multiple_of(WINDOW_TICKS) {
             let Tree { rates, store, now, .. } = self;
             rates.of.retain(|id, growth| {
                 let lately = *now - growth.newest < WINDOW_TICKS as u32;
@@ -68,6 +68,13 @@ impl Tree {
                 }
                 lately
             });
+            // A burst of growth (a first load of a million series) must not be paid for ever.
+            if rates.of.capacity() > 4 * rates.of.len() {
+                rates.of.shrink_to(2 * rates.of.len());
+            }
+            if rates.began.capacity() > 4 * rates.of.len() {
+                rates.began.shrink_to(2 * rates.of.len());
+            }
         }
     }
 
@@ -77,8 +84,7 @@ impl Tree {
         let Some(growth) = self.rates.of.get(&id) else { return 0.0 };
         let window = (last as usize).min(WINDOW_TICKS);
         let skipped = (last - growth.newest.min(last)) as usize;
-        let grown: f32 =
-            (skipped..window).map(|ago| growth.by[(last as usize - ago) % WINDOW_TICKS]).sum();
+        let grown: f32 = (skipped..window).map(|ago| growth.by[(last as usize - ago) % WINDOW_TICKS]).sum();
         f64::from(grown) / (window.max(1) as f64 * self.tick.as_secs_f64())
     }
 }

@@ -258,7 +258,7 @@ fn rates_are_the_growth_of_the_last_ticks() {
 #[test]
 fn memory_is_counted_and_given_back() {
     let mut tree = tree();
-    let mut feed = |tree: &mut Tree, n: usize| {
+    let feed = |tree: &mut Tree, n: usize| {
         merge(tree, &["m"], 0, |out| {
             for i in 0..n {
                 let key = format!("a key that is longer than a node can hold by itself {i}");
@@ -293,9 +293,8 @@ fn a_frame_merges_whole_or_not_at_all() {
 fn documents() -> impl Strategy<Value = Vec<Json>> {
     let key = prop::sample::select(vec!["a", "b", "c"]);
     let leaf = prop_oneof![4 => (-20i32..20).prop_map(Json::from), 1 => "[xyz]".prop_map(Json::from)];
-    let object = |inner: BoxedStrategy<Json>| {
-        prop::collection::btree_map(key.clone(), inner, 0..4).prop_map(|map| json!(map))
-    };
+    let object =
+        |inner: BoxedStrategy<Json>| prop::collection::btree_map(key.clone(), inner, 0..4).prop_map(|map| json!(map));
     let low = prop_oneof![leaf.clone(), object(leaf.clone().boxed())];
     let mid = prop_oneof![1 => leaf, 3 => object(low.boxed())];
     let top = prop::collection::btree_map(key, mid, 0..4).prop_map(|map| json!(map));
@@ -360,7 +359,7 @@ proptest! {
             push(&mut tree, &document.to_string());
         }
         let path = steps.join(",");
-        prop_assume!(path != "");
+        prop_assume!(!path.is_empty());
         let exported = get(&tree, "")[""].clone();
         let wanted = naive(&exported, "", &steps, &actions);
         let found = value(&tree, &path);

@@ -131,6 +131,7 @@ impl Delta {
     }
 
     /// Feeds a value to the quantiles at a path.
+    #[inline]
     pub fn observe(&mut self, path: &[&str], value: f64) {
         let index = self.locate(path, Kind::Quantiles);
         if let Acc::Quantiles(sketch) = self.table.touch(index) {
@@ -139,6 +140,7 @@ impl Delta {
     }
 
     /// Counts an item among the distinct ones at a path.
+    #[inline]
     pub fn distinct(&mut self, path: &[&str], item: &str) {
         let index = self.locate(path, Kind::Distinct);
         if let Acc::Distinct(sketch) = self.table.touch(index) {
@@ -147,6 +149,7 @@ impl Delta {
     }
 
     /// Adds to the counter of `key` below a path that keeps its `k` heaviest keys.
+    #[inline]
     pub fn top(&mut self, path: &[&str], key: &str, n: f64, k: u32) {
         let index = self.locate(path, Kind::Top { k: k.clamp(1, Action::TOP_K_MAX) });
         if let Acc::Top(sketch) = self.table.touch(index) {

@@ -132,6 +132,7 @@ impl Table {
         self.entries.len() >= DELTA_PATHS_MAX + BEYOND || self.keys.len() >= 2 * DELTA_KEYS_BYTES_MAX
     }
 
+    #[inline]
     fn hash(&self, path: &[&str]) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         for key in path {

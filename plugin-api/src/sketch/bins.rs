@@ -3,9 +3,9 @@
 //! Every octave (from a power of two to the next) has 35 bins, each wider than the one before by the 35th root of
 //! two. A bin's middle is therefore within tanh(ln 2 / 70) = 0.9902 % of all that is in it, which leaves what an f64
 //! rounds far behind the promised 1 %. As bins begin anew at each power of two, a number's bin is its exponent, its
-//! mantissa's leading seven bits looked up in a table, and one comparison: integers only, exact and the same
-//! on every machine, and faster than a logarithm or a polynomial in its place (Masson et al. §2.2 has γ = (1 + α) / (1 − α);
-//! 34.7 bins an octave would do, so whole octaves cost 1 % more bins).
+//! mantissa's leading seven bits looked up in a table, and one comparison: integers only, exact and the same on
+//! every machine, and faster than a logarithm or a polynomial in its place. (With γ = (1 + α) / (1 − α), 34.7 bins
+//! an octave would do for 1 %: whole octaves cost 1 % more bins.)
 
 use super::DecodeError;
 use super::varint::{Reader, put, zigzag};
@@ -307,7 +307,6 @@ mod tests {
                 let start = ((exponent + 1 - EXPONENT_MIN) as u64) << MANTISSA_BITS | bound;
                 for value in [f64::from_bits(start), f64::from_bits(start - 1)] {
                     let off = (middle(index(value)) - value).abs();
-                    // The least normal number has a subnormal before it, whose steps are no finer.
                     assert!(off <= 0.00991 * value, "{value:e} is off by {off:e}");
                 }
             }

@@ -43,8 +43,8 @@ const DENSE: u8 = 1;
 /// * Memory: 120 bytes empty, 10 KiB sparse, 16 KiB dense; after a [`clear`](Distinct::clear) 27 KiB at most.
 ///
 /// Items are hashed with XXH3-64, unseeded (the specification is at <https://github.com/Cyan4973/xxHash>): every
-/// plugin and every machine must hash alike, or merged sets would not be unions. So whoever chooses the items freely can make up
-/// a set that is estimated too high or too low.
+/// plugin and every machine must hash alike, or merged sets would not be unions. So whoever chooses the items
+/// freely can make up a set that is estimated too high or too low.
 ///
 /// ```
 /// # use plugin_api::sketch::Distinct;

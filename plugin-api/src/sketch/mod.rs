@@ -14,8 +14,8 @@
 //! Why these are our own: sketches-ddsketch takes a logarithm for each value, holds everything below 1e-9 as zero
 //! and believes the base and the extremes that it reads; hyperloglogplus has no wire form but serde's and hashes
 //! with whatever it is given; cardinality-estimator is fast, but its wire form is serde's image of its memory, whose
-//! running sums are believed. None of them can be cleared and used again, and none says what memory it holds. For
-//! heavy keys with a stated error and a merge there is no crate that is kept up.
+//! running sums are believed. None of them can be cleared and used again. None was found for heavy keys with a stated
+//! error and a merge.
 
 mod bins;
 mod distinct;

@@ -15,8 +15,8 @@ use super::varint::{Reader, VERSION, put, put_f64};
 ///   no finer steps, and half of one such step is added to it.
 /// * The sum is compensated: its error does not grow with the count. It stays at ±`f64::MAX` once it gets there.
 /// * Merging is associative and commutative (up to the rounding of the sum).
-/// * Feeding takes constant time, a quantile and a merge time by the bins held. Memory: 8 bytes for each bin between the
-///   lowest and the highest, at most 2 × 16 KiB + 120 bytes.
+/// * Feeding takes constant time, a quantile and a merge time by the bins held. Memory: 8 bytes for each bin
+///   between the lowest and the highest, at most 2 × 16 KiB + 120 bytes.
 ///
 /// ```
 /// # use plugin_api::sketch::Quantiles;
@@ -148,8 +148,8 @@ impl Quantiles {
         (self.count > 0).then_some(self.max)
     }
 
-    /// The number below which a share `q` of all lie: to 1 % that at rank ⌊q (count − 1)⌋, counted from zero, of all in
-    /// order (the paper's lower quantile). 0 is the least and 1 the greatest, exactly.
+    /// The number below which a share `q` of all lie: to 1 % that at rank ⌊q (count − 1)⌋, counted from zero, of
+    /// all in order (the paper's lower quantile). 0 is the least and 1 the greatest, exactly.
     ///
     /// `None` if there are none, or `q` is not from 0 to 1.
     #[must_use]
@@ -450,5 +450,20 @@ mod tests {
         assert_eq!(why(|sketch| sketch.positive.clear()), lie);
         assert_eq!(why(|sketch| sketch.negative.add(0, 1)), lie);
         assert_eq!(why(|sketch| sketch.sum = f64::NAN), Err("not a number"));
+    }
+
+    #[test]
+    fn bins_that_no_sketch_has_are_refused() {
+        // sum, min, max, zeros, then the positive bins and no negative ones
+        let why = |bins: &[u8]| {
+            let bytes = [&[VERSION], &[0; 25][..], bins, &[0]].concat();
+            Quantiles::decode(&bytes).map(|_| ()).map_err(|error| error.why)
+        };
+        assert_eq!(why(&[0]), Err("the extremes are not those of the bins"));
+        assert_eq!(why(&[0x81, 0x10]), Err("more bins than allowed"));
+        assert_eq!(why(&[2, 0, 1, 0x80, 0x10, 1]), Err("bins too far apart"));
+        assert_eq!(why(&[2, 0, 1, 0xff, 0x0f, 1]), Err("bins too far apart"));
+        assert_eq!(why(&[1, 0, 0]), Err("an empty bin"));
+        assert_eq!(why(&[1, 0x80, 0x80, 0x80, 0x80, 8, 1]), Err("a bin that no number has"));
     }
 }

@@ -53,13 +53,13 @@ fn plus(a: f64, b: f64) -> f64 {
 ///
 /// * a key's weight is at least its count, and at most its count and error together;
 /// * a key that weighs more than the floor is held; one that is not held weighs no more;
-/// * the floor is at most total / (k + 1), and zero as long as there are no more than `k` keys: then all is exact.
-///   (For this, keys have [`KEY_BYTES_MEAN_MAX`] bytes on the mean at most. Longer ones leave room for fewer than `k`.);
+/// * the floor is at most total / (k + 1), and zero as long as there are no more than `k` keys: then all is exact
+///   (for this, keys have [`KEY_BYTES_MEAN_MAX`] bytes on the mean at most; longer ones leave room for fewer);
 /// * the total is that of all additions, and [`other`](Top::other) is what of it the counts of the held keys leave.
 ///
-/// All of it is exact as long as weights are whole numbers up to 2^53, and else to the rounding of an f64. An addition takes constant
-/// time (a pruning, linear in `k`, comes after `k` new keys at the earliest), a merge time by the entries. Memory: at
-/// most 100 bytes × `k` (and 10 KiB), and twice the keys' bytes, which are at most 512 × `k` + 64 KiB.
+/// All of it is exact as long as weights are whole numbers up to 2^53, and else to the rounding of an f64. An
+/// addition takes constant time (a pruning, linear in `k`, comes after `k` new keys at the earliest), a merge time
+/// by the entries. Memory: at most 100 bytes × `k` (and 10 KiB), and the keys: at most 1,024 bytes × `k` + 128 KiB.
 ///
 /// ```
 /// # use plugin_api::sketch::Top;

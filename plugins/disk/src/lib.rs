@@ -4,8 +4,8 @@
 mod mounts;
 mod space;
 
-use graft_rates::{Folder, PROCFS, Rates, SYSFS, set_parts};
-use plugin_api::{Action, Collector, Delta, Error, ParamDecl, Params, export_collector};
+use graft_rates::{Fold, Folder, PROCFS, Rates, SYSFS, set_parts};
+use plugin_api::{Collector, Delta, Error, ParamDecl, Params, export_collector};
 use procfs_core::{DiskStat, DiskStats, FromBufRead as _};
 use space::Space;
 use std::collections::BTreeMap;
@@ -13,19 +13,16 @@ use std::collections::BTreeMap;
 /// Bytes in the kernel's sector, whatever the disk's own is.
 const SECTOR: f64 = 512.0;
 
-/// How much of a metric a second is.
-type Say = fn(f64) -> f64;
-/// How a metric of two disks is one of both.
-type Fold = fn(f64, f64) -> f64;
+/// Milliseconds in a second: in these the kernel counts the time in which a disk was busy.
+const MS: f64 = 1_000.0;
 
-/// What is counted of a disk, in the order of [`counters`].
-const METRICS: [(&str, Say, Fold); 5] = [
-    ("reads", |n| n, sum),
-    ("writes", |n| n, sum),
-    ("read_bytes", |sectors| sectors * SECTOR, sum),
-    ("write_bytes", |sectors| sectors * SECTOR, sum),
-    // Milliseconds in a second, to percent. The kernel counts in its own ticks, which may be a few too many.
-    ("busy", |ms| (ms / 10.0).min(100.0), f64::max),
+/// What is counted of a disk, in the order of [`counters`]; how much one of it is; how disks fold.
+const METRICS: [(&str, f64, Fold); 5] = [
+    ("reads", 1.0, Fold::Sum),
+    ("writes", 1.0, Fold::Sum),
+    ("read_bytes", SECTOR, Fold::Sum),
+    ("write_bytes", SECTOR, Fold::Sum),
+    ("busy", 100.0 / MS, Fold::Max),
 ];
 
 /// Rates of the whole disks, and the space of what is mounted from a device.
@@ -53,19 +50,15 @@ impl Collector for Disk {
             return Err(Error::no_data("there is no disk and no local file system"));
         }
         let rates = self.rates.sample(out.clock().monotonic(), disks);
-        for (i, (metric, say, fold)) in METRICS.into_iter().enumerate() {
-            let parts = rates.iter().filter_map(|(name, rates)| Some((name.as_str(), say(rates[i]?))));
-            set_parts(out, metric, parts, fold);
+        for (i, (metric, unit, fold)) in METRICS.into_iter().enumerate() {
+            // By the kernel's own ticks a disk may be busy for a little longer than there was time.
+            let most = if fold == Fold::Max { 100.0 } else { f64::INFINITY };
+            let parts = rates.iter().filter_map(|(name, rates)| Some((name.as_str(), (rates[i]? * unit).min(most))));
+            set_parts(out, metric, fold, parts);
         }
-        fn each(spaces: &[(String, Space)], of: fn(&Space) -> f64) -> impl Iterator<Item = (&str, f64)> {
-            spaces.iter().map(move |(mount, space)| (mount.as_str(), of(space)))
-        }
-        set_parts(out, "total", each(&spaces, |space| space.total), sum);
-        set_parts(out, "free", each(&spaces, |space| space.free), sum);
-        set_parts(out, "used_max_percent", each(&spaces, Space::used_percent), f64::max);
-        for worst in ["busy", "used_max_percent"] {
-            out.action(&[worst], Action::Max);
-        }
+        set_parts(out, "total", Fold::Sum, each(&spaces, |space| space.total));
+        set_parts(out, "free", Fold::Sum, each(&spaces, |space| space.free));
+        set_parts(out, "used_max_percent", Fold::Max, each(&spaces, Space::used_percent));
         Ok(())
     }
 }
@@ -75,9 +68,10 @@ impl Disk {
     /// own in sysfs, and what lies upon disks (dm, md, loop, zram, nbd) has no `device`. A hidden one is a path to a
     /// disk that is listed too (NVMe multipath).
     fn is_whole(&self, name: &str) -> bool {
-        let block = self.sysfs.join("block").join(name.replace('/', "!"));
-        let hidden = std::fs::read_to_string(block.join("hidden")).is_ok_and(|hidden| hidden.trim() == "1");
-        block.join("device").exists() && !hidden
+        // As sysfs spells `cciss/c0d0`.
+        let block = format!("block/{}", name.replace('/', "!"));
+        let is_hidden = || self.sysfs.read(&format!("{block}/hidden")).is_ok_and(|hidden| hidden.starts_with(b"1"));
+        self.sysfs.join(format!("{block}/device")).exists() && !is_hidden()
     }
 }
 
@@ -86,8 +80,8 @@ fn counters(disk: &DiskStat) -> (String, [u64; METRICS.len()]) {
     (disk.name.clone(), counters)
 }
 
-fn sum(a: f64, b: f64) -> f64 {
-    a + b
+fn each(spaces: &[(String, Space)], of: fn(&Space) -> f64) -> impl Iterator<Item = (&str, f64)> {
+    spaces.iter().map(move |(mount, space)| (mount.as_str(), of(space)))
 }
 
 export_collector!(Disk, path = "disk,{host}");

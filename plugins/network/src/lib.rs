@@ -4,7 +4,7 @@
 mod choice;
 
 use choice::Choice;
-use graft_rates::{Folder, PROCFS, Rates, SYSFS, set_parts};
+use graft_rates::{Fold, Folder, PROCFS, Rates, SYSFS, set_parts};
 use plugin_api::{Collector, Delta, Error, ParamDecl, Params, export_collector};
 use procfs_core::FromBufRead as _;
 use procfs_core::net::{DeviceStatus, InterfaceDeviceStatus};
@@ -48,7 +48,7 @@ impl Collector for Network {
         let rates = self.rates.sample(out.clock().monotonic(), counters);
         for (i, metric) in METRICS.iter().enumerate() {
             let parts = rates.iter().filter_map(|(name, rates)| Some((name.as_str(), rates[i]?)));
-            set_parts(out, metric, parts, |sum, rate| sum + rate);
+            set_parts(out, metric, Fold::Sum, parts);
         }
         Ok(())
     }

@@ -10,5 +10,5 @@ mod rates;
 pub mod testkit;
 
 pub use folder::{FILE_BYTES_MAX, Folder, PROCFS, SYSFS};
-pub use parts::{PART_LIFE, set_parts};
+pub use parts::{Fold, PART_LIFE, set_parts};
 pub use rates::Rates;

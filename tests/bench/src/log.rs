@@ -20,7 +20,8 @@ pub(crate) fn scratch() -> Result<PathBuf, String> {
 /// A log of that many lines in the format `combined` or `timed`; says where it comes from.
 pub(crate) fn access_log(lines: usize, format: &str) -> Result<(PathBuf, &'static str), String> {
     let script = samples().map(|folder| folder.join("make_access_log.py")).filter(|script| script.is_file());
-    let source = if script.is_some() { "the sample generator" } else { "our own generator: no sample generator was found" };
+    let source =
+        if script.is_some() { "the sample generator" } else { "our own generator: no sample generator was found" };
     let kind = if script.is_some() { "sample" } else { "own" };
     let file = scratch()?.join(format!("{kind}-{format}-{lines}.log"));
     if file.is_file() {
@@ -74,8 +75,12 @@ fn generate(mut out: impl Write, lines: usize, timed: bool) -> std::io::Result<(
     };
     for i in 0..lines {
         let address = random(200_000);
-        let url = random(1 + random(98_000));
+        // A uniform bound makes small numbers frequent, as with real URLs.
+        let bound = 1 + random(98_000);
+        let url = random(bound);
         let status = [200, 200, 200, 200, 200, 200, 304, 304, 301, 404, 500][random(11) as usize];
+        let bound = 1 + random(5);
+        let agent = agents[random(bound) as usize];
         let (second, minute) = (i / 50 % 60, i / 3_000 % 60);
         write!(
             out,
@@ -84,7 +89,7 @@ fn generate(mut out: impl Write, lines: usize, timed: bool) -> std::io::Result<(
             address >> 8 & 255,
             address & 255,
             random(50_000),
-            agents[random(1 + random(5)) as usize]
+            agent
         )?;
         if timed {
             write!(out, " 0.{:03} 0.{:03}", random(900), random(900))?;

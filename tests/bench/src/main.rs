@@ -11,10 +11,12 @@ mod tree;
 
 use std::process::ExitCode;
 
+/// A part of the bench.
+type Part = (&'static str, fn() -> Result<(), String>);
+
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let parts: [(&str, fn() -> Result<(), String>); 3] =
-        [("ingest", ingest::run), ("tree", tree::run), ("boundary", boundary::run)];
+    let parts: [Part; 3] = [("ingest", ingest::run), ("tree", tree::run), ("boundary", boundary::run)];
     if let Some(unknown) = wanted.iter().find(|name| !parts.iter().any(|(part, _)| part == name)) {
         let known = parts.map(|(part, _)| part).join(", ");
         eprintln!("no part {unknown:?}; known are {known}");

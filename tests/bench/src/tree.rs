@@ -43,23 +43,29 @@ fn updates() -> Result<(), String> {
     let mut by_json = Vec::new();
     for _ in 0..5 {
         let mut tree = new_tree();
-        by_delta.push(count / cpu_seconds(|| {
-            for _ in 0..ROUNDS {
-                let _ = black_box(tree.merge(&[], frame.bytes(), 0));
-                tree.end_tick(0);
-            }
-        }));
-        let mut tree = new_tree();
-        by_json.push(count / cpu_seconds(|| {
-            for _ in 0..ROUNDS {
-                for line in json.lines() {
-                    for frame in read_documents(line.as_bytes()).frames {
-                        let _ = black_box(tree.merge(&[], &frame, 0));
+        by_delta.push(
+            count
+                / cpu_seconds(|| {
+                    for _ in 0..ROUNDS {
+                        let _ = black_box(tree.merge(&[], frame.bytes(), 0));
+                        tree.end_tick(0);
                     }
-                }
-                tree.end_tick(0);
-            }
-        }));
+                }),
+        );
+        let mut tree = new_tree();
+        by_json.push(
+            count
+                / cpu_seconds(|| {
+                    for _ in 0..ROUNDS {
+                        for line in json.lines() {
+                            for frame in read_documents(line.as_bytes()).frames {
+                                let _ = black_box(tree.merge(&[], &frame, 0));
+                            }
+                        }
+                        tree.end_tick(0);
+                    }
+                }),
+        );
         if tree.nodes() != 1 + HOSTS + HOSTS * METRICS {
             return Err(format!("the tree has {} nodes", tree.nodes()));
         }

@@ -54,7 +54,8 @@ impl Decoded {
     }
 
     /// How many lines were written anew.
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
         self.records.len()
     }
 

@@ -62,7 +62,10 @@ proptest! {
     }
 
     #[test]
-    fn a_merge_keeps_the_promise(k in prop_oneof![1u32..8, 60u32..200], parts in prop::collection::vec(additions(), 0..5)) {
+    fn a_merge_keeps_the_promise(
+        k in prop_oneof![1u32..8, 60u32..200],
+        parts in prop::collection::vec(additions(), 0..5),
+    ) {
         let (mut all, mut truth) = (Top::new(k), Truth::new());
         let (mut backwards, mut pairs) = (Top::new(k), Top::new(k));
         for part in &parts {
@@ -127,6 +130,8 @@ fn weights_only_grow_and_stay_finite() {
     top.add("a", f64::MAX);
     assert_eq!((top.get("a"), top.total()), (Some(f64::MAX), f64::MAX));
     assert_eq!(Top::decode(&bytes(&top)).map(|found| found.refused()), Ok(4));
+    top.merge(&top.clone());
+    assert_eq!((top.refused(), top.total()), (8, f64::MAX));
 }
 
 #[test]
