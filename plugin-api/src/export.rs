@@ -2,8 +2,13 @@
 
 /// Makes this crate (of type `cdylib`) a plugin whose module is a [`Pipe`](crate::Pipe).
 ///
-/// ```ignore
-/// export_pipe!(Status, path = "status");
+/// ```
+/// # use plugin_api::{Access, Delta, Error, Params, Pipe, export_pipe};
+/// # struct RequestTime;
+/// # impl Pipe for RequestTime {
+/// #     fn new(_: &Params) -> Result<Self, Error> { Ok(RequestTime) }
+/// #     fn process(&mut self, _: &[Access<'_>], _: &mut Delta) {}
+/// # }
 /// export_pipe!(RequestTime, path = "request_time", action = "quantiles");
 /// ```
 ///
@@ -25,7 +30,13 @@ macro_rules! export_pipe {
 
 /// Makes this crate (of type `cdylib`) a plugin whose module is a [`Collector`](crate::Collector).
 ///
-/// ```ignore
+/// ```
+/// # use plugin_api::{Collector, Delta, Error, Params, export_collector};
+/// # struct Cpu;
+/// # impl Collector for Cpu {
+/// #     fn new(_: &Params) -> Result<Self, Error> { Ok(Cpu) }
+/// #     fn collect(&mut self, _: &mut Delta) -> Result<(), Error> { Ok(()) }
+/// # }
 /// export_collector!(Cpu, path = "cpu,{host}");
 /// ```
 ///

@@ -69,6 +69,7 @@ pub mod limits;
 mod params;
 pub mod sketch;
 pub mod testkit;
+mod varint;
 
 pub use access::{Access, Field, Fields, Span};
 pub use action::{Action, UnknownAction};

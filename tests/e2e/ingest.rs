@@ -238,3 +238,15 @@ fn the_tree_on_a_terminal_has_the_same_figures() {
     let words: Vec<Vec<&str>> = ran.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(words, [["status", "3"], ["200", "3"]]);
 }
+
+#[test]
+fn of_several_files_the_bad_lines_are_named_with_their_file() {
+    let folders = Folders::new().plugins(&["status"]);
+    let good = "192.0.2.1 - - [01/May/2025:00:00:00 +0000] \"GET / HTTP/1.1\" 200 1 \"-\" \"-\"\n";
+    let [a, b] = ["first.log", "second.log"].map(|name| folders.write(name, format!("{good}nonsense\n{good}")));
+    let ran = ingest(&folders, &["--json", &a, &b]).good();
+    for file in ["first.log", "second.log"] {
+        let mut named = ran.stderr.lines().filter(|said| said.contains(file));
+        assert!(named.any(|said| said.contains("line 2:") || said.contains("log:2:")), "{file}: {}", ran.stderr);
+    }
+}

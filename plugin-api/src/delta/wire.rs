@@ -15,6 +15,7 @@
 
 use crate::action::Action;
 use crate::limits::{DEPTH_MAX, KEY_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::varint;
 use core::fmt;
 use core::time::Duration;
 
@@ -183,18 +184,18 @@ impl Writer {
             Op::Action(action) => self.action(action),
             Op::Lifetime(life) => {
                 let millis = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
-                put_varint(&mut self.bytes, millis);
+                varint::put(&mut self.bytes, millis);
             }
         }
     }
 
     fn write_path(&mut self) {
-        put_varint(&mut self.bytes, self.shared as u64);
-        put_varint(&mut self.bytes, (self.ends.len() - self.shared) as u64);
+        varint::put(&mut self.bytes, self.shared as u64);
+        varint::put(&mut self.bytes, (self.ends.len() - self.shared) as u64);
         let mut start = self.shared.checked_sub(1).map_or(0, |last| self.ends[last] as usize);
         for &end in &self.ends[self.shared..] {
             let key = &self.keys[start..end as usize];
-            put_varint(&mut self.bytes, key.len() as u64);
+            varint::put(&mut self.bytes, key.len() as u64);
             self.bytes.extend_from_slice(key);
             start = end as usize;
         }
@@ -212,7 +213,7 @@ impl Writer {
     }
 
     fn sized(&mut self, bytes: &[u8]) {
-        put_varint(&mut self.bytes, bytes.len() as u64);
+        varint::put(&mut self.bytes, bytes.len() as u64);
         self.bytes.extend_from_slice(bytes);
     }
 
@@ -228,7 +229,7 @@ impl Writer {
             Action::Top { .. } => 7,
         });
         if let Action::Top { k } = action {
-            put_varint(&mut self.bytes, u64::from(k));
+            varint::put(&mut self.bytes, u64::from(k));
         }
     }
 
@@ -386,7 +387,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn varint(&mut self) -> Result<u64, FrameError> {
-        let (value, length) = get_varint(&self.frame[self.at..]).ok_or(self.error("cut off or overlong number"))?;
+        let (value, length) = varint::get(&self.frame[self.at..]).ok_or(self.error("cut off or overlong number"))?;
         self.at += length;
         Ok(value)
     }
@@ -438,29 +439,6 @@ impl<'a> Reader<'a> {
             _ => return Err(self.error("unknown action")),
         })
     }
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-#[inline]
-fn get_varint(bytes: &[u8]) -> Option<(u64, usize)> {
-    let mut value = 0u64;
-    for (i, &byte) in bytes.iter().take(10).enumerate() {
-        if i == 9 && byte > 1 {
-            return None;
-        }
-        value |= u64::from(byte & 0x7f) << (7 * i);
-        if byte < 0x80 {
-            return Some((value, i + 1));
-        }
-    }
-    None
 }
 
 #[cfg(test)]

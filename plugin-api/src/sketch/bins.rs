@@ -8,7 +8,7 @@
 //! an octave would do for 1 %: whole octaves cost 1 % more bins.)
 
 use super::DecodeError;
-use super::varint::{Reader, put, zigzag};
+use super::coding::{Reader, put, zigzag};
 
 /// Bins kept for each sign, at most 16 KiB. They span 58 octaves, from a nanosecond to nine years; what is smaller
 /// than that by comparison with the greatest is counted in the lowest bin.

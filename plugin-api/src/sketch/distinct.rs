@@ -1,7 +1,7 @@
 //! How many different items there are.
 
 use super::DecodeError;
-use super::varint::{Reader, VERSION, put};
+use super::coding::{Reader, VERSION, put};
 use core::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;

@@ -18,10 +18,10 @@
 //! error and a merge.
 
 mod bins;
+mod coding;
 mod distinct;
 mod quantiles;
 mod top;
-mod varint;
 
 pub use bins::BINS_MAX;
 pub use distinct::{Distinct, SPARSE_MAX};

@@ -2,7 +2,7 @@
 
 use super::DecodeError;
 use super::bins::{BINS_MAX, Bins, index, middle};
-use super::varint::{Reader, VERSION, put, put_f64};
+use super::coding::{Reader, VERSION, put, put_f64};
 
 /// A sketch of numbers: their count, sum and extremes exactly, their quantiles to 1 % of the value.
 ///

@@ -1,7 +1,7 @@
 //! The heaviest keys of more than could be held.
 
 use super::DecodeError;
-use super::varint::{Reader, VERSION, put, put_weight};
+use super::coding::{Reader, VERSION, put, put_weight};
 use crate::action::Action;
 use crate::limits::{KEY_BYTES_MAX, cut};
 use core::hash::{BuildHasher, Hasher};

@@ -1,6 +1,7 @@
-//! The pieces that encoded sketches are made of: LEB128 varints (as in Protocol Buffers) and little-endian f64.
+//! The pieces that encoded sketches are made of: varints and little-endian f64.
 
 use super::DecodeError;
+pub(super) use crate::varint::put;
 
 /// The first byte of every encoded sketch.
 pub(super) const VERSION: u8 = 1;
@@ -10,14 +11,6 @@ const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// Begins a number that is no whole one; eight bytes follow. Whole ones are even.
 const FRACTION: u64 = 1;
-
-pub(super) fn put(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
 
 pub(super) fn put_f64(out: &mut Vec<u8>, value: f64) {
     out.extend_from_slice(&value.to_le_bytes());
@@ -74,18 +67,10 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn varint(&mut self) -> Result<u64, DecodeError> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            if shift == 63 && byte > 1 {
-                return Err(self.error("overlong number"));
-            }
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(self.error("overlong number"))
+        let (value, length) =
+            crate::varint::get(&self.bytes[self.at..]).ok_or(self.error("cut off or overlong number"))?;
+        self.at += length;
+        Ok(value)
     }
 
     /// A length or a number of entries, at most `most`.
@@ -147,8 +132,8 @@ mod tests {
     fn what_is_no_number_is_refused() {
         let read =
             |bytes: &[u8]| Reader::new(&[&[VERSION], bytes].concat()).unwrap().varint().map_err(|error| error.why);
-        assert_eq!(read(&[0xff; 9]), Err("cut off"));
-        assert_eq!(read(&[0xff; 10]), Err("overlong number"));
+        assert_eq!(read(&[0xff; 9]), Err("cut off or overlong number"));
+        assert_eq!(read(&[0xff; 10]), Err("cut off or overlong number"));
         assert_eq!(read(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]), Ok(u64::MAX));
     }
 }
