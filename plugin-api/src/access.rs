@@ -257,7 +257,7 @@ impl<'a> Access<'a> {
     #[inline]
     #[must_use]
     pub fn path(&self) -> Option<&'a str> {
-        self.url().map(|url| url.split_once('?').map_or(url, |(path, _)| path))
+        self.url().map(|url| memchr::memchr(b'?', url.as_bytes()).map_or(url, |query| &url[..query]))
     }
 
     /// `HTTP/1.1`.

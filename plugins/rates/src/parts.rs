@@ -36,3 +36,44 @@ pub fn set_parts<'a>(out: &mut Delta, metric: &str, fold: Fold, parts: impl Iter
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plugin_api::delta::wire::{Op, Reader};
+
+    fn check(fold: Fold, parts: &[(&str, f64)], expected: &[&str]) {
+        let mut out = Delta::new();
+        set_parts(&mut out, "m", fold, parts.iter().copied());
+        let frame = out.flush();
+        let mut said = Vec::new();
+        // Where nothing was said there is no frame, not an empty one.
+        if !frame.is_empty() {
+            let mut reader = Reader::new(frame).unwrap();
+            while let Some(entry) = reader.next_entry().unwrap() {
+                let what = match entry.op {
+                    Op::Set(value) => format!("= {value}"),
+                    Op::Lifetime(life) => format!("for {life:?}"),
+                    Op::Action(action) => format!("by {action}"),
+                    other => format!("{other:?}"),
+                };
+                said.push(format!("{} {what}", reader.path().join(",")));
+            }
+        }
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn the_whole_is_a_value_of_its_own_above_its_parts() {
+        let parts = [("a", 1.0), ("b", 4.0), ("c", 2.0)];
+        let each = ["m,a = 1", "m,a for 3600s", "m,b = 4", "m,b for 3600s", "m,c = 2", "m,c for 3600s"];
+        check(Fold::Sum, &parts, &[&each[..], &["m = 7"]].concat());
+        check(Fold::Max, &parts, &[&each[..], &["m = 4", "m by max"]].concat());
+    }
+
+    #[test]
+    fn without_parts_nothing_is_said() {
+        check(Fold::Sum, &[], &[]);
+        check(Fold::Max, &[], &[]);
+    }
+}

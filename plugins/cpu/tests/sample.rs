@@ -1,0 +1,28 @@
+//! `sample.on` is TOML, shows every parameter with its true default, and is what the README shows.
+
+use graft_cpu::Cpu;
+use plugin_api::Collector;
+use toml::Table;
+
+const SAMPLE: &str = include_str!("../sample.on");
+
+#[test]
+fn the_sample_shows_the_true_defaults() {
+    SAMPLE.parse::<Table>().expect("the sample as it stands");
+    // `##` explains and `#` shows a default: with every default switched on it is still TOML.
+    let shown: Vec<&str> = SAMPLE.lines().map(|line| line.strip_prefix("# ").unwrap_or(line)).collect();
+    let sample: Table = shown.join("\n").parse().expect("the sample with its defaults");
+    assert_eq!(sample["plugin"].as_str(), Some("cpu"));
+    assert_eq!(sample["every"].as_str(), Some("10s"));
+    assert_eq!(sample["path"].as_str(), Some("cpu,{host}"));
+    let params = sample["params"].as_table().expect("a table");
+    assert_eq!(params.len(), Cpu::PARAMS.len());
+    for declared in Cpu::PARAMS {
+        assert_eq!(params[declared.name.as_str()].to_string(), declared.default.as_str(), "{}", declared.name);
+    }
+}
+
+#[test]
+fn the_readme_shows_the_sample() {
+    assert!(include_str!("../README.md").contains(SAMPLE));
+}
