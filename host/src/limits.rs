@@ -102,6 +102,12 @@ pub const RESCAN: Duration = Duration::from_secs(30);
 /// The size of a `.on` in bytes; a larger one is a mistake.
 pub const CONF_BYTES_MAX: u64 = 1024 * 1024;
 
+/// How long a probe may take in all: a module's `new` may read a database.
+pub const PROBE_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// Address space of a probe's process, in bytes.
+pub const PROBE_MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
 /// The interval of a collector unless its `.on` says otherwise.
 pub const COLLECT_EVERY: Duration = Duration::from_secs(10);
 

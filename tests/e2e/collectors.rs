@@ -1,6 +1,6 @@
 //! The collectors of this host, against what the kernel says to the test itself.
 
-use graftd_tests::{Daemon, HOST};
+use graftd_tests::{Daemon, HOST, plugin};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -38,7 +38,6 @@ fn percent(daemon: &Daemon, path: &str) -> f64 {
 #[test]
 fn this_host_is_known_within_seconds() {
     let daemon = Daemon::builder().plugins(&COLLECTORS).tick(Duration::from_millis(500)).start();
-    // Work for the processors, the loopback and the disk is there anyway: this test.
     let idle = percent(&daemon, &format!("cpu,{HOST},idle"));
     let parts = ["user", "nice", "system", "iowait", "irq", "softirq", "steal"];
     let busy: f64 = parts.map(|part| percent(&daemon, &format!("cpu,{HOST},{part}"))).iter().sum();
@@ -82,12 +81,18 @@ fn this_host_is_known_within_seconds() {
     }
     let space = daemon.subtree(&format!("disk,{HOST}"));
     if space["total"].is_object() {
-        assert!(daemon.await_number(&format!("disk,{HOST},free")) <= daemon.await_number(&format!("disk,{HOST},total")));
+        assert!(
+            daemon.await_number(&format!("disk,{HOST},free")) <= daemon.await_number(&format!("disk,{HOST},total"))
+        );
         percent(&daemon, &format!("disk,{HOST},used_max_percent"));
     }
     for name in COLLECTORS {
         let module = daemon.module(name);
-        assert_eq!((&module["state"], &module["kind"]), (&Value::from("running"), &Value::from("collector")), "{module}");
+        assert_eq!(
+            (&module["state"], &module["kind"]),
+            (&Value::from("running"), &Value::from("collector")),
+            "{module}"
+        );
     }
 }
 
@@ -102,9 +107,10 @@ fn a_collector_that_fails_is_tried_again_and_says_why() {
     let daemon = Daemon::builder().plugins(&["memory"]).start();
     let folder = daemon.folders().root().join("proc");
     procfs(&folder);
-    fs::copy(graftd_tests::plugin("load"), daemon.plugin("load.so")).expect("a plugin");
+    // The conf first, so that it never runs without.
     let conf = format!("every = \"100ms\"\n[params]\nprocfs = {:?}\n", folder.display().to_string());
     daemon.folders().write_conf("load.on", &conf);
+    daemon.put_plugin("load.so", &plugin("load"));
     daemon.await_value(&format!("load,{HOST},fifteen"), 12.85);
 
     fs::remove_file(folder.join("loadavg")).expect("removed");

@@ -33,7 +33,8 @@ fn same(what: &str, found: &Value, counted: &Value) {
     let empty = Map::new();
     let [found, counted] = [found, counted].map(|tree| tree.as_object().unwrap_or(&empty));
     let differ = counted.iter().filter(|(key, count)| found.get(*key) != Some(count));
-    let differ: Vec<_> = differ.map(|(key, count)| format!("{key}: {count} counted, {:?} found", found.get(key))).collect();
+    let differ: Vec<_> =
+        differ.map(|(key, count)| format!("{key}: {count} counted, {:?} found", found.get(key))).collect();
     let more: Vec<_> = found.keys().filter(|key| !counted.contains_key(*key)).collect();
     assert!(differ.is_empty() && more.is_empty(), "{what}: {differ:?}; not counted: {more:?}");
 }
@@ -84,7 +85,14 @@ fn odd_lines_are_counted_exactly() {
 #[test]
 fn visitors_are_estimated_within_two_percent() {
     let folders = Folders::new().plugins(&["visitors"]);
-    let address = |n: u32| format!("10.{}.{}.{} - - [01/May/2025:00:00:00 +0000] \"GET / HTTP/1.1\" 200 1 \"-\" \"-\"\n", n >> 16, n >> 8 & 255, n & 255);
+    let address = |n: u32| {
+        format!(
+            "10.{}.{}.{} - - [01/May/2025:00:00:00 +0000] \"GET / HTTP/1.1\" 200 1 \"-\" \"-\"\n",
+            n >> 16,
+            n >> 8 & 255,
+            n & 255
+        )
+    };
     // Each twice: a second visit is no second visitor.
     let log: String = (0..5_000).chain(0..5_000).map(address).collect();
     let tree = ingest_input(&folders, &["--json", "-"], log.as_bytes()).good().json();
@@ -98,7 +106,9 @@ fn what_is_wrong_with_a_line_is_named_by_its_field() {
     let ran = ingest(&folders, &["--json", &fixture("access.log").display().to_string()]).good();
     // In the order in which the fixture has them: cut off in the agent, the size, the request, the time; a status and a
     // size that are none; no log at all.
-    for (line, field) in [(14, "agent"), (71, "bytes"), (128, "request"), (185, "time"), (242, "status"), (299, "bytes"), (356, "")] {
+    for (line, field) in
+        [(14, "agent"), (71, "bytes"), (128, "request"), (185, "time"), (242, "status"), (299, "bytes"), (356, "")]
+    {
         let said = ran.stderr.lines().find(|said| said.starts_with(&format!("graftd: line {line}: ")));
         let said = said.unwrap_or_else(|| panic!("line {line} is not named: {}", ran.stderr));
         assert!(said.contains(field) && said.contains("column "), "line {line}: {said}");
@@ -147,7 +157,12 @@ fn formats() {
             none.clone(),
         ),
         // Apache's %D is in microseconds, the tree in seconds.
-        ("%a %t \"%r\" %>s %b %D", format!("192.0.2.1 {time} {request} 200 7 750000"), (json!(1), json!(0.75)), none.clone()),
+        (
+            "%a %t \"%r\" %>s %b %D",
+            format!("192.0.2.1 {time} {request} 200 7 750000"),
+            (json!(1), json!(0.75)),
+            none.clone(),
+        ),
         (
             r#"LogFormat "%h %l %u %t \"%r\" %>s %b" common"#,
             format!("192.0.2.1 - - {time} {request} 200 7"),
@@ -168,7 +183,8 @@ fn formats() {
 #[test]
 fn several_files_are_one_log_and_a_missing_one_costs_itself() {
     let folders = Folders::new().plugins(&["status"]);
-    let line = |status: u16| format!("192.0.2.1 - - [01/May/2025:00:00:00 +0000] \"GET / HTTP/1.1\" {status} 1 \"-\" \"-\"\n");
+    let line =
+        |status: u16| format!("192.0.2.1 - - [01/May/2025:00:00:00 +0000] \"GET / HTTP/1.1\" {status} 1 \"-\" \"-\"\n");
     let [a, b] = [200, 404].map(|status| folders.write(&format!("{status}.log"), line(status)));
     assert_eq!(ingest(&folders, &["--json", &a, &b, &a]).good().json()["status"], json!({"200": 2, "404": 1}));
 
@@ -210,7 +226,8 @@ fn a_binary_file_is_no_log() {
 fn what_is_asked_wrongly_is_said_and_ends_with_2() {
     let folders = Folders::new().plugins(&["status"]);
     let log = fixture("access.log").display().to_string();
-    ingest(&folders, &["--format", "combinde", &log]).failed(2, &["combinde", "did you mean \"combined\"?", "common", "timed"]);
+    ingest(&folders, &["--format", "combinde", &log])
+        .failed(2, &["combinde", "did you mean \"combined\"?", "common", "timed"]);
     ingest(&folders, &["--format", "$status$request", &log]).failed(2, &["column 8", "$request"]);
     let missing = folders.root().join("none").display().to_string();
     graftd(["ingest", "--plugins", &missing, &log]).failed(2, &["--plugins", &missing]);

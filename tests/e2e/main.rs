@@ -1,11 +1,11 @@
 //! End to end, a file a feature. The figures that are expected are counted here by other means than the daemon's own.
 
-//mod cli;
-//mod collectors;
-//mod http;
+mod cli;
+mod collectors;
+mod http;
 mod ingest;
-//mod modules;
-//mod pull;
-//mod push_get;
-//mod sample_on;
-//mod self_log;
+mod modules;
+mod pull;
+mod push_get;
+mod sample_on;
+mod self_log;

@@ -17,7 +17,11 @@ const LINES: &str = concat!(
 
 #[track_caller]
 fn merged(answer: &Answer, count: u64) {
-    assert_eq!((answer.status, answer.json()), (200, json!({"merged": count, "rejected": 0, "errors": []})), "{answer:?}");
+    assert_eq!(
+        (answer.status, answer.json()),
+        (200, json!({"merged": count, "rejected": 0, "errors": []})),
+        "{answer:?}"
+    );
 }
 
 #[test]
@@ -80,7 +84,9 @@ fn every_form_of_a_push() {
         merged(&daemon.post("/push", kind, body.as_bytes()), 2);
     }
     assert_eq!(daemon.subtree("n"), json!({"x": 5, "y": 10}));
-    for (kind, body) in [(form, field("accesslog", LINES)), (parts, multipart("accesslog", LINES)), ("text/plain", LINES.into())] {
+    for (kind, body) in
+        [(form, field("accesslog", LINES)), (parts, multipart("accesslog", LINES)), ("text/plain", LINES.into())]
+    {
         merged(&daemon.post("/push", kind, body.as_bytes()), 2);
     }
     // 200 means merged: nothing is waited for.
@@ -105,8 +111,10 @@ fn documents_by_tcp_are_lines() {
         stream.write_all(piece.as_bytes()).expect("sent");
     }
     stream.shutdown(Shutdown::Write).expect("half closed");
-    let answers: Vec<Value> =
-        BufReader::new(&stream).lines().map(|line| serde_json::from_str(&line.expect("a line")).expect("JSON")).collect();
+    let answers: Vec<Value> = BufReader::new(&stream)
+        .lines()
+        .map(|line| serde_json::from_str(&line.expect("a line")).expect("JSON"))
+        .collect();
     // The daemon closes when all is merged. Good lines are not answered, bad ones say what is wrong.
     assert_eq!(answers.len(), 2, "{answers:?}");
     assert!(answers.iter().all(|answer| answer["error"].as_str().is_some_and(|why| !why.is_empty())), "{answers:?}");
@@ -129,7 +137,11 @@ fn documents_by_udp_are_datagrams() {
 #[test]
 fn of_several_documents_the_good_ones_are_merged() {
     let daemon = Daemon::builder().start();
-    let answer = daemon.post("/push", "application/json", br#"[{"a":1},{"b":null},{"c":{"d":2}},{"e":3,"defaultaction":"sum"}]"#);
+    let answer = daemon.post(
+        "/push",
+        "application/json",
+        br#"[{"a":1},{"b":null},{"c":{"d":2}},{"e":3,"defaultaction":"sum"}]"#,
+    );
     assert_eq!(answer.status, 200, "{answer:?}");
     let said = answer.json();
     assert_eq!((&said["merged"], &said["rejected"]), (&json!(2), &json!(2)), "{answer:?}");
@@ -248,10 +260,14 @@ fn a_body_of_100_mb_is_refused() {
     let chunk = vec![b' '; 1_000_000];
     let host = own.daemon.http();
     // Its length known before.
-    let head = format!("POST /push HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: 100000000\r\nConnection: close\r\n\r\n");
+    let head = format!(
+        "POST /push HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: 100000000\r\nConnection: close\r\n\r\n"
+    );
     own.refused(&own.daemon.raw(&head, &chunk, 100), &[413], &TOO_LARGE);
     // And not: in chunks.
-    let head = format!("POST /push HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
+    let head = format!(
+        "POST /push HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    );
     let chunk = [format!("{:x}\r\n", chunk.len()).as_bytes(), &chunk, b"\r\n"].concat();
     own.refused(&own.daemon.raw(&head, &chunk, 100), &[413], &TOO_LARGE);
 }

@@ -10,15 +10,18 @@ const TICKS: u64 = 2 + 1;
 
 #[test]
 fn a_request_is_counted_within_two_ticks() {
-    let daemon = Daemon::builder().plugins(&["status", "url", "bytes", "browser"]).tick(Duration::from_millis(200)).start();
+    let daemon =
+        Daemon::builder().plugins(&["status", "url", "bytes", "browser"]).tick(Duration::from_millis(200)).start();
     for name in ["status", "url", "bytes", "browser"] {
         daemon.await_state(name, "running");
     }
-    for (request, path, value) in
-        [("/healthz?some=query", "self,url,/healthz", 1), ("/no/such/page", "self,url,/no/such/page", 1), ("/no/such/page", "self,status,404", 2)]
-    {
+    for (request, path, value) in [
+        ("/healthz?some=query", "self,url,/healthz", 1),
+        ("/no/such/page", "self,url,/no/such/page", 1),
+        ("/no/such/page", "self,status,404", 2),
+    ] {
         let before = daemon.get("/get/?key-none").tick();
-        let _ = daemon.get(request);
+        daemon.get(request);
         let counted = daemon.await_value(path, json!(value)).tick;
         assert!(counted - before <= TICKS, "{path}: asked in tick {before}, counted in tick {counted}");
     }
@@ -43,8 +46,13 @@ fn a_hostile_request_is_a_line_like_any_other() {
     let answer = daemon.raw(&head, b"", 0);
     // Whether such a request is understood is another matter: it does not spoil the log.
     assert!((400..500).contains(&answer.status), "{answer:?}");
-    let _ = daemon.get("/after");
+    daemon.get("/after");
     daemon.await_value("self,url,/after", 1);
-    assert_eq!(daemon.value("graftd,testhost,log,self,errors"), json!(null), "{}", daemon.subtree("graftd,testhost,log"));
+    assert_eq!(
+        daemon.value("graftd,testhost,log,self,errors"),
+        json!(null),
+        "{}",
+        daemon.subtree("graftd,testhost,log")
+    );
     assert_eq!(daemon.value("self,status,999"), json!(null));
 }

@@ -35,7 +35,6 @@ impl Ran {
     ///
     /// # Panics
     /// It ended otherwise.
-    #[must_use]
     #[track_caller]
     pub fn good(self) -> Ran {
         assert_eq!(self.code, 0, "{self:?}");

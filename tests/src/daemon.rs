@@ -1,6 +1,6 @@
 //! A running daemon.
 
-use crate::http::{self, Answer, Client};
+use crate::http::{Answer, Asked, Client};
 use crate::stream::Lines;
 use crate::{Folders, PATIENCE, Ran, binary, encode, graftd};
 use rustix::process::{Pid, Signal, kill_process};
@@ -36,7 +36,7 @@ pub struct Daemon {
     client: Client,
     http: SocketAddr,
     push: SocketAddr,
-    folders: Folders,
+    folders: Arc<Folders>,
     stopped: bool,
 }
 
@@ -110,7 +110,7 @@ impl Builder {
             client: Client::new(http),
             http,
             push,
-            folders: self.folders,
+            folders: Arc::new(self.folders),
             stopped: false,
         }
     }
@@ -138,12 +138,7 @@ impl Daemon {
     /// What to start: no plugins, no conf but the host's name and the tick.
     #[must_use]
     pub fn builder() -> Builder {
-        Builder {
-            folders: Folders::new(),
-            tick: Duration::from_millis(100),
-            settings: String::new(),
-            args: Vec::new(),
-        }
+        Builder { folders: Folders::new(), tick: Duration::from_millis(100), settings: String::new(), args: Vec::new() }
     }
 
     /// Where its HTTP listens.
@@ -170,9 +165,9 @@ impl Daemon {
         self.folders.plugin(name)
     }
 
-    /// The folders it works in.
+    /// The folders it works in; whoever keeps them can look into them when it has ended.
     #[must_use]
-    pub fn folders(&self) -> &Folders {
+    pub fn folders(&self) -> &Arc<Folders> {
         &self.folders
     }
 
@@ -214,10 +209,21 @@ impl Daemon {
         self.request("POST", path, headers, body)
     }
 
-    /// Sends these very bytes to the HTTP port, `chunk` that often after the head; reads the answer.
+    /// Sends these very bytes to the HTTP port on a connection of their own, `chunk` that often after the head; reads the
+    /// answer.
     #[track_caller]
     pub fn raw(&self, head: &str, chunk: &[u8], repeat: usize) -> Answer {
-        http::raw(self.http, head, chunk, repeat)
+        let mut asked = Asked::send(self.http, head);
+        // A server that has heard enough may close the connection before all is sent.
+        (0..repeat).all(|_| asked.send_more(chunk));
+        asked.answer()
+    }
+
+    /// Sends GET on a connection of its own, without waiting for the answer.
+    #[must_use]
+    #[track_caller]
+    pub fn ask(&self, path: &str) -> Asked {
+        Asked::send(self.http, &format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.http))
     }
 
     /// Follows `/pull/` as a stream of events.

@@ -51,7 +51,6 @@ impl Answer {
     ///
     /// # Panics
     /// It is none.
-    #[must_use]
     #[track_caller]
     pub fn good(self) -> Answer {
         assert_eq!(self.status, 200, "{self:?}");
@@ -106,7 +105,9 @@ impl Client {
     pub(crate) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let (status, headers, mut reader) = self.open(method, path, headers, body);
         let mut bytes = Vec::new();
-        reader.read_to_end(&mut bytes).unwrap_or_else(|error| panic!("{method} {path}: the answer is cut off: {error}"));
+        reader
+            .read_to_end(&mut bytes)
+            .unwrap_or_else(|error| panic!("{method} {path}: the answer is cut off: {error}"));
         Answer { status, headers, body: String::from_utf8_lossy(&bytes).into_owned() }
     }
 
@@ -135,29 +136,45 @@ impl Client {
     }
 }
 
-/// Sends these very bytes on a connection of their own, `repeat` after them that often, and reads what is answered. A
-/// server that has heard enough may close the connection before all is sent.
-#[track_caller]
-pub(crate) fn raw(address: SocketAddr, head: &str, chunk: &[u8], repeat: usize) -> Answer {
-    let mut stream = TcpStream::connect(address).expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
-    stream.write_all(head.as_bytes()).expect("the head is taken");
-    for _ in 0..repeat {
-        if stream.write_all(chunk).is_err() {
-            break;
-        }
+/// A request that has been sent on a connection of its own, and is still to be answered.
+#[derive(Debug)]
+pub struct Asked {
+    stream: TcpStream,
+}
+
+impl Asked {
+    #[track_caller]
+    pub(crate) fn send(address: SocketAddr, head: &str) -> Asked {
+        let mut stream = TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.write_all(head.as_bytes()).expect("the head is taken");
+        Asked { stream }
     }
-    let mut bytes = Vec::new();
-    let end = stream.read_to_end(&mut bytes);
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { panic!("no answer ({end:?}): {text:?}") };
-    let mut lines = head.lines();
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
-    let headers = lines.filter_map(|line| line.split_once(": "));
-    Answer {
-        status: status.unwrap_or_else(|| panic!("no status: {text:?}")),
-        headers: headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect(),
-        body: body.to_owned(),
+
+    /// Sends more of the body. A server that has heard enough may have closed the connection.
+    pub(crate) fn send_more(&mut self, chunk: &[u8]) -> bool {
+        self.stream.write_all(chunk).is_ok()
+    }
+
+    /// Reads the answer to its end.
+    ///
+    /// # Panics
+    /// There is none.
+    #[must_use]
+    #[track_caller]
+    pub fn answer(mut self) -> Answer {
+        let mut bytes = Vec::new();
+        let end = self.stream.read_to_end(&mut bytes);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { panic!("no answer ({end:?}): {text:?}") };
+        let mut lines = head.lines();
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
+        let headers = lines.filter_map(|line| line.split_once(": "));
+        Answer {
+            status: status.unwrap_or_else(|| panic!("no status: {text:?}")),
+            headers: headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect(),
+            body: body.to_owned(),
+        }
     }
 }

@@ -24,7 +24,7 @@ mod wait;
 pub use command::{Ran, graftd, graftd_with_input, python};
 pub use daemon::{Builder, Daemon, HOST};
 pub use folders::Folders;
-pub use http::{Answer, encode};
+pub use http::{Answer, Asked, encode};
 pub use places::{binary, fixture, plugin, real_log, workspace};
 pub use stream::Lines;
 pub use wait::Watched;

@@ -1,6 +1,7 @@
 //! Lines of something that is still being written, each waited for with an end.
 
 use std::io::{BufRead, BufReader, Read};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -8,7 +9,8 @@ use std::time::Duration;
 /// The lines of a stream as they come.
 #[derive(Debug)]
 pub struct Lines {
-    lines: Receiver<String>,
+    /// Locked, so that what holds lines can be shared between threads.
+    lines: Mutex<Receiver<String>>,
 }
 
 impl Lines {
@@ -23,20 +25,21 @@ impl Lines {
                 }
             }
         });
-        Lines { lines }
+        Lines { lines: Mutex::new(lines) }
     }
 
     /// The next line; `None` when none comes within that time, or the stream is at its end.
     #[must_use]
     pub fn next_within(&self, time: Duration) -> Option<String> {
-        self.lines.recv_timeout(time).ok()
+        self.lines.lock().ok()?.recv_timeout(time).ok()
     }
 
     /// Waits for the end of the stream; whether it came within that time, which each line begins anew.
     #[must_use]
     pub fn ends_within(&self, time: Duration) -> bool {
+        let Ok(lines) = self.lines.lock() else { return false };
         loop {
-            match self.lines.recv_timeout(time) {
+            match lines.recv_timeout(time) {
                 Ok(_) => {}
                 Err(RecvTimeoutError::Disconnected) => return true,
                 Err(RecvTimeoutError::Timeout) => return false,

@@ -66,4 +66,18 @@ impl Daemon {
         let path = format!("graftd,{HOST},module");
         self.await_change(&path, |daemon| Some(daemon.module(name)).filter(|module| module["state"] == state))
     }
+
+    /// Waits until the tick is over in which all lies that was pushed before, and gives its number. It leaves `closed`
+    /// in the tree.
+    ///
+    /// # Panics
+    /// It is not over in time.
+    #[track_caller]
+    pub fn close_tick(&self) -> u64 {
+        let since = self.get("/get/?key-closed").good().tick();
+        self.push(serde_json::json!({"closed": 1}));
+        let told = self.get(&format!("/pull/?key-closed&since={since}")).good();
+        assert_ne!(told.json(), serde_json::json!([]), "no tick was over");
+        told.tick()
+    }
 }

@@ -1,13 +1,13 @@
 //! `graftd check`: would it run?
 
 use super::{Dirs, Failure, dirs};
-use crate::module::{Branch, Library, Planned, check_params, look, plan};
+use crate::module::{Planned, look, plan, probe};
 use clap::Args;
 use serde_json::json;
 
 /// Check the configuration and the plugins without running them.
 ///
-/// Reads graftd.conf and every NAME.on, loads every plugin that would run and makes its module once. Ends with 2 when
+/// Reads graftd.conf and every NAME.on, and probes every plugin that would run, each in a process of its own. Ends with 2 when
 /// something would be rejected.
 #[derive(Args, Debug)]
 pub(super) struct Check {
@@ -22,32 +22,20 @@ impl Check {
     pub(super) fn run(self) -> Result<(), Failure> {
         let folders = self.dirs.folders()?;
         dirs::daemon_conf(&folders)?;
-        let seen = look(folders.plugins.as_deref(), folders.conf.as_deref()).map_err(Failure::usage)?;
+        let seen = look(&folders).map_err(Failure::usage)?;
         let mut rejected = 0;
         let mut findings = Vec::new();
         for (name, plan) in plan(&seen) {
             let (state, what) = match plan.what {
                 Planned::Off => ("off", String::new()),
                 Planned::Rejected(why) => ("rejected", why),
-                Planned::Run { plugin, conf } => {
-                    let tried = Library::load(&plugin.path).and_then(|library| {
-                        check_params(&library, &conf.params)?;
-                        let branch = Branch::of(&name, &conf, &library, "{host}")?;
-                        let kind = if library.is_pipe() {
-                            library.pipe(&conf.params).map(|_| "pipe")
-                        } else {
-                            library.collector(&conf.params).map(|_| "collector")
-                        };
-                        let kind = kind.map_err(|error| error.to_string())?;
-                        Ok(format!(
-                            "{kind} at {} ({} {})",
-                            branch.keys.join(","),
-                            plugin.path.display(),
-                            library.version()
-                        ))
-                    });
-                    match tried {
-                        Ok(what) => ("ok", what),
+                Planned::Run { plugin, .. } => {
+                    let conf = Some(plan.file.as_path()).filter(|file| *file != plugin.path);
+                    match probe(&plugin.path, conf) {
+                        Ok(found) => (
+                            "ok",
+                            format!("{} at {} ({} {})", found.kind, found.path, plugin.path.display(), found.version),
+                        ),
                         Err(why) => ("rejected", format!("{}: {why}", plan.file.display())),
                     }
                 }

@@ -23,7 +23,7 @@ impl Dirs {
     pub(super) fn folders(&self) -> Result<Folders, Failure> {
         let plugins = or_default(self.plugins.as_deref(), "--plugins", "plugins", "/usr/lib/graftd/plugins")?;
         let conf = or_default(self.conf.as_deref(), "--conf", "conf", "/etc/graftd")?;
-        Ok(Folders { plugins, conf })
+        Ok(Folders { plugins, conf, allow_unsafe_permissions: self.allow_unsafe_permissions })
     }
 }
 

@@ -99,7 +99,7 @@ fn pipes(folders: &Folders) -> Result<Vec<PipeRun>, Failure> {
             "there is no plugins folder, so no pipe to read a log through; name one with --plugins DIR",
         ));
     };
-    let seen = look(Some(plugins), folders.conf.as_deref()).map_err(Failure::usage)?;
+    let seen = look(folders).map_err(Failure::usage)?;
     let mut pipes = Vec::new();
     for (name, plan) in plan(&seen) {
         let loaded = match plan.what {

@@ -5,6 +5,7 @@ mod client;
 mod dirs;
 mod error;
 mod ingest;
+mod probe;
 mod read;
 mod run;
 mod show;
@@ -38,6 +39,8 @@ enum Mode {
     Push(client::Push),
     /// List a running daemon's modules, or switch one.
     Modules(client::Modules),
+    /// Try a plugin in a process of its own, as the daemon does.
+    Probe(probe::Probe),
     /// Check the configuration and the plugins without running them.
     Check(check::Check),
 }
@@ -51,6 +54,9 @@ struct Dirs {
     /// Folder with the plugins [default: plugins/ of the checkout, or /usr/lib/graftd/plugins]
     #[arg(long, value_name = "DIR")]
     plugins: Option<PathBuf>,
+    /// Load plugins and read configuration that others than root and this user can write
+    #[arg(long)]
+    allow_unsafe_permissions: bool,
 }
 
 /// Does what the command line says.
@@ -65,6 +71,7 @@ pub fn main(cli: Cli) -> Result<(), Failure> {
         Mode::Watch(watch) => watch.run(),
         Mode::Push(push) => push.run(),
         Mode::Modules(modules) => modules.run(),
+        Mode::Probe(probe) => probe.run(),
         Mode::Check(check) => check.run(),
     }
 }

@@ -13,7 +13,7 @@ use crate::tree::Tree;
 use clap::Args;
 use parking_lot::RwLock;
 use std::fs;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,7 +56,12 @@ impl Run {
     pub(super) fn run(self) -> Result<(), Failure> {
         let level = if self.verbose { tracing::Level::DEBUG } else { tracing::Level::INFO };
         // A second subscriber is only tried where a test runs two daemons in a process.
-        let _ = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false).try_init();
+        let _ = tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_writer(io::stderr)
+            .with_ansi(io::stderr().is_terminal())
+            .with_target(false)
+            .try_init();
         let folders = self.dirs.folders()?;
         let mut conf = dirs::daemon_conf(&folders)?;
         conf.http = self.http.unwrap_or(conf.http);

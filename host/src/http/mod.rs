@@ -1,5 +1,30 @@
 //! HTTP: one file a family of URLs.
-/// placeholder
-pub async fn serve(_l: tokio::net::TcpListener, _s: std::sync::Arc<crate::core::Shared>, f: impl Future<Output = ()>) {
-    f.await
-}
+//!
+//! `serve` accepts connections, `route` is the one warp filter with the table of all URLs, `guard` says who may ask.
+//! Handlers give an `Answer` or a `Refusal`, and know nothing of warp.
+
+mod answer;
+mod api;
+mod args;
+mod body;
+mod figure;
+mod get;
+mod guard;
+mod health;
+mod live;
+mod metrics;
+mod modules;
+mod ownlog;
+mod pace;
+mod page;
+mod pull;
+mod push;
+mod route;
+mod serve;
+mod time;
+mod web;
+
+#[cfg(test)]
+mod testing;
+
+pub(crate) use serve::serve;

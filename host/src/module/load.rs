@@ -3,6 +3,7 @@
 use super::branch::Branch;
 use super::collector::Collecting;
 use super::library::{Collector, Library, Pipe};
+use super::probe::probe;
 use super::scan::PluginFile;
 use crate::conf::{ModuleConf, nearest};
 use crate::core::{Event, Events};
@@ -25,6 +26,8 @@ pub(crate) struct Job {
     pub(crate) generation: u64,
     pub(crate) plugin: PluginFile,
     pub(crate) conf: ModuleConf,
+    /// Where that stands; none for a plugin that runs with its defaults.
+    pub(crate) conf_file: Option<PathBuf>,
     /// The logs that want a pipe.
     pub(crate) logs: Vec<String>,
 }
@@ -81,7 +84,7 @@ impl Loader {
 }
 
 fn load(job: &Job, aside: &Path, host: &str) -> Result<Ready, String> {
-    let library = open(&job.plugin.path, aside)?;
+    let library = open(&job.plugin.path, job.conf_file.as_deref(), aside)?;
     check_params(&library, &job.conf.params)?;
     let branch = Branch::of(&job.name, &job.conf, &library, host)?;
     if library.is_pipe() {
@@ -99,11 +102,11 @@ fn load(job: &Job, aside: &Path, host: &str) -> Result<Ready, String> {
     Ok(Ready::Collector(Collecting { collector, branch, every: job.conf.every.unwrap_or(COLLECT_EVERY) }))
 }
 
-/// Loads a plugin from a copy that nobody else writes to.
+/// Probes a plugin and loads it, both from a copy that nobody else writes to.
 ///
 /// # Errors
 /// The file cannot be copied, or it is no plugin for this daemon.
-pub fn open(file: &Path, aside: &Path) -> Result<Arc<Library>, String> {
+pub fn open(file: &Path, conf: Option<&Path>, aside: &Path) -> Result<Arc<Library>, String> {
     static COPIES: AtomicU64 = AtomicU64::new(0);
     let said = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
     if !fs::metadata(file).map_err(|error| said(&error))?.is_file() {
@@ -112,7 +115,7 @@ pub fn open(file: &Path, aside: &Path) -> Result<Arc<Library>, String> {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     let copy = aside.join(format!("{stem}-{}.so", COPIES.fetch_add(1, Ordering::Relaxed)));
     let copied = fs::copy(file, &copy).map_err(|error| said(&format_args!("cannot be copied aside: {error}")));
-    let loaded = copied.and_then(|_| Library::load(&copy).map_err(|why| said(&why)));
+    let loaded = copied.and_then(|_| probe(&copy, conf).and_then(|_| Library::load(&copy)).map_err(|why| said(&why)));
     // Once mapped it is needed no more, and nothing is left behind whatever happens later.
     let _ = fs::remove_file(&copy);
     loaded

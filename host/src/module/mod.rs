@@ -2,11 +2,14 @@
 
 mod branch;
 mod collector;
+mod elf;
 mod library;
 mod load;
+mod probe;
 mod registry;
 mod scan;
 mod status;
+mod trust;
 mod watch;
 
 pub use branch::Branch;
@@ -14,7 +17,8 @@ pub use library::{Library, Pipe};
 pub(crate) use load::Loaded;
 
 pub use load::{Loader, check_params, open};
-pub use registry::{Folders, Registry};
-pub use scan::{BUILT_IN, Plan, Planned, Seen, look, plan};
+pub use probe::{Probed, ProbedParam, inside, probe};
+pub use registry::Registry;
+pub use scan::{BUILT_IN, Folders, Plan, Planned, Seen, look, plan};
 pub use status::{Kind, ModuleStatus, State};
 pub use watch::Watch;

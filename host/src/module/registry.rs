@@ -4,7 +4,7 @@ use super::branch::Branch;
 use super::collector::CollectorThread;
 use super::library::Library;
 use super::load::{Job, Loaded, Loader, Ready};
-use super::scan::{self, Plan, Planned};
+use super::scan::{self, Folders, Plan, Planned};
 use super::status::{Kind, ModuleStatus, State};
 use crate::conf::nearest;
 use crate::core::{Report, Shared, Switch, SwitchError};
@@ -12,17 +12,8 @@ use crate::ingest::{LogHandle, LogMessage, PipeRun};
 use plugin_api::ErrorKind;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-
-/// The folders that say which modules run.
-#[derive(Clone, Debug, Default)]
-pub struct Folders {
-    /// Where the plugins lie.
-    pub plugins: Option<PathBuf>,
-    /// Where the `.on` and `.off` lie.
-    pub conf: Option<PathBuf>,
-}
 
 /// What of a module runs.
 #[derive(Debug)]
@@ -84,7 +75,7 @@ impl Registry {
 
     /// Looks into the folders, and changes what differs from them.
     pub(crate) fn files(&mut self, shared: &Shared) {
-        let seen = match scan::look(self.folders.plugins.as_deref(), self.folders.conf.as_deref()) {
+        let seen = match scan::look(&self.folders) {
             Ok(seen) => seen,
             Err(why) => {
                 // A folder that vanished is waited for: what runs goes on.
@@ -148,7 +139,8 @@ impl Registry {
                 }
                 self.enter(name, State::Probing, String::new(), shared);
                 let logs = [&shared.logs.own, &shared.logs.push].map(|log| log.name.clone()).into();
-                self.loader.load(Job { name: name.to_owned(), generation, plugin, conf, logs });
+                let conf_file = Some(plan.file).filter(|file| *file != plugin.path);
+                self.loader.load(Job { name: name.to_owned(), generation, plugin, conf, conf_file, logs });
             }
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! [`look`] reads the folders, [`plan`] is pure: it says for every module whether it runs, with what, or why not.
 
+use super::trust;
 use crate::conf::{ModuleConf, nearest};
 use crate::limits::CONF_BYTES_MAX;
 use std::collections::BTreeMap;
@@ -33,6 +34,17 @@ impl Stamp {
     }
 }
 
+/// The folders that say which modules run.
+#[derive(Clone, Debug, Default)]
+pub struct Folders {
+    /// Where the plugins lie.
+    pub plugins: Option<PathBuf>,
+    /// Where the `.on` and `.off` lie.
+    pub conf: Option<PathBuf>,
+    /// Files that others can write are taken too.
+    pub allow_unsafe_permissions: bool,
+}
+
 /// A `.so` in `plugins/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginFile {
@@ -40,6 +52,8 @@ pub struct PluginFile {
     pub path: PathBuf,
     /// Which state of it.
     pub stamp: Stamp,
+    /// Why it may not be loaded, whatever is in it.
+    pub refused: Option<String>,
 }
 
 /// A `.on` or `.off` in `conf/`.
@@ -66,17 +80,26 @@ pub struct Seen {
 ///
 /// # Errors
 /// A folder cannot be read; names it.
-pub fn look(plugins: Option<&Path>, conf: Option<&Path>) -> Result<Seen, String> {
+pub fn look(folders: &Folders) -> Result<Seen, String> {
     let mut seen = Seen::default();
-    for path in entries(plugins)? {
+    let refused = |path: &Path| if folders.allow_unsafe_permissions { None } else { trust::check(path).err() };
+    for path in entries(folders.plugins.as_deref())? {
         let Some(name) = plugin_name(&path) else { continue };
         // A link is followed; what is no file any more when it is looked at was just taken away.
         let Ok(meta) = fs::metadata(&path) else { continue };
-        seen.plugins.entry(name).or_default().push(PluginFile { stamp: Stamp::of(&meta), path });
+        seen.plugins.entry(name).or_default().push(PluginFile {
+            stamp: Stamp::of(&meta),
+            refused: refused(&path),
+            path,
+        });
     }
-    for path in entries(conf)? {
+    for path in entries(folders.conf.as_deref())? {
         let Some((name, on)) = conf_name(&path) else { continue };
-        let text = if on { read_conf(&path) } else { Ok(String::new()) };
+        let text = match refused(&path).filter(|_| on) {
+            Some(why) => Err(why),
+            None if on => read_conf(&path),
+            None => Ok(String::new()),
+        };
         seen.confs.entry(name).or_default().push(ConfFile { path, on, text });
     }
     Ok(seen)
@@ -206,7 +229,7 @@ fn run(name: &str, file: &ConfFile, seen: &Seen, spoken_for: &mut Vec<String>) -
 
 fn only_file(plugin: &str, seen: &Seen) -> Result<PluginFile, String> {
     match seen.plugins.get(plugin).map(Vec::as_slice) {
-        Some([file]) => Ok(file.clone()),
+        Some([file]) => file.refused.clone().map_or_else(|| Ok(file.clone()), Err),
         Some(files) => {
             let names: Vec<String> = files.iter().map(|file| file.path.display().to_string()).collect();
             Err(format!("{} are all the plugin {plugin:?}; remove all but one", names.join(" and ")))
@@ -225,7 +248,7 @@ mod tests {
     fn plugin(path: &str) -> (String, PluginFile) {
         let path = PathBuf::from(path);
         let stamp = Stamp { device: 1, inode: 1, size: 1, modified_ns: 1 };
-        (plugin_name(&path).unwrap(), PluginFile { path, stamp })
+        (plugin_name(&path).unwrap(), PluginFile { path, stamp, refused: None })
     }
 
     fn plans(plugins: &[&str], confs: &[(&str, &str)]) -> Vec<String> {

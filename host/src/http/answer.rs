@@ -1,0 +1,168 @@
+//! What handlers answer, and how that becomes a response.
+
+use futures_util::Stream;
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use warp::http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use warp::http::{HeaderMap, StatusCode};
+use warp::hyper::body::Bytes;
+use warp::reply::{Reply, Response};
+
+/// The last tick whose changes an answer includes.
+pub(super) const X_TICK: HeaderName = HeaderName::from_static("x-tick");
+
+/// `1` when a limit cut the answer.
+pub(super) const X_TRUNCATED: HeaderName = HeaderName::from_static("x-truncated");
+
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// Pages run nothing but what is served beside them, talk to nobody else, and are framed by nobody: a switch in a frame
+/// could be clicked unseen.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; \
+     base-uri 'none'; frame-ancestors 'none'",
+);
+
+/// The frames of an answer without end.
+pub(super) type Frames = Pin<Box<dyn Stream<Item = Result<Bytes, Infallible>> + Send + Sync>>;
+
+/// The body of an answer.
+pub(super) enum Payload {
+    /// All of it.
+    Whole(Bytes),
+    /// As it comes.
+    Frames(Frames),
+}
+
+/// What a handler answers.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    headers: HeaderMap,
+    pub(super) payload: Payload,
+}
+
+impl Answer {
+    /// An answer with a body.
+    pub(super) fn new(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Answer {
+        Answer::with(status, content_type, Payload::Whole(body.into()))
+    }
+
+    /// 200 and JSON.
+    pub(super) fn json(body: impl Into<Bytes>) -> Answer {
+        Answer::new(StatusCode::OK, JSON, body)
+    }
+
+    /// 200 and a page.
+    pub(super) fn page(html: impl Into<Bytes>) -> Answer {
+        let page = Answer::new(StatusCode::OK, HTML, html);
+        // Not `no-referrer`: with that a browser sends `Origin: null` with a form, which is refused.
+        page.header(CONTENT_SECURITY_POLICY, POLICY).header(REFERRER_POLICY, HeaderValue::from_static("same-origin"))
+    }
+
+    /// 200 and a body that comes by and by.
+    pub(super) fn frames(content_type: HeaderValue, frames: Frames) -> Answer {
+        Answer::with(StatusCode::OK, content_type, Payload::Frames(frames))
+    }
+
+    fn with(status: StatusCode, content_type: HeaderValue, payload: Payload) -> Answer {
+        // Room for these, a tick, and what hyper adds.
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(CONTENT_TYPE, content_type);
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        Answer { status, headers, payload }
+    }
+
+    /// With one more header.
+    pub(super) fn header(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Answer {
+        self.headers.insert(name, value.into());
+        self
+    }
+
+    /// Says which tick is the last that it includes, and whether a limit cut it.
+    pub(super) fn at_tick(self, tick: u64, truncated: bool) -> Answer {
+        let answer = self.header(X_TICK, tick);
+        if truncated { answer.header(X_TRUNCATED, 1) } else { answer }
+    }
+
+    /// Ends the connection with this answer.
+    pub(super) fn closing(self) -> Answer {
+        self.header(CONNECTION, HeaderValue::from_static("close"))
+    }
+
+    /// As warp sends it.
+    pub(super) fn into_response(self) -> Response {
+        let mut response = match self.payload {
+            Payload::Whole(body) => Response::new(body.into()),
+            Payload::Frames(frames) => warp::reply::stream(frames).into_response(),
+        };
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+}
+
+/// Why a request is not answered with what it asks for.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    /// What, where and what to do.
+    why: String,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, why: impl fmt::Display) -> Refusal {
+        Refusal { status, why: why.to_string(), header: None }
+    }
+
+    /// 400.
+    pub(super) fn bad(why: impl fmt::Display) -> Refusal {
+        Refusal::new(StatusCode::BAD_REQUEST, why)
+    }
+
+    /// 405, for a path that takes these methods.
+    pub(super) fn method(method: &str, path: &str, allowed: &'static str) -> Refusal {
+        let why = format_args!("{path} does not take {method}; use {allowed}");
+        Refusal::new(StatusCode::METHOD_NOT_ALLOWED, why).header(ALLOW, HeaderValue::from_static(allowed))
+    }
+
+    /// 503: the daemon is about to end.
+    pub(super) fn stopping() -> Refusal {
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "this daemon is stopping; ask again when it is back")
+    }
+
+    /// With a header that says more.
+    pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Refusal {
+        self.header = Some((name, value));
+        self
+    }
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Answer {
+        let body = serde_json::json!({ "error": refusal.why }).to_string();
+        let answer = Answer::new(refusal.status, JSON, body);
+        match refusal.header {
+            Some((name, value)) => answer.header(name, value),
+            None => answer,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Refusal {
+    pub(super) fn why(&self) -> &str {
+        &self.why
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+}

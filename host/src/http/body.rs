@@ -1,0 +1,170 @@
+//! Bodies: bounded in size, in time, and all together; and those nobody wants.
+
+use super::answer::Refusal;
+use super::web::Web;
+use crate::limits::{BODY_BYTES_MAX, HTTP_BODIES_BYTES_MAX, HTTP_BODY_MAX, HTTP_LINGER_BYTES, HTTP_LINGER_MAX};
+use futures_util::{Stream, StreamExt};
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use warp::Buf;
+use warp::http::header::{CONTENT_LENGTH, EXPECT, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
+use warp::http::{HeaderMap, StatusCode};
+use warp::hyper::body::Bytes;
+
+/// The body of a request, read or not.
+pub(super) struct Upload {
+    /// What comes; none when there is nothing, or no more.
+    stream: Option<Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>>,
+    /// How much is announced.
+    length: Option<u64>,
+    /// The client sends nothing until it is told to go on.
+    holds_back: bool,
+}
+
+/// A body, with its share of the room for all of them.
+#[derive(Debug)]
+pub(super) struct Body {
+    pub(super) bytes: Vec<u8>,
+    room: Room,
+}
+
+impl Upload {
+    pub(super) fn new<S, B>(headers: &HeaderMap, stream: S) -> Upload
+    where
+        S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
+        B: Buf,
+    {
+        let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let comes = length.is_some_and(|length| length > 0) || headers.contains_key(TRANSFER_ENCODING);
+        // Most requests have none: nothing is made for them.
+        let stream = comes.then(|| {
+            let bytes = stream.map(|chunk| chunk.map(|mut chunk| chunk.copy_to_bytes(chunk.remaining())));
+            Box::pin(bytes) as Pin<Box<dyn Stream<Item = _> + Send>>
+        });
+        Upload { stream, length, holds_back: headers.contains_key(EXPECT) }
+    }
+
+    /// Reads all of it.
+    ///
+    /// # Errors
+    /// 413 when it is too large, 408 when it takes too long, 400 when it breaks off, 503 when too many come at once.
+    pub(super) async fn read(&mut self, web: &Web) -> Result<Body, Refusal> {
+        if self.length.is_some_and(|length| length > BODY_BYTES_MAX as u64) {
+            return Err(too_large("as announced"));
+        }
+        let mut body = Body { bytes: Vec::new(), room: Room::new(&web.bodies) };
+        let Some(stream) = &mut self.stream else { return Ok(body) };
+        self.holds_back = false;
+        let read = async {
+            while let Some(chunk) = stream.next().await {
+                let chunk =
+                    chunk.map_err(|error| Refusal::bad(format_args!("the body broke off: {error}; send it again")))?;
+                if body.bytes.len() + chunk.len() > BODY_BYTES_MAX {
+                    return Err(too_large("and there is more"));
+                }
+                body.room.grow(chunk.len())?;
+                body.bytes.extend_from_slice(&chunk);
+            }
+            Ok(())
+        };
+        match timeout(HTTP_BODY_MAX, read).await {
+            Ok(Ok(())) => {
+                self.stream = None;
+                Ok(body)
+            }
+            Ok(Err(refusal)) => Err(refusal),
+            Err(_) => {
+                self.stream = None;
+                let why = format_args!(
+                    "the body was not whole after {} seconds; send it in smaller parts",
+                    HTTP_BODY_MAX.as_secs()
+                );
+                Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, why))
+            }
+        }
+    }
+
+    /// Whether the connection must end because not all of the body was read.
+    ///
+    /// Closing while the client sends would reset the connection, and many a client would never see the answer. So what
+    /// comes is read and dropped for a while (lingering close, as nginx calls it).
+    pub(super) fn left_over(&mut self, web: &Web) -> bool {
+        let Some(mut stream) = self.stream.take() else { return false };
+        if !self.holds_back {
+            let mut stopping = web.stopping.clone();
+            tokio::spawn(async move {
+                let drain = timeout(HTTP_LINGER_MAX, async {
+                    let mut left = HTTP_LINGER_BYTES;
+                    while let Some(Ok(chunk)) = stream.next().await {
+                        left = left.saturating_sub(chunk.len());
+                        if left == 0 {
+                            break;
+                        }
+                    }
+                });
+                tokio::select! {
+                    _ = drain => {}
+                    _ = stopping.wait_for(|stop| *stop) => {}
+                }
+            });
+        }
+        true
+    }
+}
+
+impl Body {
+    /// The same unpacked, in the place of what was sent.
+    ///
+    /// # Errors
+    /// 413 when it is too large unpacked, 400 when it is not gzip, 503 when too much comes at once.
+    pub(super) fn gunzip(mut self) -> Result<Body, Refusal> {
+        use std::io::Read;
+        let mut bytes = Vec::new();
+        let mut unpacker = flate2::read::MultiGzDecoder::new(self.bytes.as_slice()).take(BODY_BYTES_MAX as u64 + 1);
+        unpacker
+            .read_to_end(&mut bytes)
+            .map_err(|error| Refusal::bad(format_args!("Content-Encoding is gzip, but the body is not: {error}")))?;
+        if bytes.len() > BODY_BYTES_MAX {
+            return Err(too_large("unpacked"));
+        }
+        self.room.grow(bytes.len())?;
+        self.bytes = bytes;
+        Ok(self)
+    }
+}
+
+fn too_large(how: &str) -> Refusal {
+    let why = format_args!("the body has more than {BODY_BYTES_MAX} bytes ({how}); push it in parts");
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why)
+}
+
+/// A share of the room for all bodies.
+#[derive(Debug)]
+struct Room {
+    all: Arc<Semaphore>,
+    held: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    fn new(all: &Arc<Semaphore>) -> Room {
+        Room { all: Arc::clone(all), held: None }
+    }
+
+    /// Takes more. Nobody waits for it: bodies that are half read would wait for each other.
+    fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let more = u32::try_from(bytes).ok().and_then(|bytes| Arc::clone(&self.all).try_acquire_many_owned(bytes).ok());
+        let Some(more) = more else {
+            let why = format_args!("more than {HTTP_BODIES_BYTES_MAX} bytes are being pushed at once; come again");
+            return Err(
+                Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why).header(RETRY_AFTER, HeaderValue::from_static("1"))
+            );
+        };
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            None => self.held = Some(more),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,18 @@
+//! `/healthz` and `/readyz`: for those who only want to know whether to restart it, and whether to send to it.
+
+use super::answer::{Answer, JSON, TEXT};
+use super::web::Web;
+use warp::http::StatusCode;
+
+/// The process answers.
+pub(super) fn alive() -> Answer {
+    Answer::new(StatusCode::OK, TEXT, "ok")
+}
+
+/// It takes pushes and closes ticks; 503 while it stops.
+pub(super) fn ready(web: &Web) -> Answer {
+    let ready = !*web.stopping.borrow();
+    let tick = web.shared.tree.read().tick();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Answer::new(status, JSON, serde_json::json!({ "ready": ready, "tick": tick }).to_string())
+}

@@ -1,0 +1,290 @@
+//! Who waits for what: clients that ask the same are one group.
+//!
+//! When a tick is over each group is looked at once: if anything it touches has changed, the answer is written once and
+//! handed to all in the group. Nothing is queued for anybody. A client that comes back after two answers, or that was
+//! away, is told by a walk of its own over all that changed since the last tick it knows; so a slow client costs no
+//! memory and misses nothing.
+
+use crate::core::Shared;
+use crate::json::{View, write_reading, write_string};
+use crate::tree::{Pattern, Tree};
+use parking_lot::{Mutex, RwLockReadGuard};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use tokio::sync::watch;
+use warp::hyper::body::Bytes;
+
+/// What is waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Query {
+    /// The paths.
+    pub(super) patterns: Vec<Pattern>,
+    /// Leaves in an answer at most; what is cut is not told again.
+    pub(super) limit: usize,
+}
+
+/// What changed.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    /// Counts the group's answers, so that a client sees whether it missed one.
+    number: u64,
+    /// The last closed tick whose changes are in it.
+    pub(super) tick: u64,
+    /// The changed leaves.
+    pub(super) json: Bytes,
+    /// The limit cut it.
+    pub(super) truncated: bool,
+    /// The same as an event; written when the first stream asks for it.
+    event: OnceLock<Bytes>,
+}
+
+impl Delivery {
+    /// As an event of an event stream.
+    pub(super) fn event(&self) -> Bytes {
+        let event = self.event.get_or_init(|| {
+            let head = format!("id: {}\ndata: ", self.tick);
+            let mut event = Vec::with_capacity(head.len() + self.json.len() + 2);
+            event.extend_from_slice(head.as_bytes());
+            // JSON as it is written here has no line ends.
+            event.extend_from_slice(&self.json);
+            event.extend_from_slice(b"\n\n");
+            event.into()
+        });
+        event.clone()
+    }
+}
+
+/// Clients that wait for the same.
+#[derive(Debug)]
+struct Group {
+    query: Arc<Query>,
+    /// The latest answer; who waits watches this.
+    latest: watch::Sender<Arc<Delivery>>,
+    /// The tick up to which this group has been looked at.
+    looked: AtomicU64,
+}
+
+/// All groups.
+#[derive(Debug)]
+pub(super) struct Groups {
+    shared: Arc<Shared>,
+    groups: Mutex<HashMap<Arc<Query>, Arc<Group>>>,
+}
+
+impl Groups {
+    pub(super) fn new(shared: Arc<Shared>) -> Arc<Groups> {
+        Arc::new(Groups { shared, groups: Mutex::default() })
+    }
+
+    /// Looks at every group whenever a tick is over, until nobody closes ticks any more.
+    pub(super) async fn follow(self: Arc<Groups>) {
+        let mut ticks = self.shared.live.follow();
+        while ticks.changed().await.is_ok() {
+            if self.groups.lock().is_empty() {
+                continue;
+            }
+            let groups = Arc::clone(&self);
+            // Ten thousand groups take their time: not on a thread that serves.
+            if tokio::task::spawn_blocking(move || groups.look()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn look(&self) {
+        let groups: Vec<Arc<Group>> = self.groups.lock().values().cloned().collect();
+        let mut tree = self.shared.tree.read();
+        for group in groups {
+            // Between two groups the core may merge.
+            RwLockReadGuard::bump(&mut tree);
+            let tick = tree.tick();
+            let looked = group.looked.load(Ordering::Acquire);
+            if looked >= tick {
+                continue;
+            }
+            if let Some((json, truncated)) = changes(&tree, &group.query, looked) {
+                RwLockReadGuard::unlocked(&mut tree, || {
+                    let number = group.latest.borrow().number + 1;
+                    group.latest.send_replace(Arc::new(Delivery {
+                        number,
+                        tick,
+                        json: json.into(),
+                        truncated,
+                        event: OnceLock::new(),
+                    }));
+                });
+            }
+            // Only now: who sees this tick as looked at sees the answer too.
+            group.looked.store(tick, Ordering::Release);
+        }
+    }
+
+    /// Joins the group of a query. Without `since` only what changes from now on is told.
+    pub(super) fn join(self: &Arc<Groups>, query: Query, since: Option<u64>) -> Member {
+        let mut groups = self.groups.lock();
+        let group = match groups.get(&query) {
+            Some(group) => Arc::clone(group),
+            None => {
+                let query = Arc::new(query);
+                let tick = self.shared.tree.read().tick();
+                let none =
+                    Delivery { number: 0, tick: 0, json: Bytes::new(), truncated: false, event: OnceLock::new() };
+                let group = Arc::new(Group {
+                    query: Arc::clone(&query),
+                    latest: watch::Sender::new(Arc::new(none)),
+                    looked: AtomicU64::new(tick),
+                });
+                groups.insert(query, Arc::clone(&group));
+                group
+            }
+        };
+        let mut latest = group.latest.subscribe();
+        drop(groups);
+        let number = latest.borrow_and_update().number;
+        // Read after joining, so that whatever is closed later is sure to reach this member.
+        let tick = self.shared.tree.read().tick();
+        // What changed in the tick under way is told when that is closed: only then is it whole.
+        let behind = since.is_some_and(|since| since != tick);
+        Member { groups: Arc::clone(self), group, latest: Some(latest), number, since: since.unwrap_or(tick), behind }
+    }
+
+    #[cfg(test)]
+    fn count(&self) -> usize {
+        self.groups.lock().len()
+    }
+}
+
+/// One client in its group; it leaves when it is dropped.
+#[derive(Debug)]
+pub(super) struct Member {
+    groups: Arc<Groups>,
+    group: Arc<Group>,
+    /// There until it leaves.
+    latest: Option<watch::Receiver<Arc<Delivery>>>,
+    /// The group's answer it saw last.
+    number: u64,
+    /// The tick up to which it has been told all.
+    since: u64,
+    /// There may be changes after `since` that no coming answer of the group has.
+    behind: bool,
+}
+
+impl Member {
+    /// Catches up with what changed before it came; `None` when there is nothing.
+    pub(super) async fn catch_up(&mut self) -> Option<Arc<Delivery>> {
+        if !self.behind {
+            return None;
+        }
+        let (shared, query) = (Arc::clone(&self.groups.shared), Arc::clone(&self.group.query));
+        let since = self.since;
+        let walked = tokio::task::spawn_blocking(move || {
+            let tree = shared.tree.read();
+            let tick = tree.tick();
+            let changes = if since == tick { None } else { changes(&tree, &query, since) };
+            (tick, changes)
+        });
+        // The only way to fail is that the daemon stops.
+        let (tick, changes) = walked.await.ok()?;
+        self.since = tick;
+        self.behind = false;
+        let (json, truncated) = changes?;
+        Some(Arc::new(Delivery { number: 0, tick, json: json.into(), truncated, event: OnceLock::new() }))
+    }
+
+    /// Waits for the next change. Nothing is lost when the wait is given up.
+    pub(super) async fn next(&mut self) -> Arc<Delivery> {
+        loop {
+            if let Some(delivery) = self.catch_up().await {
+                return delivery;
+            }
+            // The group's sender lives as long as this member does, so this is told of changes alone.
+            if let Some(latest) = &mut self.latest
+                && latest.changed().await.is_err()
+            {
+                std::future::pending::<()>().await;
+            }
+            if let Some(delivery) = self.take() {
+                return delivery;
+            }
+        }
+    }
+
+    /// The group's latest answer, if it is the one that follows what this member knows.
+    fn take(&mut self) -> Option<Arc<Delivery>> {
+        let delivery = Arc::clone(&self.latest.as_mut()?.borrow_and_update());
+        let follows = delivery.number == self.number + 1;
+        self.number = delivery.number;
+        if delivery.tick <= self.since {
+            return None;
+        }
+        if !follows {
+            self.behind = true;
+            return None;
+        }
+        self.since = delivery.tick;
+        Some(delivery)
+    }
+
+    /// Gives up waiting: an answer that has just come, or the tick up to which nothing happened.
+    pub(super) fn give_up(&mut self) -> Result<Arc<Delivery>, u64> {
+        // In this order: an answer about a tick that was looked at is there.
+        let looked = self.group.looked.load(Ordering::Acquire);
+        if self.behind {
+            return Err(self.since);
+        }
+        if self.latest.as_ref().is_some_and(|latest| latest.has_changed().unwrap_or(false))
+            && let Some(delivery) = self.take()
+        {
+            return Ok(delivery);
+        }
+        Err(if self.behind { self.since } else { self.since.max(looked) })
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        let mut groups = self.groups.groups.lock();
+        // Let go under the lock: of two that leave at once, the second sees that it is the last.
+        self.latest = None;
+        if self.group.latest.receiver_count() == 0 {
+            groups.remove(&self.group.query);
+        }
+    }
+}
+
+/// Writes what changed after a tick, an object a leaf; `None` when nothing did. And whether the limit cut it.
+fn changes(tree: &Tree, query: &Query, since: u64) -> Option<(Vec<u8>, bool)> {
+    let mut out = Vec::new();
+    let mut left = query.limit;
+    let mut truncated = false;
+    for pattern in &query.patterns {
+        if !tree.changed(pattern, since) {
+            continue;
+        }
+        // One more than there is room for tells that there is more.
+        for change in tree.changes(pattern, since, left.saturating_add(1)) {
+            if left == 0 {
+                truncated = true;
+                break;
+            }
+            left -= 1;
+            out.extend_from_slice(if out.is_empty() { b"[{" } else { b",{" });
+            write_string(&mut out, &change.path);
+            out.push(b':');
+            match &change.value {
+                Some(reading) => write_reading(&mut out, reading, View::Whole),
+                None => out.extend_from_slice(b"null"),
+            }
+            out.push(b'}');
+        }
+    }
+    if out.is_empty() {
+        return None;
+    }
+    out.push(b']');
+    Some((out, truncated))
+}
+
+#[cfg(test)]
+mod tests;

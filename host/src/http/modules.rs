@@ -1,0 +1,154 @@
+//! `/modules`: what runs, and the switches.
+
+use super::answer::{Answer, Refusal};
+use super::args::decode;
+use super::page::{escaped, frame};
+use super::route::text;
+use super::time::rfc3339;
+use super::web::Web;
+use crate::core::{Switch, SwitchError};
+use crate::module::{ModuleStatus, State};
+use serde_json::{Value, json};
+use std::fmt::Write;
+use warp::http::header::{ACCEPT, HeaderValue, LOCATION};
+use warp::http::{HeaderMap, StatusCode};
+
+/// Every module with its state: JSON for who asks for it, else a page.
+pub(super) fn list(web: &Web, headers: &HeaderMap) -> Answer {
+    let modules = web.shared.modules.read().clone();
+    if wants_page(headers) {
+        return Answer::page(page(&modules));
+    }
+    Answer::json(Value::Array(modules.iter().map(shown).collect()).to_string())
+}
+
+/// `NAME/on`, `NAME/off` and `NAME/reload`, taken apart. The name is still as it stands in the URL.
+pub(super) fn switch_of(rest: &str) -> Option<(&str, Switch)> {
+    let (name, to) = rest.rsplit_once('/')?;
+    let to = match to {
+        "on" => Switch::On,
+        "off" => Switch::Off,
+        "reload" => Switch::Reload,
+        _ => return None,
+    };
+    Some((name, to))
+}
+
+/// Switches a module; answers how it is when the change is under way.
+///
+/// # Errors
+/// 404 when there is no such module, 409 when it cannot be switched as things are.
+pub(super) async fn switch(web: &Web, name: &str, to: Switch, headers: &HeaderMap) -> Result<Answer, Refusal> {
+    let name = decode(name, false)
+        .ok_or_else(|| Refusal::bad(format_args!("/modules/: the escapes in {name:?} do not spell UTF-8")))?;
+    web.shared.events.switch(name.clone().into_owned(), to).await.map_err(|error| {
+        let status = match error {
+            SwitchError::Unknown(_) => StatusCode::NOT_FOUND,
+            SwitchError::Failed(_) => StatusCode::CONFLICT,
+        };
+        Refusal::new(status, format_args!("module {name:?}: {error}"))
+    })?;
+    if text(headers, &ACCEPT).is_some_and(|accept| accept.contains("text/html")) {
+        // From the page's own buttons: back to it.
+        return Ok(Answer::new(StatusCode::SEE_OTHER, super::answer::TEXT, "")
+            .header(LOCATION, HeaderValue::from_static("/modules")));
+    }
+    let modules = web.shared.modules.read().clone();
+    let module = modules.iter().find(|module| module.name == *name);
+    // A module that is nothing but its conf file can be gone by now.
+    let gone = || {
+        json!({ "name": name, "kind": "unknown", "file": null, "state": State::Stopped.name(),
+                          "since": rfc3339(web.shared.clock.unix_ms()), "why": "it is gone", "next": null })
+    };
+    Ok(Answer::json(module.map_or_else(gone, shown).to_string()))
+}
+
+/// JSON only for who says so.
+fn wants_page(headers: &HeaderMap) -> bool {
+    !text(headers, &ACCEPT).is_some_and(|accept| accept.contains("application/json"))
+}
+
+fn shown(module: &ModuleStatus) -> Value {
+    json!({
+        "name": module.name,
+        "kind": module.kind.name(),
+        "file": module.file.to_string_lossy(),
+        "state": module.state.name(),
+        "since": rfc3339(module.since_ms),
+        "why": module.why,
+        "next": module.next_ms.map(rfc3339),
+    })
+}
+
+fn page(modules: &[ModuleStatus]) -> String {
+    let mut main = String::from("<h1>Modules</h1>\n");
+    if modules.is_empty() {
+        main.push_str("<p>There are none. Drop a plugin into the plugins folder, and it appears here.</p>\n");
+        return frame("Modules", "", &main);
+    }
+    main.push_str(
+        "<table>\n<caption>What is grafted into the tree. The buttons rename the file in the conf folder.</caption>\n\
+         <thead><tr><th scope=\"col\">Module</th><th scope=\"col\">Kind</th><th scope=\"col\">State</th>\
+         <th scope=\"col\">Since</th><th scope=\"col\">Why</th><th scope=\"col\">Switch</th></tr></thead>\n<tbody>\n",
+    );
+    for module in modules {
+        let since = rfc3339(module.since_ms);
+        let mut why = module.why.clone();
+        if let Some(next) = module.next_ms {
+            let _ = write!(why, " (next try {})", rfc3339(next));
+        }
+        let _ = write!(
+            main,
+            "<tr><th scope=\"row\" title=\"{file}\">{name}</th><td>{kind}</td><td class=\"state {state}\">{state}</td>\
+             <td><time datetime=\"{since}\">{since}</time></td><td>{why}</td><td>",
+            file = escaped(&module.file.to_string_lossy()),
+            name = escaped(&module.name),
+            kind = module.kind.name(),
+            state = module.state.name(),
+            why = escaped(&why),
+        );
+        let switches: &[&str] = if module.state == State::Off { &["on"] } else { &["off", "reload"] };
+        let name = in_url(&module.name);
+        for to in switches {
+            let _ = write!(
+                main,
+                "<form method=\"post\" action=\"/modules/{name}/{to}\"><button aria-label=\"{label} {to}\">{to}</button></form>",
+                label = escaped(&module.name),
+            );
+        }
+        main.push_str("</td></tr>\n");
+    }
+    main.push_str("</tbody>\n</table>\n");
+    frame("Modules", "", &main)
+}
+
+/// A name as a segment of a URL's path.
+fn in_url(name: &str) -> String {
+    form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::module::Kind;
+
+    #[test]
+    fn a_name_is_text_on_the_page_and_a_segment_in_its_urls() {
+        let module = ModuleStatus {
+            name: "a<b\"/ c".to_owned(),
+            kind: Kind::Pipe,
+            file: "x&y.on".into(),
+            state: State::Off,
+            since_ms: 0,
+            why: "<script>".to_owned(),
+            next_ms: Some(1_000),
+        };
+        let page = page(&[module]);
+        assert!(page.contains("a&lt;b&quot;/ c"), "{page}");
+        assert!(page.contains("action=\"/modules/a%3Cb%22%2F%20c/on\""), "{page}");
+        assert!(page.contains("&lt;script&gt; (next try 1970-01-01T00:00:01.000Z)"), "{page}");
+        assert!(!page.contains("<script>"), "{page}");
+        assert_eq!(switch_of("a%2Fb/reload"), Some(("a%2Fb", Switch::Reload)));
+        assert_eq!(switch_of("a/b"), None);
+    }
+}

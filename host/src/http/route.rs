@@ -1,0 +1,159 @@
+//! The one filter, and the table of all URLs.
+
+use super::answer::{Answer, Payload, Refusal};
+use super::body::Upload;
+use super::ownlog::Entry;
+use super::web::{Arrival, Head, Web};
+use super::{api, get, health, metrics, modules, page, pull, push};
+use crate::conf::nearest;
+use futures_util::{Stream, StreamExt};
+use std::sync::Arc;
+use warp::http::{HeaderMap, Method, StatusCode};
+use warp::path::FullPath;
+use warp::reply::Response;
+use warp::{Buf, Filter, Rejection};
+
+/// Every URL, as an answer to an unknown one lists them.
+const KNOWN: [&str; 12] = [
+    "/",
+    "/push",
+    "/get/",
+    "/pull/",
+    "/api/q/",
+    "/modules",
+    "/modules/NAME/on",
+    "/modules/NAME/off",
+    "/modules/NAME/reload",
+    "/metrics",
+    "/healthz",
+    "/readyz",
+];
+
+const READ: &str = "GET, HEAD";
+const WRITE: &str = "POST";
+
+/// All that this server answers. One filter with a `match` in it rather than one a family: that costs a request two
+/// comparisons instead of a dozen rejections, and one place sees every answer before it goes.
+pub(super) fn filter(web: Arc<Web>) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    warp::ext::get::<Arrival>()
+        .and(warp::method())
+        .and(warp::path::full())
+        .and(query)
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .then(move |arrival, method, path, query, headers, body| {
+            respond(Arc::clone(&web), Head { arrival, method, path, query, headers }, body)
+        })
+}
+
+async fn respond<S, B>(web: Arc<Web>, head: Head, body: S) -> Response
+where
+    S: Stream<Item = Result<B, warp::Error>> + Send + 'static,
+    B: Buf,
+{
+    let mut upload = Upload::new(&head.headers, body);
+    let mut entry = Entry::new(&web.log, head);
+    let result = match web.guard.check(&entry.head.method, entry.head.path.as_str(), &entry.head.headers) {
+        Ok(()) => route(&web, &entry.head, &mut upload).await,
+        Err(refusal) => {
+            web.shared.counters.http_refused.add(1);
+            Err(refusal)
+        }
+    };
+    let mut answer = result.unwrap_or_else(Answer::from);
+    if upload.left_over(&web) {
+        answer = answer.closing();
+    }
+    entry.answered(answer.status.as_u16());
+    let bodiless = entry.head.method == Method::HEAD;
+    match answer.payload {
+        // Logged now: what is whole goes out at once, or the client is gone.
+        Payload::Whole(ref body) if !bodiless => entry.sent(body.len()),
+        Payload::Whole(_) => {}
+        Payload::Frames(_) if bodiless => answer.payload = Payload::Whole(Default::default()),
+        Payload::Frames(frames) => {
+            let frames = frames.inspect(move |frame| {
+                if let Ok(frame) = frame {
+                    entry.sent(frame.len());
+                }
+            });
+            answer.payload = Payload::Frames(Box::pin(frames));
+        }
+    }
+    answer.into_response()
+}
+
+async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Refusal> {
+    let (path, query) = (head.path.as_str(), head.query.as_str());
+    match path {
+        "/get/" | "/get" => {
+            reads(head)?;
+            get::get(web, query).await
+        }
+        "/pull/" | "/pull" => {
+            reads(head)?;
+            pull::pull(web, query, &head.headers).await
+        }
+        "/push" | "/push/" => {
+            writes(head)?;
+            push::push(web, query, &head.headers, upload).await
+        }
+        "/modules" | "/modules/" => {
+            reads(head)?;
+            Ok(modules::list(web, &head.headers))
+        }
+        "/metrics" => {
+            reads(head)?;
+            metrics::metrics(web).await
+        }
+        "/healthz" => {
+            reads(head)?;
+            Ok(health::alive())
+        }
+        "/readyz" => {
+            reads(head)?;
+            Ok(health::ready(web))
+        }
+        "/" | "/page.css" | "/page.js" => {
+            reads(head)?;
+            Ok(page::serve(web, path))
+        }
+        _ => {
+            if let Some(rest) = path.strip_prefix("/api/q/") {
+                reads(head)?;
+                api::subtree(web, rest, query).await
+            } else if let Some((name, to)) = path.strip_prefix("/modules/").and_then(modules::switch_of) {
+                writes(head)?;
+                modules::switch(web, name, to, &head.headers).await
+            } else {
+                Err(unknown(&head.path))
+            }
+        }
+    }
+}
+
+fn reads(head: &Head) -> Result<(), Refusal> {
+    match head.method {
+        Method::GET | Method::HEAD => Ok(()),
+        _ => Err(Refusal::method(head.method.as_str(), head.path.as_str(), READ)),
+    }
+}
+
+fn writes(head: &Head) -> Result<(), Refusal> {
+    match head.method {
+        Method::POST => Ok(()),
+        _ => Err(Refusal::method(head.method.as_str(), head.path.as_str(), WRITE)),
+    }
+}
+
+fn unknown(path: &FullPath) -> Refusal {
+    let path = path.as_str();
+    let near = nearest(path, KNOWN).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    Refusal::new(StatusCode::NOT_FOUND, format_args!("there is no {path}{near}; there are {}", KNOWN.join(", ")))
+}
+
+/// The value of a header, if it is text.
+pub(super) fn text<'h>(headers: &'h HeaderMap, name: &warp::http::HeaderName) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}

@@ -1,0 +1,164 @@
+//! What tests share: a tree without a daemon, and a server on a port of its own.
+
+use super::serve;
+use crate::clock::Timepiece;
+use crate::conf::DaemonConf;
+use crate::core::{Core, CoreParts, Counters, Event, Events, Live, Logs, Shared};
+use crate::ingest::format::Format;
+use crate::ingest::{LogHandle, Remember};
+use crate::json::read_documents;
+use crate::limits::EVENTS_MAX;
+use crate::module::{Folders, Loader, Registry};
+use crate::tree::{Limits, Tree};
+use parking_lot::RwLock;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+
+/// The tick before the first.
+pub(super) const TICK_BASE: u64 = 1_000;
+
+fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Event>) {
+    let clock = Timepiece::start();
+    let (events, inbox) = Events::new(EVENTS_MAX);
+    let log = |name: &str| {
+        let format = Format::compile("timed").unwrap();
+        LogHandle::start(name, Vec::new(), format, tick, clock, Remember::First, events.clone()).unwrap()
+    };
+    let shared = Shared {
+        tree: RwLock::new(Tree::new(Limits::default(), tick, TICK_BASE)),
+        conf: DaemonConf { tick, ..DaemonConf::default() },
+        host: "here".to_owned(),
+        token: token.map(str::to_owned),
+        clock,
+        modules: RwLock::default(),
+        logs: Logs { own: log("self"), push: log("push") },
+        counters: Counters::default(),
+        live: Live::new(TICK_BASE),
+        events,
+    };
+    (Arc::new(shared), inbox)
+}
+
+/// What readers work on, with nobody behind it: the test itself merges and closes ticks.
+pub(super) fn shared(token: Option<&str>) -> Arc<Shared> {
+    parts(token, Duration::from_secs(1)).0
+}
+
+/// Merges documents.
+pub(super) fn merge(shared: &Shared, json: &str) {
+    let documents = read_documents(json.as_bytes());
+    assert_eq!(documents.faults, []);
+    for frame in documents.frames {
+        shared.tree.write().merge(&[], &frame, 0).unwrap();
+    }
+}
+
+/// Closes a tick and tells all that wait.
+pub(super) fn tick(shared: &Shared) -> u64 {
+    let over = shared.tree.write().end_tick(0).tick;
+    shared.live.tick(over);
+    over
+}
+
+/// A server on a port of its own; it stops when this is dropped.
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    pub(super) shared: Arc<Shared>,
+    stop: Option<oneshot::Sender<()>>,
+    served: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    /// Serves a tree that only the test changes.
+    pub(super) async fn still(token: Option<&str>) -> Server {
+        Server::of(shared(token)).await
+    }
+
+    /// Serves a tree with a core behind it: pushes are merged.
+    pub(super) async fn with_core() -> Server {
+        // A tick never comes: what a test is to see, it closes itself or does not need.
+        let (shared, inbox) = parts(None, Duration::from_secs(3_600));
+        let aside = std::env::temp_dir().join(format!("graftd-http-{}-{:p}", std::process::id(), Arc::as_ptr(&shared)));
+        let loader = Loader::start(aside, shared.host.clone(), shared.events.clone()).unwrap();
+        let registry = Registry::new(Folders::default(), loader);
+        let core = CoreParts { shared: Arc::clone(&shared), registry, events: inbox };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        std::thread::spawn(move || drop(runtime.block_on(Core::run(core))));
+        Server::of(shared).await
+    }
+
+    async fn of(shared: Arc<Shared>) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let served = tokio::spawn(serve(listener, Arc::clone(&shared), async {
+            let _ = stopped.await;
+        }));
+        Server { address, shared, stop: Some(stop), served }
+    }
+
+    /// Stops, and waits until all is answered.
+    pub(super) async fn stop(mut self) {
+        drop(self.stop.take());
+        (&mut self.served).await.unwrap();
+    }
+
+    /// Sends bytes as they are on a connection of their own.
+    pub(super) async fn open(&self, request: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        stream
+    }
+
+    /// A request with headers (each with its line's end) and a body; its length is added.
+    pub(super) async fn ask(&self, method: &str, target: &str, headers: &str, body: &[u8]) -> Reply {
+        let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        let host = if headers.contains("Host:") { String::new() } else { format!("Host: {}\r\n", self.address) };
+        let head = format!("{method} {target} HTTP/1.1\r\n{host}Connection: close\r\n{length}{headers}\r\n");
+        let stream = self.open(&[head.as_bytes(), body].concat()).await;
+        Reply::read(stream).await
+    }
+
+    pub(super) async fn get(&self, target: &str) -> Reply {
+        self.ask("GET", target, "", b"").await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+    }
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) head: String,
+    pub(super) body: String,
+}
+
+impl Reply {
+    /// Reads until the server closes.
+    pub(super) async fn read(mut stream: TcpStream) -> Reply {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        Reply { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        found.map(str::trim)
+    }
+
+    pub(super) fn tick(&self) -> u64 {
+        self.header("x-tick").unwrap().parse().unwrap()
+    }
+}

@@ -1,0 +1,64 @@
+//! What all handlers share, and what each request brings.
+
+use super::guard::Guard;
+use super::live::Groups;
+use super::ownlog::OwnLog;
+use crate::core::Shared;
+use crate::limits::HTTP_BODIES_BYTES_MAX;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::{Semaphore, watch};
+use warp::http::{HeaderMap, Method, Version};
+use warp::path::FullPath;
+
+/// What all handlers share.
+#[derive(Debug)]
+pub(super) struct Web {
+    pub(super) shared: Arc<Shared>,
+    /// Where this server listens.
+    pub(super) address: SocketAddr,
+    pub(super) guard: Guard,
+    /// Who waits for changes.
+    pub(super) groups: Arc<Groups>,
+    /// The log of what was asked.
+    pub(super) log: Arc<OwnLog>,
+    /// A permit for each byte of the bodies that are under way.
+    pub(super) bodies: Arc<Semaphore>,
+    /// Turns true when the daemon stops: nobody is to wait any longer.
+    pub(super) stopping: watch::Receiver<bool>,
+}
+
+impl Web {
+    pub(super) fn new(shared: Arc<Shared>, address: SocketAddr, stopping: watch::Receiver<bool>) -> Web {
+        Web {
+            guard: Guard::new(address, shared.token.clone()),
+            groups: Groups::new(Arc::clone(&shared)),
+            log: OwnLog::new(Arc::clone(&shared)),
+            bodies: Arc::new(Semaphore::new(HTTP_BODIES_BYTES_MAX)),
+            shared,
+            address,
+            stopping,
+        }
+    }
+}
+
+/// What a connection knows of a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    pub(super) peer: SocketAddr,
+    pub(super) version: Version,
+    /// When its head was whole.
+    pub(super) at: Instant,
+}
+
+/// A request without its body.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) arrival: Arrival,
+    pub(super) method: Method,
+    pub(super) path: FullPath,
+    /// Empty when there is none.
+    pub(super) query: String,
+    pub(super) headers: HeaderMap,
+}

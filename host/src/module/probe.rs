@@ -1,0 +1,278 @@
+//! Tries a plugin in a process of its own, before the daemon lets it in.
+//!
+//! The child loads the plugin, makes its module and has it work once, and says on its standard output what it has come to, step by
+//! step; so whatever kills it, or stops it from coming back, it is known at which step. What the plugin prints by itself is told
+//! apart by a word that only the two know.
+
+use super::branch::Branch;
+use super::elf;
+use super::library::Library;
+use super::load::check_params;
+use crate::clock::Timepiece;
+use crate::conf::ModuleConf;
+use crate::ingest::format::{Decoded, Format};
+use crate::limits::{PROBE_MEMORY_BYTES, PROBE_TIME_MAX};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde::{Deserialize, Serialize};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What a plugin turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probed {
+    /// Its own version.
+    pub version: String,
+    /// `pipe` or `collector`.
+    pub kind: String,
+    /// Where its branch would hang.
+    pub path: String,
+    /// The branch's action.
+    pub action: String,
+    /// The parameters it takes.
+    pub params: Vec<ProbedParam>,
+    /// What it said instead of a sample, where there was nothing to sample.
+    pub no_data: Option<String>,
+}
+
+/// A parameter that a plugin takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbedParam {
+    /// Its name.
+    pub name: String,
+    /// What holds when it is not given; empty where it must be given.
+    pub default: String,
+    /// What it is for.
+    pub help: String,
+}
+
+/// The steps of a probe, as they are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Step {
+    /// `dlopen`, which runs the object's constructors, and the check of the layout.
+    Load,
+    /// The module's `new`.
+    New,
+    /// One batch, or one collect.
+    Work,
+    /// The module is dropped, and the library unloaded.
+    Drop,
+}
+
+impl Step {
+    fn doing(self) -> &'static str {
+        match self {
+            Step::Load => "while it was loaded",
+            Step::New => "in its new()",
+            Step::Work => "in its first call",
+            Step::Drop => "while it was dropped",
+        }
+    }
+}
+
+/// What the child says.
+#[derive(Debug, Serialize, Deserialize)]
+enum Said {
+    At(Step),
+    Is(Probed),
+    Wrong(String),
+}
+
+/// Probes a plugin, with the parameters of its `.on` if there is one.
+///
+/// # Errors
+/// Why it may not be let in, in one readable line.
+pub fn probe(file: &Path, conf: Option<&Path>) -> Result<Probed, String> {
+    let meta = std::fs::metadata(file).map_err(|error| format!("cannot be read: {error}"))?;
+    if !meta.is_file() {
+        let what = if meta.is_dir() { "a folder" } else { "no regular file" };
+        return Err(format!("is {what}"));
+    }
+    elf::check(file)?;
+    let word = format!("graftd-probe-{}-{}", std::process::id(), Timepiece::start().unix_ms());
+    let own = std::env::current_exe().map_err(|error| format!("cannot be probed: {error}"))?;
+    let mut command = Command::new(own);
+    command.arg("probe").arg("--inside").arg(&word).arg(file).stdin(Stdio::null()).stdout(Stdio::piped());
+    if let Some(conf) = conf {
+        command.arg("--conf").arg(conf);
+    }
+    let mut child = command.spawn().map_err(|error| format!("cannot be probed: {error}"))?;
+    let Some(out) = child.stdout.take() else { return Err("cannot be probed: no pipe".to_owned()) };
+    let (lines, said) = channel();
+    let reader = thread::Builder::new().name("graftd-probe".to_owned()).spawn(move || {
+        for line in BufReader::new(out).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            let Some((_, json)) = line.split_once(&word) else { continue };
+            if let Ok(one) = serde_json::from_str::<Said>(json)
+                && lines.send(one).is_err()
+            {
+                break;
+            }
+        }
+    });
+    if let Err(error) = reader {
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(format!("cannot be probed: {error}"));
+    }
+    let deadline = Instant::now() + PROBE_TIME_MAX;
+    let mut step = Step::Load;
+    let mut found: Option<Probed> = None;
+    let mut ended: Option<ExitStatus> = None;
+    loop {
+        match said.recv_timeout(if ended.is_some() { Duration::from_millis(20) } else { Duration::from_millis(5) }) {
+            Ok(Said::At(now)) => step = now,
+            Ok(Said::Is(probed)) => found = Some(probed),
+            Ok(Said::Wrong(why)) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(why);
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) if ended.is_some() => break,
+            Err(error) => {
+                ended = child.try_wait().map_err(|error| format!("cannot be probed: {error}"))?;
+                if ended.is_none() && error == RecvTimeoutError::Disconnected {
+                    // It closed its output and lives on.
+                    thread::sleep(Duration::from_millis(5));
+                }
+            }
+        }
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            let _ = child.wait();
+            let limit = PROBE_TIME_MAX.as_secs();
+            return Err(format!("did not come back within {limit} s {}", step.doing()));
+        }
+    }
+    match (found, ended) {
+        (Some(probed), Some(status)) if status.success() => Ok(probed),
+        (_, Some(status)) => Err(format!("{} {}", ending(status), step.doing())),
+        (_, None) => Err("cannot be probed: its process got lost".to_owned()),
+    }
+}
+
+/// How the child ended, for a person.
+fn ending(status: ExitStatus) -> String {
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => format!("crashed with {}", signal_name(signal)),
+        (None, Some(code)) => format!("ended the process with exit code {code}"),
+        (None, None) => "ended the process".to_owned(),
+    }
+}
+
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        24 => "SIGXCPU",
+        other => return format!("signal {other}"),
+    };
+    name.to_owned()
+}
+
+/// The child's side. What it has come to goes to standard output behind `word`.
+pub fn inside(word: &str, file: &Path, conf: Option<&Path>) {
+    limit(Resource::As, PROBE_MEMORY_BYTES);
+    limit(Resource::Core, 0);
+    let said = match try_once(word, file, conf) {
+        Ok(probed) => Said::Is(probed),
+        Err(why) => Said::Wrong(why),
+    };
+    say(word, &said);
+}
+
+/// A limit can only be lowered: one that is lower already holds.
+fn limit(resource: Resource, most: u64) {
+    let now = getrlimit(resource);
+    let most = now.maximum.map_or(most, |maximum| maximum.min(most));
+    if let Err(error) = setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) }) {
+        eprintln!("graftd: a limit of the probe cannot be set: {error}");
+    }
+}
+
+fn say(word: &str, said: &Said) {
+    if let Ok(json) = serde_json::to_string(said) {
+        // On a line of its own, whatever the plugin has printed.
+        let mut out = std::io::stdout().lock();
+        let _ = writeln!(out, "\n{word}{json}");
+        let _ = out.flush();
+    }
+}
+
+fn try_once(word: &str, file: &Path, conf: Option<&Path>) -> Result<Probed, String> {
+    let conf = match conf {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            ModuleConf::parse(path, &text).map_err(|error| error.to_string())?
+        }
+        None => ModuleConf::default(),
+    };
+    say(word, &Said::At(Step::Load));
+    let library = Library::load(file)?;
+    check_params(&library, &conf.params)?;
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    let name = name.strip_prefix("lib").unwrap_or(&name);
+    let branch = Branch::of(name, &conf, &library, "{host}")?;
+    let params = library.params().iter().map(|param| ProbedParam {
+        name: param.name.to_string(),
+        default: param.default.to_string(),
+        help: param.help.to_string(),
+    });
+    let mut probed = Probed {
+        version: library.version().to_owned(),
+        kind: if library.is_pipe() { "pipe" } else { "collector" }.to_owned(),
+        path: crate::tree::encode_path(branch.keys.iter().map(String::as_str)),
+        action: branch.action.map_or_else(|| "add".to_owned(), |(_, action)| action.to_string()),
+        params: params.collect(),
+        no_data: None,
+    };
+    say(word, &Said::At(Step::New));
+    let clock = Timepiece::start().now();
+    let mut frame = Vec::new();
+    if library.is_pipe() {
+        let mut pipe = library.pipe(&conf.params).map_err(|error| error.to_string())?;
+        say(word, &Said::At(Step::Work));
+        let format = Format::compile("timed").map_err(|error| error.to_string())?;
+        let mut parser = format.parser(library.wants());
+        let (mut decoded, mut records) = (Decoded::default(), Vec::new());
+        for line in SAMPLE.lines() {
+            let _ = parser.parse(line, &mut records, &mut decoded);
+        }
+        decoded.settle(&mut records);
+        pipe.process(clock, &records).map_err(|error| error.to_string())?;
+        pipe.flush(clock, &mut frame).map_err(|error| error.to_string())?;
+        say(word, &Said::At(Step::Drop));
+    } else {
+        let mut collector = library.collector(&conf.params).map_err(|error| error.to_string())?;
+        say(word, &Said::At(Step::Work));
+        match collector.collect(clock, &mut frame) {
+            Ok(()) => {}
+            Err(error) if error.kind() == plugin_api::ErrorKind::NoData => probed.no_data = Some(error.to_string()),
+            Err(error) => return Err(error.to_string()),
+        }
+        say(word, &Said::At(Step::Drop));
+    }
+    if !frame.is_empty() {
+        plugin_api::delta::wire::Reader::new(&frame)
+            .and_then(|reader| reader.check())
+            .map_err(|error| error.to_string())?;
+    }
+    drop(library);
+    Ok(probed)
+}
+
+/// A few lines such as a pipe will meet: plain ones, an error, absent fields, IPv6, hostile ones.
+const SAMPLE: &str = r#"192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 1024 "-" "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36" 0.012 0.010
+2001:db8::7 - ann [17/May/2015:10:05:03 +0000] "POST /cart?item=7 HTTP/2.0" 302 0 "https://shop.example/" "curl/8.5.0" 0.120 0.001, 0.119
+192.0.2.9 - - [17/May/2015:10:05:04 +0000] "GET /%22%00?a=b,c* HTTP/1.1" 404 - "-" "-" 0.001 -
+192.0.2.9 - - [17/May/2015:10:05:04 +0000] "-" 400 0 "-" "-" 0.000 -
+192.0.2.4 - - [17/May/2015:10:05:05 +0000] "GET /slow HTTP/1.1" 502 157 "-" "\x22quoted\x22 agent" 30.001 30.000
+"#;
