@@ -26,5 +26,7 @@ mod web;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use serve::serve;

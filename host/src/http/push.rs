@@ -225,6 +225,3 @@ impl Outcome {
         Answer::new(status, JSON, body.to_string())
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -5,7 +5,10 @@ use super::format::Format;
 use crate::clock::Timepiece;
 use crate::core::{Delta, Event, Events, LogReport, Report};
 use crate::limits::LOG_BLOCKS_MAX;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,16 +17,27 @@ use tokio::sync::oneshot;
 /// A log's name.
 pub type LogName = String;
 
-/// What a log's thread is told.
+/// What a log's thread is fed.
 #[derive(Debug)]
 pub enum LogMessage {
     /// Whole lines; who wants to know is told when they are in the tree.
     Lines(Vec<u8>, Option<oneshot::Sender<LinesDone>>),
-    /// A pipe, to be put in the place of the one of its name at the next batch's boundary.
+    /// Nothing: only wakes the thread, for there is a change of its pipes.
+    Wake,
+}
+
+/// A change of a log's pipes, made at the next block's boundary.
+#[derive(Debug)]
+enum Change {
+    /// A pipe, and which of its lives it is: it takes the place of the one of its name.
     Put(PipeRun, u64),
     /// The name of a pipe that is to be taken out.
     Take(String),
 }
+
+/// Changes that wait for a log's thread. They do not queue behind lines, and there is always room: the core makes them,
+/// and must never wait for a log that may be waiting for the core. They are as few as modules are switched.
+type Changes = Arc<Mutex<VecDeque<Change>>>;
 
 /// What became of lines.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +58,7 @@ pub struct LogHandle {
     /// What its pipes' branches hang below.
     pub prefix: Vec<String>,
     messages: SyncSender<LogMessage>,
+    changes: Changes,
 }
 
 impl LogHandle {
@@ -61,6 +76,7 @@ impl LogHandle {
         events: Events,
     ) -> io::Result<LogHandle> {
         let (messages, inbox) = sync_channel(LOG_BLOCKS_MAX);
+        let changes = Changes::default();
         let runner = Runner {
             name: name.to_owned(),
             engine: Engine::new(format, clock, remember),
@@ -68,10 +84,11 @@ impl LogHandle {
             tick,
             flushed: Instant::now(),
             pending: false,
+            changes: Arc::clone(&changes),
             events,
         };
         thread::Builder::new().name(format!("graftd-{name}")).spawn(move || runner.run(&inbox))?;
-        Ok(LogHandle { name: name.to_owned(), prefix, messages })
+        Ok(LogHandle { name: name.to_owned(), prefix, messages, changes })
     }
 
     /// Sends without waiting; gives the message back when there is no room.
@@ -84,9 +101,25 @@ impl LogHandle {
         })
     }
 
-    /// Sends, waiting for room. Not for tasks.
+    /// Sends, waiting for room: neither for tasks nor for the core. `false` when the thread is gone.
     pub fn send(&self, message: LogMessage) -> bool {
         self.messages.send(message).is_ok()
+    }
+
+    /// Puts a pipe in the place of the one of its name. Never waits.
+    pub(crate) fn put(&self, run: PipeRun, generation: u64) {
+        self.change(Change::Put(run, generation));
+    }
+
+    /// Takes a pipe out. Never waits.
+    pub(crate) fn take(&self, name: &str) {
+        self.change(Change::Take(name.to_owned()));
+    }
+
+    fn change(&self, change: Change) {
+        self.changes.lock().push_back(change);
+        // When there is no room the thread is awake, and looks before its next block.
+        let _ = self.try_send(LogMessage::Wake);
     }
 }
 
@@ -99,6 +132,7 @@ struct Runner {
     flushed: Instant,
     /// Something was fed since the last flush.
     pending: bool,
+    changes: Changes,
     events: Events,
 }
 
@@ -110,8 +144,13 @@ impl Runner {
             } else {
                 Duration::from_secs(3_600)
             };
-            let go_on = match inbox.recv_timeout(wait) {
-                Ok(message) => self.handle(message),
+            let received = inbox.recv_timeout(wait);
+            if !self.change() {
+                return;
+            }
+            let go_on = match received {
+                Ok(LogMessage::Wake) => true,
+                Ok(LogMessage::Lines(block, reply)) => self.lines(&block, reply),
                 Err(RecvTimeoutError::Timeout) => true,
                 // The daemon stops: what was folded is not lost.
                 Err(RecvTimeoutError::Disconnected) => {
@@ -125,38 +164,42 @@ impl Runner {
         }
     }
 
-    fn handle(&mut self, message: LogMessage) -> bool {
-        match message {
-            LogMessage::Lines(block, reply) => {
-                if reply.is_some() {
-                    self.engine.forget_faults();
+    fn lines(&mut self, block: &[u8], reply: Option<oneshot::Sender<LinesDone>>) -> bool {
+        let Some(reply) = reply else {
+            self.engine.feed(block);
+            self.pending = true;
+            return true;
+        };
+        self.engine.forget_faults();
+        let before = self.engine.stats().clone();
+        let first_line = self.engine.at_line();
+        self.engine.feed(block);
+        let now = self.engine.stats();
+        let rejected = now.errors - before.errors;
+        let merged = now.lines - before.lines - rejected;
+        let faults = self.engine.faults_after_line(first_line);
+        self.flush(Some((reply, LinesDone { merged, rejected, faults })))
+    }
+
+    /// Makes the changes that wait; `false` when the core is gone.
+    fn change(&mut self) -> bool {
+        loop {
+            let Some(change) = self.changes.lock().pop_front() else { return true };
+            // The old pipe's last words are flushed before it goes; the new one's first words come at once.
+            let flushed = self.flush(None);
+            match change {
+                Change::Put(run, generation) => {
+                    self.generations.retain(|(name, _)| *name != run.name);
+                    self.generations.push((run.name.clone(), generation));
+                    drop(self.engine.put(run));
                 }
-                let before = self.engine.stats().clone();
-                self.engine.feed(&block);
-                self.pending = true;
-                let Some(reply) = reply else { return true };
-                let now = self.engine.stats();
-                let rejected = now.errors - before.errors;
-                let done = LinesDone {
-                    merged: now.lines - before.lines - rejected,
-                    rejected,
-                    faults: self.engine.faults_after_line(self.engine.at_line() - count_lines(&block)),
-                };
-                self.flush(Some((reply, done)))
+                Change::Take(name) => {
+                    self.generations.retain(|(other, _)| *other != name);
+                    drop(self.engine.take(&name));
+                }
             }
-            LogMessage::Put(run, generation) => {
-                // The old pipe's last words are flushed before it goes; the new one's first words come at once.
-                let flushed = self.flush(None);
-                self.generations.retain(|(name, _)| *name != run.name);
-                self.generations.push((run.name.clone(), generation));
-                drop(self.engine.put(run));
-                flushed
-            }
-            LogMessage::Take(name) => {
-                let flushed = self.flush(None);
-                self.generations.retain(|(other, _)| *other != name);
-                drop(self.engine.take(&name));
-                flushed
+            if !flushed {
+                return false;
             }
         }
     }
@@ -189,9 +232,4 @@ impl Runner {
         }
         sent
     }
-}
-
-fn count_lines(block: &[u8]) -> u64 {
-    let ends = memchr::memchr_iter(b'\n', block).count() as u64;
-    ends + u64::from(block.last().is_some_and(|byte| *byte != b'\n'))
 }

@@ -8,7 +8,7 @@ use super::scan::{self, Folders, Plan, Planned};
 use super::status::{Kind, ModuleStatus, State};
 use crate::conf::nearest;
 use crate::core::{Report, Shared, Switch, SwitchError};
-use crate::ingest::{LogHandle, LogMessage, PipeRun};
+use crate::ingest::{LogHandle, PipeRun};
 use plugin_api::ErrorKind;
 use std::collections::BTreeMap;
 use std::fs;
@@ -168,7 +168,7 @@ impl Registry {
                     let Some(log) = log_named(&log, shared) else { continue };
                     let branch = branch.below(&log.prefix);
                     let run = PipeRun { name: name.clone(), branch, wants: library.wants(), pipe };
-                    log.send(LogMessage::Put(run, generation));
+                    log.put(run, generation);
                 }
                 Ok(Running::Pipe { _library: library, _branch: branch })
             }
@@ -275,7 +275,7 @@ fn log_named<'s>(name: &str, shared: &'s Shared) -> Option<&'s LogHandle> {
 
 fn take_pipes(name: &str, shared: &Shared) {
     for log in [&shared.logs.own, &shared.logs.push] {
-        log.send(LogMessage::Take(name.to_owned()));
+        log.take(name);
     }
 }
 

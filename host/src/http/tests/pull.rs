@@ -1,0 +1,118 @@
+use crate::http::testing::{Reply, Server, TICK_BASE, merge, tick};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+/// Sends a pull and gives the connection, once the server has it waiting.
+async fn waiting(server: &Server, query: &str, headers: &str) -> TcpStream {
+    let head = format!("GET /pull/?{query} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+    let stream = server.open(head.as_bytes()).await;
+    server.until_waiting(1).await;
+    stream
+}
+
+#[tokio::test]
+async fn a_pull_waits_for_the_tick_to_be_over() {
+    let server = Server::still(None).await;
+    let stream = waiting(&server, "key-br,ie", "").await;
+    merge(&server.shared, r#"{"br":{"ie":{"7":2328,"sogou":{"3":323}},"ff":1}}"#);
+    let over = tick(&server.shared);
+    let reply = Reply::read(stream).await;
+    assert_eq!(reply.body, r#"[{"br,ie,7":2328},{"br,ie,sogou,3":323}]"#);
+    assert_eq!(reply.tick(), over);
+}
+
+#[tokio::test]
+async fn since_answers_at_once_and_continues_without_a_gap() {
+    let server = Server::still(None).await;
+    merge(&server.shared, r#"{"a":1,"b":1}"#);
+    let first = tick(&server.shared);
+    // A tick under way is not told half: `first` is over, and what comes now belongs to the next.
+    merge(&server.shared, r#"{"a":1}"#);
+    let reply = server.get(&format!("/pull/?key-a&key-b&since={}", first - 1)).await;
+    assert_eq!((reply.body.as_str(), reply.tick()), (r#"[{"a":2},{"b":1}]"#, first));
+    let reply = server.get(&format!("/pull/?key-a&key-b&since={first}&wait=0s")).await;
+    assert_eq!((reply.body.as_str(), reply.tick()), ("[]", first));
+    merge(&server.shared, r#"{"a":1}"#);
+    let second = tick(&server.shared);
+    let reply = server.get(&format!("/pull/?key-a&key-b&since={first}")).await;
+    assert_eq!((reply.body.as_str(), reply.tick()), (r#"[{"a":3}]"#, second));
+}
+
+#[tokio::test]
+async fn a_tick_of_the_future_is_one_of_another_life() {
+    let server = Server::still(None).await;
+    merge(&server.shared, r#"{"a":1}"#);
+    let over = tick(&server.shared);
+    let reply = server.get("/pull/?key-a&since=99999999").await;
+    assert_eq!((reply.body.as_str(), reply.tick()), (r#"[{"a":1}]"#, over));
+}
+
+#[tokio::test]
+async fn nothing_is_an_empty_list_and_the_tick_it_is_known_for() {
+    let server = Server::still(None).await;
+    let reply = server.get("/pull/?key-nil&wait=10ms").await;
+    assert_eq!((reply.status, reply.body.as_str(), reply.tick()), (200, "[]", TICK_BASE));
+}
+
+#[tokio::test]
+async fn folds_and_stars_are_told_as_they_were_asked() {
+    let server = Server::still(None).await;
+    merge(&server.shared, r#"{"cpu":{"a":{"idle":1},"b":{"idle":2}}}"#);
+    let first = tick(&server.shared);
+    merge(&server.shared, r#"{"cpu":{"b":{"idle":5}}}"#);
+    tick(&server.shared);
+    let pull = async |path: &str| server.get(&format!("/pull/?key-{path}&since={first}")).await.body;
+    assert_eq!(pull("cpu,,idle").await, r#"[{"cpu,,idle":8}]"#);
+    assert_eq!(pull("cpu,*,idle").await, r#"[{"cpu,b,idle":7}]"#);
+    assert_eq!(pull("cpu&limit=1").await, r#"[{"cpu,b,idle":7}]"#);
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_from_the_last_event() {
+    let server = Server::still(None).await;
+    merge(&server.shared, r#"{"a":1}"#);
+    let first = tick(&server.shared);
+    let headers = format!("Accept: text/event-stream\r\nLast-Event-ID: {}\r\n", first - 1);
+    let mut stream = waiting(&server, "key-a&since=1", &headers).await;
+    let text = read_until(&mut stream, "\n\n\r\n", 2).await;
+    assert!(text.contains("content-type: text/event-stream"), "{text}");
+    assert!(text.contains(&format!("id: {first}\ndata: [{{\"a\":1}}]\n\n")), "{text}");
+    merge(&server.shared, r#"{"a":1}"#);
+    let second = tick(&server.shared);
+    let text = read_until(&mut stream, "\n\n\r\n", 1).await;
+    assert!(text.contains(&format!("id: {second}\ndata: [{{\"a\":2}}]\n\n")), "{text}");
+}
+
+#[tokio::test]
+async fn a_stop_answers_who_waits() {
+    let server = Server::still(None).await;
+    let pull = waiting(&server, "key-a", "").await;
+    let head = b"GET /pull/?key-b HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n";
+    let mut events = server.open(head).await;
+    server.until_waiting(2).await;
+    let (reply, ()) = tokio::join!(Reply::read(pull), server.stop());
+    assert_eq!((reply.status, reply.body.as_str()), (200, "[]"));
+    let mut rest = Vec::new();
+    events.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.ends_with(b"0\r\n\r\n"), "{}", String::from_utf8_lossy(&rest));
+}
+
+#[tokio::test]
+async fn a_client_that_goes_leaves_its_group() {
+    let server = Server::still(None).await;
+    let stream = waiting(&server, "key-a", "").await;
+    drop(stream);
+    server.until_waiting(0).await;
+}
+
+/// Reads until a text has come so many times.
+async fn read_until(stream: &mut TcpStream, end: &str, times: usize) -> String {
+    let mut bytes = Vec::new();
+    loop {
+        assert!(stream.read_buf(&mut bytes).await.unwrap() > 0, "closed");
+        let text = String::from_utf8_lossy(&bytes);
+        if text.matches(end).count() >= times {
+            return text.to_ascii_lowercase();
+        }
+    }
+}

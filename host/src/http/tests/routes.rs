@@ -1,0 +1,107 @@
+use crate::core::Counter;
+use crate::http::testing::{Reply, Server, merge};
+use crate::module::{Kind, ModuleStatus, State};
+use std::sync::Arc;
+
+fn count(counter: &Counter) -> u64 {
+    counter.growth()
+}
+
+#[tokio::test]
+async fn every_route_answers_and_has_its_headers() {
+    let server = Server::still(None).await;
+    merge(&server.shared, r#"{"a":1}"#);
+    for (target, kind) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/page.css", "text/css; charset=utf-8"),
+        ("/page.js", "text/javascript; charset=utf-8"),
+        ("/get/?key-a", "application/json"),
+        ("/get?key-a", "application/json"),
+        ("/pull/?key-a&wait=0s", "application/json"),
+        ("/api/q/a.json", "application/json"),
+        ("/modules", "text/html; charset=utf-8"),
+        ("/metrics", "text/plain; version=0.0.4; charset=utf-8"),
+        ("/healthz", "text/plain; charset=utf-8"),
+        ("/readyz", "application/json"),
+    ] {
+        let reply = server.get(target).await;
+        assert_eq!((reply.status, reply.header("content-type")), (200, Some(kind)), "{target}");
+        assert_eq!(reply.header("cache-control"), Some("no-store"), "{target}");
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{target}");
+        let html = kind.starts_with("text/html");
+        let policy = reply.header("content-security-policy").is_some_and(|policy| policy.starts_with("default-src 'none'"));
+        assert_eq!(policy, html, "{target}");
+        let head = server.ask("HEAD", target, "", b"").await;
+        assert_eq!((head.status, head.body.as_str()), (200, ""), "{target}");
+        assert_eq!(head.header("content-length"), reply.header("content-length"), "{target}");
+    }
+    assert_eq!(server.get("/healthz").await.body, "ok");
+    assert_eq!(server.get("/readyz").await.body, r#"{"ready":true,"tick":1000}"#);
+}
+
+#[tokio::test]
+async fn an_unknown_path_names_the_near_one_and_a_wrong_method_the_right_one() {
+    let server = Server::still(None).await;
+    let reply = server.get("/gett/?key-a").await;
+    assert_eq!(reply.status, 404);
+    assert!(reply.body.starts_with(r#"{"error":"there is no /gett/; did you mean /get/?; there are /, /push,"#), "{}", reply.body);
+    for (method, target, allow) in [
+        ("POST", "/get/", "get, head"),
+        ("DELETE", "/api/q/a", "get, head"),
+        ("GET", "/push", "post"),
+        ("GET", "/modules/a/off", "post"),
+        ("OPTIONS", "/push", "post"),
+    ] {
+        let reply = server.ask(method, target, "", b"").await;
+        assert_eq!((reply.status, reply.header("allow")), (405, Some(allow)), "{method} {target}");
+        assert!(reply.body.starts_with("{\"error\":\""), "{}", reply.body);
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_ask_is_refused_and_counted() {
+    let server = Server::still(Some("0123456789abcdef")).await;
+    let reply = server.ask("GET", "/get/?key-a", "Host: evil.example\r\n", b"").await;
+    assert_eq!(reply.status, 403);
+    let reply = server.ask("POST", "/push", "Content-Type: application/json\r\n", b"{\"a\":1}").await;
+    assert_eq!((reply.status, reply.header("www-authenticate")), (401, Some("bearer")));
+    assert_eq!(count(&server.shared.counters.http_refused), 2);
+    let reply = server.ask("GET", "/get/?key-a", "Authorization: Bearer 0123456789abcdef\r\n", b"").await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(server.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn modules_are_listed_and_switched() {
+    let server = Server::with_core().await;
+    let json = "Accept: application/json\r\n";
+    assert_eq!(server.ask("GET", "/modules", json, b"").await.body, "[]");
+    let status = ModuleStatus {
+        name: "cpu".to_owned(),
+        kind: Kind::Collector,
+        file: "conf/cpu.on".into(),
+        state: State::Failing,
+        since_ms: 1_000,
+        why: "no data".to_owned(),
+        next_ms: Some(2_000),
+    };
+    *server.shared.modules.write() = Arc::new(vec![status]);
+    let want = r#"[{"file":"conf/cpu.on","kind":"collector","name":"cpu","next":"1970-01-01T00:00:02.000Z","since":"1970-01-01T00:00:01.000Z","state":"failing","why":"no data"}]"#;
+    assert_eq!(server.ask("GET", "/modules", json, b"").await.body, want);
+    let page = server.ask("GET", "/modules", "Accept: text/html,*/*;q=0.8\r\n", b"").await.body;
+    assert!(page.contains("<td class=\"state failing\">failing</td>"), "{page}");
+    let reply = server.ask("POST", "/modules/c%20pu/off", "", b"").await;
+    assert_eq!(reply.status, 404);
+    assert!(reply.body.contains("module \\\"c pu\\\": there is no such module"), "{}", reply.body);
+}
+
+#[tokio::test]
+async fn one_connection_serves_many_requests_and_pipelines() {
+    let server = Server::still(None).await;
+    merge(&server.shared, r#"{"a":1}"#);
+    let ask = "GET /get/?key-a HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let last = "GET /get/?key-a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let reply = Reply::read(server.open(format!("{ask}{ask}{last}").as_bytes()).await).await;
+    assert_eq!(reply.body.matches(r#"[{"a":1}]"#).count(), 3);
+    assert_eq!(count(&server.shared.counters.http_requests), 3);
+}
