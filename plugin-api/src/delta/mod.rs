@@ -261,3 +261,122 @@ impl Delta {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::{DELTA_KEYS_BYTES_MAX, DELTA_PATHS_MAX, EMPTY, KEY_BYTES_MAX};
+    use wire::Reader;
+
+    fn entries(delta: &mut Delta) -> Vec<(String, String)> {
+        let frame = delta.flush().to_vec();
+        let mut found = Vec::new();
+        if frame.is_empty() {
+            return found;
+        }
+        let mut reader = Reader::new(&frame).unwrap();
+        while let Some(entry) = reader.next_entry().unwrap() {
+            found.push((reader.path().join(","), format!("{:?}", entry.op)));
+        }
+        found
+    }
+
+    fn sum(delta: &mut Delta) -> f64 {
+        let number = |op: &str| op.strip_prefix("Add(")?.strip_suffix(')')?.parse::<f64>().ok();
+        entries(delta).iter().filter_map(|(_, op)| number(op)).sum()
+    }
+
+    #[test]
+    fn what_is_fed_at_a_path_folds_there_until_the_flush() {
+        let mut delta = Delta::new();
+        let slot = delta.slot(&["a", "b"]);
+        delta.add(&["a", "b"], 1.0);
+        delta.add_at(slot, 2.0);
+        delta.set(&["a", "b"], 7.0);
+        delta.set(&["g"], 1.0);
+        delta.set(&["g"], 2.0);
+        delta.mark(&["g"], "now");
+        assert_eq!(
+            entries(&mut delta),
+            [("a,b", "Add(3.0)"), ("a,b", "Set(7.0)"), ("g", "Set(2.0)"), ("g,marker", "Text(\"now\")")]
+                .map(|(path, op)| (path.to_owned(), op.to_owned()))
+        );
+        assert!(delta.is_empty() && entries(&mut delta).is_empty());
+        delta.add_at(slot, 4.0);
+        assert_eq!(entries(&mut delta), [("a,b".to_owned(), "Add(4.0)".to_owned())]);
+    }
+
+    #[test]
+    fn one_key_and_two_keys_are_told_apart() {
+        let mut delta = Delta::new();
+        for path in [&["ab"][..], &["a", "b"], &["a"], &[]] {
+            delta.add(path, 1.0);
+        }
+        assert_eq!(entries(&mut delta).len(), 4);
+    }
+
+    #[test]
+    fn what_a_path_cannot_have_is_mended() {
+        let mut delta = Delta::new();
+        let long = "é".repeat(KEY_BYTES_MAX);
+        delta.add(&["", &long], 1.0);
+        delta.add(&["", &long], 1.0);
+        delta.add(&vec!["k"; DEPTH_MAX + 9], 1.0);
+        let found = entries(&mut delta);
+        let keys: Vec<&str> = found[0].0.split(',').collect();
+        assert_eq!((keys[0], keys[1].len(), found[0].1.as_str()), (EMPTY, KEY_BYTES_MAX, "Add(2.0)"));
+        assert_eq!(found[1].0.split(',').count(), DEPTH_MAX);
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_ignored() {
+        let mut delta = Delta::new();
+        delta.set(&["a"], f64::NAN);
+        delta.add(&["b"], f64::INFINITY);
+        delta.add(&["b"], f64::MAX);
+        delta.add(&["b"], f64::MAX);
+        delta.observe(&["c"], f64::NAN);
+        let found = entries(&mut delta);
+        assert_eq!(found[0], ("b".to_owned(), format!("{:?}", Op::Add(f64::MAX))));
+    }
+
+    #[test]
+    fn too_many_paths_are_counted_at_other_and_the_sum_stays_exact() {
+        let mut delta = Delta::new();
+        let n = 3 * DELTA_PATHS_MAX;
+        for i in 0..n {
+            delta.add(&["u", &i.to_string()], 1.0);
+        }
+        assert_eq!(delta.overflowed() as usize, n - DELTA_PATHS_MAX);
+        assert!(delta.memory_bytes() < 64 << 20, "{}", delta.memory_bytes());
+        assert_eq!(sum(&mut delta), n as f64);
+        // Room is made by forgetting: new paths have places again.
+        delta.add(&["u", "new"], 1.0);
+        assert_eq!((delta.overflowed(), entries(&mut delta).len()), (0, 1));
+    }
+
+    #[test]
+    fn long_keys_are_bounded_by_their_bytes() {
+        let mut delta = Delta::new();
+        let long = "k".repeat(KEY_BYTES_MAX - 10);
+        for i in 0..10_000 {
+            delta.add(&[&format!("{long}{i}"), "x"], 1.0);
+        }
+        assert!(delta.memory_bytes() < 4 * DELTA_KEYS_BYTES_MAX, "{}", delta.memory_bytes());
+        assert_eq!(sum(&mut delta), 10_000.0);
+    }
+
+    #[test]
+    fn a_slot_of_an_earlier_epoch_counts_at_other() {
+        let mut delta = Delta::new();
+        let slot = delta.slot(&["a"]);
+        for i in 0..DELTA_PATHS_MAX {
+            delta.add(&[&i.to_string()], 1.0);
+        }
+        let epoch = delta.epoch();
+        delta.flush();
+        assert_ne!(delta.epoch(), epoch);
+        delta.add_at(slot, 5.0);
+        assert_eq!(entries(&mut delta), [(OTHER.to_owned(), "Add(5.0)".to_owned())]);
+    }
+}

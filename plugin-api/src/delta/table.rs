@@ -14,6 +14,9 @@ const END: u8 = 0xff;
 /// Room past the limit for the `(other)`s themselves.
 const BEYOND: usize = 1_024;
 
+/// The same for their keys, in bytes.
+const BEYOND_KEYS_BYTES: usize = 1024 * 1024;
+
 /// What is kept at a path; one path may have several (a counter and its lifetime).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -129,7 +132,7 @@ impl Table {
     }
 
     pub(super) fn is_overfull(&self) -> bool {
-        self.entries.len() >= DELTA_PATHS_MAX + BEYOND || self.keys.len() >= 2 * DELTA_KEYS_BYTES_MAX
+        self.entries.len() >= DELTA_PATHS_MAX + BEYOND || self.keys.len() >= DELTA_KEYS_BYTES_MAX + BEYOND_KEYS_BYTES
     }
 
     #[inline]
