@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The checkout that the running binary was built in, if it lies in one: `target/PROFILE/graftd` below it. The current
 /// folder is not asked: a plugin is code, and where somebody happens to stand must not decide which code runs.
-fn checkout() -> Option<PathBuf> {
+pub(super) fn checkout() -> Option<PathBuf> {
     let binary = std::env::current_exe().ok()?;
     let target = binary.parent()?.parent()?;
     (target.file_name()? == "target").then(|| target.parent().map(Path::to_owned))?
@@ -16,6 +16,11 @@ fn checkout() -> Option<PathBuf> {
 
 fn default(in_checkout: &str, installed: &str) -> PathBuf {
     checkout().map_or_else(|| PathBuf::from(installed), |root| root.join(in_checkout))
+}
+
+/// Where plugins lie when nobody says.
+pub(super) fn default_plugins() -> PathBuf {
+    default("plugins", "/usr/lib/graftd/plugins")
 }
 
 impl Dirs {

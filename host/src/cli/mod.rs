@@ -5,6 +5,7 @@ mod client;
 mod dirs;
 mod error;
 mod ingest;
+mod new;
 mod probe;
 mod read;
 mod run;
@@ -41,6 +42,8 @@ enum Mode {
     Modules(client::Modules),
     /// Try a plugin in a process of its own, as the daemon does.
     Probe(probe::Probe),
+    /// Write a plugin of your own, ready to build.
+    New(new::New),
     /// Check the configuration and the plugins without running them.
     Check(check::Check),
 }
@@ -72,6 +75,7 @@ pub fn main(cli: Cli) -> Result<(), Failure> {
         Mode::Push(push) => push.run(),
         Mode::Modules(modules) => modules.run(),
         Mode::Probe(probe) => probe.run(),
+        Mode::New(new) => new.run(),
         Mode::Check(check) => check.run(),
     }
 }
