@@ -151,7 +151,7 @@ fn pages_for_a_person() {
         }
     }
     // Keys come from anybody: what looks like a tag is text.
-    daemon.push(json!({"<script>alert(1)</script>": 1}));
+    daemon.push(&json!({"<script>alert(1)</script>": 1}));
     assert!(!page("/").body.contains("<script>alert"), "a key is text");
 }
 
@@ -207,7 +207,7 @@ fn metrics(text: &str) -> BTreeMap<String, Vec<Sample>> {
 #[test]
 fn the_tree_as_metrics() {
     let daemon = daemon();
-    daemon.push(json!({"br": {"quo\"te\\ and\nline": {"1": 7}}}));
+    daemon.push(&json!({"br": {"quo\"te\\ and\nline": {"1": 7}}}));
     let answer = daemon.get("/metrics").good();
     assert!(answer.header("content-type").starts_with("text/plain"), "{answer:?}");
     let found = metrics(&answer.body);
@@ -326,7 +326,6 @@ fn many_connections_are_no_trouble() {
     // Half-open ones, ones that say nonsense, ones that go away: each costs itself.
     let silent: Vec<_> = (0..100).map(|_| std::net::TcpStream::connect(daemon.http()).expect("a connection")).collect();
     for nonsense in [
-        "\r\n\r\n\r\n",
         "GET\r\n\r\n",
         "GET / HTTP/9.9\r\n\r\n",
         "\u{16}\u{3}\u{1}\r\n\r\n",

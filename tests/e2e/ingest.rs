@@ -167,7 +167,7 @@ fn formats() {
             r#"LogFormat "%h %l %u %t \"%r\" %>s %b" common"#,
             format!("192.0.2.1 - - {time} {request} 200 7"),
             none.clone(),
-            none.clone(),
+            none,
         ),
     ] {
         let ran = ingest_input(&folders, &["--json", "--format", format, "-"], format!("{line}\n{line}").as_bytes());

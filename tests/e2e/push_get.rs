@@ -11,8 +11,8 @@ use std::net::{Shutdown, TcpStream, UdpSocket};
 const ORIGIN: &str = r#"[{"cpu":{"10.3.1.12":{"idle":32,"system":29,"user":900,"marker":"something wrong happened"}},"defaultaction":"average"},{"br":{"ie":[{"6":3},{"7":[8,{"venders":{"sogou":2}}]},{"7":{"venders":{"sogou":1}}}],"webkit":[{"14.0":40},{"13.0":20}]},"defaultaction":"add"}]"#;
 
 const LINES: &str = concat!(
-    "192.0.2.1 - - [01/May/2025:00:00:00 +0000] \"GET /a?x HTTP/1.1\" 200 10 \"-\" \"curl/8.5.0\"\n",
-    "2001:db8::1 - - [01/May/2025:00:00:01 +0000] \"GET /b HTTP/1.1\" 404 20 \"-\" \"curl/8.5.0\"\n",
+    "192.0.2.1 - - [01/May/2025:00:00:00 +0000] \"GET /a?x HTTP/1.1\" 200 10 \"-\" \"curl/8.5.0\" 0.25 -\n",
+    "2001:db8::1 - - [01/May/2025:00:00:01 +0000] \"GET /b HTTP/1.1\" 404 20 \"-\" \"curl/8.5.0\" 0.25 -\n",
 );
 
 #[track_caller]
@@ -36,7 +36,7 @@ fn the_documents_of_the_origin() {
     assert_eq!(got("key-br,ie,7"), json!([{"br,ie,7": {"": 8, "venders": {"sogou": 3}}}]));
     assert_eq!(got("key-br,ie&as=value"), json!([{"br,ie": 11}]));
     assert_eq!(got("key-cpu,,idle"), json!([{"cpu,,idle": 32}]));
-    daemon.push(json!({"cpu": {"10.3.1.13": {"idle": 10}}, "defaultaction": "average"}));
+    daemon.push(&json!({"cpu": {"10.3.1.13": {"idle": 10}}, "defaultaction": "average"}));
     assert_eq!(got("key-cpu,,idle"), json!([{"cpu,,idle": 21}]));
     // A merge over time replaces a gauge, and adds to a counter.
     merged(&daemon.post("/push", "application/json", ORIGIN.as_bytes()), 10);
@@ -52,7 +52,7 @@ fn the_documents_of_the_origin() {
 #[test]
 fn keys_are_any_text() {
     let daemon = Daemon::builder().start();
-    daemon.push(json!({"k": {"a,b": 1, "*": 2, "50%": 3, "é ü+&=/?#": 4, "\u{1}\n": 5}}));
+    daemon.push(&json!({"k": {"a,b": 1, "*": 2, "50%": 3, "é ü+&=/?#": 4, "\u{1}\n": 5}}));
     for (path, value) in [("k,a%2Cb", 1), ("k,%2A", 2), ("k,50%25", 3), ("k,é ü+&=/?#", 4), ("k,%01%0A", 5)] {
         // In a query, and as the rest of a URL.
         assert_eq!(daemon.value(path), json!(value), "{path}");
@@ -99,6 +99,18 @@ fn every_form_of_a_push() {
     let headers = [("Content-Type", "application/json"), ("Content-Encoding", "gzip")];
     merged(&daemon.request("POST", "/push", &headers, &packed), 2);
     assert_eq!(daemon.value("n,x"), json!(6));
+}
+
+#[test]
+fn lines_have_times_or_have_none() {
+    let daemon = Daemon::builder().plugins(&["status", "request-time"]).start();
+    daemon.await_state("status", "running");
+    daemon.await_state("request-time", "running");
+    // `combined` is what a log is unless somebody says otherwise; `timed` is the same and two times.
+    daemon.push_log(&LINES.replace(" 0.25 -\n", "\n"));
+    daemon.push_log(LINES);
+    assert_eq!(daemon.subtree("status"), json!({"200": 2, "404": 2}));
+    assert_eq!(daemon.subtree("request_time")["2xx"][""]["count"], json!(1));
 }
 
 #[test]

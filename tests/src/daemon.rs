@@ -2,7 +2,7 @@
 
 use crate::http::{Answer, Asked, Client};
 use crate::stream::Lines;
-use crate::{Folders, PATIENCE, Ran, binary, encode, graftd};
+use crate::{Folders, PATIENCE, Ran, binary, copy, encode, graftd};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs;
@@ -20,7 +20,7 @@ pub const HOST: &str = "testhost";
 /// What is to be started.
 #[derive(Debug)]
 pub struct Builder {
-    folders: Folders,
+    folders: Arc<Folders>,
     tick: Duration,
     settings: String,
     args: Vec<String>,
@@ -43,8 +43,8 @@ pub struct Daemon {
 impl Builder {
     /// These plugins, as they were built.
     #[must_use]
-    pub fn plugins(mut self, names: &[&str]) -> Builder {
-        self.folders = self.folders.plugins(names);
+    pub fn plugins(self, names: &[&str]) -> Builder {
+        self.folders.copy_plugins(names);
         self
     }
 
@@ -52,6 +52,13 @@ impl Builder {
     #[must_use]
     pub fn conf(self, name: &str, text: &str) -> Builder {
         self.folders.write_conf(name, text);
+        self
+    }
+
+    /// In these folders, where another has run before.
+    #[must_use]
+    pub fn folders(mut self, folders: &Arc<Folders>) -> Builder {
+        self.folders = Arc::clone(folders);
         self
     }
 
@@ -110,7 +117,7 @@ impl Builder {
             client: Client::new(http),
             http,
             push,
-            folders: Arc::new(self.folders),
+            folders: self.folders,
             stopped: false,
         }
     }
@@ -138,7 +145,12 @@ impl Daemon {
     /// What to start: no plugins, no conf but the host's name and the tick.
     #[must_use]
     pub fn builder() -> Builder {
-        Builder { folders: Folders::new(), tick: Duration::from_millis(100), settings: String::new(), args: Vec::new() }
+        Builder {
+            folders: Arc::new(Folders::new()),
+            tick: Duration::from_millis(100),
+            settings: String::new(),
+            args: Vec::new(),
+        }
     }
 
     /// Where its HTTP listens.
@@ -174,7 +186,7 @@ impl Daemon {
     /// Puts a file into the plugins folder as a careful user does: whole, under its name, at once.
     pub fn put_plugin(&self, name: &str, from: &Path) {
         let aside = self.plugin(&format!(".{name}.new"));
-        fs::copy(from, &aside).expect("a copy");
+        copy(from, &aside);
         fs::rename(aside, self.plugin(name)).expect("a plugin");
     }
 
@@ -247,12 +259,12 @@ impl Daemon {
     /// # Panics
     /// It is not.
     #[track_caller]
-    pub fn push(&self, document: Value) {
+    pub fn push(&self, document: &Value) {
         let answer = self.post("/push", "application/json", document.to_string().as_bytes());
         assert_eq!((answer.status, &answer.json()["rejected"]), (200, &Value::from(0)), "{answer:?}");
     }
 
-    /// Pushes lines of an access log in the format `combined`; all must parse.
+    /// Pushes lines of an access log; all must parse.
     ///
     /// # Panics
     /// They do not.
@@ -309,12 +321,17 @@ impl Daemon {
     /// It does not end.
     #[track_caller]
     pub fn stop(mut self) -> ExitStatus {
-        self.terminate().expect("graftd ends when it is told to")
+        self.end(Signal::TERM).expect("graftd ends when it is told to")
     }
 
-    fn terminate(&mut self) -> Option<ExitStatus> {
+    /// Ends it as a crash would, and waits for its end.
+    pub fn kill(mut self) {
+        self.end(Signal::KILL);
+    }
+
+    fn end(&mut self, signal: Signal) -> Option<ExitStatus> {
         self.stopped = true;
-        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let _ = kill_process(Pid::from_child(&self.child), signal);
         // Its standard output closes when it ends.
         let ended = self.stdout.ends_within(PATIENCE);
         if !ended {
@@ -331,7 +348,7 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         if !self.stopped {
-            let _ = self.terminate();
+            self.end(Signal::TERM);
         }
         if thread::panicking() {
             eprintln!("--- what graftd said\n{}---", self.stderr());

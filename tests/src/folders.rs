@@ -1,6 +1,8 @@
 //! The folders that `graftd` works in, made for one test.
 
 use crate::plugin;
+use rustix::fs::Mode;
+use rustix::process::umask;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -24,6 +26,8 @@ impl Folders {
     /// They cannot be made.
     #[must_use]
     pub fn new() -> Folders {
+        // Whoever lets a group write by default would have plugins that are not to be trusted.
+        umask(Mode::WGRP | Mode::WOTH);
         let root = tempfile::Builder::new().prefix("graftd-test-").tempdir().expect("a folder for the test");
         for name in ["conf", "plugins", "data"] {
             fs::create_dir(root.path().join(name)).expect("a folder");
@@ -31,13 +35,18 @@ impl Folders {
         Folders { root }
     }
 
-    /// Puts these plugins there, as they were built.
+    /// The same with these plugins, as they were built.
     #[must_use]
     pub fn plugins(self, names: &[&str]) -> Folders {
-        for name in names {
-            fs::copy(plugin(name), self.plugin(&format!("{name}.so"))).expect("a plugin");
-        }
+        self.copy_plugins(names);
         self
+    }
+
+    /// Copies these plugins there, as they were built.
+    pub fn copy_plugins(&self, names: &[&str]) {
+        for name in names {
+            copy(&plugin(name), &self.plugin(&format!("{name}.so")));
+        }
     }
 
     /// The folder of them all.
@@ -77,4 +86,13 @@ impl Folders {
         let folder = |name: &str| self.root().join(name).display().to_string();
         ["--conf".to_owned(), folder("conf"), "--plugins".to_owned(), folder("plugins")]
     }
+}
+
+/// Copies what stands in a file. What its mode was is left behind: a build may let its group write.
+///
+/// # Panics
+/// It cannot be copied.
+pub fn copy(from: &Path, to: &Path) {
+    let bytes = fs::read(from).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+    fs::write(to, bytes).unwrap_or_else(|error| panic!("{}: {error}", to.display()));
 }

@@ -6,7 +6,7 @@
 //! use serde_json::json;
 //!
 //! let daemon = Daemon::builder().plugins(&["status"]).start();
-//! daemon.push(json!({"hits": 1}));
+//! daemon.push(&json!({"hits": 1}));
 //! daemon.await_value("hits", json!(1));
 //! ```
 //!
@@ -23,7 +23,7 @@ mod wait;
 
 pub use command::{Ran, graftd, graftd_with_input, python};
 pub use daemon::{Builder, Daemon, HOST};
-pub use folders::Folders;
+pub use folders::{Folders, copy};
 pub use http::{Answer, Asked, encode};
 pub use places::{binary, fixture, plugin, real_log, workspace};
 pub use stream::Lines;

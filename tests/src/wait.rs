@@ -4,6 +4,10 @@ use crate::{Answer, Daemon, HOST, PATIENCE, encode};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
+/// How long a change may stay unnoticed that leaves no trace in the tree: a module that was switched off and on again
+/// within one tick is what it was.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
 /// What came true, and how long it took.
 #[derive(Clone, Debug)]
 pub struct Watched<T> {
@@ -33,7 +37,8 @@ impl Daemon {
             }
             let left = PATIENCE.saturating_sub(began.elapsed());
             assert!(!left.is_zero(), "{path}: {PATIENCE:?} are over; it is {}", self.subtree(path));
-            answer = self.get(&format!("/pull/?{query}&since={tick}&wait={}ms", left.as_millis().max(1))).good();
+            let wait = left.min(LOOK_AGAIN).as_millis().max(1);
+            answer = self.get(&format!("/pull/?{query}&since={tick}&wait={wait}ms")).good();
         }
     }
 
@@ -75,7 +80,7 @@ impl Daemon {
     #[track_caller]
     pub fn close_tick(&self) -> u64 {
         let since = self.get("/get/?key-closed").good().tick();
-        self.push(serde_json::json!({"closed": 1}));
+        self.push(&serde_json::json!({"closed": 1}));
         let told = self.get(&format!("/pull/?key-closed&since={since}")).good();
         assert_ne!(told.json(), serde_json::json!([]), "no tick was over");
         told.tick()

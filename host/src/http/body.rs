@@ -2,7 +2,7 @@
 
 use super::answer::Refusal;
 use super::web::Web;
-use crate::limits::{BODY_BYTES_MAX, HTTP_BODIES_BYTES_MAX, HTTP_BODY_MAX, HTTP_LINGER_BYTES, HTTP_LINGER_MAX};
+use crate::limits::{BODY_BYTES_MAX, HTTP_BODIES_BYTES_MAX, HTTP_LINGER_BYTES, HTTP_LINGER_MAX};
 use futures_util::{Stream, StreamExt};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl Upload {
             }
             Ok(())
         };
-        match timeout(HTTP_BODY_MAX, read).await {
+        match timeout(web.patience.body, read).await {
             Ok(Ok(())) => {
                 self.stream = None;
                 Ok(body)
@@ -79,7 +79,7 @@ impl Upload {
                 self.stream = None;
                 let why = format_args!(
                     "the body was not whole after {} seconds; send it in smaller parts",
-                    HTTP_BODY_MAX.as_secs()
+                    web.patience.body.as_secs()
                 );
                 Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, why))
             }

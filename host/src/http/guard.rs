@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn no_other_site_asks_or_changes() {
-        let ask = |method, origin, site| {
+        let ask = |method: &str, origin: &'static str, site: &'static str| {
             let mut headers = vec![("host", "localhost:8650")];
             headers
                 .extend([("origin", origin), ("sec-fetch-site", site)].iter().filter(|(_, value)| !value.is_empty()));

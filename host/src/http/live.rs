@@ -153,6 +153,11 @@ impl Groups {
     fn count(&self) -> usize {
         self.groups.lock().len()
     }
+
+    #[cfg(test)]
+    pub(super) fn members(&self) -> usize {
+        self.groups.lock().values().map(|group| group.latest.receiver_count()).sum()
+    }
 }
 
 /// One client in its group; it leaves when it is dropped.

@@ -3,7 +3,7 @@
 //! The deadlines lie on the socket, because hyper's own one for a head runs while a kept connection is silent too, and
 //! these are two things: a head takes a second, and who pushes every ten seconds wants to keep the connection.
 
-use crate::limits::{HTTP_HEAD_MAX, HTTP_IDLE_MAX, HTTP_WRITE_MAX};
+use super::web::Patience;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -89,14 +89,15 @@ impl Deadline {
 pub(super) struct Paced {
     stream: TcpStream,
     phase: Arc<Phase>,
+    patience: Patience,
     read: Deadline,
     /// There while an answer lies in the socket and is not taken.
     write: Option<Deadline>,
 }
 
 impl Paced {
-    pub(super) fn new(stream: TcpStream, phase: Arc<Phase>) -> Paced {
-        Paced { stream, phase, read: Deadline::new(HTTP_HEAD_MAX), write: None }
+    pub(super) fn new(stream: TcpStream, phase: Arc<Phase>, patience: Patience) -> Paced {
+        Paced { stream, phase, patience, read: Deadline::new(patience.head), write: None }
     }
 
     fn poll_written<T>(
@@ -110,7 +111,7 @@ impl Paced {
                 Poll::Ready(done)
             }
             Poll::Pending => {
-                let deadline = self.write.get_or_insert_with(|| Deadline::new(HTTP_WRITE_MAX));
+                let deadline = self.write.get_or_insert_with(|| Deadline::new(self.patience.write));
                 deadline.poll(cx, "the answer is not taken").map(Err)
             }
         }
@@ -127,7 +128,7 @@ impl AsyncRead for Paced {
             Poll::Ready(read) => {
                 if matches!(phase, Phase::OVER | Phase::IDLE) && buf.filled().len() > before {
                     this.phase.set(Phase::HEAD);
-                    this.read.set(HTTP_HEAD_MAX);
+                    this.read.set(this.patience.head);
                 }
                 Poll::Ready(read)
             }
@@ -135,7 +136,7 @@ impl AsyncRead for Paced {
             Poll::Pending => {
                 if phase == Phase::OVER {
                     this.phase.set(Phase::IDLE);
-                    this.read.set(HTTP_IDLE_MAX);
+                    this.read.set(this.patience.idle);
                 }
                 this.read.poll(cx, "no request comes").map(Err)
             }

@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::sleep;
 use warp::hyper::Request;
 use warp::hyper::server::conn::http1;
@@ -23,24 +23,32 @@ use warp::hyper::service::{Service, service_fn};
 pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, shutdown: impl Future<Output = ()>) {
     let (stop, stopping) = watch::channel(false);
     let address = listener.local_addr().unwrap_or(shared.conf.http);
-    let web = Arc::new(Web::new(shared, address, stopping));
+    serve_web(listener, Arc::new(Web::new(shared, address, stopping)), stop, shutdown).await;
+}
+
+/// As [`serve`], with what handlers share already made.
+pub(super) async fn serve_web(
+    listener: TcpListener,
+    web: Arc<Web>,
+    stop: watch::Sender<bool>,
+    shutdown: impl Future<Output = ()>,
+) {
     let followers = [tokio::spawn(Arc::clone(&web.groups).follow()), tokio::spawn(Arc::clone(&web.log).follow())];
-    let room = Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX));
     tokio::select! {
-        () = accept(&listener, &web, &room) => {}
+        () = accept(&listener, &web) => {}
         () = shutdown => {}
     }
     drop(listener);
     let _ = stop.send(true);
     // All permits are back when all connections have ended.
-    let _ = room.acquire_many(HTTP_CONNECTIONS_MAX as u32).await;
+    let _ = web.connections.acquire_many(HTTP_CONNECTIONS_MAX as u32).await;
     for follower in followers {
         follower.abort();
     }
     web.log.hand_over();
 }
 
-async fn accept(listener: &TcpListener, web: &Arc<Web>, room: &Arc<Semaphore>) {
+async fn accept(listener: &TcpListener, web: &Arc<Web>) {
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -51,7 +59,7 @@ async fn accept(listener: &TcpListener, web: &Arc<Web>, room: &Arc<Semaphore>) {
                 continue;
             }
         };
-        match Arc::clone(room).try_acquire_owned() {
+        match Arc::clone(&web.connections).try_acquire_owned() {
             Ok(permit) => {
                 tokio::spawn(connection(stream, peer, Arc::clone(web), permit));
             }
@@ -66,7 +74,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, web: Arc<Web>, permit: 
     let _ = stream.set_nodelay(true);
     let mut stopping = web.stopping.clone();
     let phase = Phase::new();
-    let io = TokioIo::new(Paced::new(stream, Arc::clone(&phase)));
+    let io = TokioIo::new(Paced::new(stream, Arc::clone(&phase), web.patience));
     let routes = TowerToHyperService::new(warp::service(route::filter(web)));
     let service = service_fn(move |mut request: Request<_>| {
         phase.begin();

@@ -1,13 +1,14 @@
 //! What tests share: a tree without a daemon, and a server on a port of its own.
 
-use super::serve;
+use super::serve::serve_web;
+use super::web::{Patience, Web};
 use crate::clock::Timepiece;
 use crate::conf::DaemonConf;
 use crate::core::{Core, CoreParts, Counters, Event, Events, Live, Logs, Shared};
 use crate::ingest::format::Format;
 use crate::ingest::{LogHandle, Remember};
 use crate::json::read_documents;
-use crate::limits::EVENTS_MAX;
+use crate::limits::{EVENTS_MAX, HTTP_CONNECTIONS_MAX};
 use crate::module::{Folders, Loader, Registry};
 use crate::tree::{Limits, Tree};
 use parking_lot::RwLock;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// The tick before the first.
 pub(super) const TICK_BASE: u64 = 1_000;
@@ -68,6 +69,7 @@ pub(super) fn tick(shared: &Shared) -> u64 {
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     pub(super) shared: Arc<Shared>,
+    pub(super) web: Arc<Web>,
     stop: Option<oneshot::Sender<()>>,
     served: tokio::task::JoinHandle<()>,
 }
@@ -75,7 +77,12 @@ pub(super) struct Server {
 impl Server {
     /// Serves a tree that only the test changes.
     pub(super) async fn still(token: Option<&str>) -> Server {
-        Server::of(shared(token)).await
+        Server::of(shared(token), Patience::default()).await
+    }
+
+    /// Serves with as little patience as this.
+    pub(super) async fn with(patience: Patience) -> Server {
+        Server::of(shared(None), patience).await
     }
 
     /// Serves a tree with a core behind it: pushes are merged.
@@ -88,23 +95,39 @@ impl Server {
         let core = CoreParts { shared: Arc::clone(&shared), registry, events: inbox };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         std::thread::spawn(move || drop(runtime.block_on(Core::run(core))));
-        Server::of(shared).await
+        Server::of(shared, Patience::default()).await
     }
 
-    async fn of(shared: Arc<Shared>) -> Server {
+    async fn of(shared: Arc<Shared>, patience: Patience) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = tokio::spawn(serve(listener, Arc::clone(&shared), async {
+        let (tell, stopping) = watch::channel(false);
+        let web = Arc::new(Web { patience, ..Web::new(Arc::clone(&shared), address, stopping) });
+        let served = tokio::spawn(serve_web(listener, Arc::clone(&web), tell, async {
             let _ = stopped.await;
         }));
-        Server { address, shared, stop: Some(stop), served }
+        Server { address, shared, web, stop: Some(stop), served }
     }
 
     /// Stops, and waits until all is answered.
     pub(super) async fn stop(mut self) {
         drop(self.stop.take());
         (&mut self.served).await.unwrap();
+    }
+
+    /// Lets the server run until so many clients wait for changes.
+    pub(super) async fn until_waiting(&self, clients: usize) {
+        while self.web.groups.members() != clients {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Lets the server run until it has so many connections.
+    pub(super) async fn until_connections(&self, connections: usize) {
+        while self.web.connections.available_permits() != HTTP_CONNECTIONS_MAX - connections {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Sends bytes as they are on a connection of their own.

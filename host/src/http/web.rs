@@ -4,13 +4,34 @@ use super::guard::Guard;
 use super::live::Groups;
 use super::ownlog::OwnLog;
 use crate::core::Shared;
-use crate::limits::HTTP_BODIES_BYTES_MAX;
+use crate::limits::{
+    HTTP_BODIES_BYTES_MAX, HTTP_BODY_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MAX, HTTP_IDLE_MAX, HTTP_WRITE_MAX,
+};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 use warp::http::{HeaderMap, Method, Version};
 use warp::path::FullPath;
+
+/// How long a client is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// For a head to be whole.
+    pub(super) head: Duration,
+    /// For the next request.
+    pub(super) idle: Duration,
+    /// For a body to be whole.
+    pub(super) body: Duration,
+    /// For an answer to be taken.
+    pub(super) write: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { head: HTTP_HEAD_MAX, idle: HTTP_IDLE_MAX, body: HTTP_BODY_MAX, write: HTTP_WRITE_MAX }
+    }
+}
 
 /// What all handlers share.
 #[derive(Debug)]
@@ -19,10 +40,13 @@ pub(super) struct Web {
     /// Where this server listens.
     pub(super) address: SocketAddr,
     pub(super) guard: Guard,
+    pub(super) patience: Patience,
     /// Who waits for changes.
     pub(super) groups: Arc<Groups>,
     /// The log of what was asked.
     pub(super) log: Arc<OwnLog>,
+    /// A permit for each connection.
+    pub(super) connections: Arc<Semaphore>,
     /// A permit for each byte of the bodies that are under way.
     pub(super) bodies: Arc<Semaphore>,
     /// Turns true when the daemon stops: nobody is to wait any longer.
@@ -35,6 +59,8 @@ impl Web {
             guard: Guard::new(address, shared.token.clone()),
             groups: Groups::new(Arc::clone(&shared)),
             log: OwnLog::new(Arc::clone(&shared)),
+            patience: Patience::default(),
+            connections: Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX)),
             bodies: Arc::new(Semaphore::new(HTTP_BODIES_BYTES_MAX)),
             shared,
             address,

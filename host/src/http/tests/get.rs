@@ -100,10 +100,22 @@ async fn the_api_answers_the_subtree_of_all_the_rest_of_the_url() {
         ("/api/q/br,,n", 200, "3"),
         ("/api/q/br.json?depth=1", 200, r#"{"ie":1,"ff":2}"#),
         ("/api/q/.json?depth=1&limit=2", 200, r#"{"url":4}"#),
-        ("/api/q/nil.json", 404, r#"{"error":"there is no \"nil\" in the tree; /get/?key-&depth=1 shows its branches"}"#),
+        (
+            "/api/q/nil.json",
+            404,
+            r#"{"error":"there is no \"nil\" in the tree; /get/?key-&depth=1 shows its branches"}"#,
+        ),
         ("/api/q/br,*", 400, r#"{"error":"/api/q/ answers one subtree; /get/?key-br,* lists what a * matches"}"#),
-        ("/api/q/a%25zz", 400, "{\"error\":\"/api/q/: path \\\"a%zz\\\": key 1: a % must be followed by two hexadecimal digits (a % itself is %25)\"}"),
-        ("/api/q/a?deep=1", 400, "{\"error\":\"/api/q/: unknown argument \\\"deep\\\"; did you mean \\\"depth\\\"?; known are depth, limit\"}"),
+        (
+            "/api/q/a%25zz",
+            400,
+            "{\"error\":\"/api/q/: path \\\"a%zz\\\": key 1: a % must be followed by two hexadecimal digits (a % itself is %25)\"}",
+        ),
+        (
+            "/api/q/a?deep=1",
+            400,
+            "{\"error\":\"/api/q/: unknown argument \\\"deep\\\"; did you mean \\\"depth\\\"?; known are depth, limit\"}",
+        ),
     ] {
         let reply = server.get(target).await;
         assert_eq!((reply.status, reply.body.as_str()), (status, want), "{target}");

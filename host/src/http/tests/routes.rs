@@ -1,11 +1,6 @@
-use crate::core::Counter;
 use crate::http::testing::{Reply, Server, merge};
 use crate::module::{Kind, ModuleStatus, State};
 use std::sync::Arc;
-
-fn count(counter: &Counter) -> u64 {
-    counter.growth()
-}
 
 #[tokio::test]
 async fn every_route_answers_and_has_its_headers() {
@@ -29,7 +24,8 @@ async fn every_route_answers_and_has_its_headers() {
         assert_eq!(reply.header("cache-control"), Some("no-store"), "{target}");
         assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{target}");
         let html = kind.starts_with("text/html");
-        let policy = reply.header("content-security-policy").is_some_and(|policy| policy.starts_with("default-src 'none'"));
+        let policy =
+            reply.header("content-security-policy").is_some_and(|policy| policy.starts_with("default-src 'none'"));
         assert_eq!(policy, html, "{target}");
         let head = server.ask("HEAD", target, "", b"").await;
         assert_eq!((head.status, head.body.as_str()), (200, ""), "{target}");
@@ -44,7 +40,11 @@ async fn an_unknown_path_names_the_near_one_and_a_wrong_method_the_right_one() {
     let server = Server::still(None).await;
     let reply = server.get("/gett/?key-a").await;
     assert_eq!(reply.status, 404);
-    assert!(reply.body.starts_with(r#"{"error":"there is no /gett/; did you mean /get/?; there are /, /push,"#), "{}", reply.body);
+    assert!(
+        reply.body.starts_with(r#"{"error":"there is no /gett/; did you mean /get/?; there are /, /push,"#),
+        "{}",
+        reply.body
+    );
     for (method, target, allow) in [
         ("POST", "/get/", "get, head"),
         ("DELETE", "/api/q/a", "get, head"),
@@ -65,7 +65,7 @@ async fn who_may_not_ask_is_refused_and_counted() {
     assert_eq!(reply.status, 403);
     let reply = server.ask("POST", "/push", "Content-Type: application/json\r\n", b"{\"a\":1}").await;
     assert_eq!((reply.status, reply.header("www-authenticate")), (401, Some("bearer")));
-    assert_eq!(count(&server.shared.counters.http_refused), 2);
+    assert_eq!(server.shared.counters.http_refused.growth(), 2);
     let reply = server.ask("GET", "/get/?key-a", "Authorization: Bearer 0123456789abcdef\r\n", b"").await;
     assert_eq!(reply.status, 200);
     assert_eq!(server.get("/healthz").await.status, 200);
@@ -103,5 +103,5 @@ async fn one_connection_serves_many_requests_and_pipelines() {
     let last = "GET /get/?key-a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     let reply = Reply::read(server.open(format!("{ask}{ask}{last}").as_bytes()).await).await;
     assert_eq!(reply.body.matches(r#"[{"a":1}]"#).count(), 3);
-    assert_eq!(count(&server.shared.counters.http_requests), 3);
+    assert_eq!(server.shared.counters.http_requests.growth(), 3);
 }
