@@ -22,7 +22,8 @@ build: deps ## Build the daemon and the plugins, and put the plugins into plugin
 	@$(MAKE) --no-print-directory plugins
 
 plugins:
-	@for name in $(PLUGINS); do \
+	@chmod go-w plugins conf conf/*.o* conf/*.conf
+	@umask 022; for name in $(PLUGINS); do \
 	  so=$(OUT)/libgraft_$${name//-/_}.so; \
 	  strip --strip-unneeded -o plugins/.$$name.so.new $$so && mv plugins/.$$name.so.new plugins/$$name.so || exit 1; \
 	done

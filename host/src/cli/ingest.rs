@@ -6,7 +6,7 @@ use crate::clock::Timepiece;
 use crate::ingest::format::Format;
 use crate::ingest::{Engine, PipeRun, Remember};
 use crate::json::{Shape, write_view};
-use crate::module::{Branch, Folders, Library, Planned, check_params, look, plan};
+use crate::module::{Branch, Folders, Library, Planned, check_conf, look, plan};
 use crate::tree::{Hit, Pattern, Tree, Want};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -52,27 +52,36 @@ impl Ingest {
         let conf = dirs::daemon_conf(&folders)?;
         let clock = Timepiece::start();
         let mut reading = Reading {
-            engine: Engine::new(format, clock, Remember::First),
+            engine: Engine::new(vec![format], clock, Remember::First),
             tree: Tree::new(conf.limits.into(), TICK, 0),
             clock,
             flushed: Instant::now(),
             progress: ProgressBar::hidden(),
+            told: (0, 0),
         };
         for run in pipes(&folders)? {
             reading.engine.put(run);
         }
-        let mut unread = false;
+        let (mut unread, mut foreign) = (false, false);
         for file in &self.files {
             if let Err(error) = reading.file(file) {
                 eprintln!("graftd: {}: {error}", file.display());
                 unread = true;
             }
+            foreign |= !reading.complain(file, &self.format);
         }
         reading.flush();
         reading.tree.end_tick(clock.unix_ms());
-        reading.complain(&self.format)?;
+        reading.complain_of_pipes();
+        if foreign && reading.engine.stats().errors == reading.engine.stats().lines {
+            return Err(Failure::work("nothing was read; see --format"));
+        }
         self.print(&reading.tree)?;
-        if unread { Err(Failure::work("not every file could be read")) } else { Ok(()) }
+        match (unread, foreign) {
+            (true, _) => Err(Failure::work("not every file could be read")),
+            (_, true) => Err(Failure::work("not every file is in that format; see --format")),
+            _ => Ok(()),
+        }
     }
 
     fn print(&self, tree: &Tree) -> Result<(), Failure> {
@@ -109,7 +118,7 @@ fn pipes(folders: &Folders) -> Result<Vec<PipeRun>, Failure> {
                 if !library.is_pipe() {
                     return Ok(None);
                 }
-                check_params(&library, &conf.params)?;
+                check_conf(&library, &conf)?;
                 let branch = Branch::of(&name, &conf, &library, "")?;
                 let pipe = library.pipe(&conf.params).map_err(|error| error.to_string())?;
                 Ok(Some(PipeRun { name: name.clone(), branch, wants: library.wants(), pipe }))
@@ -135,10 +144,13 @@ struct Reading {
     clock: Timepiece,
     flushed: Instant,
     progress: ProgressBar,
+    /// Lines, and those that did not parse, of the files before.
+    told: (u64, u64),
 }
 
 impl Reading {
     fn file(&mut self, file: &Path) -> io::Result<()> {
+        self.engine.begin_file();
         if file == Path::new("-") {
             self.progress = progress(None);
             let read = read_lines(io::stdin().lock(), self);
@@ -171,27 +183,32 @@ impl Reading {
         self.flushed = Instant::now();
     }
 
-    /// Says on stderr what did not parse. A file of which no line parses is in another format, or no log.
-    fn complain(&mut self, format: &str) -> Result<(), Failure> {
+    /// Says on stderr what of a file did not parse. Whether any of it did: a file of which no line parses is in
+    /// another format, or no log.
+    fn complain(&mut self, file: &Path, format: &str) -> bool {
+        let stats = self.engine.stats();
+        let (lines, errors) = (stats.lines - self.told.0, stats.errors - self.told.1);
+        self.told = (stats.lines, stats.errors);
+        let file = file.display();
+        for fault in &stats.faults {
+            eprintln!("graftd: {file}: line {}: {}: {:?}", fault.line, fault.why, fault.sample);
+        }
+        if errors == 0 {
+            return true;
+        }
+        let all_named = errors <= stats.faults.len() as u64;
+        let named = if all_named { String::new() } else { format!(" (the first {} are named)", stats.faults.len()) };
+        eprintln!("graftd: {file}: {errors} of {lines} lines did not parse{named}");
+        if errors == lines {
+            eprintln!("graftd: {file}: no line is in the format {format:?}");
+        }
+        errors < lines
+    }
+
+    fn complain_of_pipes(&mut self) {
         for fault in self.engine.take_faults() {
             eprintln!("graftd: module {}: {}", fault.name, fault.error);
         }
-        let stats = self.engine.stats();
-        for fault in &stats.faults {
-            eprintln!("graftd: line {}: {}: {:?}", fault.line, fault.why, fault.sample);
-        }
-        if stats.errors > 0 {
-            let named = if stats.errors > stats.faults.len() as u64 {
-                format!(" (the first {} are named)", stats.faults.len())
-            } else {
-                String::new()
-            };
-            eprintln!("graftd: {} of {} lines did not parse{named}", stats.errors, stats.lines);
-        }
-        if stats.errors > 0 && stats.errors == stats.lines {
-            return Err(Failure::work(format_args!("no line is in the format {format:?}; see --format")));
-        }
-        Ok(())
     }
 }
 

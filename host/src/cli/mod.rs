@@ -28,23 +28,15 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Mode {
-    /// Run the daemon.
+    // What each is for stands at its arguments, which is where its own --help takes it from.
     Run(run::Run),
-    /// Read access logs through the pipes and print the tree.
     Ingest(ingest::Ingest),
-    /// Ask a running daemon for paths of its tree.
     Get(client::Get),
-    /// Follow paths of a running daemon's tree as they change.
     Watch(client::Watch),
-    /// Push a JSON document, or lines of an access log, to a running daemon.
     Push(client::Push),
-    /// List a running daemon's modules, or switch one.
     Modules(client::Modules),
-    /// Try a plugin in a process of its own, as the daemon does.
-    Probe(probe::Probe),
-    /// Write a plugin of your own, ready to build.
     New(new::New),
-    /// Check the configuration and the plugins without running them.
+    Probe(probe::Probe),
     Check(check::Check),
 }
 

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
 use tokio::net::{TcpListener, UdpSocket};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 /// Run the daemon.
@@ -95,8 +95,10 @@ async fn serve(
     let (events, inbox) = Events::new(EVENTS_MAX);
     let shared = Arc::new(shared(conf, token, clock, events.clone())?);
     let broken = |what: &'static str| move |error: io::Error| Failure::work(format_args!("{what}: {error}"));
-    let aside = data.join(format!("loaded-{}", std::process::id()));
-    let loader = Loader::start(aside, shared.host.clone(), events.clone()).map_err(broken("the data folder"))?;
+    clear_leftovers(data);
+    let aside = data.join(format!("{ASIDE}{}", std::process::id()));
+    let loader =
+        Loader::start(aside.clone(), shared.host.clone(), events.clone()).map_err(broken("the data folder"))?;
     let watched: Vec<PathBuf> = [&folders.plugins, &folders.conf].into_iter().flatten().cloned().collect();
     for folder in &watched {
         tracing::info!("modules come from {}", folder.display());
@@ -116,9 +118,10 @@ async fn serve(
         // A dropped sender stops as well.
         let _ = until.wait_for(|stop| *stop).await;
     }));
+    let signals = Signals::listen().map_err(broken("signals"))?;
     println!("graftd: ready http={http} push={push}");
     tracing::info!("look at http://{http}/ or ask: graftd get '' --depth 1 --url http://{http}");
-    let signal = signalled().await.map_err(broken("signals"))?;
+    let signal = signals.wait().await;
     tracing::info!("{signal}: stopping");
     drop(watch);
     tcp.abort();
@@ -131,6 +134,8 @@ async fn serve(
     if !stopped.unwrap_or(false) {
         tracing::warn!("some threads do not end; they are left behind");
     }
+    // Whatever could not be loaded from it any more, nobody needs.
+    let _ = fs::remove_dir_all(&aside);
     Ok(())
 }
 
@@ -155,10 +160,12 @@ fn shared(conf: DaemonConf, token: Option<String>, clock: Timepiece, events: Eve
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| "localhost".to_owned()),
     };
-    let format = Format::compile("timed").map_err(Failure::work)?;
+    let format = |name: &str| Format::compile(name).map_err(Failure::work);
+    // Times are there or they are not: whoever pushes lines has either.
+    let formats = vec![format("timed")?, format("combined")?];
     let log = |name: &str, prefix: &[&str], remember| {
         let prefix = prefix.iter().map(|key| (*key).to_owned()).collect();
-        LogHandle::start(name, prefix, format.clone(), conf.tick, clock, remember, events.clone())
+        LogHandle::start(name, prefix, formats.clone(), conf.tick, clock, remember, events.clone())
             .map_err(|error| Failure::work(format_args!("the log {name}: {error}")))
     };
     let logs = Logs { own: log("self", &["self"], Remember::Last)?, push: log("push", &[], Remember::First)? };
@@ -230,11 +237,35 @@ fn address(address: io::Result<SocketAddr>) -> Result<SocketAddr, Failure> {
     address.map_err(|error| Failure::work(format_args!("a listener has no address: {error}")))
 }
 
-async fn signalled() -> io::Result<&'static str> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
+/// Folders of this name and a process's number hold plugins on their way into that process.
+const ASIDE: &str = "loaded-";
+
+/// Removes what daemons that were killed have left behind.
+fn clear_leftovers(data: &Path) {
+    for entry in fs::read_dir(data).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|name| name.strip_prefix(ASIDE)?.parse::<u32>().ok());
+        if process.is_some_and(|process| !Path::new("/proc").join(process.to_string()).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// What ends the daemon. Listened for before it says that it is ready: from then on it can be stopped in order.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn wait(mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }

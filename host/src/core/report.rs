@@ -4,8 +4,9 @@ use super::shared::Shared;
 use crate::ingest::LogStats;
 use crate::module::ModuleStatus;
 use plugin_api::Delta;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::time::Duration;
 
 /// Ticks between two looks at what changes slowly and costs a little to find out.
 const SLOW_TICKS: u64 = 5;
@@ -19,6 +20,8 @@ pub(super) struct SelfReport {
     ticks: u64,
     gauges: BTreeMap<String, f64>,
     texts: BTreeMap<String, String>,
+    /// The modules that are told of.
+    modules: BTreeSet<String>,
     logs: BTreeMap<String, (LogStats, LogStats)>,
 }
 
@@ -30,6 +33,7 @@ impl SelfReport {
             ticks: 0,
             gauges: BTreeMap::new(),
             texts: BTreeMap::new(),
+            modules: BTreeSet::new(),
             logs: BTreeMap::new(),
         }
     }
@@ -72,12 +76,29 @@ impl SelfReport {
             }
             told.clone_from(now);
         }
+        self.forget_gone(modules);
         for module in modules {
             self.text(&["module", &module.name, "state"], module.state.name());
             self.text(&["module", &module.name, "why"], &module.why);
             self.gauge(&["module", &module.name, "since"], (module.since_ms / 1_000) as f64);
         }
         self.out.flush()
+    }
+
+    /// What is told of a module that is gone ends with this tick.
+    fn forget_gone(&mut self, modules: &[ModuleStatus]) {
+        let known = |name: &str| modules.iter().any(|module| module.name == name);
+        let gone: Vec<String> = self.modules.iter().filter(|name| !known(name)).cloned().collect();
+        for name in gone {
+            for key in ["state", "why", "since"] {
+                self.out.lifetime(&["graftd", &self.host, "module", &name, key], Duration::from_millis(1));
+                let path = ["module", &name, key].join(",");
+                self.texts.remove(&path);
+                self.gauges.remove(&path);
+            }
+            self.modules.remove(&name);
+        }
+        self.modules.extend(modules.iter().map(|module| module.name.clone()));
     }
 
     fn slow(&mut self, shared: &Shared) {

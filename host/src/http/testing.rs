@@ -27,7 +27,7 @@ fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Ev
     let (events, inbox) = Events::new(EVENTS_MAX);
     let log = |name: &str| {
         let format = Format::compile("timed").unwrap();
-        LogHandle::start(name, Vec::new(), format, tick, clock, Remember::First, events.clone()).unwrap()
+        LogHandle::start(name, Vec::new(), vec![format], tick, clock, Remember::First, events.clone()).unwrap()
     };
     let shared = Shared {
         tree: RwLock::new(Tree::new(Limits::default(), tick, TICK_BASE)),

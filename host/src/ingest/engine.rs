@@ -70,8 +70,9 @@ pub enum Remember {
 /// One log's pipes.
 #[derive(Debug)]
 pub struct Engine {
-    format: Format,
-    parser: Parser,
+    /// A line is in the first of these that it fits.
+    formats: Vec<Format>,
+    parsers: Vec<Parser>,
     pipes: Vec<PipeRun>,
     clock: Timepiece,
     remember: Remember,
@@ -85,12 +86,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine without pipes.
+    /// An engine without pipes. A line is in the first of the formats that it fits; what is said of one that fits none
+    /// is of the last.
     #[must_use]
-    pub fn new(format: Format, clock: Timepiece, remember: Remember) -> Engine {
+    pub fn new(formats: Vec<Format>, clock: Timepiece, remember: Remember) -> Engine {
         Engine {
-            parser: format.parser(Fields::NONE),
-            format,
+            parsers: formats.iter().map(|format| format.parser(Fields::NONE)).collect(),
+            formats,
             pipes: Vec::new(),
             clock,
             remember,
@@ -127,13 +129,19 @@ impl Engine {
     /// What no pipe reads is not decoded.
     fn decide(&mut self) {
         let wants = self.pipes.iter().fold(Fields::NONE, |all, run| all.union(run.wants));
-        self.parser = self.format.parser(wants);
+        self.parsers = self.formats.iter().map(|format| format.parser(wants)).collect();
     }
 
     /// What has been read.
     #[must_use]
     pub fn stats(&self) -> &LogStats {
         &self.stats
+    }
+
+    /// Begins another file: its lines are numbered from 1, and its faults are its own.
+    pub fn begin_file(&mut self) {
+        self.at_line = 0;
+        self.stats.faults.clear();
     }
 
     /// The number of the line read last, empty ones counted, from 1.
@@ -204,8 +212,17 @@ impl Engine {
             self.stats.lines += 1;
             if line.len() > LINE_BYTES_MAX {
                 self.fault(line, format_args!("longer than {LINE_BYTES_MAX} bytes"));
-            } else if let Err(error) = self.parser.parse(line, records, decoded) {
-                self.fault(line, error);
+            } else {
+                let mut error = None;
+                for parser in &mut self.parsers {
+                    error = parser.parse(line, records, decoded).err();
+                    if error.is_none() {
+                        break;
+                    }
+                }
+                if let Some(error) = error {
+                    self.fault(line, error);
+                }
             }
         }
         rest

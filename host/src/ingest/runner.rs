@@ -69,7 +69,7 @@ impl LogHandle {
     pub(crate) fn start(
         name: &str,
         prefix: Vec<String>,
-        format: Format,
+        formats: Vec<Format>,
         tick: Duration,
         clock: Timepiece,
         remember: Remember,
@@ -79,7 +79,7 @@ impl LogHandle {
         let changes = Changes::default();
         let runner = Runner {
             name: name.to_owned(),
-            engine: Engine::new(format, clock, remember),
+            engine: Engine::new(formats, clock, remember),
             generations: Vec::new(),
             tick,
             flushed: Instant::now(),

@@ -54,13 +54,12 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// Starts the loader. Plugins are copied to `aside`, which is emptied, and loaded from there: what lies in
+    /// Starts the loader. Plugins are copied to `aside` and loaded from there: what lies in
     /// `plugins/` may be written over at any time.
     ///
     /// # Errors
     /// The folder cannot be made, or the thread not be started.
     pub(crate) fn start(aside: PathBuf, host: String, events: Events) -> io::Result<Loader> {
-        let _ = fs::remove_dir_all(&aside);
         fs::create_dir_all(&aside)?;
         let (jobs, todo) = channel::<Job>();
         thread::Builder::new().name("graftd-load".to_owned()).spawn(move || {
@@ -71,7 +70,6 @@ impl Loader {
                     break;
                 }
             }
-            let _ = fs::remove_dir_all(&aside);
         })?;
         Ok(Loader { jobs })
     }
@@ -85,12 +83,9 @@ impl Loader {
 
 fn load(job: &Job, aside: &Path, host: &str) -> Result<Ready, String> {
     let library = open(&job.plugin.path, job.conf_file.as_deref(), aside)?;
-    check_params(&library, &job.conf.params)?;
+    check_conf(&library, &job.conf)?;
     let branch = Branch::of(&job.name, &job.conf, &library, host)?;
     if library.is_pipe() {
-        if job.conf.every.is_some() {
-            return Err("\"every\" is for collectors; a pipe is fed as lines come".to_owned());
-        }
         let make = |log: &String| {
             let pipe = library.pipe(&job.conf.params).map_err(|error| error.to_string())?;
             Ok((log.clone(), pipe))
@@ -121,11 +116,18 @@ pub fn open(file: &Path, conf: Option<&Path>, aside: &Path) -> Result<Arc<Librar
     loaded
 }
 
-/// Refuses parameters that the plugin does not declare.
+/// Refuses what a module's `.on` says and its plugin knows nothing of.
 ///
 /// # Errors
-/// Names the first, and the nearest that is declared.
-pub fn check_params(library: &Library, params: &Params) -> Result<(), String> {
+/// An interval for a pipe, or a parameter that is not declared: names the first, and the nearest that is.
+pub fn check_conf(library: &Library, conf: &ModuleConf) -> Result<(), String> {
+    if library.is_pipe() && conf.every.is_some() {
+        return Err("\"every\" is for collectors; a pipe is fed as lines come".to_owned());
+    }
+    check_params(library, &conf.params)
+}
+
+fn check_params(library: &Library, params: &Params) -> Result<(), String> {
     let known = || library.params().iter().map(|param| param.name.as_str());
     for (name, _) in params.iter() {
         if !known().any(|known| known == name) {

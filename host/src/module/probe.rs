@@ -7,7 +7,7 @@
 use super::branch::Branch;
 use super::elf;
 use super::library::Library;
-use super::load::check_params;
+use super::load::check_conf;
 use crate::clock::Timepiece;
 use crate::conf::ModuleConf;
 use crate::ingest::format::{Decoded, Format};
@@ -217,7 +217,7 @@ fn try_once(word: &str, file: &Path, conf: Option<&Path>) -> Result<Probed, Stri
     };
     say(word, &Said::At(Step::Load));
     let library = Library::load(file)?;
-    check_params(&library, &conf.params)?;
+    check_conf(&library, &conf)?;
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
     let name = name.strip_prefix("lib").unwrap_or(&name);
     let branch = Branch::of(name, &conf, &library, "{host}")?;

@@ -212,7 +212,11 @@ fn run(name: &str, file: &ConfFile, seen: &Seen, spoken_for: &mut Vec<String>) -
     };
     let conf = match conf {
         Ok(conf) => conf,
-        Err(why) => return Planned::Rejected(why),
+        Err(why) => {
+            // It speaks for its plugin all the same: a slip in it must not start that by itself.
+            spoken_for.extend(file.text.as_deref().ok().and_then(spoken_plugin));
+            return Planned::Rejected(why);
+        }
     };
     let plugin = conf.plugin.as_deref().unwrap_or(name);
     spoken_for.push(plugin.to_owned());
@@ -225,6 +229,14 @@ fn run(name: &str, file: &ConfFile, seen: &Seen, spoken_for: &mut Vec<String>) -
         Ok(plugin) => Planned::Run { plugin, conf },
         Err(why) => Planned::Rejected(format!("{}: {why}", file.path.display())),
     }
+}
+
+/// The plugin that a broken `.on` speaks for, as well as can be told.
+fn spoken_plugin(text: &str) -> Option<String> {
+    let value =
+        text.lines().find_map(|line| line.trim_start().strip_prefix("plugin")?.trim_start().strip_prefix('='))?;
+    let (_, rest) = value.split_once(['"', '\''])?;
+    Some(rest.split(['"', '\'']).next().unwrap_or(rest).to_owned())
 }
 
 fn only_file(plugin: &str, seen: &Seen) -> Result<PluginFile, String> {
@@ -285,12 +297,12 @@ mod tests {
     fn what_does_not_and_why() {
         assert_eq!(
             plans(
-                &["p/cpu.so", "p/libcpu.so", "p/url.so"],
+                &["p/cpu.so", "p/libcpu.so", "p/load.so", "p/url.so"],
                 &[
                     ("c/url.on", ""),
                     ("c/url.off", ""),
                     ("c/a.on", "plugin = \"ulr\""),
-                    ("c/b.on", "evry = 1"),
+                    ("c/b.on", "evry = 1\nplugin = \"load\""),
                     ("c/r.on", "plugin = \"relay\"")
                 ]
             ),
