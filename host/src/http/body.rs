@@ -13,10 +13,13 @@ use warp::http::header::{CONTENT_LENGTH, EXPECT, HeaderValue, RETRY_AFTER, TRANS
 use warp::http::{HeaderMap, StatusCode};
 use warp::hyper::body::Bytes;
 
+/// The pieces of a body as they come.
+type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>;
+
 /// The body of a request, read or not.
 pub(super) struct Upload {
     /// What comes; none when there is nothing, or no more.
-    stream: Option<Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>>,
+    stream: Option<Chunks>,
     /// How much is announced.
     length: Option<u64>,
     /// The client sends nothing until it is told to go on.
@@ -41,7 +44,7 @@ impl Upload {
         // Most requests have none: nothing is made for them.
         let stream = comes.then(|| {
             let bytes = stream.map(|chunk| chunk.map(|mut chunk| chunk.copy_to_bytes(chunk.remaining())));
-            Box::pin(bytes) as Pin<Box<dyn Stream<Item = _> + Send>>
+            Box::pin(bytes) as Chunks
         });
         Upload { stream, length, holds_back: headers.contains_key(EXPECT) }
     }

@@ -120,8 +120,9 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, Refusal> {
     match text(headers, &CONTENT_ENCODING).map(|coding| coding.trim().to_ascii_lowercase()).as_deref() {
         Some("gzip" | "x-gzip") => Ok(true),
         Some("" | "identity") => Ok(false),
-        _ => {
-            let why = "/push: this Content-Encoding is not known; send the body as it is, or gzip";
+        coding => {
+            let coding = coding.unwrap_or("(no text)");
+            let why = format_args!("/push: Content-Encoding: {coding:?} is not known; send the body as it is, or gzip");
             Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why)
                 .header(ACCEPT_ENCODING, HeaderValue::from_static("gzip")))
         }

@@ -138,7 +138,7 @@ impl Tree {
             Op::Number(x) => match level.action {
                 None | Some(Action::Add | Action::Top { .. }) => self.add(id, x, now_ms),
                 Some(Action::Average | Action::Min | Action::Max | Action::Last) => {
-                    self.replace(id, Value::Number(x), now_ms)
+                    self.replace(id, Value::Number(x), now_ms);
                 }
                 Some(Action::Quantiles) => self.quantiles(id, now_ms, |sketch| sketch.observe(x)),
                 Some(Action::Distinct) => {
