@@ -29,7 +29,8 @@ plugins:
 	done
 
 run: build ## Build, and start the daemon on the embedded defaults
-	@exec $(OUT)/graftd run
+	@mkdir -p data
+	@exec $(OUT)/graftd run --plugins plugins --conf conf --data data
 
 test: build lint test-rust test-doc ## Test everything: unit, property, doc, end to end, lint
 

@@ -24,6 +24,12 @@ impl Timepiece {
         Clock::new(unix_ms, 1_000_000_000 + self.began.elapsed().as_nanos() as u64)
     }
 
+    /// Milliseconds since some fixed moment, on a clock that is never set back: for lifetimes.
+    #[must_use]
+    pub fn monotonic_ms(self) -> i64 {
+        i64::try_from(self.now().monotonic().as_millis()).unwrap_or(i64::MAX)
+    }
+
     /// Milliseconds since the Unix epoch.
     #[must_use]
     pub fn unix_ms(self) -> i64 {

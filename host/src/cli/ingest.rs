@@ -59,7 +59,7 @@ impl Ingest {
             progress: ProgressBar::hidden(),
             told: (0, 0),
         };
-        for run in pipes(&folders)? {
+        for run in pipes(&folders, &conf.host_name())? {
             reading.engine.put(run);
         }
         let (mut unread, mut foreign) = (false, false);
@@ -72,12 +72,13 @@ impl Ingest {
         }
         reading.flush();
         reading.tree.end_tick(clock.unix_ms());
-        reading.complain_of_pipes();
+        let broken = reading.complain_of_pipes();
         if foreign && reading.engine.stats().errors == reading.engine.stats().lines {
             return Err(Failure::work("nothing was read; see --format"));
         }
         self.print(&reading.tree)?;
         match (unread, foreign) {
+            _ if broken => Err(Failure::work("not every pipe got to the end, so its branch is not whole")),
             (true, _) => Err(Failure::work("not every file could be read")),
             (_, true) => Err(Failure::work("not every file is in that format; see --format")),
             _ => Ok(()),
@@ -102,7 +103,7 @@ impl Ingest {
 }
 
 /// Loads every pipe that is to run.
-fn pipes(folders: &Folders) -> Result<Vec<PipeRun>, Failure> {
+fn pipes(folders: &Folders, host: &str) -> Result<Vec<PipeRun>, Failure> {
     let Some(plugins) = &folders.plugins else {
         return Err(Failure::usage(
             "there is no plugins folder, so no pipe to read a log through; name one with --plugins DIR",
@@ -119,7 +120,7 @@ fn pipes(folders: &Folders) -> Result<Vec<PipeRun>, Failure> {
                     return Ok(None);
                 }
                 check_conf(&library, &conf)?;
-                let branch = Branch::of(&name, &conf, &library, "")?;
+                let branch = Branch::of(&name, &conf, &library, host)?;
                 let pipe = library.pipe(&conf.params).map_err(|error| error.to_string())?;
                 Ok(Some(PipeRun { name: name.clone(), branch, wants: library.wants(), pipe }))
             }),
@@ -205,10 +206,13 @@ impl Reading {
         errors < lines
     }
 
-    fn complain_of_pipes(&mut self) {
-        for fault in self.engine.take_faults() {
+    /// Says which pipes broke; whether any did.
+    fn complain_of_pipes(&mut self) -> bool {
+        let faults = self.engine.take_faults();
+        for fault in &faults {
             eprintln!("graftd: module {}: {}", fault.name, fault.error);
         }
+        !faults.is_empty()
     }
 }
 

@@ -51,13 +51,13 @@ impl Probe {
                     println!("  {name} ({default}): {help}");
                 }
                 if let Some(why) = &probed.no_data {
-                    println!("  nothing to sample now: {why}");
+                    println!("  no sample now: {why}");
                 }
                 Ok(())
             }
             Err(why) => {
                 if self.json {
-                    println!("{}", json!({"file": self.file, "ok": false, "why": why}));
+                    println!("{}", json!({"file": self.file, "ok": false, "why": why.to_string()}));
                 }
                 Err(Failure::work(format_args!("{file}: {why}")))
             }

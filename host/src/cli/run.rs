@@ -17,6 +17,7 @@ use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::channel;
 use std::thread;
 use tokio::net::{TcpListener, UdpSocket};
@@ -152,14 +153,7 @@ fn core_thread(parts: CoreParts) -> io::Result<std::sync::mpsc::Receiver<()>> {
 }
 
 fn shared(conf: DaemonConf, token: Option<String>, clock: Timepiece, events: Events) -> Result<Shared, Failure> {
-    let host = match &conf.host {
-        Some(host) => host.clone(),
-        None => fs::read_to_string("/proc/sys/kernel/hostname")
-            .map(|name| name.trim().to_owned())
-            .ok()
-            .filter(|name| !name.is_empty())
-            .unwrap_or_else(|| "localhost".to_owned()),
-    };
+    let host = conf.host_name();
     let format = |name: &str| Format::compile(name).map_err(Failure::work);
     // Times are there or they are not: whoever pushes lines has either.
     let formats = vec![format("timed")?, format("combined")?];
@@ -179,6 +173,7 @@ fn shared(conf: DaemonConf, token: Option<String>, clock: Timepiece, events: Eve
         events,
         modules: RwLock::default(),
         logs,
+        ready: AtomicBool::new(false),
         counters: Counters::default(),
         live: Live::new(tick_base),
         conf,

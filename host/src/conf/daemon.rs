@@ -3,6 +3,7 @@
 use super::error::ConfError;
 use super::table::Source;
 use crate::tree::Limits;
+use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -63,6 +64,14 @@ impl Default for DaemonConf {
 }
 
 impl DaemonConf {
+    /// The host's name in paths: as configured, else the system's.
+    #[must_use]
+    pub fn host_name(&self) -> String {
+        let system = || fs::read_to_string("/proc/sys/kernel/hostname").ok();
+        let name = self.host.clone().or_else(system).map(|name| name.trim().to_owned());
+        name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
+    }
+
     const KEYS: [&'static str; 8] = ["host", "tick", "commit", "http", "push", "relay", "token_file", "limits"];
 
     /// Reads the text of `graftd.conf`; what it does not say has its default.
@@ -79,12 +88,15 @@ impl DaemonConf {
             }
             conf.host = Some(host);
         }
-        let bounds = Duration::from_millis(10)..=Duration::from_secs(3_600);
-        for (key, place) in [("tick", &mut conf.tick), ("commit", &mut conf.commit)] {
+        // A sketch's last minute is cut into twelve slices of whole ticks.
+        for (key, place, most, written) in [
+            ("tick", &mut conf.tick, Duration::from_secs(5), "5s"),
+            ("commit", &mut conf.commit, Duration::from_secs(3_600), "1h"),
+        ] {
             if let Some(given) = table.take(key) {
                 *place = given.duration()?;
-                if !bounds.contains(place) {
-                    return Err(given.error(format_args!("{key:?} must be between 10ms and 1h")));
+                if !(Duration::from_millis(10)..=most).contains(place) {
+                    return Err(given.error(format_args!("{key:?} must be between 10ms and {written}")));
                 }
             }
         }
@@ -141,7 +153,7 @@ mod tests {
         for (text, want) in [
             ("htp = \"x\"", "graftd.conf:1: unknown key \"htp\"; did you mean \"http\"?"),
             ("\nhttp = \"8650\"", "graftd.conf:2: \"http\" must be an address and a port such as"),
-            ("tick = \"0s\"", "graftd.conf:1: \"tick\" must be between 10ms and 1h"),
+            ("tick = \"0s\"", "graftd.conf:1: \"tick\" must be between 10ms and 5s"),
             ("[limits]\nnodes = 7", "graftd.conf:2: \"nodes\" must be between 1,000 and"),
             ("[limits]\nnods = 7", "graftd.conf:2: unknown key \"nods\"; did you mean \"nodes\"?"),
         ] {

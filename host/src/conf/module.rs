@@ -26,6 +26,9 @@ pub struct ModuleConf {
 /// The shortest interval of a collector: below it, sampling is most of what a host does.
 const EVERY_MIN: Duration = Duration::from_millis(10);
 
+/// The longest: whoever wants less than a sample a month wants none.
+const EVERY_MAX: Duration = Duration::from_secs(31 * 86_400);
+
 impl ModuleConf {
     /// The keys that a `.on` knows.
     pub const KEYS: [&'static str; 5] = ["plugin", "every", "path", "action", "params"];
@@ -42,8 +45,8 @@ impl ModuleConf {
         }
         if let Some(given) = table.take("every") {
             let every = given.duration()?;
-            if every < EVERY_MIN {
-                return Err(given.error(format_args!("\"every\" must be at least {}ms", EVERY_MIN.as_millis())));
+            if !(EVERY_MIN..=EVERY_MAX).contains(&every) {
+                return Err(given.error("\"every\" must be between 10ms and 31d"));
             }
             conf.every = Some(every);
         }
@@ -130,7 +133,7 @@ mod tests {
                 "# x\n\nevery = \"soon\"",
                 "conf/x.on:3: \"every\" must be a duration such as \"200ms\", \"10s\" or \"5m\", not \"soon\"",
             ),
-            ("every = \"1ms\"", "conf/x.on:1: \"every\" must be at least 10ms"),
+            ("every = \"1ms\"", "conf/x.on:1: \"every\" must be between 10ms and 31d"),
             (
                 "path = \"cpu,,x\"",
                 "conf/x.on:1: \"path\": key 2: empty or *, which only a query can have (a * itself is %2A)",

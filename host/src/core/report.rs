@@ -98,7 +98,14 @@ impl SelfReport {
             }
             self.modules.remove(&name);
         }
-        self.modules.extend(modules.iter().map(|module| module.name.clone()));
+        for module in modules {
+            if self.modules.insert(module.name.clone()) {
+                // It may have been here before, and be about to end.
+                for key in ["state", "why", "since"] {
+                    self.out.lifetime(&["graftd", &self.host, "module", &module.name, key], Duration::ZERO);
+                }
+            }
+        }
     }
 
     fn slow(&mut self, shared: &Shared) {
@@ -135,7 +142,6 @@ impl SelfReport {
 
 /// Memory that the process holds, in bytes: the second figure of `/proc/self/statm` (proc(5)), in pages.
 fn resident_bytes() -> Option<u64> {
-    const PAGE_BYTES: u64 = 4_096;
     let statm = fs::read_to_string("/proc/self/statm").ok()?;
-    Some(statm.split(' ').nth(1)?.parse::<u64>().ok()? * PAGE_BYTES)
+    Some(statm.split(' ').nth(1)?.parse::<u64>().ok()? * rustix::param::page_size() as u64)
 }

@@ -42,10 +42,10 @@ impl Core {
         core.registry.files(&core.shared);
         loop {
             let event = tokio::select! {
-                // In this order: what came before a tick belongs to it.
+                // The tick first: it is due once a tick at most, so it holds nothing up, and a full queue cannot hold it up.
                 biased;
-                event = events.recv() => event.unwrap_or(Event::Stop),
                 _ = ticks.tick() => Event::Tick,
+                event = events.recv() => event.unwrap_or(Event::Stop),
             };
             if !core.handle(event) {
                 return core.registry;
@@ -75,7 +75,7 @@ impl Core {
 
     fn push(&mut self, frames: &[Vec<u8>]) -> Pushed {
         let began = Instant::now();
-        let now_ms = self.shared.clock.unix_ms();
+        let now_ms = self.shared.clock.monotonic_ms();
         let mut pushed = Pushed::default();
         let mut tree = self.shared.tree.write();
         for frame in frames {
@@ -94,7 +94,7 @@ impl Core {
         let Delta { frames, report, log, reply } = delta;
         if !frames.is_empty() {
             let began = Instant::now();
-            let now_ms = self.shared.clock.unix_ms();
+            let now_ms = self.shared.clock.monotonic_ms();
             let mut tree = self.shared.tree.write();
             for (branch, frame) in &frames {
                 let keys: Vec<&str> = branch.keys.iter().map(String::as_str).collect();
@@ -120,7 +120,7 @@ impl Core {
     }
 
     fn tick(&mut self) {
-        let now_ms = self.shared.clock.unix_ms();
+        let now_ms = self.shared.clock.monotonic_ms();
         self.registry.tick(&self.shared);
         let merge_ms = std::mem::take(&mut self.merge_ms);
         let frame = self.report.tick(&self.shared, self.registry.statuses(), merge_ms);

@@ -8,7 +8,7 @@ use crate::module::ModuleStatus;
 use crate::tree::Tree;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::watch;
 
 /// What readers and takers of pushes work on.
@@ -30,6 +30,8 @@ pub struct Shared {
     pub modules: RwLock<Arc<Vec<ModuleStatus>>>,
     /// The logs that lines can be handed to: `self` and `push`.
     pub logs: Logs,
+    /// Everything that was found at the start runs, or cannot: lines go through all pipes.
+    pub ready: AtomicBool,
     /// What is counted outside the core.
     pub counters: Counters,
     /// Tells that a tick is over.

@@ -2,6 +2,7 @@
 
 use super::answer::{Answer, JSON, TEXT};
 use super::web::Web;
+use std::sync::atomic::Ordering;
 use warp::http::StatusCode;
 
 /// The process answers.
@@ -9,9 +10,9 @@ pub(super) fn alive() -> Answer {
     Answer::new(StatusCode::OK, TEXT, "ok")
 }
 
-/// It takes pushes and closes ticks; 503 while it stops.
+/// It takes pushes and closes ticks; 503 while it stops, and at the start until every module has been tried.
 pub(super) fn ready(web: &Web) -> Answer {
-    let ready = !*web.stopping.borrow();
+    let ready = web.shared.ready.load(Ordering::Acquire) && !*web.stopping.borrow();
     let tick = web.shared.tree.read().tick();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Answer::new(status, JSON, serde_json::json!({ "ready": ready, "tick": tick }).to_string())

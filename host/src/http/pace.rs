@@ -1,160 +1,184 @@
 //! A connection that does not wait for ever: for the rest of a head, for the next request, for its answer to be taken.
 //!
-//! The deadlines lie on the socket, because hyper's own one for a head runs while a kept connection is silent too, and
-//! these are two things: a head takes a second, and who pushes every ten seconds wants to keep the connection.
+//! hyper has a deadline for heads, but it runs while a kept connection is silent too, and these are two things: a head
+//! takes a second, and who pushes every ten seconds wants to keep the connection. So the socket notes what happens, and
+//! [`Overdue`], polled in the same task right after the connection, sees whether anything has lasted too long.
 
 use super::web::Patience;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// What is expected of the client.
+/// What a connection is waiting for, and since when. One task alone uses it; it is atomic because the task moves
+/// between threads.
 #[derive(Debug)]
-pub(super) struct Phase(AtomicU8);
+pub(super) struct Pace {
+    patience: Patience,
+    /// Times count from here.
+    begin: Instant,
+    phase: AtomicU8,
+    /// Since when it is in this phase, in nanoseconds.
+    since: AtomicU64,
+    /// Since when an answer has not been taken, in nanoseconds; 0 when none waits.
+    stuck: AtomicU64,
+}
 
-impl Phase {
-    /// Nothing has been read since the last answer, and nobody has looked yet.
-    const OVER: u8 = 0;
+impl Pace {
     /// Nothing has been read since the last answer.
-    const IDLE: u8 = 1;
+    const IDLE: u8 = 0;
     /// A head has begun.
-    const HEAD: u8 = 2;
+    const HEAD: u8 = 1;
     /// A request is being answered; its body has a time limit of its own.
-    const BUSY: u8 = 3;
+    const BUSY: u8 = 2;
 
-    /// A connection that has just been made: it was made to ask.
-    pub(super) fn new() -> Arc<Phase> {
-        Arc::new(Phase(AtomicU8::new(Phase::HEAD)))
+    /// Of a connection that has just been made: it was made to ask.
+    pub(super) fn new(patience: Patience) -> Arc<Pace> {
+        Arc::new(Pace {
+            patience,
+            begin: Instant::now(),
+            phase: AtomicU8::new(Pace::HEAD),
+            since: AtomicU64::new(0),
+            stuck: AtomicU64::new(0),
+        })
     }
 
     /// A head is whole.
-    pub(super) fn begin(&self) {
-        self.set(Phase::BUSY);
+    pub(super) fn asked(&self) {
+        self.phase.store(Pace::BUSY, Ordering::Relaxed);
     }
 
-    /// A request is answered.
-    pub(super) fn end(&self) {
-        self.set(Phase::OVER);
+    /// The request is answered.
+    pub(super) fn answered(&self) {
+        self.enter(Pace::IDLE);
     }
 
-    fn get(&self) -> u8 {
-        self.0.load(Ordering::Relaxed)
+    fn enter(&self, phase: u8) {
+        self.since.store(self.now(), Ordering::Relaxed);
+        self.phase.store(phase, Ordering::Relaxed);
     }
 
-    fn set(&self, phase: u8) {
-        self.0.store(phase, Ordering::Relaxed);
+    fn now(&self) -> u64 {
+        // Never 0, which is "not at all".
+        self.begin.elapsed().as_nanos() as u64 + 1
+    }
+
+    /// Something was read.
+    fn read(&self) {
+        if self.phase.load(Ordering::Relaxed) == Pace::IDLE {
+            self.enter(Pace::HEAD);
+        }
+    }
+
+    /// Something was written, or could not be.
+    fn wrote(&self, taken: bool) {
+        if taken {
+            self.stuck.store(0, Ordering::Relaxed);
+        } else if self.stuck.load(Ordering::Relaxed) == 0 {
+            self.stuck.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    /// When this has lasted too long, if it goes on.
+    fn deadline(&self) -> Option<Instant> {
+        let at = |since: u64, patience: Duration| self.begin + Duration::from_nanos(since) + patience;
+        let since = self.since.load(Ordering::Relaxed);
+        let read = match self.phase.load(Ordering::Relaxed) {
+            Pace::IDLE => Some(at(since, self.patience.idle)),
+            Pace::HEAD => Some(at(since, self.patience.head)),
+            _ => None,
+        };
+        let stuck = self.stuck.load(Ordering::Relaxed);
+        let write = (stuck > 0).then(|| at(stuck, self.patience.write));
+        match (read, write) {
+            (Some(read), Some(write)) => Some(read.min(write)),
+            (read, write) => read.or(write),
+        }
     }
 }
 
-/// A deadline. Moving it costs nothing: the timer under it looks again when it fires too early.
+/// Ends when a connection has made its server wait too long.
 #[derive(Debug)]
-struct Deadline {
-    at: Instant,
+pub(super) struct Overdue {
+    pace: Arc<Pace>,
+    /// It is only moved when it would fire too late: moving it with each request would cost more than a request's
+    /// parsing.
     timer: Pin<Box<Sleep>>,
 }
 
-impl Deadline {
-    fn new(after: Duration) -> Deadline {
-        let at = Instant::now() + after;
-        Deadline { at, timer: Box::pin(sleep_until(at)) }
-    }
-
-    fn set(&mut self, after: Duration) {
-        self.at = Instant::now() + after;
-        // A timer that fires too late is of no use.
-        if self.timer.deadline() > self.at {
-            self.timer.as_mut().reset(self.at);
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>, what: &'static str) -> Poll<io::Error> {
-        while self.timer.as_mut().poll(cx).is_ready() {
-            if Instant::now() >= self.at {
-                return Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, what));
-            }
-            self.timer.as_mut().reset(self.at);
-        }
-        Poll::Pending
+impl Overdue {
+    pub(super) fn new(pace: Arc<Pace>) -> Overdue {
+        let first = pace.begin + pace.patience.head;
+        Overdue { pace, timer: Box::pin(sleep_until(first)) }
     }
 }
 
-/// A connection with deadlines.
+impl Future for Overdue {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            // While nothing is waited for no timer is needed: what changes that has this polled.
+            let Some(deadline) = self.pace.deadline() else { return Poll::Pending };
+            if self.timer.deadline() > deadline {
+                self.timer.as_mut().reset(deadline);
+            }
+            ready!(self.timer.as_mut().poll(cx));
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(deadline);
+        }
+    }
+}
+
+/// A connection that notes what happens on it.
 #[derive(Debug)]
 pub(super) struct Paced {
     stream: TcpStream,
-    phase: Arc<Phase>,
-    patience: Patience,
-    read: Deadline,
-    /// There while an answer lies in the socket and is not taken.
-    write: Option<Deadline>,
+    pace: Arc<Pace>,
 }
 
 impl Paced {
-    pub(super) fn new(stream: TcpStream, phase: Arc<Phase>, patience: Patience) -> Paced {
-        Paced { stream, phase, patience, read: Deadline::new(patience.head), write: None }
+    pub(super) fn new(stream: TcpStream, pace: Arc<Pace>) -> Paced {
+        Paced { stream, pace }
     }
 
-    fn poll_written<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        write: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        match write(Pin::new(&mut self.stream), cx) {
-            Poll::Ready(done) => {
-                self.write = None;
-                Poll::Ready(done)
-            }
-            Poll::Pending => {
-                let deadline = self.write.get_or_insert_with(|| Deadline::new(self.patience.write));
-                deadline.poll(cx, "the answer is not taken").map(Err)
-            }
-        }
+    fn noted<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.pace.wrote(written.is_ready());
+        written
     }
 }
 
 impl AsyncRead for Paced {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
         let before = buf.filled().len();
-        let read = Pin::new(&mut this.stream).poll_read(cx, buf);
-        let phase = this.phase.get();
-        match read {
-            Poll::Ready(read) => {
-                if matches!(phase, Phase::OVER | Phase::IDLE) && buf.filled().len() > before {
-                    this.phase.set(Phase::HEAD);
-                    this.read.set(this.patience.head);
-                }
-                Poll::Ready(read)
-            }
-            Poll::Pending if phase == Phase::BUSY => Poll::Pending,
-            Poll::Pending => {
-                if phase == Phase::OVER {
-                    this.phase.set(Phase::IDLE);
-                    this.read.set(this.patience.idle);
-                }
-                this.read.poll(cx, "no request comes").map(Err)
-            }
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.pace.read();
         }
+        read
     }
 }
 
 impl AsyncWrite for Paced {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_written(cx, |stream, cx| stream.poll_write(cx, buf))
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.noted(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_written(cx, |stream, cx| stream.poll_flush(cx))
+        // A socket has nothing to flush: this says nothing about what the client takes.
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_written(cx, |stream, cx| stream.poll_shutdown(cx))
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -166,6 +190,7 @@ impl AsyncWrite for Paced {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_written(cx, |stream, cx| stream.poll_write_vectored(cx, bufs))
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.noted(written)
     }
 }

@@ -1,6 +1,6 @@
 //! The listener and its connections.
 
-use super::pace::{Paced, Phase};
+use super::pace::{Overdue, Pace, Paced};
 use super::route;
 use super::web::{Arrival, Web};
 use crate::core::Shared;
@@ -73,18 +73,19 @@ async fn connection(stream: TcpStream, peer: SocketAddr, web: Arc<Web>, permit: 
     // An answer is written at once, so there is nothing to gather.
     let _ = stream.set_nodelay(true);
     let mut stopping = web.stopping.clone();
-    let phase = Phase::new();
-    let io = TokioIo::new(Paced::new(stream, Arc::clone(&phase), web.patience));
+    let pace = Pace::new(web.patience);
+    let io = TokioIo::new(Paced::new(stream, Arc::clone(&pace)));
+    let mut overdue = Overdue::new(Arc::clone(&pace));
     let routes = TowerToHyperService::new(warp::service(route::filter(web)));
     let service = service_fn(move |mut request: Request<_>| {
-        phase.begin();
+        pace.asked();
         let arrival = Arrival { peer, version: request.version(), at: Instant::now() };
         request.extensions_mut().insert(arrival);
         let answering = routes.call(request);
-        let phase = Arc::clone(&phase);
+        let pace = Arc::clone(&pace);
         async move {
             let answer = answering.await;
-            phase.end();
+            pace.answered();
             answer
         }
     });
@@ -93,9 +94,16 @@ async fn connection(stream: TcpStream, peer: SocketAddr, web: Arc<Web>, permit: 
     let mut connection = pin!(http.serve_connection(io, service));
     // A connection that breaks is its client's affair.
     tokio::select! {
+        // In this order: what has just happened on the connection may move the deadline.
+        biased;
         _ = connection.as_mut() => return,
+        () = &mut overdue => return,
         _ = stopping.wait_for(|stop| *stop) => {}
     }
     connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
+    tokio::select! {
+        biased;
+        _ = connection => {}
+        () = overdue => {}
+    }
 }

@@ -37,6 +37,7 @@ fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Ev
         clock,
         modules: RwLock::default(),
         logs: Logs { own: log("self"), push: log("push") },
+        ready: std::sync::atomic::AtomicBool::new(true),
         counters: Counters::default(),
         live: Live::new(TICK_BASE),
         events,

@@ -126,6 +126,12 @@ impl Engine {
         Some(run)
     }
 
+    /// Whether anybody reads the lines.
+    #[must_use]
+    pub fn has_pipes(&self) -> bool {
+        !self.pipes.is_empty()
+    }
+
     /// What no pipe reads is not decoded.
     fn decide(&mut self) {
         let wants = self.pipes.iter().fold(Fields::NONE, |all, run| all.union(run.wants));
@@ -243,26 +249,36 @@ impl Engine {
 
     fn process(&mut self, batch: &[Access<'_>]) {
         let clock = self.clock.now();
-        for run in &mut self.pipes {
-            if let Err(error) = run.pipe.process(clock, batch) {
-                self.faults.push(PipeFault { name: run.name.clone(), error });
+        let Engine { pipes, faults, .. } = self;
+        // A pipe that panicked is in a state that nobody knows: it goes, and is made anew by whoever hears of it.
+        pipes.retain_mut(|run| match run.pipe.process(clock, batch) {
+            Ok(()) => true,
+            Err(error) => {
+                faults.push(PipeFault { name: run.name.clone(), error });
+                false
             }
-        }
+        });
     }
 
     /// Takes what the pipes have folded since the last flush, each under its branch.
     pub fn flush(&mut self) -> Vec<(Branch, Vec<u8>)> {
         let clock = self.clock.now();
         let mut frames = Vec::with_capacity(self.pipes.len());
-        for run in &mut self.pipes {
+        let Engine { pipes, faults, .. } = self;
+        pipes.retain_mut(|run| {
             let mut frame = Vec::new();
-            if let Err(error) = run.pipe.flush(clock, &mut frame) {
-                self.faults.push(PipeFault { name: run.name.clone(), error });
-            }
+            let flushed = run.pipe.flush(clock, &mut frame);
             if !frame.is_empty() {
                 frames.push((run.branch.clone(), frame));
             }
-        }
+            match flushed {
+                Ok(()) => true,
+                Err(error) => {
+                    faults.push(PipeFault { name: run.name.clone(), error });
+                    false
+                }
+            }
+        });
         frames
     }
 }

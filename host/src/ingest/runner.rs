@@ -1,6 +1,6 @@
 //! A log's thread: it feeds the log's pipes, and at each tick hands what they folded to the core.
 
-use super::engine::{Engine, PipeFault, PipeRun, Remember};
+use super::engine::{Engine, LineFault, PipeFault, PipeRun, Remember};
 use super::format::Format;
 use crate::clock::Timepiece;
 use crate::core::{Delta, Event, Events, LogReport, Report};
@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -47,7 +47,7 @@ pub struct LinesDone {
     /// Lines that did not.
     pub rejected: u64,
     /// The first of these, their numbers counted in what was handed over.
-    pub faults: Vec<super::LineFault>,
+    pub faults: Vec<LineFault>,
 }
 
 /// Hands lines and pipes to a log's thread.
@@ -59,6 +59,8 @@ pub struct LogHandle {
     pub prefix: Vec<String>,
     messages: SyncSender<LogMessage>,
     changes: Changes,
+    /// Dropped when the log may begin.
+    closed: Arc<Mutex<Option<Sender<()>>>>,
 }
 
 impl LogHandle {
@@ -77,6 +79,7 @@ impl LogHandle {
     ) -> io::Result<LogHandle> {
         let (messages, inbox) = sync_channel(LOG_BLOCKS_MAX);
         let changes = Changes::default();
+        let (closed, opened) = channel::<()>();
         let runner = Runner {
             name: name.to_owned(),
             engine: Engine::new(formats, clock, remember),
@@ -87,8 +90,13 @@ impl LogHandle {
             changes: Arc::clone(&changes),
             events,
         };
-        thread::Builder::new().name(format!("graftd-{name}")).spawn(move || runner.run(&inbox))?;
-        Ok(LogHandle { name: name.to_owned(), prefix, messages, changes })
+        thread::Builder::new().name(format!("graftd-{name}")).spawn(move || {
+            // Lines wait until the pipes are there: otherwise they would be counted by those that came first.
+            let _ = opened.recv();
+            runner.run(&inbox);
+        })?;
+        let closed = Arc::new(Mutex::new(Some(closed)));
+        Ok(LogHandle { name: name.to_owned(), prefix, messages, changes, closed })
     }
 
     /// Sends without waiting; gives the message back when there is no room.
@@ -104,6 +112,11 @@ impl LogHandle {
     /// Sends, waiting for room: neither for tasks nor for the core. `false` when the thread is gone.
     pub fn send(&self, message: LogMessage) -> bool {
         self.messages.send(message).is_ok()
+    }
+
+    /// The pipes are there: the lines that waited may go through them.
+    pub(crate) fn open(&self) {
+        drop(self.closed.lock().take());
     }
 
     /// Puts a pipe in the place of the one of its name. Never waits.
@@ -175,10 +188,16 @@ impl Runner {
         let first_line = self.engine.at_line();
         self.engine.feed(block);
         let now = self.engine.stats();
+        let lines = now.lines - before.lines;
         let rejected = now.errors - before.errors;
-        let merged = now.lines - before.lines - rejected;
         let faults = self.engine.faults_after_line(first_line);
-        self.flush(Some((reply, LinesDone { merged, rejected, faults })))
+        let done = if self.engine.has_pipes() || lines == 0 {
+            LinesDone { merged: lines - rejected, rejected, faults }
+        } else {
+            let why = "no pipe runs, so nobody reads the lines; see /modules".to_owned();
+            LinesDone { merged: 0, rejected: lines, faults: vec![LineFault { line: 1, why, sample: String::new() }] }
+        };
+        self.flush(Some((reply, done)))
     }
 
     /// Makes the changes that wait; `false` when the core is gone.

@@ -16,8 +16,8 @@ pub use branch::Branch;
 pub use library::{Library, Pipe};
 pub(crate) use load::Loaded;
 
-pub use load::{Loader, check_conf, open};
-pub use probe::{Probed, ProbedParam, inside, probe};
+pub use load::{Loader, check_conf};
+pub use probe::{Probed, ProbedParam, Refusal, inside, probe};
 pub use registry::Registry;
 pub use scan::{BUILT_IN, Folders, Plan, Planned, Seen, look, plan};
 pub use status::{Kind, ModuleStatus, State};

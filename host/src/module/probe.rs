@@ -12,15 +12,50 @@ use crate::clock::Timepiece;
 use crate::conf::ModuleConf;
 use crate::ingest::format::{Decoded, Format};
 use crate::limits::{PROBE_MEMORY_BYTES, PROBE_TIME_MAX};
+use plugin_api::ErrorKind;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// Why a plugin is not let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// In one readable line.
+    pub why: String,
+    /// It may have been the moment's fault and not the plugin's: to be tried again.
+    pub again: bool,
+}
+
+impl Refusal {
+    /// The moment's fault, perhaps.
+    pub(crate) fn now(why: impl Into<String>) -> Refusal {
+        Refusal { why: why.into(), again: true }
+    }
+}
+
+impl From<String> for Refusal {
+    /// The plugin's fault.
+    fn from(why: String) -> Refusal {
+        Refusal { why, again: false }
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+/// What came of making a module or having it work once: only what will not be better next time keeps it out.
+pub(crate) fn refusal(error: &plugin_api::Error) -> Refusal {
+    Refusal { why: error.to_string(), again: error.kind() == ErrorKind::Failed }
+}
 
 /// What a plugin turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +70,7 @@ pub struct Probed {
     pub action: String,
     /// The parameters it takes.
     pub params: Vec<ProbedParam>,
-    /// What it said instead of a sample, where there was nothing to sample.
+    /// What it said instead of a sample, where there was none to be had now.
     pub no_data: Option<String>,
 }
 
@@ -74,50 +109,56 @@ impl Step {
     }
 }
 
+/// Bytes of a line that the child may print: more than all it has to say about a plugin.
+const LINE_BYTES_MAX: u64 = 256 * 1024;
+
 /// What the child says.
 #[derive(Debug, Serialize, Deserialize)]
 enum Said {
     At(Step),
     Is(Probed),
-    Wrong(String),
+    Wrong { why: String, again: bool },
 }
 
 /// Probes a plugin, with the parameters of its `.on` if there is one.
 ///
 /// # Errors
 /// Why it may not be let in, in one readable line.
-pub fn probe(file: &Path, conf: Option<&Path>) -> Result<Probed, String> {
+pub fn probe(file: &Path, conf: Option<&Path>) -> Result<Probed, Refusal> {
     let meta = std::fs::metadata(file).map_err(|error| format!("cannot be read: {error}"))?;
     if !meta.is_file() {
         let what = if meta.is_dir() { "a folder" } else { "no regular file" };
-        return Err(format!("is {what}"));
+        return Err(format!("is {what}").into());
     }
     elf::check(file)?;
     let word = format!("graftd-probe-{}-{}", std::process::id(), Timepiece::start().unix_ms());
-    let own = std::env::current_exe().map_err(|error| format!("cannot be probed: {error}"))?;
-    let mut command = Command::new(own);
+    // This very image, also when its file has been replaced since.
+    let mut command = Command::new("/proc/self/exe");
     command.arg("probe").arg("--inside").arg(&word).arg(file).stdin(Stdio::null()).stdout(Stdio::piped());
     if let Some(conf) = conf {
         command.arg("--conf").arg(conf);
     }
-    let mut child = command.spawn().map_err(|error| format!("cannot be probed: {error}"))?;
-    let Some(out) = child.stdout.take() else { return Err("cannot be probed: no pipe".to_owned()) };
+    let lost = |error: &dyn std::fmt::Display| Refusal::now(format!("cannot be probed: {error}"));
+    let mut child = command.spawn().map_err(|error| lost(&error))?;
+    let Some(out) = child.stdout.take() else { return Err(lost(&"no pipe")) };
     let (lines, said) = channel();
     let reader = thread::Builder::new().name("graftd-probe".to_owned()).spawn(move || {
-        for line in BufReader::new(out).split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8_lossy(&line).into_owned();
-            let Some((_, json)) = line.split_once(&word) else { continue };
-            if let Ok(one) = serde_json::from_str::<Said>(json)
-                && lines.send(one).is_err()
-            {
+        let mut out = BufReader::new(out);
+        let mut line = Vec::new();
+        // What a plugin prints without end is read in pieces and dropped.
+        while (&mut out).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            let text = String::from_utf8_lossy(&line);
+            let said = text.split_once(&word).and_then(|(_, json)| serde_json::from_str::<Said>(json).ok());
+            if said.is_some_and(|said| lines.send(said).is_err()) {
                 break;
             }
+            line.clear();
         }
     });
     if let Err(error) = reader {
         let _ = child.kill();
         let _ = child.wait();
-        return Err(format!("cannot be probed: {error}"));
+        return Err(lost(&error));
     }
     let deadline = Instant::now() + PROBE_TIME_MAX;
     let mut step = Step::Load;
@@ -127,14 +168,14 @@ pub fn probe(file: &Path, conf: Option<&Path>) -> Result<Probed, String> {
         match said.recv_timeout(if ended.is_some() { Duration::from_millis(20) } else { Duration::from_millis(5) }) {
             Ok(Said::At(now)) => step = now,
             Ok(Said::Is(probed)) => found = Some(probed),
-            Ok(Said::Wrong(why)) => {
+            Ok(Said::Wrong { why, again }) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(why);
+                return Err(Refusal { why, again });
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) if ended.is_some() => break,
             Err(error) => {
-                ended = child.try_wait().map_err(|error| format!("cannot be probed: {error}"))?;
+                ended = child.try_wait().map_err(|error| lost(&error))?;
                 if ended.is_none() && error == RecvTimeoutError::Disconnected {
                     // It closed its output and lives on.
                     thread::sleep(Duration::from_millis(5));
@@ -145,13 +186,13 @@ pub fn probe(file: &Path, conf: Option<&Path>) -> Result<Probed, String> {
             let _ = child.kill();
             let _ = child.wait();
             let limit = PROBE_TIME_MAX.as_secs();
-            return Err(format!("did not come back within {limit} s {}", step.doing()));
+            return Err(Refusal::now(format!("did not come back within {limit} s {}", step.doing())));
         }
     }
     match (found, ended) {
         (Some(probed), Some(status)) if status.success() => Ok(probed),
-        (_, Some(status)) => Err(format!("{} {}", ending(status), step.doing())),
-        (_, None) => Err("cannot be probed: its process got lost".to_owned()),
+        (_, Some(status)) => Err(format!("{} {}", ending(status), step.doing()).into()),
+        (_, None) => Err(lost(&"its process got lost")),
     }
 }
 
@@ -184,7 +225,7 @@ pub fn inside(word: &str, file: &Path, conf: Option<&Path>) {
     limit(Resource::Core, 0);
     let said = match try_once(word, file, conf) {
         Ok(probed) => Said::Is(probed),
-        Err(why) => Said::Wrong(why),
+        Err(Refusal { why, again }) => Said::Wrong { why, again },
     };
     say(word, &said);
 }
@@ -207,7 +248,7 @@ fn say(word: &str, said: &Said) {
     }
 }
 
-fn try_once(word: &str, file: &Path, conf: Option<&Path>) -> Result<Probed, String> {
+fn try_once(word: &str, file: &Path, conf: Option<&Path>) -> Result<Probed, Refusal> {
     let conf = match conf {
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -238,7 +279,7 @@ fn try_once(word: &str, file: &Path, conf: Option<&Path>) -> Result<Probed, Stri
     let clock = Timepiece::start().now();
     let mut frame = Vec::new();
     if library.is_pipe() {
-        let mut pipe = library.pipe(&conf.params).map_err(|error| error.to_string())?;
+        let mut pipe = library.pipe(&conf.params).map_err(|error| refusal(&error))?;
         say(word, &Said::At(Step::Work));
         let format = Format::compile("timed").map_err(|error| error.to_string())?;
         let mut parser = format.parser(library.wants());
@@ -247,16 +288,19 @@ fn try_once(word: &str, file: &Path, conf: Option<&Path>) -> Result<Probed, Stri
             let _ = parser.parse(line, &mut records, &mut decoded);
         }
         decoded.settle(&mut records);
-        pipe.process(clock, &records).map_err(|error| error.to_string())?;
-        pipe.flush(clock, &mut frame).map_err(|error| error.to_string())?;
+        pipe.process(clock, &records).map_err(|error| refusal(&error))?;
+        pipe.flush(clock, &mut frame).map_err(|error| refusal(&error))?;
         say(word, &Said::At(Step::Drop));
     } else {
-        let mut collector = library.collector(&conf.params).map_err(|error| error.to_string())?;
+        let mut collector = library.collector(&conf.params).map_err(|error| refusal(&error))?;
         say(word, &Said::At(Step::Work));
         match collector.collect(clock, &mut frame) {
             Ok(()) => {}
-            Err(error) if error.kind() == plugin_api::ErrorKind::NoData => probed.no_data = Some(error.to_string()),
-            Err(error) => return Err(error.to_string()),
+            // It failed this once: the daemon shows it as failing, and tries it again.
+            Err(error) if matches!(error.kind(), ErrorKind::NoData | ErrorKind::Failed) => {
+                probed.no_data = Some(error.to_string());
+            }
+            Err(error) => return Err(refusal(&error)),
         }
         say(word, &Said::At(Step::Drop));
     }

@@ -3,17 +3,21 @@
 use super::branch::Branch;
 use super::collector::CollectorThread;
 use super::library::Library;
-use super::load::{Job, Loaded, Loader, Ready};
+use super::load::{Job, Loaded, Loader, Ready, ReadyWhat};
+use super::probe::Refusal;
 use super::scan::{self, Folders, Plan, Planned};
 use super::status::{Kind, ModuleStatus, State};
 use crate::conf::nearest;
 use crate::core::{Report, Shared, Switch, SwitchError};
 use crate::ingest::{LogHandle, PipeRun};
+use crate::limits::BACKOFF_MAX;
 use plugin_api::ErrorKind;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// What of a module runs.
 #[derive(Debug)]
@@ -22,12 +26,25 @@ enum Running {
     /// In every log; the library is kept for logs that come later.
     Pipe {
         _library: Arc<Library>,
-        _branch: Branch,
+        branch: Branch,
     },
     Collector {
         _thread: CollectorThread,
+        branch: Branch,
     },
 }
+
+impl Running {
+    fn branch(&self) -> Option<&Branch> {
+        match self {
+            Running::Nothing => None,
+            Running::Pipe { branch, .. } | Running::Collector { branch, .. } => Some(branch),
+        }
+    }
+}
+
+/// The first pause of a module that is to be made anew; it doubles.
+const BACKOFF: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct Module {
@@ -38,6 +55,10 @@ struct Module {
     generation: u64,
     /// The life that is being loaded.
     loading: Option<u64>,
+    /// Times in a row that it could not be made, or broke.
+    failures: u32,
+    /// When it is to be made anew, on the monotonic clock in milliseconds.
+    retry_ms: Option<i64>,
 }
 
 /// All modules.
@@ -51,6 +72,8 @@ pub struct Registry {
     last_generation: u64,
     /// Why the folders could not be looked into last time.
     trouble: Option<String>,
+    /// All that was found at the start runs, or cannot: the logs may begin.
+    settled: bool,
 }
 
 impl Registry {
@@ -64,6 +87,7 @@ impl Registry {
             statuses: Arc::default(),
             last_generation: 0,
             trouble: None,
+            settled: false,
         }
     }
 
@@ -92,6 +116,7 @@ impl Registry {
         for name in gone {
             self.stop(&name, shared);
             self.modules.remove(&name);
+            self.loader.forget(&name);
             tracing::info!("module {name}: gone");
         }
         for (name, plan) in plans {
@@ -99,7 +124,18 @@ impl Registry {
                 self.change(&name, plan, shared);
             }
         }
+        self.settle(shared);
         self.publish(shared);
+    }
+
+    /// Lets the logs begin when everything that was there at the start has been tried.
+    fn settle(&mut self, shared: &Shared) {
+        if !self.settled && self.modules.values().all(|module| module.loading.is_none()) {
+            self.settled = true;
+            shared.logs.own.open();
+            shared.logs.push.open();
+            shared.ready.store(true, Ordering::Release);
+        }
     }
 
     /// Makes a module what its new plan says.
@@ -119,11 +155,14 @@ impl Registry {
             running: Running::Nothing,
             generation: 0,
             loading: None,
+            failures: 0,
+            retry_ms: None,
         });
         module.status.file.clone_from(&plan.file);
         module.plan = plan.clone();
         // What was being loaded is out of date.
         module.loading = None;
+        module.retry_ms = None;
         match plan.what {
             Planned::Off => {
                 self.stop(name, shared);
@@ -152,40 +191,69 @@ impl Registry {
             return;
         };
         module.loading = None;
-        let started = match result {
-            Err(why) => Err(why),
-            Ok(Ready::Collector(collecting)) => {
+        let started = result.and_then(|ready| self.start(&name, generation, ready, shared));
+        match started {
+            Ok(running) => {
+                if let Some(module) = self.modules.get_mut(&name) {
+                    // A collector's old thread ends here; a pipe has taken the old one's place.
+                    if let (Running::Pipe { .. }, Running::Collector { .. }) = (&module.running, &running) {
+                        take_pipes(&name, shared);
+                    }
+                    module.running = running;
+                    module.generation = generation;
+                }
+                self.enter(&name, State::Running, String::new(), shared);
+            }
+            // The moment's fault, perhaps: what runs goes on meanwhile.
+            Err(Refusal { why, again: true }) => self.fail(&name, why, shared),
+            Err(Refusal { why, again: false }) => self.enter(&name, State::Rejected, why, shared),
+        }
+        self.settle(shared);
+        self.publish(shared);
+    }
+
+    fn start(&mut self, name: &str, generation: u64, ready: Ready, shared: &Shared) -> Result<Running, Refusal> {
+        let Ready { branch, what } = ready;
+        let twin = self.modules.iter().find(|(other, module)| {
+            *other != name && module.running.branch().is_some_and(|taken| taken.keys == branch.keys)
+        });
+        if let Some((other, _)) = twin {
+            let path = branch.keys.join(",");
+            return Err(Refusal::from(format!("hangs at {path}, where {other} hangs already; give one of them another path = \"…\"")));
+        }
+        let Some(module) = self.modules.get_mut(name) else { return Err(Refusal::from("is gone".to_owned())) };
+        match what {
+            ReadyWhat::Collector(collecting) => {
                 module.status.kind = Kind::Collector;
                 let (tick, clock, events) = (shared.conf.tick, shared.clock, shared.events.clone());
-                collecting
-                    .start(name.clone(), generation, tick, clock, events)
-                    .map(|thread| Running::Collector { _thread: thread })
-                    .map_err(|error| format!("its thread cannot be started: {error}"))
+                let thread = collecting.start(name.to_owned(), generation, tick, clock, events);
+                let thread = thread.map_err(|error| Refusal::now(format!("its thread cannot be started: {error}")))?;
+                Ok(Running::Collector { _thread: thread, branch })
             }
-            Ok(Ready::Pipe { library, branch, by_log }) => {
+            ReadyWhat::Pipe { library, by_log } => {
                 module.status.kind = Kind::Pipe;
                 for (log, pipe) in by_log {
                     let Some(log) = log_named(&log, shared) else { continue };
                     let branch = branch.below(&log.prefix);
-                    let run = PipeRun { name: name.clone(), branch, wants: library.wants(), pipe };
-                    log.put(run, generation);
+                    log.put(PipeRun { name: name.to_owned(), branch, wants: library.wants(), pipe }, generation);
                 }
-                Ok(Running::Pipe { _library: library, _branch: branch })
+                Ok(Running::Pipe { _library: library, branch })
             }
-        };
-        match started {
-            Ok(running) => {
-                // A collector's old thread ends here; a pipe has taken the old one's place.
-                if let (Running::Pipe { .. }, Running::Collector { .. }) = (&module.running, &running) {
-                    take_pipes(&name, shared);
-                }
-                module.running = running;
-                module.generation = generation;
-                self.enter(&name, State::Running, String::new(), shared);
-            }
-            Err(why) => self.enter(&name, State::Rejected, why, shared),
         }
-        self.publish(shared);
+    }
+
+    /// A module could not be made, or broke: it is made anew after a pause that doubles.
+    fn fail(&mut self, name: &str, why: String, shared: &Shared) {
+        let Some(module) = self.modules.get_mut(name) else { return };
+        let pause = BACKOFF.saturating_mul(1 << module.failures.min(20)).min(BACKOFF_MAX);
+        module.failures += 1;
+        let pause_ms = pause.as_millis() as i64;
+        module.retry_ms = Some(shared.clock.monotonic_ms() + pause_ms);
+        let next_ms = shared.clock.unix_ms() + pause_ms;
+        self.enter(name, State::Failing, why, shared);
+        if let Some(module) = self.modules.get_mut(name) {
+            module.status.next_ms = Some(next_ms);
+        }
     }
 
     /// A module tells how a call of it went.
@@ -194,9 +262,20 @@ impl Registry {
         let Some(module) = self.modules.get_mut(&name).filter(|module| module.generation == generation) else {
             return;
         };
-        // While a newer life is being loaded, or was rejected, that is what is shown.
-        if !matches!(module.status.state, State::Running | State::Failing | State::Late) {
+        // While a newer life is being loaded, waits for its turn or was rejected, that is what is shown.
+        if module.retry_ms.is_some() || !matches!(module.status.state, State::Running | State::Failing | State::Late) {
             return;
+        }
+        if let Some(error) = error.as_ref().filter(|error| error.kind() == ErrorKind::Panic) {
+            // Nobody knows the state that it is in now: it goes, and is made anew.
+            let since_ms = module.status.since_ms;
+            if shared.clock.unix_ms() - since_ms > BACKOFF_MAX.as_millis() as i64 {
+                module.failures = 0;
+            }
+            let why = error.message().to_owned();
+            self.stop(&name, shared);
+            self.fail(&name, why, shared);
+            return self.publish(shared);
         }
         module.status.next_ms = next_ms;
         let (state, why) = match error {
@@ -210,8 +289,24 @@ impl Registry {
         self.publish(shared);
     }
 
-    /// A tick is over. Nothing of the registry's is due by time yet.
-    pub(crate) fn tick(&mut self, _: &Shared) {}
+    /// A tick is over: modules whose pause is over are made anew.
+    pub(crate) fn tick(&mut self, shared: &Shared) {
+        let now_ms = shared.clock.monotonic_ms();
+        let due = |module: &Module| module.retry_ms.is_some_and(|at_ms| at_ms <= now_ms);
+        let due: Vec<(String, Plan)> = self
+            .modules
+            .iter()
+            .filter(|(_, module)| due(module))
+            .map(|(name, module)| (name.clone(), module.plan.clone()))
+            .collect();
+        if due.is_empty() {
+            return;
+        }
+        for (name, plan) in due {
+            self.change(&name, plan, shared);
+        }
+        self.publish(shared);
+    }
 
     /// Switches a module, by renaming its file: the folder is always the truth.
     pub(crate) fn switch(&mut self, name: &str, to: Switch, shared: &Shared) -> Result<(), SwitchError> {

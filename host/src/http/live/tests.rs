@@ -101,6 +101,7 @@ async fn a_leaf_that_goes_is_null_and_a_cut_is_said() {
 fn nothing_is_lost_between_two_pulls() {
     use proptest::prelude::*;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _entered = runtime.enter();
     let steps = prop::collection::vec(0_u8..8, 1..60);
     proptest!(ProptestConfig::with_cases(200), |(steps in steps)| {
         let shared = shared(None);

@@ -112,9 +112,9 @@ async fn the_api_answers_the_subtree_of_all_the_rest_of_the_url() {
             "{\"error\":\"/api/q/: path \\\"a%zz\\\": key 1: a % must be followed by two hexadecimal digits (a % itself is %25)\"}",
         ),
         (
-            "/api/q/a?deep=1",
+            "/api/q/a?dept=1",
             400,
-            "{\"error\":\"/api/q/: unknown argument \\\"deep\\\"; did you mean \\\"depth\\\"?; known are depth, limit\"}",
+            "{\"error\":\"/api/q/: unknown argument \\\"dept\\\"; did you mean \\\"depth\\\"?; known are depth, limit\"}",
         ),
     ] {
         let reply = server.get(target).await;
