@@ -9,3 +9,4 @@ mod pull;
 mod push_get;
 mod sample_on;
 mod self_log;
+mod trouble;

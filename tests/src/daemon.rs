@@ -24,6 +24,7 @@ pub struct Builder {
     tick: Duration,
     settings: String,
     args: Vec<String>,
+    binary: Option<PathBuf>,
 }
 
 /// A running daemon, with folders and ports of its own. Dropping it stops it.
@@ -84,6 +85,13 @@ impl Builder {
         self
     }
 
+    /// Another binary than the one that was built.
+    #[must_use]
+    pub fn binary(mut self, binary: &Path) -> Builder {
+        self.binary = Some(binary.to_owned());
+        self
+    }
+
     /// Starts it and waits until it listens.
     ///
     /// # Panics
@@ -93,7 +101,7 @@ impl Builder {
     pub fn start(self) -> Daemon {
         let settings = format!("host = {HOST:?}\ntick = \"{}ms\"\n{}", self.tick.as_millis(), self.settings);
         self.folders.write_conf("graftd.conf", &settings);
-        let mut command = Command::new(binary());
+        let mut command = Command::new(self.binary.clone().unwrap_or_else(binary));
         command.arg("run").args(self.folders.args()).arg("--data").arg(self.folders.root().join("data"));
         command.args(["--http", "127.0.0.1:0", "--push", "127.0.0.1:0"]).args(&self.args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -150,6 +158,7 @@ impl Daemon {
             tick: Duration::from_millis(100),
             settings: String::new(),
             args: Vec::new(),
+            binary: None,
         }
     }
 

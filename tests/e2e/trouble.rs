@@ -1,0 +1,152 @@
+//! A module in trouble costs its own branch and nothing else; a busy daemon keeps its beat.
+
+use graftd_tests::{Daemon, Folders, GRACE, PROMISED, binary, copy, plugin};
+use serde_json::json;
+use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+fn line(path: &str) -> String {
+    format!("192.0.2.1 - - [01/May/2025:00:00:00 +0000] \"GET {path} HTTP/1.1\" 200 10 \"-\" \"curl/8.5.0\"\n")
+}
+
+#[test]
+fn a_pipe_that_panics_is_named_and_made_anew() {
+    let daemon = Daemon::builder()
+        .plugins(&["faulty", "status"])
+        .conf("faulty.on", "[params]\npanics_in = \"/bad\"\n")
+        .start();
+    for name in ["faulty", "status"] {
+        daemon.await_state(name, "running");
+    }
+    daemon.push_log(&line("/good"));
+    assert_eq!(daemon.subtree("faulty"), json!({"hits": 1}));
+    daemon.push_log(&line("/bad"));
+    let failing = daemon.await_state("faulty", "failing").found;
+    let why = failing["why"].as_str().unwrap_or_default();
+    assert!(why.contains("panicked at") && why.contains("told to, in /bad"), "{failing}");
+    assert!(failing["next"].is_string(), "{failing}");
+    // Its neighbour has not missed a line, and it comes back by itself.
+    assert_eq!(daemon.subtree("status"), json!({"200": 2}));
+    daemon.await_state("faulty", "running");
+    daemon.push_log(&line("/good"));
+    assert_eq!((daemon.subtree("faulty"), daemon.subtree("status")), (json!({"hits": 2}), json!({"200": 3})));
+}
+
+#[test]
+fn what_panics_when_it_is_made_is_rejected() {
+    for place in ["new", "flush"] {
+        let daemon = Daemon::builder()
+            .plugins(&["faulty"])
+            .conf("faulty.on", &format!("[params]\npanics_in = \"{place}\"\n"))
+            .start();
+        let rejected = daemon.await_state("faulty", "rejected").found;
+        assert!(rejected["why"].as_str().is_some_and(|why| why.contains(&format!("told to, in {place}"))), "{rejected}");
+    }
+}
+
+#[test]
+fn a_panic_while_it_is_dropped_hurts_nobody() {
+    let daemon = Daemon::builder()
+        .plugins(&["faulty", "status"])
+        .conf("faulty.on", "[params]\npanics_in = \"drop\"\n")
+        .start();
+    for name in ["faulty", "status"] {
+        daemon.await_state(name, "running");
+    }
+    fs::rename(daemon.conf("faulty.on"), daemon.conf("faulty.off")).expect("renamed");
+    daemon.await_state("faulty", "off");
+    daemon.push_log(&line("/"));
+    assert_eq!(daemon.subtree("status"), json!({"200": 1}));
+}
+
+#[test]
+fn what_is_only_missing_now_is_tried_again() {
+    let folders = Folders::new();
+    let needed = folders.root().join("needed");
+    let conf = format!("[params]\nneeds = \"{}\"\n", needed.display());
+    let daemon = Daemon::builder().plugins(&["faulty"]).conf("faulty.on", &conf).start();
+    let failing = daemon.await_state("faulty", "failing").found;
+    assert!(failing["why"].as_str().is_some_and(|why| why.contains("is not there yet")), "{failing}");
+    fs::write(&needed, "").expect("written");
+    daemon.await_state("faulty", "running");
+}
+
+#[test]
+fn two_modules_at_one_path_do_not_count_twice() {
+    let daemon = Daemon::builder()
+        .plugins(&["status"])
+        .conf("blog.on", "plugin = \"status\"\n")
+        .conf("shop.on", "plugin = \"status\"\n")
+        .conf("wiki.on", "plugin = \"status\"\npath = \"wiki,status\"\n")
+        .start();
+    daemon.await_state("wiki", "running");
+    let states = ["blog", "shop"].map(|name| {
+        let module = daemon.await_change("graftd", |daemon| {
+            Some(daemon.module(name)).filter(|module| module["state"] != "probing")
+        });
+        module.found["state"].as_str().unwrap_or_default().to_owned()
+    });
+    assert!(states.contains(&"running".to_owned()) && states.contains(&"rejected".to_owned()), "{states:?}");
+    daemon.push_log(&line("/"));
+    assert_eq!((daemon.subtree("status"), daemon.subtree("wiki,status")), (json!({"200": 1}), json!({"200": 1})));
+}
+
+#[test]
+fn lines_that_come_before_the_pipes_wait_for_them() {
+    let pipes = ["browser", "bytes", "os", "status", "url", "visitors"];
+    let daemon = Daemon::builder().plugins(&pipes).start();
+    // No waiting for any module: this is the first thing after the ready line.
+    daemon.push_log(&line("/first").repeat(1_000));
+    for (path, count) in [("status,200", 1_000), ("url,/first", 1_000), ("bytes,2xx", 10_000), ("br,curl,8", 1_000)] {
+        assert_eq!(daemon.subtree(path), json!(count), "{path}");
+    }
+}
+
+#[test]
+fn lines_that_nobody_reads_are_not_said_to_be_merged() {
+    let daemon = Daemon::builder().start();
+    let answer = daemon.post("/push", "text/plain", line("/").as_bytes());
+    answer.refused(400, &["no pipe runs"]);
+}
+
+#[test]
+fn ticks_go_on_while_the_daemon_is_flooded() {
+    let daemon = Daemon::builder().tick(Duration::from_millis(100)).start();
+    let stop = AtomicBool::new(false);
+    let document = format!("{{\"flood\":{{{}}}}}\n", (0..200).map(|i| format!("\"k{i}\":1")).collect::<Vec<_>>().join(","));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut stream = TcpStream::connect(daemon.push_address()).expect("connected");
+                while !stop.load(Ordering::Relaxed) {
+                    // The daemon holds its pushers back; that is what keeps its queue full.
+                    let _ = stream.write_all(document.repeat(50).as_bytes());
+                }
+            });
+        }
+        daemon.await_change("flood", |daemon| Some(daemon.subtree("flood,k0")).filter(serde_json::Value::is_number));
+        let before = daemon.get("/get/?key-flood,k0").tick();
+        for _ in 0..10 {
+            daemon.close_tick();
+        }
+        let after = daemon.get("/get/?key-flood,k0").tick();
+        stop.store(true, Ordering::Relaxed);
+        assert!(after >= before + 10, "{before} {after}");
+    });
+}
+
+#[test]
+fn a_daemon_whose_binary_is_replaced_goes_on_loading() {
+    let folders = Folders::new();
+    let own = folders.root().join("graftd-of-this-test");
+    copy(&binary(), &own);
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).expect("made executable");
+    let daemon = Daemon::builder().binary(&own).start();
+    fs::remove_file(&own).expect("removed");
+    daemon.put_plugin("status", &plugin("status"));
+    assert!(daemon.await_state("status", "running").took < PROMISED + GRACE);
+}
