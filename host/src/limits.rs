@@ -30,6 +30,26 @@ pub const PUSH_LINE_BYTES_MAX: usize = BODY_BYTES_MAX;
 /// Connections that push by TCP at a time; more are closed at once and counted.
 pub const PUSH_CONNECTIONS_MAX: usize = 1_024;
 
+/// Bytes of the first line of a push by TCP where a token is asked for: nobody fills the room before saying it.
+pub const PUSH_OPENING_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes that all pushes by TCP hold at a time: a read for each connection, and some of the longest lines on top. A
+/// connection that finds no room is told so and closed; waiting, half lines would wait for each other.
+pub const PUSH_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Bytes of pushed lines that are read and merged at a time; others wait their turn. As frames, documents of one leaf
+/// each take about seven times the room of their text.
+pub const PUSH_MERGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// How long a client that pushes by TCP may leave an answer lying that does not fit into the socket.
+pub const PUSH_WRITE_MAX: Duration = Duration::from_secs(10);
+
+/// How long what a refused client still sends is read and dropped, so that it gets to read why.
+pub const PUSH_LINGER_MAX: Duration = Duration::from_secs(1);
+
+/// How often the datagrams that the kernel dropped are counted: it looks through a list of all UDP sockets.
+pub const PUSH_DROPS_EVERY: Duration = Duration::from_secs(5);
+
 /// How long a connection that pushes may say nothing.
 pub const PUSH_IDLE_MAX: Duration = Duration::from_secs(600);
 
@@ -87,7 +107,7 @@ pub const ANSWER_NODES: usize = 100_000;
 /// Nodes in an answer at most.
 pub const ANSWER_NODES_MAX: usize = 4_000_000;
 
-/// Faults named in the answer to a push.
+/// Faults named in the answer to a push; by TCP in the answer to what was read at once.
 pub const PUSH_FAULTS_MAX: usize = 10;
 
 /// How long a stop may take before threads that do not end are left behind.

@@ -146,6 +146,115 @@ fn documents_by_udp_are_datagrams() {
     daemon.await_value("graftd,testhost,push,faults", 1);
 }
 
+/// Sends these bytes to the port for pushes by TCP; gives the lines that are answered until the daemon closes.
+#[track_caller]
+fn by_tcp(daemon: &Daemon, bytes: &[u8]) -> Vec<Value> {
+    let mut stream = TcpStream::connect(daemon.push_address()).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.write_all(bytes).expect("sent");
+    stream.shutdown(Shutdown::Write).expect("half closed");
+    let lines = BufReader::new(&stream).lines();
+    lines.map(|line| serde_json::from_str(&line.expect("a line")).expect("JSON")).collect()
+}
+
+#[test]
+fn no_web_page_pushes_by_tcp() {
+    let daemon = Daemon::builder().start();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: {}\r\nOrigin: http://evil.example\r\nContent-Type: text/plain;charset=UTF-8\r\n\
+         Content-Length: 16\r\n\r\n",
+        daemon.push_address()
+    );
+    // A body of lines, and blank lines before the head.
+    for request in [format!("{head}\n{{\"evil\":{{\"n\":1}}}}\n"), format!("\r\n\n{head}\n{{\"evil\":1}}\n")] {
+        let answers = by_tcp(&daemon, request.as_bytes());
+        assert_eq!(answers.len(), 1, "{answers:?}");
+        assert!(answers[0]["error"].as_str().is_some_and(|why| why.contains("first line")), "{answers:?}");
+    }
+    // The page's connection is closed although it stays open on its side, and before a line is whole.
+    let mut stream = TcpStream::connect(daemon.push_address()).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.write_all(b"POST").expect("sent");
+    assert_eq!(BufReader::new(&stream).lines().count(), 1);
+    assert_eq!(daemon.tree(), json!({}));
+    daemon.await_value("graftd,testhost,push,faults", 3);
+    // Blank lines before documents are nothing.
+    assert_eq!(by_tcp(&daemon, b"\n \r\n {\"n\":1}\n"), [] as [Value; 0]);
+    assert_eq!(daemon.tree(), json!({"n": 1}));
+}
+
+#[test]
+fn of_many_bad_lines_the_first_are_named() {
+    let daemon = Daemon::builder().start();
+    let answers = by_tcp(&daemon, format!("[{{\"n\":1}}{}]\n{{\"n\":1}}\n", ",1".repeat(25)).as_bytes());
+    assert_eq!(answers.len(), 11, "{answers:?}");
+    assert!(answers[0]["error"].as_str().is_some_and(|why| why.contains("document 2")), "{answers:?}");
+    assert_eq!(answers[10]["more"], 15, "{answers:?}");
+    daemon.await_value("graftd,testhost,push,faults", 25);
+    assert_eq!(daemon.tree(), json!({"n": 2}));
+}
+
+#[test]
+fn a_line_has_a_greatest_length() {
+    let daemon = Daemon::builder().start();
+    let filled = |length: usize| format!("{{\"n\":1{}}}\n", " ".repeat(length - 8));
+    // With its end, the longest line there may be.
+    assert_eq!(by_tcp(&daemon, filled(16 << 20).as_bytes()), [] as [Value; 0]);
+    assert_eq!(daemon.tree(), json!({"n": 1}));
+    let mut stream = TcpStream::connect(daemon.push_address()).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    // The daemon may close before all is sent.
+    let _ = stream.write_all(filled(17 << 20).as_bytes());
+    let answer: String = BufReader::new(&stream).lines().map_while(Result::ok).collect();
+    assert!(answer.contains("16777216 bytes"), "{answer:?}");
+    assert_eq!(daemon.tree(), json!({"n": 1}));
+}
+
+#[test]
+fn a_token_lets_in_and_stays_out_of_the_tree() {
+    let folders = graftd_tests::Folders::new();
+    let file = folders.write("token", "correct-horse-battery-staple\n");
+    let daemon = Daemon::builder().settings(&format!("token_file = {file:?}")).start();
+    let bearer = [("Authorization", "Bearer correct-horse-battery-staple")];
+    let tree = || {
+        let mut tree = daemon.request("GET", "/api/q/", &bearer, b"").good().json();
+        tree.as_object_mut().expect("an object").retain(|key, _| key != "graftd" && key != "self");
+        tree
+    };
+    let opening = r#"{"token":"correct-horse-battery-staple"}"#;
+    let opening_and_more = r#"{"token":"correct-horse-battery-staple","n":1}"#;
+    // The first line says it, alone or with a document's members; said again, it stays out as well.
+    for lines in [
+        format!("{opening}\n{{\"n\":1}}\n"),
+        format!("{opening_and_more}\n"),
+        format!("{opening_and_more}\n{opening}\n"),
+    ] {
+        assert_eq!(by_tcp(&daemon, lines.as_bytes()), [] as [Value; 0], "{lines}");
+    }
+    assert_eq!(tree(), json!({"n": 3}));
+    for lines in [
+        "{\"n\":100}\n".to_owned(),
+        "{\"token\":\"wrong-horse-battery-staple\",\"n\":100}\n".to_owned(),
+        format!("[{opening_and_more}]\n"),
+        "[\"correct-horse-battery-staple\"]\n{\"n\":100}\n".to_owned(),
+        format!("{{\"n\":100}}\n{opening}\n"),
+        format!("{{\"n\":\"{}", "x".repeat(200_000)),
+    ] {
+        let answers = by_tcp(&daemon, lines.as_bytes());
+        assert_eq!(answers.len(), 1, "{answers:?}");
+    }
+    assert_eq!(tree(), json!({"n": 3}));
+    let since = daemon.request("GET", "/get/?key-u", &bearer, b"").good().tick();
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    for datagram in ["{\"n\":100}", opening, opening_and_more, r#"{"u":1,"token":"correct-horse-battery-staple"}"#] {
+        socket.send_to(datagram.as_bytes(), daemon.push_address()).expect("sent");
+    }
+    // The last one is merged last.
+    let told = daemon.request("GET", &format!("/pull/?key-u&since={since}&wait=20s"), &bearer, b"").good();
+    assert_eq!(told.json(), json!([{"u": 1}]));
+    assert_eq!(tree(), json!({"n": 4, "u": 1}));
+}
+
 #[test]
 fn of_several_documents_the_good_ones_are_merged() {
     let daemon = Daemon::builder().start();

@@ -15,10 +15,8 @@ fn line(path: &str) -> String {
 
 #[test]
 fn a_pipe_that_panics_is_named_and_made_anew() {
-    let daemon = Daemon::builder()
-        .plugins(&["faulty", "status"])
-        .conf("faulty.on", "[params]\npanics_in = \"/bad\"\n")
-        .start();
+    let daemon =
+        Daemon::builder().plugins(&["faulty", "status"]).conf("faulty.on", "[params]\npanics_in = \"/bad\"\n").start();
     for name in ["faulty", "status"] {
         daemon.await_state(name, "running");
     }
@@ -44,16 +42,17 @@ fn what_panics_when_it_is_made_is_rejected() {
             .conf("faulty.on", &format!("[params]\npanics_in = \"{place}\"\n"))
             .start();
         let rejected = daemon.await_state("faulty", "rejected").found;
-        assert!(rejected["why"].as_str().is_some_and(|why| why.contains(&format!("told to, in {place}"))), "{rejected}");
+        assert!(
+            rejected["why"].as_str().is_some_and(|why| why.contains(&format!("told to, in {place}"))),
+            "{rejected}"
+        );
     }
 }
 
 #[test]
 fn a_panic_while_it_is_dropped_hurts_nobody() {
-    let daemon = Daemon::builder()
-        .plugins(&["faulty", "status"])
-        .conf("faulty.on", "[params]\npanics_in = \"drop\"\n")
-        .start();
+    let daemon =
+        Daemon::builder().plugins(&["faulty", "status"]).conf("faulty.on", "[params]\npanics_in = \"drop\"\n").start();
     for name in ["faulty", "status"] {
         daemon.await_state(name, "running");
     }
@@ -85,9 +84,8 @@ fn two_modules_at_one_path_do_not_count_twice() {
         .start();
     daemon.await_state("wiki", "running");
     let states = ["blog", "shop"].map(|name| {
-        let module = daemon.await_change("graftd", |daemon| {
-            Some(daemon.module(name)).filter(|module| module["state"] != "probing")
-        });
+        let module = daemon
+            .await_change("graftd", |daemon| Some(daemon.module(name)).filter(|module| module["state"] != "probing"));
         module.found["state"].as_str().unwrap_or_default().to_owned()
     });
     assert!(states.contains(&"running".to_owned()) && states.contains(&"rejected".to_owned()), "{states:?}");
@@ -117,7 +115,8 @@ fn lines_that_nobody_reads_are_not_said_to_be_merged() {
 fn ticks_go_on_while_the_daemon_is_flooded() {
     let daemon = Daemon::builder().tick(Duration::from_millis(100)).start();
     let stop = AtomicBool::new(false);
-    let document = format!("{{\"flood\":{{{}}}}}\n", (0..200).map(|i| format!("\"k{i}\":1")).collect::<Vec<_>>().join(","));
+    let document =
+        format!("{{\"flood\":{{{}}}}}\n", (0..200).map(|i| format!("\"k{i}\":1")).collect::<Vec<_>>().join(","));
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {

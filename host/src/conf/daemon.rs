@@ -43,13 +43,13 @@ pub struct TreeLimits {
 
 impl From<TreeLimits> for Limits {
     fn from(limits: TreeLimits) -> Limits {
-        Limits { nodes_max: limits.nodes, branch_nodes_max: limits.branch_nodes }
+        Limits { nodes_max: limits.nodes, branch_nodes_max: limits.branch_nodes, ..Limits::default() }
     }
 }
 
 impl Default for DaemonConf {
     fn default() -> DaemonConf {
-        let Limits { nodes_max, branch_nodes_max } = Limits::default();
+        let Limits { nodes_max, branch_nodes_max, .. } = Limits::default();
         DaemonConf {
             host: None,
             tick: Duration::from_secs(1),

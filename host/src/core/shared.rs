@@ -96,13 +96,13 @@ counters! {
     http_refused,
     /// Connections refused because there are too many.
     http_connections_refused,
-    /// Documents merged from pushes.
+    /// Documents merged from pushes, those that say nothing among them.
     push_documents,
     /// Leaves merged from pushes.
     push_leaves,
     /// Documents and lines that were refused.
     push_faults,
-    /// Datagrams that could not be read, or were lost for want of room.
+    /// Datagrams that could not be read, or that the kernel dropped, mostly for want of room in the socket.
     push_dropped,
     /// Connections refused because there are too many.
     push_connections_refused,

@@ -181,11 +181,10 @@ async fn merge_documents(web: &Web, text: Vec<u8>, outcome: &mut Outcome) -> Res
     } else {
         apart(move || read_documents(&text)).await?
     };
-    outcome.reject(read.faults.len() as u64, read.faults);
-    let count = read.frames.len() as u64;
-    if count > 0 {
+    outcome.reject(read.rejected, read.faults);
+    web.shared.counters.push_documents.add(read.good);
+    if !read.frames.is_empty() {
         let pushed = web.shared.events.push(read.frames).await.ok_or_else(Refusal::stopping)?;
-        web.shared.counters.push_documents.add(count);
         web.shared.counters.push_leaves.add(pushed.merged.leaves);
         outcome.merged += pushed.merged.leaves;
     }

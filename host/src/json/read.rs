@@ -4,15 +4,21 @@
 //! its elements one after another into one node. `defaultaction` at the top of a document is the action of each
 //! key that the document names, deeper it is the action of the object it stands in.
 
+use crate::ingest::push::same;
+use crate::limits::PUSH_FAULTS_MAX;
 use crate::tree::encode_path;
 use plugin_api::Action;
 use plugin_api::delta::wire::{Op, Writer};
 use plugin_api::limits::{DEPTH_MAX, KEY_BYTES_MAX, TEXT_BYTES_MAX};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
+use std::str::FromStr;
 
 /// The key that gives a document, or an object in it, its action.
 const DEFAULT_ACTION: &str = "defaultaction";
+
+/// The key under which a document carries the daemon's token, where there is no header for it.
+const TOKEN: &str = "token";
 
 /// What is wrong with a document, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,13 +35,17 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The documents of a push: each good one as a frame, and what is wrong with the others.
+/// The documents of a push: each good one as a frame, and what is wrong with the first of the others.
 #[derive(Debug, Default)]
 pub struct Documents {
-    /// The good ones, each to be merged whole.
+    /// The good ones, each to be merged whole. One that says nothing, such as `{}`, makes none.
     pub frames: Vec<Vec<u8>>,
-    /// The others.
+    /// How many are good, those that say nothing among them.
+    pub good: u64,
+    /// What is wrong with the others: the first [`PUSH_FAULTS_MAX`].
     pub faults: Vec<Fault>,
+    /// How many others there are.
+    pub rejected: u64,
 }
 
 /// Reads a document, or an array of documents. What is broken as JSON ends the reading there; what is wrong in one
@@ -43,16 +53,35 @@ pub struct Documents {
 #[must_use]
 pub fn read_documents(text: &[u8]) -> Documents {
     let mut documents = Documents::default();
-    let mut json = serde_json::Deserializer::from_slice(text);
-    let read = Top(&mut documents).deserialize(&mut json).and_then(|()| json.end());
-    if let Err(error) = read {
-        documents.faults.push(syntax(&error));
-        if text.trim_ascii_start().first() == Some(&b'{') {
-            // One document, with something broken behind it: what it was meant to be is anybody's guess.
-            documents.frames.clear();
+    documents.read(text, None);
+    documents
+}
+
+impl Documents {
+    /// Reads one text more, as [`read_documents`] does.
+    ///
+    /// A document that came without a header may carry the daemon's token as its member `token`. Given the token, such a
+    /// member is taken out, so that no reader of the tree sees it; a member `token` that says something else stays.
+    pub fn read(&mut self, text: &[u8], token: Option<&str>) {
+        let (frames, good) = (self.frames.len(), self.good);
+        let mut json = serde_json::Deserializer::from_slice(text);
+        let read = Top { documents: self, token }.deserialize(&mut json).and_then(|()| json.end());
+        if let Err(error) = read {
+            self.reject(syntax(&error));
+            if text.trim_ascii_start().first() == Some(&b'{') {
+                // One document, with something broken behind it: what it was meant to be is anybody's guess.
+                self.frames.truncate(frames);
+                self.good = good;
+            }
         }
     }
-    documents
+
+    fn reject(&mut self, fault: Fault) {
+        self.rejected += 1;
+        if self.faults.len() < PUSH_FAULTS_MAX {
+            self.faults.push(fault);
+        }
+    }
 }
 
 fn syntax(error: &serde_json::Error) -> Fault {
@@ -65,7 +94,10 @@ fn syntax(error: &serde_json::Error) -> Fault {
 }
 
 /// The whole of what is pushed.
-struct Top<'d>(&'d mut Documents);
+struct Top<'d> {
+    documents: &'d mut Documents,
+    token: Option<&'d str>,
+}
 
 impl<'de> DeserializeSeed<'de> for Top<'_> {
     type Value = ();
@@ -83,16 +115,16 @@ impl<'de> Visitor<'de> for Top<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        let mut document = Document::new(1);
+        let mut document = Document::new(1, self.token);
         document.object(map)?;
-        document.finish(self.0);
+        document.finish(self.documents);
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let mut number = 1;
-        while let Some(document) = seq.next_element_seed(Element(Document::new(number)))? {
-            document.finish(self.0);
+        while let Some(document) = seq.next_element_seed(Element(Document::new(number, self.token)))? {
+            document.finish(self.documents);
             number += 1;
         }
         Ok(())
@@ -100,59 +132,90 @@ impl<'de> Visitor<'de> for Top<'_> {
 }
 
 /// One document of an array of them.
-struct Element(Document);
+struct Element<'t>(Document<'t>);
 
-impl<'de> DeserializeSeed<'de> for Element {
-    type Value = Document;
+impl<'de, 't> DeserializeSeed<'de> for Element<'t> {
+    type Value = Document<'t>;
 
-    fn deserialize<D: Deserializer<'de>>(mut self, json: D) -> Result<Document, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(mut self, json: D) -> Result<Document<'t>, D::Error> {
         Node(&mut self.0).deserialize(json)?;
         Ok(self.0)
     }
 }
 
 /// A document on its way into a frame.
-struct Document {
+struct Document<'t> {
     /// Its place among those pushed, from 1.
     number: usize,
     body: Writer,
     /// Actions hold for what stands before them in the text too, so they are written ahead of it.
     actions: Writer,
     /// The keys at its top, for a `defaultaction` there.
-    named: Vec<String>,
+    named: Names,
     top_action: Option<Action>,
     /// Objects and arrays around what is being read.
     depth: usize,
     /// Inside `""`: an object there would be a sketch.
     own_value: bool,
     fault: Option<Fault>,
+    /// What its member `token` must not bring into the tree.
+    token: Option<&'t str>,
+    token_taken: bool,
 }
 
-impl Document {
-    fn new(number: usize) -> Document {
+/// Keys one after another: a document may have millions of short ones, each too small for an allocation of its own.
+#[derive(Default)]
+struct Names {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl Names {
+    fn push(&mut self, key: &str) {
+        self.text.push_str(key);
+        self.ends.push(self.text.len());
+    }
+
+    fn each(&self) -> impl Iterator<Item = &str> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| &self.text[std::mem::replace(&mut start, *end)..*end])
+    }
+}
+
+impl<'t> Document<'t> {
+    fn new(number: usize, token: Option<&'t str>) -> Document<'t> {
         Document {
             number,
             body: Writer::new(),
             actions: Writer::new(),
-            named: Vec::new(),
+            named: Names::default(),
             top_action: None,
             depth: 0,
             own_value: false,
             fault: None,
+            token,
+            token_taken: false,
         }
     }
 
     fn finish(mut self, documents: &mut Documents) {
         if let Some(fault) = self.fault {
-            documents.faults.push(fault);
+            documents.reject(fault);
             return;
         }
         if let Some(action) = self.top_action {
             let deeper = std::mem::take(&mut self.actions);
-            for key in &self.named {
+            // What is left of a token is its key, and that must not come back as a node.
+            for key in self.named.each().filter(|key| !(self.token_taken && *key == TOKEN)) {
                 self.actions.entry(&[key], Op::Action(action));
             }
             self.actions.append(&deeper);
+        }
+        let says_nothing = self.actions.entries() == 0 && self.body.entries() == 0;
+        // A token alone opens a connection; it is no document.
+        documents.good += u64::from(!(says_nothing && self.token_taken));
+        if says_nothing {
+            return;
         }
         if self.actions.entries() == 0 {
             documents.frames.push(self.body.into_bytes());
@@ -185,8 +248,21 @@ impl Document {
         }
     }
 
+    fn text(&mut self, text: &str) {
+        if let Some(token) = self.token
+            && self.body.path() == [TOKEN]
+            && same(text.as_bytes(), token.as_bytes())
+        {
+            self.token_taken = true;
+        } else if text.len() > TEXT_BYTES_MAX {
+            self.fail(format_args!("a text of {} bytes; at most {TEXT_BYTES_MAX} are allowed", text.len()));
+        } else {
+            self.leaf(Op::Text(text));
+        }
+    }
+
     /// Goes a level deeper, if that is allowed.
-    fn deeper<E>(&mut self, read: impl FnOnce(&mut Document) -> Result<(), E>) -> Result<bool, E> {
+    fn deeper<E>(&mut self, read: impl FnOnce(&mut Document<'t>) -> Result<(), E>) -> Result<bool, E> {
         if self.depth == DEPTH_MAX {
             self.fail(format_args!("nested deeper than {DEPTH_MAX}"));
         }
@@ -221,8 +297,7 @@ impl Document {
         match member {
             Member::Bad => map.next_value::<IgnoredAny>().map(|_| ()),
             Member::Action => {
-                let action: serde_json::Value = map.next_value()?;
-                match action.as_str().map(str::parse::<Action>) {
+                match map.next_value_seed(Named)? {
                     Some(Ok(action)) if self.body.path().is_empty() => self.top_action = Some(action),
                     Some(Ok(action)) => self.actions.entry(&self.body.path(), Op::Action(action)),
                     Some(Err(error)) => self.fail(error),
@@ -254,9 +329,60 @@ enum Member {
     Bad,
 }
 
-struct Key<'d>(&'d mut Document);
+/// The name of an action; `None` when it is no text. What else stands there is passed over, not kept.
+struct Named;
 
-impl<'de> DeserializeSeed<'de> for Key<'_> {
+impl<'de> DeserializeSeed<'de> for Named {
+    type Value = Option<Result<Action, <Action as FromStr>::Err>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Named {
+    type Value = Option<Result<Action, <Action as FromStr>::Err>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of an action")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Some(name.parse()))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_seq(seq).map(|_| None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        IgnoredAny.visit_map(map).map(|_| None)
+    }
+}
+
+struct Key<'d, 't>(&'d mut Document<'t>);
+
+impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
     type Value = Member;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Member, D::Error> {
@@ -264,7 +390,7 @@ impl<'de> DeserializeSeed<'de> for Key<'_> {
     }
 }
 
-impl Visitor<'_> for Key<'_> {
+impl Visitor<'_> for Key<'_, '_> {
     type Value = Member;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -282,7 +408,7 @@ impl Visitor<'_> for Key<'_> {
             }
             _ => {
                 if document.depth == 1 {
-                    document.named.push(key.to_owned());
+                    document.named.push(key);
                 }
                 document.body.enter(key);
                 Member::Child
@@ -292,9 +418,9 @@ impl Visitor<'_> for Key<'_> {
 }
 
 /// A value inside a document: it goes where the document's writer is.
-struct Node<'d>(&'d mut Document);
+struct Node<'d, 't>(&'d mut Document<'t>);
 
-impl<'de> DeserializeSeed<'de> for Node<'_> {
+impl<'de> DeserializeSeed<'de> for Node<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
@@ -302,7 +428,7 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Node<'_> {
+impl<'de> Visitor<'de> for Node<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -333,11 +459,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        if text.len() > TEXT_BYTES_MAX {
-            self.0.fail(format_args!("a text of {} bytes; at most {TEXT_BYTES_MAX} are allowed", text.len()));
-        } else {
-            self.0.leaf(Op::Text(text));
-        }
+        self.0.text(text);
         Ok(())
     }
 
@@ -367,90 +489,4 @@ impl<'de> Visitor<'de> for Node<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tree::{Limits, Tree};
-    use plugin_api::delta::wire::Reader;
-    use proptest::prelude::*;
-    use std::time::Duration;
-
-    fn entries(json: &str) -> Vec<String> {
-        let documents = read_documents(json.as_bytes());
-        assert_eq!(documents.faults, [], "{json}");
-        let mut all = Vec::new();
-        for frame in documents.frames {
-            let mut reader = Reader::new(&frame).unwrap();
-            while let Some(entry) = reader.next_entry().unwrap() {
-                all.push(format!("{}={:?}", encode_path(reader.path().iter().copied()), entry.op));
-            }
-        }
-        all
-    }
-
-    fn fault(json: &str) -> String {
-        let documents = read_documents(json.as_bytes());
-        assert_eq!(documents.frames.len(), 0, "{json}");
-        documents.faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-    }
-
-    #[test]
-    fn a_document_becomes_entries_in_order_after_its_actions() {
-        assert_eq!(
-            entries(
-                r#"{"br":{"ie":[{"6":3},{"7":[8,{"venders":{"sogou":2}}]}],"":1,"defaultaction":"max"},"defaultaction":"add"}"#
-            ),
-            [
-                "br=Action(Add)",
-                "br=Action(Max)",
-                "br,ie,6=Number(3.0)",
-                "br,ie,7=Number(8.0)",
-                "br,ie,7,venders,sogou=Number(2.0)",
-                "br=Number(1.0)",
-            ]
-        );
-        assert_eq!(entries(r#"[{"a":true},{"b":"x"}]"#), ["a=Bool(true)", "b=Text(\"x\")"]);
-        assert_eq!(entries("[]"), [] as [&str; 0]);
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_with_its_place() {
-        let deep = format!("{}1{}", "{\"k\":".repeat(100), "}".repeat(100));
-        for (json, want) in [
-            ("{\"a\":NaN}", "line 1 column 6: expected value"),
-            ("{\"a\":1e999}", "line 1 column 10: number out of range"),
-            ("{\"a\":1", "line 1 column 6: EOF while parsing an object"),
-            ("", "line 1 column 0: EOF while parsing a value"),
-            ("{} x", "line 1 column 4: trailing characters"),
-            ("{\"a\":{\"b\":null}}", "document 1, a,b: null is no value; leave the key out"),
-            ("[[{\"a\":1}]]", "document 1: a document must be an object, not an array"),
-            ("[7]", "document 1: a document must be an object, such as {\"hits\": 1}"),
-            ("{\"\":7}", "document 1: a document has no value of its own, only its keys have"),
-            ("{\"a\":{\"\":{\"p50\":1}}}", "document 1, a: an object under \"\" is a sketch"),
-            ("{\"a\":1,\"defaultaction\":\"sum\"}", "document 1: unknown action \"sum\"; known are add"),
-            (&deep, "nested deeper than 64"),
-        ] {
-            let said = fault(json);
-            assert!(said.contains(want), "{json}: {said}");
-        }
-        let long = format!("{{\"a\":{{\"{}\":1}}}}", "k".repeat(1 << 20));
-        assert_eq!(fault(&long), "document 1, a: a key of 1048576 bytes; at most 16384 are allowed");
-    }
-
-    #[test]
-    fn a_bad_document_costs_itself_alone() {
-        let documents = read_documents(br#"[{"a":1},{"b":null,"c":{"d":[1,2]}},{"e":2}]"#);
-        assert_eq!((documents.frames.len(), documents.faults.len()), (2, 1));
-        assert_eq!(documents.faults[0].at, "document 2, b");
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_read_or_refused(text in "[\\[\\]{}:,\"a-c0-9 .eE+-]{0,60}") {
-            let documents = read_documents(text.as_bytes());
-            let mut tree = Tree::new(Limits::default(), Duration::from_secs(1), 0);
-            for frame in documents.frames {
-                tree.merge(&[], &frame, 0).unwrap();
-            }
-        }
-    }
-}
+mod tests;

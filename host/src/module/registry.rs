@@ -219,7 +219,9 @@ impl Registry {
         });
         if let Some((other, _)) = twin {
             let path = branch.keys.join(",");
-            return Err(Refusal::from(format!("hangs at {path}, where {other} hangs already; give one of them another path = \"…\"")));
+            return Err(Refusal::from(format!(
+                "hangs at {path}, where {other} hangs already; give one of them another path = \"…\""
+            )));
         }
         let Some(module) = self.modules.get_mut(name) else { return Err(Refusal::from("is gone".to_owned())) };
         match what {

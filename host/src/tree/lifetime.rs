@@ -8,6 +8,10 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
+/// Stale entries that the queue may hold beside one for each that is good: few lifetimes are not queued anew
+/// all the time.
+const STALE_SLACK: usize = 64;
+
 #[derive(Clone, Copy, Debug)]
 struct Lifetime {
     life_ms: i64,
@@ -35,6 +39,15 @@ impl Lifetimes {
         if ends_ms < lifetime.look_ms {
             lifetime.look_ms = ends_ms;
             self.queue.push(Reverse((ends_ms, id)));
+            self.drop_stale();
+        }
+    }
+
+    /// Makes the queue anew when most of it is stale. A leaf whose lifetime is set and taken back in turn would
+    /// leave an entry behind each time.
+    fn drop_stale(&mut self) {
+        if self.queue.len() > 2 * self.of.len() + STALE_SLACK {
+            self.queue = self.of.iter().map(|(id, lifetime)| Reverse((lifetime.look_ms, *id))).collect();
         }
     }
 
@@ -87,5 +100,24 @@ impl Tree {
             }
         }
         expired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_does_not_grow_with_lifetimes_that_are_taken_back() {
+        let mut lifetimes = Lifetimes::default();
+        for now_ms in 0..10_000 {
+            lifetimes.set(NodeId::ROOT, Duration::from_secs(60), now_ms);
+            lifetimes.forget(NodeId::ROOT);
+            lifetimes.set(NodeId::ROOT, Duration::from_secs(60), now_ms);
+            lifetimes.set(NodeId::ROOT, Duration::from_secs(30), now_ms);
+        }
+        assert!(lifetimes.queue.len() <= 2 + STALE_SLACK, "{}", lifetimes.queue.len());
+        assert_eq!(lifetimes.pop_ended(9_999 + 29_999), None);
+        assert_eq!(lifetimes.pop_ended(9_999 + 30_000), Some(NodeId::ROOT));
     }
 }

@@ -1,6 +1,6 @@
 //! Deltas enter the tree.
 
-use super::store::{Marks, NodeId};
+use super::store::{Marks, Node, NodeId};
 use super::value::{Value, Windowed};
 use super::{OTHERS_MAX, Tree};
 use plugin_api::Action;
@@ -29,17 +29,82 @@ struct Level {
     lost: bool,
 }
 
+/// What a shared `(other)` can hold.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Sum,
+    Quantiles,
+    Distinct,
+}
+
+/// A sketch of a frame.
+enum Decoded {
+    Quantiles(Quantiles),
+    Distinct(Distinct),
+    Top(Top),
+}
+
+impl Decoded {
+    fn memory_bytes(&self) -> usize {
+        match self {
+            Decoded::Quantiles(sketch) => sketch.memory_bytes(),
+            Decoded::Distinct(sketch) => sketch.memory_bytes(),
+            Decoded::Top(sketch) => sketch.memory_bytes(),
+        }
+    }
+}
+
+/// Bytes of decoded sketches that are kept between the check of a frame and its merge: those of any honest frame. The
+/// others are decoded twice, for a few bytes may stand for a large sketch.
+const SKETCHES_KEPT_BYTES: usize = 16 * 1024 * 1024;
+
+/// What part of the limit of bytes the sketches that are there may grow past it.
+const SKETCHES_PAST: usize = 8;
+
+fn adds(action: Option<Action>) -> bool {
+    matches!(action, None | Some(Action::Add | Action::Top { .. }))
+}
+
+/// Reads a frame to its end: whether it would merge whole. Gives back its first sketches.
+fn check(frame: &[u8]) -> Result<Vec<Decoded>, FrameError> {
+    let mut reader = Reader::new(frame)?;
+    let mut kept = Vec::new();
+    let mut bytes_kept = 0;
+    while let Some(entry) = reader.next_entry()? {
+        if let Op::Quantiles(bytes) | Op::Distinct(bytes) | Op::Top(bytes) = entry.op {
+            let sketch = decode(frame, entry.op, bytes)?;
+            if bytes_kept < SKETCHES_KEPT_BYTES {
+                bytes_kept += sketch.memory_bytes();
+                kept.push(sketch);
+            }
+        }
+    }
+    Ok(kept)
+}
+
+/// Decodes the sketch of an entry; `bytes` are a part of the frame.
+fn decode(frame: &[u8], op: Op<'_>, bytes: &[u8]) -> Result<Decoded, FrameError> {
+    let decoded = match op {
+        Op::Quantiles(_) => Quantiles::decode(bytes).map(Decoded::Quantiles),
+        Op::Distinct(_) => Distinct::decode(bytes).map(Decoded::Distinct),
+        _ => Top::decode(bytes).map(Decoded::Top),
+    };
+    decoded.map_err(|error| {
+        let begin = bytes.as_ptr().addr().saturating_sub(frame.as_ptr().addr());
+        FrameError { at: begin + error.at, why: error.why }
+    })
+}
+
 impl Tree {
     /// Merges a [frame](plugin_api::delta::wire) below the node at `base`: whole, or not at all.
     ///
     /// # Errors
-    /// The bytes are no frame; nothing was merged. (A sketch inside a good frame that cannot be decoded is an
-    /// error too: frames are checked where they enter, so only a broken plugin can cause it.)
+    /// The bytes are no frame, or a sketch in it cannot be decoded; nothing was merged.
     pub fn merge(&mut self, base: &[&str], frame: &[u8], now_ms: i64) -> Result<Merged, FrameError> {
         if frame.is_empty() {
             return Ok(Merged::default());
         }
-        Reader::new(frame)?.check()?;
+        let mut sketches = check(frame)?.into_iter();
         let mut reader = Reader::new(frame)?;
         let mut merged = Merged::default();
         let mut levels = vec![self.root_level()];
@@ -52,28 +117,36 @@ impl Tree {
             for key in &reader.path()[entry.shared..] {
                 self.descend(&mut levels, key);
             }
-            let Some(&level) = levels.last() else { break };
-            if level.lost {
+            let Some(level) = levels.last_mut() else { break };
+            let kept = match entry.op {
+                Op::Quantiles(bytes) | Op::Distinct(bytes) | Op::Top(bytes) => {
+                    // The first were decoded by the check already.
+                    let sketch = match sketches.next() {
+                        Some(sketch) => sketch,
+                        None => decode(frame, entry.op, bytes)?,
+                    };
+                    self.apply_sketch(level, &sketch, now_ms)
+                }
+                op if level.full => self.apply_at_other(level, op, now_ms),
+                op => self.apply(level, op, now_ms),
+            };
+            if !matches!(entry.op, Op::Action(_) | Op::Lifetime(_)) {
                 merged.leaves += 1;
-                merged.overflowed += 1;
-                continue;
+                merged.overflowed += u64::from(level.full || !kept);
             }
-            let is_value = !matches!(entry.op, Op::Action(_) | Op::Lifetime(_));
-            merged.leaves += u64::from(is_value);
-            merged.overflowed += u64::from(is_value && level.full);
-            self.apply(level, entry.op, now_ms);
         }
         self.overflowed += merged.overflowed;
         Ok(merged)
     }
 
-    /// The node at `path`, made if it is not there.
-    pub(super) fn walk(&mut self, path: &[&str]) -> NodeId {
+    /// The node at `path`, made if it is not there; and whether it is that node, not an `(other)` or an ancestor for
+    /// want of room.
+    pub(super) fn walk(&mut self, path: &[&str]) -> (NodeId, bool) {
         let mut levels = vec![self.root_level()];
         for key in path {
             self.descend(&mut levels, key);
         }
-        levels.last().map_or(NodeId::ROOT, |level| level.node)
+        levels.last().map_or((NodeId::ROOT, true), |level| (level.node, !level.full))
     }
 
     fn root_level(&self) -> Level {
@@ -100,7 +173,8 @@ impl Tree {
         let in_branch = branch.map_or(0, |branch| self.branches.get(&branch).copied().unwrap_or(0));
         let excess = (self.store.len() + 1)
             .saturating_sub(self.limits.nodes_max)
-            .max((in_branch + 1).saturating_sub(self.limits.branch_nodes_max));
+            .max((in_branch + 1).saturating_sub(self.limits.branch_nodes_max))
+            .max(self.held_bytes().saturating_sub(self.limits.bytes_max).div_ceil(size_of::<Node>()));
         if excess == 0 {
             let node = self.hang_new(above, key, branch);
             return Level { node, ..above };
@@ -132,7 +206,13 @@ impl Tree {
         node
     }
 
-    fn apply(&mut self, level: Level, op: Op<'_>, now_ms: i64) {
+    /// Gives a node an action of its own, also on the way to what hangs deeper.
+    fn act(&mut self, level: &mut Level, action: Action) {
+        level.action = Some(self.store.set_action(level.node, action));
+    }
+
+    /// Whether an entry was kept.
+    fn apply(&mut self, level: &mut Level, op: Op<'_>, now_ms: i64) -> bool {
         let id = level.node;
         match op {
             Op::Number(x) => match level.action {
@@ -140,52 +220,107 @@ impl Tree {
                 Some(Action::Average | Action::Min | Action::Max | Action::Last) => {
                     self.replace(id, Value::Number(x), now_ms);
                 }
-                Some(Action::Quantiles) => self.quantiles(id, now_ms, |sketch| sketch.observe(x)),
+                Some(Action::Quantiles) => return self.quantiles(id, now_ms, |sketch| sketch.observe(x)),
                 Some(Action::Distinct) => {
                     let text = x.to_string();
-                    self.distinct(id, now_ms, |sketch| sketch.insert(text.as_bytes()));
+                    return self.distinct(id, now_ms, |sketch| sketch.insert(text.as_bytes()));
                 }
             },
             Op::Add(x) => {
-                if !matches!(level.action, None | Some(Action::Add | Action::Top { .. })) {
-                    self.store.set_action(id, Action::Add);
+                if !adds(level.action) {
+                    self.act(level, Action::Add);
                 }
                 self.add(id, x, now_ms);
             }
             Op::Set(x) => {
                 if !matches!(level.action, Some(Action::Average | Action::Min | Action::Max | Action::Last)) {
-                    self.store.set_action(id, Action::Average);
+                    self.act(level, Action::Average);
                 }
                 self.replace(id, Value::Number(x), now_ms);
             }
             Op::Text(text) if level.action == Some(Action::Distinct) => {
-                self.distinct(id, now_ms, |sketch| sketch.insert(text.as_bytes()));
+                return self.distinct(id, now_ms, |sketch| sketch.insert(text.as_bytes()));
             }
-            Op::Text(text) => self.replace(id, Value::Text(Box::new(text.to_owned())), now_ms),
+            Op::Text(text) => {
+                let grows = size_of::<String>() + text.len() > self.store.node(id).value.heap_bytes();
+                if grows && self.held_bytes() > self.limits.bytes_max {
+                    return false;
+                }
+                self.replace(id, Value::Text(Box::new(text.to_owned())), now_ms);
+            }
             Op::Bool(flag) => self.replace(id, Value::Bool(flag), now_ms),
-            Op::Quantiles(bytes) => {
-                if let Ok(found) = Quantiles::decode(bytes) {
-                    if level.action != Some(Action::Quantiles) {
-                        self.store.set_action(id, Action::Quantiles);
-                    }
-                    self.quantiles(id, now_ms, |sketch| sketch.merge(&found));
-                }
-            }
-            Op::Distinct(bytes) => {
-                if let Ok(found) = Distinct::decode(bytes) {
-                    if level.action != Some(Action::Distinct) {
-                        self.store.set_action(id, Action::Distinct);
-                    }
-                    self.distinct(id, now_ms, |sketch| sketch.merge(&found));
-                }
-            }
-            Op::Top(bytes) => {
-                if let Ok(found) = Top::decode(bytes) {
-                    self.merge_top(level, &found, now_ms);
-                }
-            }
-            Op::Action(action) => self.store.set_action(id, action),
+            Op::Action(action) => self.act(level, action),
             Op::Lifetime(life) => self.set_lifetime(id, life, now_ms),
+            Op::Quantiles(_) | Op::Distinct(_) | Op::Top(_) => return false,
+        }
+        true
+    }
+
+    /// As [`Tree::apply`], at a node that many keys share for want of room: only what can be told together is kept. The
+    /// last of many gauges or texts would tell nothing, and an action or a lifetime is that of one key, not of all.
+    #[cold]
+    fn apply_at_other(&mut self, level: &mut Level, op: Op<'_>, now_ms: i64) -> bool {
+        match op {
+            Op::Number(x) if adds(level.action) => self.add_at_other(*level, x, now_ms),
+            Op::Add(x) => self.add_at_other(*level, x, now_ms),
+            Op::Number(_) if level.action == Some(Action::Quantiles) && self.takes(*level, Kind::Quantiles) => {
+                self.apply(level, op, now_ms)
+            }
+            Op::Number(_) | Op::Text(_)
+                if level.action == Some(Action::Distinct) && self.takes(*level, Kind::Distinct) =>
+            {
+                self.apply(level, op, now_ms)
+            }
+            _ => false,
+        }
+    }
+
+    /// Adds to an `(other)`, unless it holds something else than a sum.
+    fn add_at_other(&mut self, level: Level, x: f64, now_ms: i64) -> bool {
+        if !self.takes(level, Kind::Sum) {
+            return false;
+        }
+        if !adds(self.store.action(level.node)) {
+            // The keys that share it may have another action than the branch; the level's own stays as it is.
+            self.store.set_action(level.node, Action::Add);
+        }
+        self.add(level.node, x, now_ms);
+        true
+    }
+
+    /// Whether a shared `(other)` holds nothing yet, or what can be merged with this.
+    fn takes(&self, level: Level, kind: Kind) -> bool {
+        let holds = match &self.store.node(level.node).value {
+            Value::None => return !level.lost,
+            Value::Number(_) if adds(self.store.action(level.node)) => Kind::Sum,
+            Value::Quantiles(_) => Kind::Quantiles,
+            Value::Distinct(_) => Kind::Distinct,
+            Value::Number(_) | Value::Bool(_) | Value::Text(_) => return false,
+        };
+        !level.lost && holds == kind
+    }
+
+    fn apply_sketch(&mut self, level: &mut Level, sketch: &Decoded, now_ms: i64) -> bool {
+        let (action, kind) = match sketch {
+            Decoded::Top(found) if level.full => return self.add_at_other(*level, found.total(), now_ms),
+            Decoded::Top(found) => return self.merge_top(level, found, now_ms),
+            Decoded::Quantiles(_) => (Action::Quantiles, Kind::Quantiles),
+            Decoded::Distinct(_) => (Action::Distinct, Kind::Distinct),
+        };
+        if level.full {
+            if !self.takes(*level, kind) {
+                return false;
+            }
+            if self.store.action(level.node) != Some(action) {
+                self.store.set_action(level.node, action);
+            }
+        } else if level.action != Some(action) {
+            self.act(level, action);
+        }
+        match sketch {
+            Decoded::Quantiles(found) => self.quantiles(level.node, now_ms, |sketch| sketch.merge(found)),
+            Decoded::Distinct(found) => self.distinct(level.node, now_ms, |sketch| sketch.merge(found)),
+            Decoded::Top(_) => false,
         }
     }
 
@@ -204,7 +339,8 @@ impl Tree {
             }
         });
         if self.touch(id, now_ms) {
-            self.rates.began(id, before);
+            let at = self.rates.began(id, before);
+            self.store.node_mut(id).began = at;
         }
     }
 
@@ -213,7 +349,10 @@ impl Tree {
         self.touch(id, now_ms);
     }
 
-    fn quantiles(&mut self, id: NodeId, now_ms: i64, feed: impl Fn(&mut Quantiles)) {
+    fn quantiles(&mut self, id: NodeId, now_ms: i64, feed: impl Fn(&mut Quantiles)) -> bool {
+        if !self.has_room_to_sketch(matches!(self.store.node(id).value, Value::Quantiles(_))) {
+            return false;
+        }
         let slice = self.slice();
         self.store.change(id, |value| {
             if !matches!(value, Value::Quantiles(_)) {
@@ -224,9 +363,13 @@ impl Tree {
             }
         });
         self.touch(id, now_ms);
+        true
     }
 
-    fn distinct(&mut self, id: NodeId, now_ms: i64, feed: impl Fn(&mut Distinct)) {
+    fn distinct(&mut self, id: NodeId, now_ms: i64, feed: impl Fn(&mut Distinct)) -> bool {
+        if !self.has_room_to_sketch(matches!(self.store.node(id).value, Value::Distinct(_))) {
+            return false;
+        }
         let slice = self.slice();
         self.store.change(id, |value| {
             if !matches!(value, Value::Distinct(_)) {
@@ -237,16 +380,25 @@ impl Tree {
             }
         });
         self.touch(id, now_ms);
+        true
     }
 
-    /// Merges a pipe's `top` into the children of a node. What the pipe could not keep goes to `(other)`, so the
-    /// total stays exact.
-    fn merge_top(&mut self, level: Level, found: &Top, now_ms: i64) {
+    /// Past the limit of bytes no sketch begins. One that is there has its own bound and goes on, but all of them
+    /// could still grow to that: a little later they rest too.
+    fn has_room_to_sketch(&self, is_there: bool) -> bool {
+        let most = self.limits.bytes_max;
+        self.held_bytes() <= if is_there { most.saturating_add(most / SKETCHES_PAST) } else { most }
+    }
+
+    /// Merges a pipe's `top` into the children of a node; whether each found its place. What the pipe could not keep goes
+    /// to `(other)`, so the total stays exact.
+    fn merge_top(&mut self, level: &mut Level, found: &Top, now_ms: i64) -> bool {
         let k = found.k();
         if level.action != Some(Action::Top { k }) {
-            self.store.set_action(level.node, Action::Top { k });
+            self.act(level, Action::Top { k });
         }
-        let mut levels = vec![Level { action: Some(Action::Top { k }), ..level }];
+        let level = *level;
+        let mut levels = vec![level];
         if level.node != NodeId::ROOT {
             // `descend` takes the branch from the level below the root.
             let branch = self.branch_of(level.node);
@@ -256,13 +408,15 @@ impl Tree {
             }
         }
         let above = levels.len();
+        let mut all = true;
         self.tops.blur(level.node, found.floor(), self.store.children(level.node));
         for (key, count, error) in found.iter() {
             levels.truncate(above);
             self.descend(&mut levels, if key.is_empty() { plugin_api::limits::EMPTY } else { key });
             let Some(&child) = levels.last() else { continue };
-            if child.lost {
-                self.overflowed += 1;
+            if child.full {
+                all = false;
+                self.add_at_other(child, count, now_ms);
                 continue;
             }
             self.add(child.node, count, now_ms);
@@ -271,10 +425,16 @@ impl Tree {
         if found.other() > 0.0 {
             levels.truncate(above);
             self.descend(&mut levels, OTHER);
-            if let Some(&child) = levels.last().filter(|child| !child.lost) {
-                self.add(child.node, found.other(), now_ms);
+            if let Some(&child) = levels.last() {
+                all &= if child.full {
+                    self.add_at_other(child, found.other(), now_ms)
+                } else {
+                    self.add(child.node, found.other(), now_ms);
+                    true
+                };
             }
         }
+        all
     }
 
     fn set_lifetime(&mut self, id: NodeId, life: Duration, now_ms: i64) {

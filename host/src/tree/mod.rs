@@ -5,6 +5,7 @@
 //! here is pure: time comes in as an argument, and no JSON, file or socket is known.
 
 mod changes;
+mod fold;
 mod lifetime;
 mod merge;
 mod path;
@@ -18,9 +19,10 @@ mod value;
 mod tests;
 
 pub use changes::Change;
+pub use fold::Folded;
 pub use merge::Merged;
 pub use path::{PathError, Pattern, Step, encode_key, encode_path, parse_plain};
-pub use query::{Folded, Hit, NodeRef, Reading, Sketched, Want};
+pub use query::{Hit, NodeRef, Reading, Sketched, Want};
 
 use changes::Gone;
 use hashbrown::HashMap;
@@ -38,11 +40,16 @@ pub struct Limits {
     pub nodes_max: usize,
     /// Nodes below one key of the root.
     pub branch_nodes_max: usize,
+    /// Bytes of the nodes, their keys and values, and of what is kept beside them for rates and lifetimes. Nodes
+    /// alone are no bound: a key may have 16 KiB, a text 64 KiB, and a sketch that slides over a minute more than both.
+    pub bytes_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { nodes_max: 4_000_000, branch_nodes_max: 4_000_000 }
+        // 4,000,000 nodes of ordinary keys and numbers take half a GiB; 8 GiB leaves each of them 2 KiB on the average,
+        // so that only a flood of long keys, texts or sketches meets this bound before that of the nodes.
+        Limits { nodes_max: 4_000_000, branch_nodes_max: 4_000_000, bytes_max: 8 << 30 }
     }
 }
 
@@ -133,20 +140,29 @@ impl Tree {
         self.overflowed
     }
 
-    /// Gives the node at `path` an action of its own, making the node if it is not there.
+    /// Gives the node at `path` an action of its own, making the node if it is not there. Does nothing when a limit
+    /// leaves no room for it: the `(other)` that stands for it stands for others as well.
     pub fn set_action(&mut self, path: &[&str], action: Action) {
-        let node = self.walk(path);
-        self.store.set_action(node, action);
+        let (node, whole) = self.walk(path);
+        if whole {
+            self.store.set_action(node, action);
+        }
     }
 
     /// Closes the tick under way at `now_ms` (milliseconds on the clock that [`Tree::merge`] is given).
     pub fn end_tick(&mut self, now_ms: i64) -> TickReport {
-        self.close_rates();
+        // First: the growth of what is pruned moves along as that of the tick under way.
         let pruned = self.prune_crowded();
+        self.close_rates();
         let expired = self.expire(now_ms);
         let tick = self.tick_base + u64::from(self.now);
         self.now += 1;
         TickReport { tick, expired, pruned }
+    }
+
+    /// Bytes that [`Limits::bytes_max`] bounds. What `top`s and removals keep beside is in proportion to these.
+    fn held_bytes(&self) -> usize {
+        self.store.memory_bytes() + self.rates.memory_bytes() + self.lifetimes.memory_bytes()
     }
 
     fn slice(&self) -> u32 {
@@ -178,9 +194,14 @@ impl Tree {
         }
     }
 
-    /// Takes a leaf out, and whatever above it was there for its sake alone.
+    /// Takes a leaf out, and whatever above it was there for its sake alone, and remembers its path.
     fn remove(&mut self, id: NodeId) {
         self.gone.push(self.now, encode_path(self.store.keys(id)));
+        self.take_out(id);
+    }
+
+    /// As [`Tree::remove`], but nothing remembers its path.
+    fn take_out(&mut self, id: NodeId) {
         self.touch_above(id);
         let mut at = id;
         loop {

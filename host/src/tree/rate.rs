@@ -19,17 +19,32 @@ struct Growth {
     by: [f32; WINDOW_TICKS],
 }
 
+impl Growth {
+    /// Moves on to a tick, in which and before which nothing has grown yet.
+    fn forward(&mut self, tick: u32) {
+        let skipped = tick.saturating_sub(self.newest);
+        for ago in 0..skipped.min(WINDOW_TICKS as u32) {
+            self.by[(tick - ago) as usize % WINDOW_TICKS] = 0.0;
+        }
+        self.newest = self.newest.max(tick);
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Rates {
-    /// Counters that changed in the tick under way, each with what it was before. An entry of a node that went
-    /// since is harmless: it finds no number, or is followed by the entry of the node now in that place.
+    /// Counters that changed in the tick under way, each with what it was before. Only the entry that its node
+    /// points at counts: a node that went points nowhere, and one that took its place knows of its own entry only.
     began: Vec<(NodeId, f64)>,
     of: HashMap<NodeId, Growth>,
 }
 
 impl Rates {
-    pub(super) fn began(&mut self, id: NodeId, before: f64) {
+    /// A counter grew for the first time in this tick. Gives back which entry tells of it.
+    #[inline]
+    pub(super) fn began(&mut self, id: NodeId, before: f64) -> u32 {
+        let at = self.began.len() as u32;
         self.began.push((id, before));
+        at
     }
 
     pub(super) fn forget(&mut self, id: NodeId) {
@@ -44,17 +59,16 @@ impl Rates {
 impl Tree {
     pub(super) fn close_rates(&mut self) {
         let began = std::mem::take(&mut self.rates.began);
-        for &(id, before) in &began {
+        for (at, &(id, before)) in began.iter().enumerate() {
             let node = self.store.node_mut(id);
+            if node.began as usize != at {
+                continue;
+            }
             let Value::Number(now) = node.value else { continue };
             node.marks.set(Marks::RATE);
             let fresh = Growth { newest: self.now, by: [0.0; WINDOW_TICKS] };
             let growth = self.rates.of.entry(id).or_insert(fresh);
-            let skipped = (self.now - growth.newest) as usize;
-            for ago in 0..skipped.min(WINDOW_TICKS) {
-                growth.by[(self.now as usize - ago) % WINDOW_TICKS] = 0.0;
-            }
-            growth.newest = self.now;
+            growth.forward(self.now);
             growth.by[self.now as usize % WINDOW_TICKS] = (now - before) as f32;
         }
         self.rates.began = began;
@@ -76,6 +90,41 @@ impl Tree {
                 rates.began.shrink_to(2 * rates.of.len());
             }
         }
+    }
+
+    /// What a counter was when the tick under way began.
+    pub(super) fn before(&self, id: NodeId) -> f64 {
+        let node = self.store.node(id);
+        match (self.rates.began.get(node.began as usize), &node.value) {
+            (Some((of, before)), _) if *of == id => *before,
+            (_, Value::Number(now)) => *now,
+            _ => 0.0,
+        }
+    }
+
+    /// Sets what a counter was when the tick under way began: with its value, by how much it grew since.
+    pub(super) fn set_before(&mut self, id: NodeId, before: f64) {
+        let at = self.store.node(id).began as usize;
+        match self.rates.began.get_mut(at).filter(|(of, _)| *of == id) {
+            Some(entry) => entry.1 = before,
+            None => self.store.node_mut(id).began = self.rates.began(id, before),
+        }
+    }
+
+    /// Adds the growth of a counter in the ticks that are over to another's.
+    pub(super) fn move_growth(&mut self, from: NodeId, to: NodeId) {
+        let Some(&moved) = self.rates.of.get(&from) else { return };
+        // The tick under way is not over, and the slot it will take still holds the oldest of the window.
+        let last = self.now - 1;
+        let fresh = Growth { newest: last, by: [0.0; WINDOW_TICKS] };
+        let growth = self.rates.of.entry(to).or_insert(fresh);
+        growth.forward(last);
+        let skipped = (last - moved.newest.min(last)) as usize;
+        for ago in skipped..WINDOW_TICKS.min(last as usize) {
+            let at = (last as usize - ago) % WINDOW_TICKS;
+            growth.by[at] += moved.by[at];
+        }
+        self.store.node_mut(to).marks.set(Marks::RATE);
     }
 
     /// By how much a counter grows per second, over the last ticks that are over.

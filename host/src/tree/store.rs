@@ -65,6 +65,8 @@ pub(super) struct Node {
     pub(super) changed: u32,
     /// The tick in which its own value or one below it changed last.
     pub(super) below: u32,
+    /// Which entry of `Rates` says what it was before it last grew; `u32::MAX` when it never did.
+    pub(super) began: u32,
     /// Its own action, as a number of `Store::actions`; 0 is none.
     action: u8,
     pub(super) marks: Marks,
@@ -77,11 +79,16 @@ pub(super) struct Store {
     index: HashTable<NodeId>,
     /// Seeded by each process for itself, so that nobody can prepare keys that collide.
     hasher: RandomState,
-    /// The actions in use: a handful, so a byte in each node says which.
+    /// The actions in use: the seven that have one form each, then every `top(K)` that came. A handful, so a byte in
+    /// each node says which.
     actions: Vec<Action>,
     /// Bytes of keys and values that lie outside the nodes.
     heap_bytes: usize,
 }
+
+/// All actions but `top(K)`, which has as many forms as there are K.
+const SINGLE_FORMS: [Action; 7] =
+    [Action::Add, Action::Average, Action::Min, Action::Max, Action::Last, Action::Quantiles, Action::Distinct];
 
 fn blank(key: CompactString, parent: NodeId) -> Node {
     Node {
@@ -95,6 +102,7 @@ fn blank(key: CompactString, parent: NodeId) -> Node {
         children: 0,
         changed: 0,
         below: 0,
+        began: u32::MAX,
         action: 0,
         marks: Marks::default(),
     }
@@ -111,7 +119,7 @@ impl Store {
             free: Vec::new(),
             index: HashTable::new(),
             hasher: RandomState::default(),
-            actions: Vec::new(),
+            actions: SINGLE_FORMS.to_vec(),
             heap_bytes: 0,
         }
     }
@@ -283,17 +291,28 @@ impl Store {
         None
     }
 
-    pub(super) fn set_action(&mut self, id: NodeId, action: Action) {
+    /// Gives a node an action of its own, and gives back which: of more than 248 different `top(K)`s, the later ones
+    /// become the one that is nearest to them.
+    pub(super) fn set_action(&mut self, id: NodeId, action: Action) -> Action {
         let known = self.actions.iter().position(|other| *other == action);
         let number = known.unwrap_or_else(|| {
             if self.actions.len() == usize::from(u8::MAX) {
-                // Only `top` has so many forms; one that is there already serves.
-                return self.actions.iter().position(|other| matches!(other, Action::Top { .. })).unwrap_or(0);
+                return self.nearest_top(action);
             }
             self.actions.push(action);
             self.actions.len() - 1
         });
         self.node_mut(id).action = (number + 1) as u8;
+        self.actions[number]
+    }
+
+    /// Of the `top(K)`s in use, the one whose K is nearest. The full table holds them and nothing else behind
+    /// the `SINGLE_FORMS`.
+    fn nearest_top(&self, action: Action) -> usize {
+        let k_of = |action: &Action| if let Action::Top { k } = action { *k } else { 0 };
+        let wanted = k_of(&action);
+        let tops = SINGLE_FORMS.len()..self.actions.len();
+        tops.min_by_key(|at| k_of(&self.actions[*at]).abs_diff(wanted)).unwrap_or(0)
     }
 }
 
@@ -304,6 +323,21 @@ mod tests {
     #[test]
     fn a_node_is_no_larger_than_its_doc_says() {
         assert_eq!(size_of::<Node>(), 80);
+    }
+
+    #[test]
+    fn only_a_top_ever_becomes_another_top() {
+        let mut store = Store::new();
+        for k in 1..=300 {
+            store.set_action(NodeId::ROOT, Action::Top { k });
+        }
+        assert_eq!(store.own_action(NodeId::ROOT), Some(Action::Top { k: 248 }));
+        for action in SINGLE_FORMS {
+            assert_eq!(store.set_action(NodeId::ROOT, action), action);
+            assert_eq!(store.own_action(NodeId::ROOT), Some(action));
+        }
+        store.set_action(NodeId::ROOT, Action::Top { k: 7 });
+        assert_eq!(store.own_action(NodeId::ROOT), Some(Action::Top { k: 7 }));
     }
 
     #[test]

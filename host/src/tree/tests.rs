@@ -7,6 +7,10 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
+mod bounds;
+mod folds;
+mod since;
+
 const SECOND: Duration = Duration::from_secs(1);
 
 fn tree() -> Tree {
@@ -222,7 +226,7 @@ fn a_lifetime_ends_unless_renewed() {
 
 #[test]
 fn past_the_limit_new_keys_go_to_other_and_are_counted() {
-    let mut tree = Tree::new(Limits { nodes_max: 10, branch_nodes_max: 5 }, SECOND, 0);
+    let mut tree = Tree::new(Limits { nodes_max: 10, branch_nodes_max: 5, ..Limits::default() }, SECOND, 0);
     for i in 0..100 {
         push(&mut tree, &format!(r#"{{"a":{{"k{i}":1}}}}"#));
     }
@@ -391,49 +395,5 @@ proptest! {
         let sorted = |tree: &Tree| get(tree, "m")["m"].clone();
         prop_assert_eq!(sorted(&one), sorted(&many));
         deltas.clear();
-    }
-
-    #[test]
-    fn what_changes_tell_is_the_tree(rounds in prop::collection::vec((documents(), any::<bool>()), 1..8)) {
-        let mut tree = tree();
-        let mut told: BTreeMap<String, Json> = BTreeMap::new();
-        let mut since = tree.tick();
-        let everything = Pattern::default();
-        for (documents, look) in rounds {
-            for document in documents {
-                push(&mut tree, &document.to_string());
-            }
-            tree.end_tick(0);
-            if look {
-                prop_assert_eq!(tree.changed(&everything, since), !tree.changes(&everything, since, 1).is_empty());
-                for change in tree.changes(&everything, since, usize::MAX) {
-                    told.insert(change.path, to_json(&change.value.unwrap()));
-                }
-                since = tree.tick();
-                prop_assert!(!tree.changed(&everything, since));
-            }
-        }
-        for change in tree.changes(&everything, since, usize::MAX) {
-            told.insert(change.path, to_json(&change.value.unwrap()));
-        }
-        let mut leaves = BTreeMap::new();
-        flatten("", &get(&tree, "")[""], &mut leaves);
-        prop_assert_eq!(told, leaves);
-    }
-}
-
-fn flatten(at: &str, node: &Json, leaves: &mut BTreeMap<String, Json>) {
-    match node.as_object() {
-        None => drop(leaves.insert(at.to_owned(), node.clone())),
-        Some(members) => {
-            for (key, child) in members {
-                let path = match (at, key.as_str()) {
-                    (at, "") => at.to_owned(),
-                    ("", key) => key.to_owned(),
-                    (at, key) => format!("{at},{key}"),
-                };
-                flatten(&path, child, leaves);
-            }
-        }
     }
 }

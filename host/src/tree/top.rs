@@ -6,7 +6,7 @@
 //! exact, a child's count is never more than the truth, and the total is exact always.
 
 use super::Tree;
-use super::store::NodeId;
+use super::store::{Marks, NodeId};
 use super::value::Value;
 use hashbrown::{HashMap, HashSet};
 use plugin_api::Action;
@@ -21,6 +21,8 @@ struct Pruned {
     floor: f64,
     /// The error of each child that has one.
     errors: HashMap<NodeId, f64>,
+    /// The tick in which children were pruned last, counted from the tree's first.
+    last: u32,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +67,11 @@ impl Tops {
         }
         self.of.remove(&id);
         self.crowded.remove(&id);
+    }
+
+    /// Whether children of this node were pruned after a tick.
+    pub(super) fn pruned_after(&self, top: NodeId, since: u32) -> bool {
+        self.of.get(&top).is_some_and(|pruned| pruned.last > since)
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
@@ -116,13 +123,20 @@ impl Tree {
         let light = weighed.split_off(k);
         let floor = light.iter().map(|(weight, ..)| *weight).fold(0.0, f64::max);
         let rest = light.iter().map(|(_, count, _)| *count).sum();
-        for &(_, _, child) in &light {
-            self.remove(child);
-        }
         let other = other.unwrap_or_else(|| self.hang_other(top));
-        self.sum_up(other, rest);
+        let mut before = 0.0;
+        for &(_, _, child) in &light {
+            before += self.before(child);
+            if self.store.node(child).marks.has(Marks::RATE) {
+                self.move_growth(child, other);
+            }
+            self.take_out(child);
+        }
+        self.sum_up(other, rest, before);
+        let now = self.now;
         let pruned = self.tops.of.entry(top).or_default();
         pruned.floor = pruned.floor.max(floor);
+        pruned.last = now;
         light.len()
     }
 
@@ -132,13 +146,21 @@ impl Tree {
         self.store.hang(top, OTHER)
     }
 
-    /// Moves weight to `(other)`: not growth, so no rate sees it.
-    fn sum_up(&mut self, other: NodeId, weight: f64) {
-        self.store.change(other, |value| match value {
-            Value::Number(sum) if (*sum + weight).is_finite() => *sum += weight,
-            Value::Number(_) => {}
-            value => *value = Value::Number(weight),
+    /// Moves weight to `(other)`, of which `before` was there when the tick began: that is no growth, and the rest
+    /// is growth of this tick that moves along.
+    fn sum_up(&mut self, other: NodeId, weight: f64, before: f64) {
+        let grown_from = self.before(other) + before;
+        let moved = self.store.change(other, |value| {
+            let sum = if let Value::Number(sum) = value { *sum + weight } else { weight };
+            let finite = sum.is_finite();
+            if finite {
+                *value = Value::Number(sum);
+            }
+            finite
         });
+        if moved {
+            self.set_before(other, grown_from);
+        }
         let now = self.now;
         self.store.node_mut(other).changed = now;
         self.touch_above(other);

@@ -14,6 +14,13 @@ fn merged(n: u64) -> (u16, String) {
     (200, format!(r#"{{"errors":[],"merged":{n},"rejected":0}}"#))
 }
 
+/// There is no pipe here, so lines are taken, counted and given back: what becomes of them with pipes is tested from
+/// outside, with real plugins.
+fn taken(lines: u64) -> (u16, String) {
+    let fault = r#"{"at":"line 1","why":"no pipe runs, so nobody reads the lines; see /modules"}"#;
+    (400, format!(r#"{{"errors":[{fault}],"merged":0,"rejected":{lines}}}"#))
+}
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packer.write_all(bytes).unwrap();
@@ -26,16 +33,17 @@ async fn every_shape_of_a_push_is_merged() {
     assert_eq!(push(&server, JSON, r#"{"a":{"raw":1,"b":2}}"#).await, merged(2));
     assert_eq!(push(&server, "", r#" [{"a":{"bare":1}}]"#).await, merged(1));
     assert_eq!(push(&server, FORM, "x=1&json=%7B%22a%22%3A%7B%22form+ed%22%3A1%7D%7D").await, merged(1));
-    assert_eq!(push(&server, "Content-Type: text/plain; charset=utf-8\r\n", LINE.repeat(3)).await, merged(3));
-    assert_eq!(push(&server, "", LINE).await, merged(1));
+    assert_eq!(push(&server, "Content-Type: text/plain; charset=utf-8\r\n", LINE.repeat(3)).await, taken(3));
+    assert_eq!(push(&server, "", LINE).await, taken(1));
     let escaped: String = form_urlencoded::byte_serialize(LINE.as_bytes()).collect();
-    assert_eq!(push(&server, FORM, format!("accesslog={escaped}")).await, merged(1));
+    assert_eq!(push(&server, FORM, format!("accesslog={escaped}")).await, taken(1));
     let multipart = format!(
         "--XX\r\nContent-Disposition: form-data; name=\"json\"\r\n\r\n{{\"a\":{{\"multi\":1}}}}\r\n\
          --XX\r\nContent-Disposition: form-data; name=\"accesslog\"; filename=\"a.log\"\r\n\r\n{LINE}\r\n--XX--\r\n"
     );
     let headers = "Content-Type: multipart/form-data; boundary=XX\r\n";
-    assert_eq!(push(&server, headers, multipart).await, merged(2));
+    let (status, body) = push(&server, headers, multipart).await;
+    assert!(status == 200 && body.contains(r#""merged":1,"rejected":1"#), "{status} {body}");
     let headers = format!("{JSON}Content-Encoding: gzip\r\n");
     assert_eq!(push(&server, &headers, gzip(br#"{"a":{"zip":1}}"#)).await, merged(1));
     let there = server.get("/get/?key-a").await.body;
@@ -60,13 +68,9 @@ async fn the_good_ones_merge_and_the_others_are_named() {
     assert_eq!((status, body.as_str()), (200, format!(r#"{{"errors":[{fault}],"merged":2,"rejected":1}}"#).as_str()));
     let (status, body) = push(&server, JSON, r#"{"b":null}"#).await;
     assert_eq!(status, 400, "{body}");
-    let (status, body) = push(&server, "", format!("{LINE}rubbish\n{}", "worse\n".repeat(20))).await;
-    assert_eq!(status, 200, "{body}");
-    assert!(body.contains(r#""merged":1,"rejected":21"#), "{body}");
-    assert!(body.contains(r#"{"at":"line 2","why":""#), "{body}");
+    let (status, body) = push(&server, JSON, format!(r#"[{{"d":1}}{}]"#, r#",{"b":null}"#.repeat(20))).await;
+    assert!(status == 200 && body.contains(r#""merged":1,"rejected":20"#), "{status} {body}");
     assert_eq!(body.matches("\"at\"").count(), 10, "{body}");
-    let (status, body) = push(&server, "", "rubbish\n").await;
-    assert!(status == 400 && body.contains(r#""merged":0,"rejected":1"#), "{status} {body}");
 }
 
 #[tokio::test]
