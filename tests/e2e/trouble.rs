@@ -146,6 +146,6 @@ fn a_daemon_whose_binary_is_replaced_goes_on_loading() {
     fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).expect("made executable");
     let daemon = Daemon::builder().binary(&own).start();
     fs::remove_file(&own).expect("removed");
-    daemon.put_plugin("status", &plugin("status"));
+    daemon.put_plugin("status.so", &plugin("status"));
     assert!(daemon.await_state("status", "running").took < PROMISED + GRACE);
 }

@@ -98,8 +98,7 @@ async fn serve(
     let broken = |what: &'static str| move |error: io::Error| Failure::work(format_args!("{what}: {error}"));
     clear_leftovers(data);
     let aside = data.join(format!("{ASIDE}{}", std::process::id()));
-    let loader =
-        Loader::start(aside.clone(), shared.host.clone(), events.clone()).map_err(broken("the data folder"))?;
+    let loader = Loader::start(&aside, &shared.host, &events).map_err(broken("the data folder"))?;
     let watched: Vec<PathBuf> = [&folders.plugins, &folders.conf].into_iter().flatten().cloned().collect();
     for folder in &watched {
         tracing::info!("modules come from {}", folder.display());

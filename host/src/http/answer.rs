@@ -17,6 +17,8 @@ pub(super) const X_TICK: HeaderName = HeaderName::from_static("x-tick");
 
 /// `1` when a limit cut the answer.
 pub(super) const X_TRUNCATED: HeaderName = HeaderName::from_static("x-truncated");
+/// Leaves went since the tick asked for that nobody can name any more: what is known of the tree is to be asked anew.
+pub(super) const X_FORGOT: HeaderName = HeaderName::from_static("x-forgot");
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");

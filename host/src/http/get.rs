@@ -132,6 +132,9 @@ pub(super) fn write_subtree(out: &mut Vec<u8>, hit: &Hit<'_>, want: Want, depth:
     let shape = Shape { want, depth: depth.unwrap_or(DEPTH_MAX), limit: room.left };
     match hit {
         Hit::Node(node) => write_view_in(out, node, shape, room),
-        Hit::Folded(folded) => write_view_in(out, folded, shape, room),
+        Hit::Folded(folded) => {
+            write_view_in(out, folded, shape, room);
+            room.cut |= folded.is_cut();
+        }
     }
 }

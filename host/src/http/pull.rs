@@ -1,6 +1,6 @@
 //! `/pull/`: waits for a change, once or as a stream of events.
 
-use super::answer::{Answer, Frames, Refusal};
+use super::answer::{Answer, Frames, Refusal, X_FORGOT};
 use super::args::Family;
 use super::live::{Member, Query};
 use super::web::Web;
@@ -26,7 +26,8 @@ const QUIET: &[u8] = b": nothing new\n\n";
 ///
 /// The answer's `X-Tick`, as the next `since`, continues without a gap: it is the last closed tick of which all is in
 /// the answer. Without a `limit` nothing is cut; what a `limit` cuts is not told again, and `X-Truncated` says so. A
-/// `wait` beyond [`PULL_WAIT_MAX`] is that.
+/// `wait` beyond [`PULL_WAIT_MAX`] is that. `X-Forgot` says that leaves went since `since` of which nobody can tell any
+/// more: whoever keeps a copy asks `/get/` anew.
 ///
 /// # Errors
 /// 400 for arguments that are not known.
@@ -39,6 +40,7 @@ pub(super) async fn pull(web: &Web, query: &str, headers: &HeaderMap) -> Result<
         let frames: Frames = Box::pin(stream::unfold(feed, Feed::next));
         return Ok(Answer::frames(HeaderValue::from_static("text/event-stream"), frames));
     }
+    let forgot = asked.since.is_some_and(|since| web.shared.tree.read().forgot_removals_since(since));
     let mut member = web.groups.join(query, asked.since);
     let mut stopping = web.stopping.clone();
     let delivery = match member.catch_up().await {
@@ -49,10 +51,11 @@ pub(super) async fn pull(web: &Web, query: &str, headers: &HeaderMap) -> Result<
             _ = stopping.wait_for(|stop| *stop) => member.give_up(),
         },
     };
-    Ok(match delivery {
+    let answer = match delivery {
         Ok(delivery) => Answer::json(delivery.json.clone()).at_tick(delivery.tick, delivery.truncated),
         Err(tick) => Answer::json("[]").at_tick(tick, false),
-    })
+    };
+    Ok(if forgot { answer.header(X_FORGOT, 1) } else { answer })
 }
 
 fn wants_stream(headers: &HeaderMap) -> bool {

@@ -91,7 +91,7 @@ impl Server {
         // A tick never comes: what a test is to see, it closes itself or does not need.
         let (shared, inbox) = parts(None, Duration::from_secs(3_600));
         let aside = std::env::temp_dir().join(format!("graftd-http-{}-{:p}", std::process::id(), Arc::as_ptr(&shared)));
-        let loader = Loader::start(aside, shared.host.clone(), shared.events.clone()).unwrap();
+        let loader = Loader::start(&aside, &shared.host, &shared.events).unwrap();
         let registry = Registry::new(Folders::default(), loader);
         let core = CoreParts { shared: Arc::clone(&shared), registry, events: inbox };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

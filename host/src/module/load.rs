@@ -74,14 +74,14 @@ impl Loader {
     ///
     /// # Errors
     /// The folder cannot be made, or the threads not be started.
-    pub(crate) fn start(aside: PathBuf, host: String, events: Events) -> io::Result<Loader> {
-        fs::create_dir_all(&aside)?;
+    pub(crate) fn start(aside: &Path, host: &str, events: &Events) -> io::Result<Loader> {
+        fs::create_dir_all(aside)?;
         let (jobs, todo) = channel::<Job>();
         let todo = Arc::new(Mutex::new(todo));
         let newest = Newest::default();
         for _ in 0..THREADS {
             let (todo, newest, events) = (Arc::clone(&todo), Arc::clone(&newest), events.clone());
-            let (aside, host) = (aside.clone(), host.clone());
+            let (aside, host) = (aside.to_owned(), host.to_owned());
             thread::Builder::new().name("graftd-load".to_owned()).spawn(move || {
                 loop {
                     // One waits for the next job, the others for their turn to wait.
