@@ -122,6 +122,9 @@ pub const RESCAN: Duration = Duration::from_secs(30);
 /// The size of a `.on` in bytes; a larger one is a mistake.
 pub const CONF_BYTES_MAX: u64 = 1024 * 1024;
 
+/// Bytes of a plugin's file: it is copied aside before it is loaded. Ours have half a million to a million.
+pub const PLUGIN_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
 /// How long a probe may take in all: a module's `new` may read a database.
 pub const PROBE_TIME_MAX: Duration = Duration::from_secs(10);
 

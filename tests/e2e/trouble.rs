@@ -149,3 +149,30 @@ fn a_daemon_whose_binary_is_replaced_goes_on_loading() {
     daemon.put_plugin("status.so", &plugin("status"));
     assert!(daemon.await_state("status", "running").took < PROMISED + GRACE);
 }
+
+#[test]
+fn a_conf_folder_that_is_made_anew_is_watched_again() {
+    let daemon = Daemon::builder().plugins(&["status", "url"]).start();
+    for name in ["status", "url"] {
+        daemon.await_state(name, "running");
+    }
+    let folder = daemon.folders().root().join("conf");
+    fs::remove_dir_all(&folder).expect("removed");
+    fs::create_dir(&folder).expect("made anew");
+    fs::write(daemon.conf("status.off"), "").expect("written");
+    // It may take a second to be found, and another to be looked through.
+    let off = daemon.await_state("status", "off");
+    assert!(off.took < 2 * PROMISED + GRACE, "{:?}", off.took);
+    fs::write(daemon.conf("url.off"), "").expect("written");
+    let off = daemon.await_state("url", "off");
+    assert!(off.took < PROMISED + GRACE, "{:?}", off.took);
+}
+
+#[test]
+fn a_hangup_is_no_end() {
+    let daemon = Daemon::builder().plugins(&["status"]).start();
+    daemon.await_state("status", "running");
+    daemon.hang_up();
+    daemon.push_log(&line("/"));
+    assert_eq!(daemon.subtree("status"), json!({"200": 1}));
+}

@@ -324,6 +324,11 @@ impl Daemon {
         graftd(args.iter().copied().chain(["--url", &url]))
     }
 
+    /// Sends it a hangup, as terminals and log rotation do.
+    pub fn hang_up(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::HUP).expect("signalled");
+    }
+
     /// Tells it to stop and waits for its end.
     ///
     /// # Panics

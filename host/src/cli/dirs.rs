@@ -1,7 +1,7 @@
 //! Where the folders are when nobody says.
 
 use super::{Dirs, Failure};
-use crate::conf::DaemonConf;
+use crate::conf::{DaemonConf, read_text};
 use crate::module::Folders;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,9 +64,9 @@ pub(super) fn data(named: Option<&Path>) -> Result<PathBuf, Failure> {
 pub(super) fn daemon_conf(folders: &Folders) -> Result<DaemonConf, Failure> {
     let Some(folder) = &folders.conf else { return Ok(DaemonConf::default()) };
     let file = folder.join("graftd.conf");
-    match fs::read_to_string(&file) {
-        Ok(text) => DaemonConf::parse(&file, &text).map_err(Failure::usage),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(DaemonConf::default()),
-        Err(error) => Err(Failure::usage(format_args!("{}: {error}", file.display()))),
+    if !file.exists() {
+        return Ok(DaemonConf::default());
     }
+    let text = read_text(&file).map_err(Failure::usage)?;
+    DaemonConf::parse(&file, &text).map_err(Failure::usage)
 }

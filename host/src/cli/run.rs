@@ -2,7 +2,7 @@
 
 use super::{Dirs, Failure, dirs};
 use crate::clock::Timepiece;
-use crate::conf::DaemonConf;
+use crate::conf::{DaemonConf, read_text};
 use crate::core::{Core, CoreParts, Counters, Event, Events, Live, Logs, Shared};
 use crate::http;
 use crate::ingest::format::Format;
@@ -13,7 +13,7 @@ use crate::tree::Tree;
 use clap::Args;
 use parking_lot::RwLock;
 use std::fs;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use tokio::sync::watch;
 /// Run the daemon.
 ///
 /// It loads the plugins, serves the tree, and follows changes in both folders while it runs. When all listens it says
-/// so in one line on stdout: `graftd: ready http=ADDR push=ADDR`. SIGTERM and SIGINT stop it.
+/// so in one line on stdout: `graftd: ready http=ADDR push=ADDR`. SIGTERM and SIGINT stop it, SIGHUP has it look through both folders.
 #[derive(Args, Debug)]
 pub(super) struct Run {
     #[command(flatten)]
@@ -62,6 +62,8 @@ impl Run {
             .with_writer(io::stderr)
             .with_ansi(io::stderr().is_terminal())
             .with_target(false)
+            // A log that cannot be written must not end the daemon.
+            .log_internal_errors(false)
             .try_init();
         let folders = self.dirs.folders()?;
         let mut conf = dirs::daemon_conf(&folders)?;
@@ -119,9 +121,10 @@ async fn serve(
         let _ = until.wait_for(|stop| *stop).await;
     }));
     let signals = Signals::listen().map_err(broken("signals"))?;
-    println!("graftd: ready http={http} push={push}");
+    // Whoever started it may not read this.
+    let _ = writeln!(io::stdout(), "graftd: ready http={http} push={push}");
     tracing::info!("look at http://{http}/ or ask: graftd get '' --depth 1 --url http://{http}");
-    let signal = signals.wait().await;
+    let signal = signals.wait(&events).await;
     tracing::info!("{signal}: stopping");
     drop(watch);
     tcp.abort();
@@ -194,7 +197,7 @@ fn token(conf: &DaemonConf) -> Result<Option<String>, Failure> {
         return Ok(None);
     };
     let said = |why: &dyn std::fmt::Display| Failure::usage(format_args!("token_file {}: {why}", file.display()));
-    let token = fs::read_to_string(file).map_err(|error| said(&error))?.trim().to_owned();
+    let token = read_text(file).map_err(|why| Failure::usage(format_args!("token_file: {why}")))?.trim().to_owned();
     if token.len() < 16 {
         return Err(said(&"a token must have at least 16 characters"));
     }
@@ -249,17 +252,28 @@ fn clear_leftovers(data: &Path) {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// No end: the folders are looked through again.
+    hangup: Signal,
 }
 
 impl Signals {
     fn listen() -> io::Result<Signals> {
-        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn wait(mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+    async fn wait(mut self, events: &Events) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hangup.recv() => {
+                    events.send_async(Event::Files).await;
+                }
+            }
         }
     }
 }

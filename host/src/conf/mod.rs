@@ -2,10 +2,12 @@
 
 mod daemon;
 mod error;
+mod file;
 mod module;
 mod table;
 
 pub use daemon::{DaemonConf, TokenFile};
 pub use error::ConfError;
+pub(crate) use file::read_text;
 pub use module::{ModuleConf, PathTemplate};
 pub use table::nearest;

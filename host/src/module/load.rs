@@ -7,7 +7,7 @@ use super::probe::{Refusal, probe, refusal};
 use super::scan::PluginFile;
 use crate::conf::{ModuleConf, nearest};
 use crate::core::{Event, Events};
-use crate::limits::COLLECT_EVERY;
+use crate::limits::{COLLECT_EVERY, PLUGIN_BYTES_MAX};
 use parking_lot::Mutex;
 use plugin_api::Params;
 use std::collections::HashMap;
@@ -141,6 +141,10 @@ pub fn open(file: &Path, conf: Option<&Path>, aside: &Path) -> Result<Arc<Librar
     let meta = fs::metadata(file).map_err(|error| said(error.to_string().into()))?;
     if !meta.is_file() {
         return Err(said("no regular file".to_owned().into()));
+    }
+    if meta.len() > PLUGIN_BYTES_MAX {
+        let why = format!("is {} bytes long; a plugin has at most {PLUGIN_BYTES_MAX}", meta.len());
+        return Err(said(why.into()));
     }
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     let copy = aside.join(format!("{stem}-{}.so", COPIES.fetch_add(1, Ordering::Relaxed)));

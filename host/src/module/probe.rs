@@ -11,9 +11,9 @@ use super::load::check_conf;
 use crate::clock::Timepiece;
 use crate::conf::ModuleConf;
 use crate::ingest::format::{Decoded, Format};
-use crate::limits::{PROBE_MEMORY_BYTES, PROBE_TIME_MAX};
+use crate::limits::{PLUGIN_BYTES_MAX, PROBE_MEMORY_BYTES, PROBE_TIME_MAX};
 use plugin_api::ErrorKind;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -112,6 +112,9 @@ impl Step {
 /// Bytes of a line that the child may print: more than all it has to say about a plugin.
 const LINE_BYTES_MAX: u64 = 256 * 1024;
 
+/// How long the child's last words may take to be read after it has ended: a busy machine is slow.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
+
 /// What the child says.
 #[derive(Debug, Serialize, Deserialize)]
 enum Said {
@@ -130,11 +133,16 @@ pub fn probe(file: &Path, conf: Option<&Path>) -> Result<Probed, Refusal> {
         let what = if meta.is_dir() { "a folder" } else { "no regular file" };
         return Err(format!("is {what}").into());
     }
+    if meta.len() > PLUGIN_BYTES_MAX {
+        return Err(format!("is {} bytes long; a plugin has at most {PLUGIN_BYTES_MAX}", meta.len()).into());
+    }
     elf::check(file)?;
     let word = format!("graftd-probe-{}-{}", std::process::id(), Timepiece::start().unix_ms());
     // This very image, also when its file has been replaced since.
     let mut command = Command::new("/proc/self/exe");
-    command.arg("probe").arg("--inside").arg(&word).arg(file).stdin(Stdio::null()).stdout(Stdio::piped());
+    command.arg("probe").arg("--inside").arg(&word).arg(file);
+    // What a plugin prints is nobody's: it could fill the daemon's log.
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     if let Some(conf) = conf {
         command.arg("--conf").arg(conf);
     }
@@ -164,8 +172,9 @@ pub fn probe(file: &Path, conf: Option<&Path>) -> Result<Probed, Refusal> {
     let mut step = Step::Load;
     let mut found: Option<Probed> = None;
     let mut ended: Option<ExitStatus> = None;
+    let mut last_words = deadline;
     loop {
-        match said.recv_timeout(if ended.is_some() { Duration::from_millis(20) } else { Duration::from_millis(5) }) {
+        match said.recv_timeout(Duration::from_millis(5)) {
             Ok(Said::At(now)) => step = now,
             Ok(Said::Is(probed)) => found = Some(probed),
             Ok(Said::Wrong { why, again }) => {
@@ -173,10 +182,14 @@ pub fn probe(file: &Path, conf: Option<&Path>) -> Result<Probed, Refusal> {
                 let _ = child.wait();
                 return Err(Refusal { why, again });
             }
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) if ended.is_some() => break,
+            // All is read; or something that the plugin started holds the pipe open.
+            Err(RecvTimeoutError::Disconnected) if ended.is_some() => break,
+            Err(RecvTimeoutError::Timeout) if ended.is_some() && Instant::now() > last_words => break,
             Err(error) => {
                 ended = child.try_wait().map_err(|error| lost(&error))?;
-                if ended.is_none() && error == RecvTimeoutError::Disconnected {
+                if ended.is_some() {
+                    last_words = last_words.min(Instant::now() + LAST_WORDS_MAX);
+                } else if error == RecvTimeoutError::Disconnected {
                     // It closed its output and lives on.
                     thread::sleep(Duration::from_millis(5));
                 }
@@ -223,6 +236,11 @@ fn signal_name(signal: i32) -> String {
 pub fn inside(word: &str, file: &Path, conf: Option<&Path>) {
     limit(Resource::As, PROBE_MEMORY_BYTES);
     limit(Resource::Core, 0);
+    limit(Resource::Cpu, PROBE_TIME_MAX.as_secs());
+    // A daemon that is killed leaves no probe behind that never ends.
+    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
+        eprintln!("graftd: the probe cannot be tied to its parent: {error}");
+    }
     let said = match try_once(word, file, conf) {
         Ok(probed) => Said::Is(probed),
         Err(Refusal { why, again }) => Said::Wrong { why, again },

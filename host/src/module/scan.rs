@@ -3,11 +3,10 @@
 //! [`look`] reads the folders, [`plan`] is pure: it says for every module whether it runs, with what, or why not.
 
 use super::trust;
-use crate::conf::{ModuleConf, nearest};
-use crate::limits::CONF_BYTES_MAX;
+use crate::conf::{ModuleConf, nearest, read_text};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -97,7 +96,7 @@ pub fn look(folders: &Folders) -> Result<Seen, String> {
         let Some((name, on)) = conf_name(&path) else { continue };
         let text = match refused(&path).filter(|_| on) {
             Some(why) => Err(why),
-            None if on => read_conf(&path),
+            None if on => read_text(&path),
             None => Ok(String::new()),
         };
         seen.confs.entry(name).or_default().push(ConfFile { path, on, text });
@@ -131,23 +130,6 @@ fn conf_name(path: &Path) -> Option<(String, bool)> {
         (None, None) => return None,
     };
     (!name.is_empty()).then(|| (name.to_owned(), on))
-}
-
-fn read_conf(path: &Path) -> Result<String, String> {
-    let said = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
-    let meta = fs::metadata(path).map_err(|error| said(&error))?;
-    if !meta.is_file() {
-        return Err(said(&"no regular file"));
-    }
-    let mut text = String::new();
-    let file = fs::File::open(path).map_err(|error| said(&format_args!("cannot be read: {error}")))?;
-    file.take(CONF_BYTES_MAX + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| said(&format_args!("cannot be read: {error}")))?;
-    if text.len() as u64 > CONF_BYTES_MAX {
-        return Err(said(&format_args!("larger than {CONF_BYTES_MAX} bytes")));
-    }
-    Ok(text)
 }
 
 /// What is to become of a module.

@@ -3,20 +3,24 @@
 use crate::core::{Event, Events};
 use crate::limits::{RESCAN, SETTLE};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Watches folders until it is dropped. What is heard is gathered until the folder is at rest for [`SETTLE`], then an
-/// [`Event::Files`] has them looked through; so it is every [`RESCAN`], for an event can be lost.
+/// Watches folders until the core is gone. What is heard is gathered until the folder is at rest for [`SETTLE`], then an
+/// [`Event::Files`] has them looked through; so it is every [`RESCAN`], for an event can be lost. A folder that vanished
+/// is looked for every second, and watched again when it is there.
 #[derive(Debug)]
 pub struct Watch {
-    _watcher: Option<RecommendedWatcher>,
+    _stop: Sender<()>,
 }
 
 /// Changes that never rest are looked at all the same after this many times [`SETTLE`].
 const SETTLES_MAX: u32 = 5;
+
+/// How often is looked where nothing can be heard.
+const LOOK: Duration = Duration::from_secs(1);
 
 impl Watch {
     /// Starts to watch. Where the system cannot watch (no inotify left), the folders are looked through every second.
@@ -24,40 +28,49 @@ impl Watch {
     /// # Errors
     /// The thread cannot be started.
     pub(crate) fn start(folders: &[PathBuf], events: Events) -> std::io::Result<Watch> {
-        let (heard, hearing) = channel::<()>();
-        let watcher = watcher(folders, heard.clone());
-        let rescan = match &watcher {
-            Ok(_) => RESCAN,
-            Err(error) => {
-                tracing::warn!("folders cannot be watched ({error}); they are looked through every second instead");
-                Duration::from_secs(1)
-            }
-        };
-        // Without a watcher the thread must not end for want of a sender.
-        let keep = watcher.is_err().then_some(heard);
+        // The watcher holds one end, so the thread ends with the core, not with this; without a watcher with this.
+        let (stop, hearing) = channel::<()>();
+        let mut watched = Watched::new(folders, stop.clone());
+        watched.renew();
         thread::Builder::new().name("graftd-watch".to_owned()).spawn(move || {
-            let _keep = keep;
-            while gather(&hearing, rescan) {
+            while gather(&hearing, if watched.renew() { RESCAN } else { LOOK }) {
+                // A folder that came back is watched before it is looked through, so that nothing falls between.
+                watched.renew();
                 if !events.send(Event::Files) {
                     break;
                 }
             }
         })?;
-        Ok(Watch { _watcher: watcher.ok() })
+        Ok(Watch { _stop: stop })
     }
 }
 
-fn watcher(folders: &[PathBuf], heard: std::sync::mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Errors (an overflowing queue) are heard too: looking through the folders mends what was lost.
-        if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
-            let _ = heard.send(());
+struct Watched {
+    watcher: Option<RecommendedWatcher>,
+    folders: Vec<PathBuf>,
+}
+
+impl Watched {
+    fn new(folders: &[PathBuf], heard: Sender<()>) -> Watched {
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Errors (an overflowing queue) are heard too: looking through the folders mends what was lost.
+            if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
+                let _ = heard.send(());
+            }
+        });
+        if let Err(error) = &watcher {
+            tracing::warn!("folders cannot be watched ({error}); they are looked through every second instead");
         }
-    })?;
-    for folder in folders {
-        watcher.watch(Path::new(folder), RecursiveMode::NonRecursive)?;
+        Watched { watcher: watcher.ok(), folders: folders.to_vec() }
     }
-    Ok(watcher)
+
+    /// Watches all folders, also one that was taken away and made anew since; whether all are there. Watching what is
+    /// watched already changes nothing (inotify_add_watch(2)).
+    fn renew(&mut self) -> bool {
+        let Some(watcher) = &mut self.watcher else { return false };
+        let watched = self.folders.iter().filter(|folder| watcher.watch(folder, RecursiveMode::NonRecursive).is_ok());
+        watched.count() == self.folders.len()
+    }
 }
 
 /// Waits for something to be heard and then for rest; whether to go on.
