@@ -41,6 +41,9 @@ pub(super) struct Run {
     /// Where pushes by TCP and UDP are taken [default: 127.0.0.1:8651]
     #[arg(long, value_name = "ADDR")]
     push: Option<SocketAddr>,
+    /// Where relays are to connect; taken for the sake of scripts, but nothing listens there in this version
+    #[arg(long, value_name = "ADDR")]
+    relay: Option<SocketAddr>,
     /// Say more: every step of every module
     #[arg(long, short)]
     verbose: bool,
@@ -69,8 +72,9 @@ impl Run {
         let mut conf = dirs::daemon_conf(&folders)?;
         conf.http = self.http.unwrap_or(conf.http);
         conf.push = self.push.unwrap_or(conf.push);
-        if conf.relay.is_some() {
-            tracing::warn!("graftd.conf: \"relay\" is not part of this version; nothing listens there");
+        conf.relay = self.relay.or(conf.relay);
+        if let Some(relay) = conf.relay {
+            tracing::warn!("relay = {relay}: relays are not part of this version; nothing listens there");
         }
         let token = token(&conf)?;
         let data = dirs::data(self.data.as_deref())?;
