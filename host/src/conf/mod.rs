@@ -9,5 +9,5 @@ mod table;
 pub use daemon::{DaemonConf, TokenFile};
 pub use error::ConfError;
 pub(crate) use file::read_text;
-pub use module::{ModuleConf, PathTemplate};
+pub use module::{Isolation, ModuleConf, PathTemplate};
 pub use table::nearest;

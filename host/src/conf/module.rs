@@ -6,6 +6,7 @@ use crate::tree::parse_plain;
 use plugin_api::{Action, Params};
 use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// What a module's `.on` says.
@@ -19,8 +20,51 @@ pub struct ModuleConf {
     pub path: Option<PathTemplate>,
     /// The branch's action.
     pub action: Option<Action>,
+    /// Whether it shares the daemon's process.
+    pub isolation: Isolation,
+    /// How long a call of it may take.
+    pub time_limit: Option<Duration>,
+    /// How much memory a process of its own may have, in bytes.
+    pub memory_limit: Option<u64>,
     /// What is handed to the module.
     pub params: Params,
+}
+
+/// Where a module runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Isolation {
+    /// In the daemon's process.
+    #[default]
+    None,
+    /// In a process of its own: what it does there costs its own branch and nothing else.
+    Process,
+}
+
+impl Isolation {
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Isolation::None => "none",
+            Isolation::Process => "process",
+        }
+    }
+}
+
+impl fmt::Display for Isolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Isolation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Isolation, String> {
+        [Isolation::None, Isolation::Process].into_iter().find(|isolation| isolation.as_str() == text).ok_or_else(
+            || format!("\"isolation\" must be \"none\" (in the daemon's process) or \"process\" (in one of its own), not {text:?}"),
+        )
+    }
 }
 
 /// The shortest interval of a collector: below it, sampling is most of what a host does.
@@ -29,9 +73,22 @@ const EVERY_MIN: Duration = Duration::from_millis(10);
 /// The longest: whoever wants less than a sample a month wants none.
 const EVERY_MAX: Duration = Duration::from_secs(31 * 86_400);
 
+/// The shortest time limit of a call: below it, a busy machine alone makes a module late.
+const TIME_LIMIT_MIN: Duration = Duration::from_millis(10);
+
+/// The longest: a call that takes an hour is not watched at all.
+const TIME_LIMIT_MAX: Duration = Duration::from_secs(3_600);
+
+/// The least memory of a process of its own, in bytes: the binary and a plugin must fit in.
+const MEMORY_LIMIT_MIN: u64 = 16 * 1024 * 1024;
+
+/// The most: more than a host has to spare for a module is a slip of the unit.
+const MEMORY_LIMIT_MAX: u64 = 1024 * 1024 * 1024 * 1024;
+
 impl ModuleConf {
     /// The keys that a `.on` knows.
-    pub const KEYS: [&'static str; 5] = ["plugin", "every", "path", "action", "params"];
+    pub const KEYS: [&'static str; 8] =
+        ["plugin", "every", "path", "action", "isolation", "time_limit", "memory_limit", "params"];
 
     /// Reads the text of a `.on`.
     ///
@@ -56,6 +113,23 @@ impl ModuleConf {
         }
         if let Some(given) = table.take("action") {
             conf.action = Some(given.text()?.parse().map_err(|why| given.error(why))?);
+        }
+        if let Some(given) = table.take("isolation") {
+            conf.isolation = given.text()?.parse().map_err(|why: String| given.error(why))?;
+        }
+        if let Some(given) = table.take("time_limit") {
+            let limit = given.duration()?;
+            if !(TIME_LIMIT_MIN..=TIME_LIMIT_MAX).contains(&limit) {
+                return Err(given.error("\"time_limit\" must be between 10ms and 1h"));
+            }
+            conf.time_limit = Some(limit);
+        }
+        if let Some(given) = table.take("memory_limit") {
+            let bytes = given.size()?;
+            if !(MEMORY_LIMIT_MIN..=MEMORY_LIMIT_MAX).contains(&bytes) {
+                return Err(given.error("\"memory_limit\" must be between 16MiB and 1TiB"));
+            }
+            conf.memory_limit = Some(bytes);
         }
         table.finish(&ModuleConf::KEYS)?;
         Ok(conf)
@@ -121,10 +195,26 @@ mod tests {
     }
 
     #[test]
+    fn fences() {
+        let conf = parse("").unwrap();
+        assert_eq!((conf.isolation, conf.time_limit, conf.memory_limit), (Isolation::None, None, None));
+        let conf = parse("isolation = \"process\"\ntime_limit = \"500ms\"\nmemory_limit = \"512MiB\"\n").unwrap();
+        assert_eq!(conf.isolation, Isolation::Process);
+        assert_eq!((conf.time_limit, conf.memory_limit), (Some(Duration::from_millis(500)), Some(512 << 20)));
+        assert_eq!(parse("isolation = \"none\"").unwrap().isolation, Isolation::None);
+        for (text, bytes) in [("\"1TiB\"", 1 << 40), ("\"64MB\"", 64_000_000), ("16_777_216", 16 << 20)] {
+            assert_eq!(parse(&format!("memory_limit = {text}")).unwrap().memory_limit, Some(bytes), "{text}");
+        }
+    }
+
+    #[test]
     fn errors_have_a_line_and_a_way_out() {
         for (text, want) in [
             ("\nevry = \"10s\"", "conf/x.on:2: unknown key \"evry\"; did you mean \"every\"?"),
-            ("zzz = 1", "conf/x.on:1: unknown key \"zzz\"; known are plugin, every, path, action, params"),
+            (
+                "zzz = 1",
+                "conf/x.on:1: unknown key \"zzz\"; known are plugin, every, path, action, isolation, time_limit, memory_limit, params",
+            ),
             (
                 "every = 10",
                 "conf/x.on:1: \"every\" must be a duration such as \"200ms\", \"10s\" or \"5m\", not a whole number",
@@ -140,6 +230,25 @@ mod tests {
             ),
             ("params = 1", "conf/x.on:1: \"params\" must be a table, not a whole number"),
             ("action = \"sum\"", "conf/x.on:1: unknown action \"sum\""),
+            (
+                "\nisolation = \"thread\"",
+                "conf/x.on:2: \"isolation\" must be \"none\" (in the daemon's process) or \"process\" (in one of its own), \
+                 not \"thread\"",
+            ),
+            ("isolation = true", "conf/x.on:1: \"isolation\" must be text, not a boolean"),
+            ("time_limit = \"1ms\"", "conf/x.on:1: \"time_limit\" must be between 10ms and 1h"),
+            ("time_limit = \"61m\"", "conf/x.on:1: \"time_limit\" must be between 10ms and 1h"),
+            ("time_limit = 3", "conf/x.on:1: \"time_limit\" must be a duration such as"),
+            ("memory_limit = \"15.9MiB\"", "conf/x.on:1: \"memory_limit\" must be between 16MiB and 1TiB"),
+            ("memory_limit = 512", "conf/x.on:1: \"memory_limit\" must be between 16MiB and 1TiB"),
+            ("memory_limit = -1", "conf/x.on:1: \"memory_limit\" must be a whole number of 0 or more"),
+            (
+                "memory_limit = \"512 megs\"",
+                "conf/x.on:1: \"memory_limit\" must be a size such as \"512MiB\", \"2GiB\" or \"64MB\", or bytes as a whole number, \
+                 not \"512 megs\"",
+            ),
+            ("memory_limit = 1.5", "conf/x.on:1: \"memory_limit\" must be a size such as"),
+            ("memry_limit = 1", "conf/x.on:1: unknown key \"memry_limit\"; did you mean \"memory_limit\"?"),
             ("every = ", "conf/x.on:1: not TOML: "),
         ] {
             let said = parse(text).unwrap_err();

@@ -138,6 +138,17 @@ impl Given<'_> {
         }
     }
 
+    /// A size in bytes: text with a unit, or a whole number.
+    pub(super) fn size(&self) -> Result<u64, ConfError> {
+        let wanted = "a size such as \"512MiB\", \"2GiB\" or \"64MB\", or bytes as a whole number";
+        match self.value.get_ref() {
+            DeValue::Integer(_) => self.count(),
+            DeValue::String(text) => parse_size(text)
+                .ok_or_else(|| self.error(format_args!("{:?} must be {wanted}, not {text:?}", self.key))),
+            other => Err(self.wrong(wanted, other)),
+        }
+    }
+
     pub(super) fn duration(&self) -> Result<Duration, ConfError> {
         let wanted = "a duration such as \"200ms\", \"10s\" or \"5m\"";
         match self.value.get_ref() {
@@ -146,6 +157,26 @@ impl Given<'_> {
             other => Err(self.wrong(wanted, other)),
         }
     }
+}
+
+/// Reads `512MiB`, `2GiB`, `64MB`, `1.5GB`: powers of 1,024 with the `i`, of 1,000 without.
+fn parse_size(text: &str) -> Option<u64> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(unit_at);
+    let bytes_a_unit: u64 = match unit {
+        "B" => 1,
+        "kB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => return None,
+    };
+    // What is too large for a u64 becomes the largest, which no limit allows.
+    Some((number.parse::<f64>().ok()? * bytes_a_unit as f64) as u64)
 }
 
 fn integer(n: &toml::de::DeInteger<'_>) -> Option<i64> {
@@ -168,4 +199,26 @@ fn param(value: &DeValue<'_>) -> Result<Value, &'static str> {
             Value::Table(entries.collect::<Result<_, &'static str>>()?)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_a_unit() {
+        for (text, bytes) in [
+            ("512MiB", Some(512 << 20)),
+            ("2GiB", Some(2 << 30)),
+            ("64MB", Some(64_000_000)),
+            ("1.5GiB", Some(3 << 29)),
+            ("7B", Some(7)),
+            ("99999999999999999999TiB", Some(u64::MAX)),
+        ] {
+            assert_eq!(parse_size(text), bytes, "{text}");
+        }
+        for bad in ["", "512", "MiB", "512 MiB", "512mib", "-1MiB", "1.2.3MiB", "1e3MiB", "nanMiB", "512M"] {
+            assert_eq!(parse_size(bad), None, "{bad}");
+        }
+    }
 }

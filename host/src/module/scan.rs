@@ -134,6 +134,7 @@ fn conf_name(path: &Path) -> Option<(String, bool)> {
 
 /// What is to become of a module.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "one a module, and most are of the large kind")]
 pub enum Planned {
     /// It runs.
     Run {
