@@ -1,7 +1,7 @@
 //! The one clock: everything that needs the time is handed this.
 
 use plugin_api::Clock;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The system's time, and the time since the daemon began.
 #[derive(Clone, Copy, Debug)]
@@ -35,4 +35,10 @@ impl Timepiece {
     pub fn unix_ms(self) -> i64 {
         self.now().unix_ms()
     }
+}
+
+/// CPU time that this thread has used.
+pub(crate) fn thread_cpu() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
 }

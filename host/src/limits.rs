@@ -134,5 +134,21 @@ pub const PROBE_MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// The interval of a collector unless its `.on` says otherwise.
 pub const COLLECT_EVERY: Duration = Duration::from_secs(10);
 
+/// How long a batch or a flush of a pipe may take unless its `.on` says otherwise: thousands of times what it needs. The
+/// log waits that long for it.
+pub const BATCH_TIME_MAX: Duration = Duration::from_secs(2);
+
+/// How long a collect may take unless the `.on` says otherwise: its thread is its own, so only its branch waits.
+pub const COLLECT_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// How long making a module may take after it has been probed: as long as the probe.
+pub const NEW_TIME_MAX: Duration = PROBE_TIME_MAX;
+
+/// The first pause of a module that is to be made anew; it doubles.
+pub const BACKOFF: Duration = Duration::from_secs(1);
+
+/// A module that has run for so long has recovered: its next pause is the first again.
+pub const BACKOFF_FORGET: Duration = Duration::from_secs(60);
+
 /// The longest pause of a module that keeps failing.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(600);

@@ -4,7 +4,7 @@ use super::read::{Lines, read_lines};
 use super::{Dirs, Failure, dirs, show};
 use crate::clock::Timepiece;
 use crate::ingest::format::Format;
-use crate::ingest::{Engine, PipeRun, Remember};
+use crate::ingest::{PipeRun, Remember, Solo};
 use crate::json::{Shape, write_view};
 use crate::module::{Branch, Folders, Library, Planned, check_conf, look, plan};
 use crate::tree::{Hit, Pattern, Tree, Want};
@@ -52,7 +52,7 @@ impl Ingest {
         let conf = dirs::daemon_conf(&folders)?;
         let clock = Timepiece::start();
         let mut reading = Reading {
-            engine: Engine::new(vec![format], clock, Remember::First),
+            engine: Solo::new(format, clock, Remember::First),
             tree: Tree::new(conf.limits.into(), TICK, 0),
             clock,
             flushed: Instant::now(),
@@ -119,10 +119,11 @@ fn pipes(folders: &Folders, host: &str) -> Result<Vec<PipeRun>, Failure> {
                 if !library.is_pipe() {
                     return Ok(None);
                 }
-                check_conf(&library, &conf)?;
-                let branch = Branch::of(&name, &conf, &library, host)?;
+                let declared = library.declared();
+                check_conf(&declared, &conf)?;
+                let branch = Branch::of(&name, &conf, &declared, host)?;
                 let pipe = library.pipe(&conf.params).map_err(|error| error.to_string())?;
-                Ok(Some(PipeRun { name: name.clone(), branch, wants: library.wants(), pipe }))
+                Ok(Some(PipeRun::alone(&name, branch, library.wants(), pipe)))
             }),
         };
         match loaded {
@@ -140,7 +141,7 @@ fn pipes(folders: &Folders, host: &str) -> Result<Vec<PipeRun>, Failure> {
 }
 
 struct Reading {
-    engine: Engine,
+    engine: Solo,
     tree: Tree,
     clock: Timepiece,
     flushed: Instant,
@@ -208,11 +209,14 @@ impl Reading {
 
     /// Says which pipes broke; whether any did.
     fn complain_of_pipes(&mut self) -> bool {
-        let faults = self.engine.take_faults();
-        for fault in &faults {
-            eprintln!("graftd: module {}: {}", fault.name, fault.error);
+        let mut broken = false;
+        for report in self.engine.take_reports() {
+            if let Some(fault) = report.fault {
+                eprintln!("graftd: module {}: {fault}", report.callee.module);
+                broken = true;
+            }
         }
-        !faults.is_empty()
+        broken
     }
 }
 

@@ -1,7 +1,7 @@
 //! `graftd probe`: would this plugin be let in?
 
 use super::Failure;
-use crate::module::{ProbedParam, inside, probe};
+use crate::module::{DeclaredParam, inside, probe};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -45,7 +45,7 @@ impl Probe {
                     "{file}: {} {}, branch {}, action {}",
                     probed.kind, probed.version, probed.path, probed.action
                 );
-                for ProbedParam { name, default, help } in &probed.params {
+                for DeclaredParam { name, default, help } in &probed.declared.params {
                     let default =
                         if default.is_empty() { "must be given".to_owned() } else { format!("default {default}") };
                     println!("  {name} ({default}): {help}");

@@ -4,14 +4,15 @@ use super::{Dirs, Failure, dirs};
 use crate::clock::Timepiece;
 use crate::conf::{DaemonConf, read_text};
 use crate::core::{Core, CoreParts, Counters, Event, Events, Live, Logs, Shared};
-use crate::http;
+use crate::http::{self, rfc3339};
 use crate::ingest::format::Format;
-use crate::ingest::{LogHandle, Remember, push};
+use crate::ingest::{LogHandle, LogParts, Remember, push};
 use crate::limits::{EVENTS_MAX, STOP_GRACE};
-use crate::module::{Loader, Registry, Watch};
+use crate::module::{Blamed, Disposer, Loader, Registry, Watch, install_crash_handler};
 use crate::tree::Tree;
 use clap::Args;
 use parking_lot::RwLock;
+use rustix::process::{getpid, kill_process};
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::channel;
 use std::thread;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -84,9 +86,9 @@ impl Run {
             .enable_all()
             .build()
             .map_err(|error| Failure::work(format_args!("threads cannot be started: {error}")))?;
-        let ended = runtime.block_on(serve(conf, token, folders, &data));
-        runtime.shutdown_timeout(STOP_GRACE);
-        ended
+        let deadline = runtime.block_on(serve(conf, token, folders, &data))?;
+        runtime.shutdown_timeout(left(deadline));
+        Ok(())
     }
 }
 
@@ -95,16 +97,21 @@ async fn serve(
     token: Option<String>,
     folders: crate::module::Folders,
     data: &Path,
-) -> Result<(), Failure> {
+) -> Result<Instant, Failure> {
     let listeners = listen(&conf).await?;
     let (http, push) = (address(listeners.http.local_addr())?, address(listeners.push_tcp.local_addr())?);
     let clock = Timepiece::start();
     let (events, inbox) = Events::new(EVENTS_MAX);
-    let shared = Arc::new(shared(conf, token, clock, events.clone())?);
     let broken = |what: &'static str| move |error: io::Error| Failure::work(format_args!("{what}: {error}"));
+    let disposer = Disposer::start().map_err(broken("a thread"))?;
+    let shared = Arc::new(shared(conf, token, clock, events.clone(), &disposer)?);
     clear_leftovers(data);
+    let blamed = Arc::new(Blamed::read(data, &rfc3339(clock.unix_ms())));
+    if let Err(error) = install_crash_handler(&Blamed::died_file(data)) {
+        tracing::warn!("a plugin that kills the daemon will not be known: {error}");
+    }
     let aside = data.join(format!("{ASIDE}{}", std::process::id()));
-    let loader = Loader::start(&aside, &shared.host, &events).map_err(broken("the data folder"))?;
+    let loader = Loader::start(&aside, &shared.host, &events, blamed).map_err(broken("the data folder"))?;
     let watched: Vec<PathBuf> = [&folders.plugins, &folders.conf].into_iter().flatten().cloned().collect();
     for folder in &watched {
         tracing::info!("modules come from {}", folder.display());
@@ -113,7 +120,8 @@ async fn serve(
         tracing::warn!("there are no plugins and no conf folder: only pushes will fill the tree");
     }
     let watch = Watch::start(&watched, events.clone()).map_err(broken("watching the folders"))?;
-    let parts = CoreParts { shared: Arc::clone(&shared), registry: Registry::new(folders, loader), events: inbox };
+    let registry = Registry::new(folders, loader, disposer.clone());
+    let parts = CoreParts { shared: Arc::clone(&shared), registry, events: inbox };
     let core = core_thread(parts).map_err(broken("the core"))?;
 
     let (stop, stopping) = watch::channel(false);
@@ -130,20 +138,44 @@ async fn serve(
     tracing::info!("look at http://{http}/ or ask: graftd get '' --depth 1 --url http://{http}");
     let signal = signals.wait(&events).await;
     tracing::info!("{signal}: stopping");
+    let deadline = Instant::now() + STOP_GRACE;
+    end_by(deadline);
     drop(watch);
     tcp.abort();
     udp.abort();
     let _ = stop.send(true);
     // Requests under way are answered, if they end in time.
-    let _ = tokio::time::timeout(STOP_GRACE, web).await;
-    events.send_async(Event::Stop).await;
-    let stopped = tokio::task::spawn_blocking(move || core.recv_timeout(STOP_GRACE).is_ok()).await;
-    if !stopped.unwrap_or(false) {
+    let _ = tokio::time::timeout(left(deadline) / 2, web).await;
+    let _ = tokio::time::timeout(left(deadline), events.send_async(Event::Stop)).await;
+    let stopped = tokio::task::spawn_blocking(move || {
+        let stopped = core.recv_timeout(left(deadline)).is_ok();
+        disposer.finish(left(deadline) / 2);
+        stopped
+    });
+    if !stopped.await.unwrap_or(false) {
         tracing::warn!("some threads do not end; they are left behind");
     }
     // Whatever could not be loaded from it any more, nobody needs.
     let _ = fs::remove_dir_all(&aside);
-    Ok(())
+    Ok(deadline)
+}
+
+/// What is left of a grace.
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+/// Ends the process when the grace is over, whatever its threads do: at the end of a process destructors of its libraries
+/// run, and a plugin's may not come back.
+fn end_by(deadline: Instant) {
+    let spawned = thread::Builder::new().name("graftd-grace".to_owned()).spawn(move || {
+        thread::sleep(left(deadline));
+        tracing::warn!("a destructor of a plugin does not end; the process is killed");
+        let _ = kill_process(getpid(), rustix::process::Signal::KILL);
+    });
+    if let Err(error) = spawned {
+        tracing::warn!("nobody watches how long the stop takes: {error}");
+    }
 }
 
 /// Starts the core's thread; the receiver hears when it has ended.
@@ -158,15 +190,30 @@ fn core_thread(parts: CoreParts) -> io::Result<std::sync::mpsc::Receiver<()>> {
     Ok(end)
 }
 
-fn shared(conf: DaemonConf, token: Option<String>, clock: Timepiece, events: Events) -> Result<Shared, Failure> {
+fn shared(
+    conf: DaemonConf,
+    token: Option<String>,
+    clock: Timepiece,
+    events: Events,
+    disposer: &Disposer,
+) -> Result<Shared, Failure> {
     let host = conf.host_name();
     let format = |name: &str| Format::compile(name).map_err(Failure::work);
     // Times are there or they are not: whoever pushes lines has either.
     let formats = vec![format("timed")?, format("combined")?];
     let log = |name: &str, prefix: &[&str], remember| {
         let prefix = prefix.iter().map(|key| (*key).to_owned()).collect();
-        LogHandle::start(name, prefix, formats.clone(), conf.tick, clock, remember, events.clone())
-            .map_err(|error| Failure::work(format_args!("the log {name}: {error}")))
+        let parts = LogParts {
+            name: name.to_owned(),
+            prefix,
+            formats: formats.clone(),
+            tick: conf.tick,
+            clock,
+            remember,
+            events: events.clone(),
+            disposer: disposer.clone(),
+        };
+        LogHandle::start(parts).map_err(|error| Failure::work(format_args!("the log {name}: {error}")))
     };
     let logs = Logs { own: log("self", &["self"], Remember::Last)?, push: log("push", &[], Remember::First)? };
     // Ticks are numbered by the time they would have if the daemon had always run, so no restart goes back.

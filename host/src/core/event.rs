@@ -1,11 +1,10 @@
 //! Everything that can wake the core.
 
 use crate::ingest::LogStats;
-use crate::module::Branch;
-use crate::module::Loaded;
+use crate::module::{Branch, Callee, Fault, Loaded};
 use crate::tree::Merged;
-use plugin_api::Error;
 use std::fmt;
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 /// What wakes the core. `Core::handle` is the one place that matches on it.
@@ -62,14 +61,14 @@ pub struct Delta {
 /// How a module fares, after a call.
 #[derive(Debug)]
 pub struct Report {
-    /// The module's name.
-    pub name: String,
-    /// Which of its lives: a report of an earlier one is nobody's.
-    pub generation: u64,
-    /// Why the call failed.
-    pub error: Option<Error>,
+    /// Which life of which module was called.
+    pub(crate) callee: Arc<Callee>,
+    /// What it did instead of its work.
+    pub(crate) fault: Option<Fault>,
     /// When it is tried again, in milliseconds since the Unix epoch.
-    pub next_ms: Option<i64>,
+    pub(crate) next_ms: Option<i64>,
+    /// What ran before it has its place again.
+    pub(crate) rolled_back: bool,
 }
 
 /// How a log fares, since its start.

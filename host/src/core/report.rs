@@ -2,14 +2,20 @@
 
 use super::shared::Shared;
 use crate::ingest::LogStats;
-use crate::module::ModuleStatus;
+use crate::module::{Counts, ModuleStatus};
 use plugin_api::Delta;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
 /// Ticks between two looks at what changes slowly and costs a little to find out.
 const SLOW_TICKS: u64 = 5;
+
+/// What is told of a module, at `graftd,HOST,module,NAME,…`: its state, since when (Unix seconds) and why, where it runs;
+/// calls, failed ones, their CPU time (seconds), late ones and by how much in all (seconds), how often it was made anew,
+/// and threads of it that are left behind.
+const MODULE_KEYS: [&str; 11] =
+    ["state", "why", "since", "isolation", "calls", "errors", "cpu", "late", "lateness", "restarts", "abandoned"];
 
 /// Writes the daemon's own branch, tick by tick. What did not change is not written again: a daemon at rest wakes
 /// nobody.
@@ -20,8 +26,8 @@ pub(super) struct SelfReport {
     ticks: u64,
     gauges: BTreeMap<String, f64>,
     texts: BTreeMap<String, String>,
-    /// The modules that are told of.
-    modules: BTreeSet<String>,
+    /// The modules that are told of, and what has been told of their calls.
+    modules: BTreeMap<String, Counts>,
     logs: BTreeMap<String, (LogStats, LogStats)>,
 }
 
@@ -33,7 +39,7 @@ impl SelfReport {
             ticks: 0,
             gauges: BTreeMap::new(),
             texts: BTreeMap::new(),
-            modules: BTreeSet::new(),
+            modules: BTreeMap::new(),
             logs: BTreeMap::new(),
         }
     }
@@ -81,16 +87,40 @@ impl SelfReport {
             self.text(&["module", &module.name, "state"], module.state.name());
             self.text(&["module", &module.name, "why"], &module.why);
             self.gauge(&["module", &module.name, "since"], (module.since_ms / 1_000) as f64);
+            self.text(&["module", &module.name, "isolation"], module.isolation.as_str());
+            self.calls(module);
         }
         self.out.flush()
+    }
+
+    /// What a module's calls came to since this was told last.
+    fn calls(&mut self, module: &ModuleStatus) {
+        let now = module.stats.counts();
+        let Some(told) = self.modules.insert(module.name.clone(), now) else { return };
+        let seconds = |ns: u64| ns as f64 / 1e9;
+        for (key, growth) in [
+            ("calls", (now.calls - told.calls) as f64),
+            ("errors", (now.errors - told.errors) as f64),
+            ("cpu", seconds(now.cpu_ns - told.cpu_ns)),
+            ("late", (now.late - told.late) as f64),
+            ("lateness", seconds(now.late_ns - told.late_ns)),
+            ("restarts", (now.restarts - told.restarts) as f64),
+        ] {
+            if growth > 0.0 {
+                self.out.add(&["graftd", &self.host, "module", &module.name, key], growth);
+            }
+        }
+        if now.abandoned != told.abandoned {
+            self.gauge(&["module", &module.name, "abandoned"], now.abandoned as f64);
+        }
     }
 
     /// What is told of a module that is gone ends with this tick.
     fn forget_gone(&mut self, modules: &[ModuleStatus]) {
         let known = |name: &str| modules.iter().any(|module| module.name == name);
-        let gone: Vec<String> = self.modules.iter().filter(|name| !known(name)).cloned().collect();
+        let gone: Vec<String> = self.modules.keys().filter(|name| !known(name)).cloned().collect();
         for name in gone {
-            for key in ["state", "why", "since"] {
+            for key in MODULE_KEYS {
                 self.out.lifetime(&["graftd", &self.host, "module", &name, key], Duration::from_millis(1));
                 let path = ["module", &name, key].join(",");
                 self.texts.remove(&path);
@@ -99,9 +129,10 @@ impl SelfReport {
             self.modules.remove(&name);
         }
         for module in modules {
-            if self.modules.insert(module.name.clone()) {
+            if !self.modules.contains_key(&module.name) {
+                self.modules.insert(module.name.clone(), Counts::default());
                 // It may have been here before, and be about to end.
-                for key in ["state", "why", "since"] {
+                for key in MODULE_KEYS {
                     self.out.lifetime(&["graftd", &self.host, "module", &module.name, key], Duration::ZERO);
                 }
             }

@@ -30,3 +30,4 @@ mod testing;
 mod tests;
 
 pub(crate) use serve::serve;
+pub(crate) use time::rfc3339;

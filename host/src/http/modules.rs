@@ -130,6 +130,7 @@ fn in_url(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conf::Isolation;
     use crate::module::Kind;
 
     #[test]
@@ -142,6 +143,8 @@ mod tests {
             since_ms: 0,
             why: "<script>".to_owned(),
             next_ms: Some(1_000),
+            isolation: Isolation::None,
+            stats: std::sync::Arc::default(),
         };
         let page = page(&[module]);
         assert!(page.contains("a&lt;b&quot;/ c"), "{page}");

@@ -6,10 +6,10 @@ use crate::clock::Timepiece;
 use crate::conf::DaemonConf;
 use crate::core::{Core, CoreParts, Counters, Event, Events, Live, Logs, Shared};
 use crate::ingest::format::Format;
-use crate::ingest::{LogHandle, Remember};
+use crate::ingest::{LogHandle, LogParts, Remember};
 use crate::json::read_documents;
 use crate::limits::{EVENTS_MAX, HTTP_CONNECTIONS_MAX};
-use crate::module::{Folders, Loader, Registry};
+use crate::module::{Blamed, Disposer, Folders, Loader, Registry};
 use crate::tree::{Limits, Tree};
 use parking_lot::RwLock;
 use std::net::SocketAddr;
@@ -27,7 +27,17 @@ fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Ev
     let (events, inbox) = Events::new(EVENTS_MAX);
     let log = |name: &str| {
         let format = Format::compile("timed").unwrap();
-        LogHandle::start(name, Vec::new(), vec![format], tick, clock, Remember::First, events.clone()).unwrap()
+        let parts = LogParts {
+            name: name.to_owned(),
+            prefix: Vec::new(),
+            formats: vec![format],
+            tick,
+            clock,
+            remember: Remember::First,
+            events: events.clone(),
+            disposer: Disposer::start().unwrap(),
+        };
+        LogHandle::start(parts).unwrap()
     };
     let shared = Shared {
         tree: RwLock::new(Tree::new(Limits::default(), tick, TICK_BASE)),
@@ -91,8 +101,9 @@ impl Server {
         // A tick never comes: what a test is to see, it closes itself or does not need.
         let (shared, inbox) = parts(None, Duration::from_secs(3_600));
         let aside = std::env::temp_dir().join(format!("graftd-http-{}-{:p}", std::process::id(), Arc::as_ptr(&shared)));
-        let loader = Loader::start(&aside, &shared.host, &shared.events).unwrap();
-        let registry = Registry::new(Folders::default(), loader);
+        let blamed = Arc::new(Blamed::read(&aside, "now"));
+        let loader = Loader::start(&aside, &shared.host, &shared.events, blamed).unwrap();
+        let registry = Registry::new(Folders::default(), loader, Disposer::start().unwrap());
         let core = CoreParts { shared: Arc::clone(&shared), registry, events: inbox };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         std::thread::spawn(move || drop(runtime.block_on(Core::run(core))));

@@ -35,7 +35,7 @@ impl Civil {
 }
 
 /// `2026-11-22T16:31:08.250Z` (RFC 3339), of milliseconds since the Unix epoch.
-pub(super) fn rfc3339(unix_ms: i64) -> String {
+pub(crate) fn rfc3339(unix_ms: i64) -> String {
     let civil = Civil::of(unix_ms.div_euclid(1_000));
     let (h, m, s) = civil.clock();
     let ms = unix_ms.rem_euclid(1_000);

@@ -1,79 +1,110 @@
 //! One log's pipes, fed with its lines. The journey of a line without any thread: `graftd ingest` and the daemon's logs
 //! both drive it.
+//!
+//! A pipe is foreign code, and a call of it may never come back. So before each call whatever holds the engine is
+//! handed to a [`Fence`], and the engine always knows how far it has come: whoever takes over from a call that is
+//! given up goes on at the next pipe of the same batch.
 
 use super::format::{Decoded, Format, Parser};
-use crate::clock::Timepiece;
+use super::lines::{LineFault, LogStats, Remember, SAMPLE_BYTES};
+use crate::clock::{Timepiece, thread_cpu};
 use crate::limits::{BATCH_RECORDS, LINE_BYTES_MAX, LINE_FAULTS_MAX};
-use crate::module::{Branch, Pipe};
-use plugin_api::{Access, Error, Fields};
-use std::borrow::Cow;
-use std::collections::VecDeque;
-
-/// Bytes that are kept of a line that did not parse.
-const SAMPLE_BYTES: usize = 200;
+use crate::module::{Branch, Callee, Doing, Fault, FaultKind, Pipe, PipeBody, Tag};
+use plugin_api::{Access, Clock, Fields};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// A pipe of one log.
 #[derive(Debug)]
 pub struct PipeRun {
-    /// The module's name.
-    pub name: String,
+    /// Which life of which module it is.
+    pub(crate) callee: Arc<Callee>,
     /// Where its branch hangs, the log's prefix included.
-    pub branch: Branch,
+    pub(crate) branch: Branch,
     /// The fields it reads.
-    pub wants: Fields,
+    pub(crate) wants: Fields,
     /// The pipe itself.
-    pub pipe: Pipe,
+    pub(crate) pipe: PipeBody,
 }
 
-/// A line that did not parse.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LineFault {
-    /// The line's number in what was fed, from 1.
-    pub line: u64,
-    /// What is wrong: the field, the column and why.
-    pub why: String,
-    /// The beginning of the line.
-    pub sample: String,
+impl PipeRun {
+    /// A pipe that belongs to no daemon, so that nobody counts its calls or asks how long they take.
+    pub(crate) fn alone(module: &str, branch: Branch, wants: Fields, pipe: Pipe) -> PipeRun {
+        let callee = Arc::new(Callee {
+            module: module.to_owned(),
+            tag: Tag::new(module, 0),
+            generation: 0,
+            stats: Arc::default(),
+            time_limit: Duration::MAX,
+        });
+        PipeRun { callee, branch, wants, pipe: PipeBody::Here(pipe) }
+    }
 }
 
-/// What a pipe said instead of doing its work.
-#[derive(Clone, Debug)]
-pub struct PipeFault {
-    /// The module's name.
-    pub name: String,
-    /// What it said.
-    pub error: Error,
+/// What a pipe said instead of doing its work, or that it has worked.
+#[derive(Debug)]
+pub(crate) struct PipeReport {
+    pub(crate) callee: Arc<Callee>,
+    /// `None`: it has worked for the first time.
+    pub(crate) fault: Option<Fault>,
+    /// The pipe that ran before it has its place again.
+    pub(crate) rolled_back: bool,
 }
 
-/// What has been read of a log since its engine was made.
-#[derive(Clone, Debug, Default)]
-pub struct LogStats {
-    /// Lines, those that did not parse among them. Empty lines are none.
-    pub lines: u64,
-    /// Bytes.
-    pub bytes: u64,
-    /// Lines that did not parse.
-    pub errors: u64,
-    /// The first or last of these.
-    pub faults: VecDeque<LineFault>,
+/// Makes the calls into pipes for whatever holds an engine.
+pub(crate) trait Fence<W> {
+    /// Calls a pipe while nobody holds `work`. `None`: somebody took it over meanwhile.
+    fn call<T>(
+        &self,
+        work: Box<W>,
+        callee: &Arc<Callee>,
+        doing: Doing,
+        began: Instant,
+        call: impl FnOnce() -> T,
+    ) -> Option<(Box<W>, T)>;
 }
 
-/// Which of the lines that did not parse are remembered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remember {
-    /// The first: for a file that is read once.
-    First,
-    /// The last: for a log that never ends.
-    Last,
+/// A pipe's place.
+#[derive(Debug)]
+struct Slot {
+    /// `None` while it is called.
+    run: Option<PipeRun>,
+    /// What had the place before and has worked; kept until what has it now has worked once.
+    previous: Option<PipeRun>,
+    /// It has worked.
+    worked: bool,
+    /// Time in its calls since the CPU time was shared out last.
+    busy: Duration,
+}
+
+/// How far a text has been fed.
+#[derive(Clone, Copy, Debug)]
+struct Feeding {
+    /// Where the batch begins that is under way, and where it ends: bytes in the text.
+    batch: (usize, usize),
+    /// The pipe whose turn it is; none before the first batch and after the last pipe.
+    turn: Option<usize>,
+    clock: Clock,
+}
+
+/// What was folded, each under its branch.
+pub(crate) type Frames = Vec<(Branch, Vec<u8>)>;
+
+/// How far a flush has come.
+#[derive(Debug)]
+struct Flushing {
+    turn: usize,
+    clock: Clock,
+    frames: Frames,
 }
 
 /// One log's pipes.
 #[derive(Debug)]
-pub struct Engine {
+pub(crate) struct Engine {
     /// A line is in the first of these that it fits.
     formats: Vec<Format>,
     parsers: Vec<Parser>,
-    pipes: Vec<PipeRun>,
+    slots: Vec<Slot>,
     clock: Timepiece,
     remember: Remember,
     decoded: Decoded,
@@ -82,128 +113,198 @@ pub struct Engine {
     stats: LogStats,
     /// The number of the line read last, empty ones counted.
     at_line: u64,
-    faults: Vec<PipeFault>,
+    feeding: Option<Feeding>,
+    flushing: Option<Flushing>,
+    reports: Vec<PipeReport>,
+    /// Pipes that are done with. They are dropped by whoever can wait.
+    discarded: Vec<PipeRun>,
+    /// When the last thing was over whose time is told apart.
+    mark: Instant,
+    /// Time in which this engine worked, since the CPU time was shared out last.
+    busy: Duration,
+    /// What the thread's CPU clock showed then.
+    cpu: Option<Duration>,
 }
 
 impl Engine {
     /// An engine without pipes. A line is in the first of the formats that it fits; what is said of one that fits none
     /// is of the last.
-    #[must_use]
-    pub fn new(formats: Vec<Format>, clock: Timepiece, remember: Remember) -> Engine {
+    pub(crate) fn new(formats: Vec<Format>, clock: Timepiece, remember: Remember) -> Engine {
         Engine {
             parsers: formats.iter().map(|format| format.parser(Fields::NONE)).collect(),
             formats,
-            pipes: Vec::new(),
+            slots: Vec::new(),
             clock,
             remember,
             decoded: Decoded::default(),
             records: Vec::new(),
             stats: LogStats::default(),
             at_line: 0,
-            faults: Vec::new(),
+            feeding: None,
+            flushing: None,
+            reports: Vec::new(),
+            discarded: Vec::new(),
+            mark: Instant::now(),
+            busy: Duration::ZERO,
+            cpu: None,
         }
     }
 
-    /// Adds a pipe, or puts it in the place of the one of that name, which is given back.
-    pub fn put(&mut self, run: PipeRun) -> Option<PipeRun> {
-        let place = self.pipes.iter().position(|pipe| pipe.name == run.name);
-        let old = match place {
-            Some(place) => Some(std::mem::replace(&mut self.pipes[place], run)),
-            None => {
-                self.pipes.push(run);
-                None
+    /// Adds a pipe, or puts it in the place of the one of its name, which takes the place back if the new one does not
+    /// get through its first batch.
+    pub(crate) fn put(&mut self, run: PipeRun) {
+        match self.slots.iter_mut().find(|slot| slot.is(&run.callee.module)) {
+            Some(slot) => {
+                let old = slot.run.replace(run);
+                // What has never worked is no better than what comes.
+                let (previous, unproven) =
+                    if slot.worked { (old, slot.previous.take()) } else { (slot.previous.take(), old) };
+                slot.previous = previous;
+                slot.worked = false;
+                self.discarded.extend(unproven);
             }
-        };
+            None => self.slots.push(Slot { run: Some(run), previous: None, worked: false, busy: Duration::ZERO }),
+        }
         self.decide();
-        old
     }
 
     /// Takes a pipe out.
-    pub fn take(&mut self, name: &str) -> Option<PipeRun> {
-        let place = self.pipes.iter().position(|pipe| pipe.name == name)?;
-        let run = self.pipes.remove(place);
-        self.decide();
-        Some(run)
+    pub(crate) fn take(&mut self, module: &str) {
+        if let Some(place) = self.slots.iter().position(|slot| slot.is(module)) {
+            let slot = self.slots.remove(place);
+            self.discarded.extend(slot.run.into_iter().chain(slot.previous));
+            self.decide();
+        }
+    }
+
+    /// Gives a place back to the pipe that had it before this life of the module, if that is still to be had.
+    pub(crate) fn roll_back(&mut self, module: &str, generation: u64) {
+        let of = |slot: &Slot| slot.run.as_ref().is_some_and(|run| run.callee.generation == generation);
+        let Some(slot) = self.slots.iter_mut().find(|slot| slot.is(module) && of(slot)) else { return };
+        if let Some(previous) = slot.previous.take() {
+            self.discarded.extend(slot.run.replace(previous));
+            slot.worked = true;
+            self.decide();
+        }
     }
 
     /// Whether anybody reads the lines.
-    #[must_use]
-    pub fn has_pipes(&self) -> bool {
-        !self.pipes.is_empty()
+    pub(crate) fn has_pipes(&self) -> bool {
+        !self.slots.is_empty()
     }
 
     /// What no pipe reads is not decoded.
     fn decide(&mut self) {
-        let wants = self.pipes.iter().fold(Fields::NONE, |all, run| all.union(run.wants));
+        let pipes = self.slots.iter().flat_map(|slot| slot.run.iter().chain(&slot.previous));
+        let wants = pipes.fold(Fields::NONE, |all, run| all.union(run.wants));
         self.parsers = self.formats.iter().map(|format| format.parser(wants)).collect();
     }
 
     /// What has been read.
-    #[must_use]
-    pub fn stats(&self) -> &LogStats {
+    pub(crate) fn stats(&self) -> &LogStats {
         &self.stats
     }
 
     /// Begins another file: its lines are numbered from 1, and its faults are its own.
-    pub fn begin_file(&mut self) {
+    pub(crate) fn begin_file(&mut self) {
         self.at_line = 0;
         self.stats.faults.clear();
     }
 
     /// The number of the line read last, empty ones counted, from 1.
-    #[must_use]
-    pub fn at_line(&self) -> u64 {
+    pub(crate) fn at_line(&self) -> u64 {
         self.at_line
     }
 
     /// Forgets the lines that did not parse; they stay counted.
-    pub fn forget_faults(&mut self) {
+    pub(crate) fn forget_faults(&mut self) {
         self.stats.faults.clear();
     }
 
     /// The remembered faults of lines after this one, their numbers counted from it.
-    #[must_use]
-    pub fn faults_after_line(&self, line: u64) -> Vec<LineFault> {
+    pub(crate) fn faults_after_line(&self, line: u64) -> Vec<LineFault> {
         let after = self.stats.faults.iter().filter(|fault| fault.line > line);
         after.map(|fault| LineFault { line: fault.line - line, ..fault.clone() }).collect()
     }
 
-    /// What pipes said instead of doing their work, since this was asked last.
-    pub fn take_faults(&mut self) -> Vec<PipeFault> {
-        std::mem::take(&mut self.faults)
+    /// How pipes fared, since this was asked last.
+    pub(crate) fn take_reports(&mut self) -> Vec<PipeReport> {
+        std::mem::take(&mut self.reports)
     }
 
-    /// Feeds whole lines; the last may lack its end. Bytes that are no UTF-8 are replaced, so that pipes see text.
-    pub fn feed(&mut self, block: &[u8]) {
-        self.stats.bytes += block.len() as u64;
-        let text = match std::str::from_utf8(block) {
-            Ok(text) => Cow::Borrowed(text),
-            Err(_) => String::from_utf8_lossy(block),
-        };
-        let mut decoded = std::mem::take(&mut self.decoded);
-        let mut rest = text.as_ref();
-        while !rest.is_empty() {
-            let mut records = recycle(std::mem::take(&mut self.records));
-            rest = self.parse(rest, &mut records, &mut decoded);
-            decoded.settle(&mut records);
-            self.process(&records);
-            self.records = recycle(records);
-            decoded.clear();
-        }
-        self.decoded = decoded;
+    /// Pipes that are done with, since this was asked last.
+    pub(crate) fn take_discarded(&mut self) -> Vec<PipeRun> {
+        std::mem::take(&mut self.discarded)
     }
 
     /// Counts a line that is too long to be kept; this is its beginning.
-    pub fn too_long(&mut self, beginning: &[u8]) {
+    pub(crate) fn too_long(&mut self, beginning: &[u8]) {
         self.at_line += 1;
         self.stats.lines += 1;
         let beginning = String::from_utf8_lossy(&beginning[..beginning.len().min(SAMPLE_BYTES)]).into_owned();
         self.fault(&beginning, format_args!("longer than {LINE_BYTES_MAX} bytes"));
     }
 
-    /// Parses a batch, and gives what is left of the block.
-    fn parse<'b: 'r, 'r>(&mut self, block: &'b str, records: &mut Vec<Access<'r>>, decoded: &mut Decoded) -> &'b str {
-        let mut rest = block;
+    #[cold]
+    fn fault(&mut self, line: &str, why: impl std::fmt::Display) {
+        self.stats.errors += 1;
+        if self.stats.faults.len() == LINE_FAULTS_MAX {
+            match self.remember {
+                Remember::First => return,
+                Remember::Last => drop(self.stats.faults.pop_front()),
+            }
+        }
+        let sample = plugin_api::limits::cut(line, SAMPLE_BYTES).to_owned();
+        self.stats.faults.push_back(LineFault { line: self.at_line, why: why.to_string(), sample });
+    }
+
+    /// Begins to feed a text of `bytes`.
+    pub(crate) fn begin_feed(&mut self, bytes: usize) {
+        self.stats.bytes += bytes as u64;
+        self.feeding = Some(Feeding { batch: (0, 0), turn: None, clock: self.clock.now() });
+        self.mark = Instant::now();
+    }
+
+    /// Begins to take what the pipes have folded.
+    pub(crate) fn begin_flush(&mut self) {
+        self.flushing =
+            Some(Flushing { turn: 0, clock: self.clock.now(), frames: Vec::with_capacity(self.slots.len()) });
+        self.mark = Instant::now();
+    }
+
+    /// What the pipes have folded is being taken.
+    pub(crate) fn is_flushing(&self) -> bool {
+        self.flushing.is_some()
+    }
+
+    /// Parses a batch of the text: the one under way if there is one, else the next; `false` at the end. Lines are counted
+    /// the first time alone.
+    fn parse<'t>(&mut self, text: &'t str, records: &mut Vec<Access<'t>>, decoded: &mut Decoded) -> bool {
+        let Some(Feeding { batch: (begin, end), turn, .. }) = self.feeding else { return false };
+        if turn.is_some() {
+            // Somebody else has parsed it, and is stuck with the records.
+            let counted = (self.stats.clone(), self.at_line);
+            self.parse_lines(&text[begin..end], records, decoded);
+            (self.stats, self.at_line) = counted;
+            return true;
+        }
+        let rest = &text[end..];
+        if rest.is_empty() {
+            self.feeding = None;
+            return false;
+        }
+        let left = self.parse_lines(rest, records, decoded);
+        if let Some(feeding) = &mut self.feeding {
+            feeding.batch = (end, text.len() - left.len());
+            feeding.turn = Some(0);
+            feeding.clock = self.clock.now();
+        }
+        true
+    }
+
+    /// Parses as many lines as a batch holds, and gives what is left of the text.
+    fn parse_lines<'t>(&mut self, text: &'t str, records: &mut Vec<Access<'t>>, decoded: &mut Decoded) -> &'t str {
+        let mut rest = text;
         while !rest.is_empty() && records.len() < BATCH_RECORDS {
             let line;
             (line, rest) = match memchr::memchr(b'\n', rest.as_bytes()) {
@@ -234,53 +335,193 @@ impl Engine {
         rest
     }
 
-    #[cold]
-    fn fault(&mut self, line: &str, why: impl std::fmt::Display) {
-        self.stats.errors += 1;
-        if self.stats.faults.len() == LINE_FAULTS_MAX {
-            match self.remember {
-                Remember::First => return,
-                Remember::Last => drop(self.stats.faults.pop_front()),
+    /// The pipe whose turn it is, taken out of its place; `None` after the last.
+    fn next_to_feed(&mut self) -> Option<PipeRun> {
+        let turn = self.feeding?.turn?;
+        match self.slots.get_mut(turn) {
+            Some(slot) => slot.run.take(),
+            None => {
+                if let Some(feeding) = &mut self.feeding {
+                    feeding.turn = None;
+                }
+                None
             }
         }
-        let sample = plugin_api::limits::cut(line, SAMPLE_BYTES).to_owned();
-        self.stats.faults.push_back(LineFault { line: self.at_line, why: why.to_string(), sample });
     }
 
-    fn process(&mut self, batch: &[Access<'_>]) {
-        let clock = self.clock.now();
-        let Engine { pipes, faults, .. } = self;
-        // A pipe that panicked is in a state that nobody knows: it goes, and is made anew by whoever hears of it.
-        pipes.retain_mut(|run| match run.pipe.process(clock, batch) {
-            Ok(()) => true,
-            Err(error) => {
-                faults.push(PipeFault { name: run.name.clone(), error });
-                false
-            }
-        });
-    }
-
-    /// Takes what the pipes have folded since the last flush, each under its branch.
-    pub fn flush(&mut self) -> Vec<(Branch, Vec<u8>)> {
-        let clock = self.clock.now();
-        let mut frames = Vec::with_capacity(self.pipes.len());
-        let Engine { pipes, faults, .. } = self;
-        pipes.retain_mut(|run| {
-            let mut frame = Vec::new();
-            let flushed = run.pipe.flush(clock, &mut frame);
-            if !frame.is_empty() {
-                frames.push((run.branch.clone(), frame));
-            }
-            match flushed {
-                Ok(()) => true,
-                Err(error) => {
-                    faults.push(PipeFault { name: run.name.clone(), error });
-                    false
+    /// A pipe has come back from a batch.
+    fn fed(&mut self, run: PipeRun, result: Result<(), Fault>) {
+        let Some(turn) = self.feeding.and_then(|feeding| feeding.turn) else { return };
+        let took = self.mark_busy();
+        let Some(slot) = self.slots.get_mut(turn) else { return };
+        slot.busy += took;
+        run.callee.stats.called();
+        match result {
+            Ok(()) => {
+                if !slot.worked {
+                    slot.worked = true;
+                    self.discarded.extend(slot.previous.take());
+                    self.reports.push(PipeReport { callee: Arc::clone(&run.callee), fault: None, rolled_back: false });
                 }
+                slot.run = Some(run);
+                self.pass(turn + 1);
             }
-        });
-        frames
+            Err(fault) => {
+                let callee = Arc::clone(&run.callee);
+                self.discarded.push(run);
+                self.broke(turn, callee, fault);
+            }
+        }
     }
+
+    /// The pipe of a place cannot go on: what was there before gets its place and its batch, else the place goes.
+    fn broke(&mut self, turn: usize, callee: Arc<Callee>, fault: Fault) {
+        callee.stats.failed();
+        let Some(slot) = self.slots.get_mut(turn) else { return };
+        let previous = slot.previous.take();
+        let rolled_back = previous.is_some();
+        match previous {
+            Some(previous) => {
+                slot.run = Some(previous);
+                slot.worked = true;
+            }
+            // The next pipe moves up, so the turn stays as it is.
+            None => drop(self.slots.remove(turn)),
+        }
+        self.reports.push(PipeReport { callee, fault: Some(fault), rolled_back });
+    }
+
+    fn pass(&mut self, turn: usize) {
+        if let Some(feeding) = &mut self.feeding {
+            feeding.turn = Some(turn);
+        }
+    }
+
+    /// Time since the last mark, which is set anew.
+    fn mark_busy(&mut self) -> Duration {
+        let now = Instant::now();
+        let took = now.saturating_duration_since(std::mem::replace(&mut self.mark, now));
+        self.busy += took;
+        took
+    }
+
+    /// The pipe whose turn it is to be flushed.
+    fn next_to_flush(&mut self) -> Option<PipeRun> {
+        let turn = self.flushing.as_ref()?.turn;
+        self.slots.get_mut(turn)?.run.take()
+    }
+
+    /// A pipe has come back from a flush.
+    fn flushed(&mut self, run: PipeRun, frame: Vec<u8>, result: Result<(), Fault>) {
+        let took = self.mark_busy();
+        let Some(flushing) = &mut self.flushing else { return };
+        let turn = flushing.turn;
+        if !frame.is_empty() {
+            flushing.frames.push((run.branch.clone(), frame));
+        }
+        let Some(slot) = self.slots.get_mut(turn) else { return };
+        slot.busy += took;
+        run.callee.stats.called();
+        match result {
+            Ok(()) => {
+                slot.run = Some(run);
+                flushing.turn += 1;
+            }
+            Err(fault) => {
+                let callee = Arc::clone(&run.callee);
+                self.discarded.push(run);
+                self.broke(turn, callee, fault);
+            }
+        }
+    }
+
+    /// The call under way was given up, and this engine taken from its thread: the pipe is lost with that.
+    pub(crate) fn lose(&mut self, callee: &Arc<Callee>, doing: Doing, after: Duration) {
+        let turn = match (&self.flushing, self.feeding) {
+            (Some(flushing), _) => Some(flushing.turn),
+            (None, feeding) => feeding.and_then(|feeding| feeding.turn),
+        };
+        let Some(turn) = turn else { return };
+        callee.stats.called();
+        let limit = callee.time_limit;
+        callee.stats.late(after.saturating_sub(limit));
+        let why = format!("did not come back from its {doing} within {limit:?}; its thread is left behind");
+        self.broke(turn, Arc::clone(callee), Fault::new(FaultKind::Late, why));
+        // The clock of the new thread begins anew.
+        self.cpu = None;
+        self.mark = Instant::now();
+    }
+
+    /// Ends a flush: what was folded, and the thread's CPU time is shared out in proportion to the time that each
+    /// pipe's calls took.
+    fn end_flush(&mut self) -> Frames {
+        let cpu = thread_cpu();
+        let spent = self.cpu.map_or(Duration::ZERO, |before| cpu.saturating_sub(before));
+        self.cpu = Some(cpu);
+        let busy = std::mem::take(&mut self.busy).as_secs_f64();
+        for slot in &mut self.slots {
+            let share = std::mem::take(&mut slot.busy).as_secs_f64();
+            if let Some(run) = slot.run.as_ref().filter(|_| busy > 0.0) {
+                run.callee.stats.cpu(spent.mul_f64((share / busy).min(1.0)));
+            }
+        }
+        self.flushing.take().map_or_else(Vec::new, |flushing| flushing.frames)
+    }
+}
+
+impl Slot {
+    fn is(&self, module: &str) -> bool {
+        self.run.as_ref().or(self.previous.as_ref()).is_some_and(|run| run.callee.module == module)
+    }
+}
+
+/// Feeds the pipes with what is left of the text whose feeding was begun; `None` when somebody took the work over.
+/// Bytes that are no UTF-8 must have been replaced, so that pipes see text.
+pub(crate) fn feed_on<W: AsMut<Engine>, F: Fence<W>>(mut work: Box<W>, fence: &F, text: &str) -> Option<Box<W>> {
+    let engine = (*work).as_mut();
+    let mut decoded = std::mem::take(&mut engine.decoded);
+    let mut kept = std::mem::take(&mut engine.records);
+    loop {
+        let mut records = recycle(kept);
+        let engine = (*work).as_mut();
+        let more = engine.parse(text, &mut records, &mut decoded);
+        decoded.settle(&mut records);
+        engine.mark_busy();
+        while let Some(mut run) = (*work).as_mut().next_to_feed() {
+            let engine = (*work).as_mut();
+            let (began, clock) =
+                (engine.mark, engine.feeding.map_or_else(|| engine.clock.now(), |feeding| feeding.clock));
+            let callee = Arc::clone(&run.callee);
+            let called;
+            (work, called) = fence.call(work, &callee, Doing::Process, began, || run.pipe.process(clock, &records))?;
+            (*work).as_mut().fed(run, called);
+        }
+        kept = recycle(records);
+        decoded.clear();
+        if !more {
+            let engine = (*work).as_mut();
+            engine.decoded = decoded;
+            engine.records = kept;
+            return Some(work);
+        }
+    }
+}
+
+/// Takes what the pipes have folded, each under its branch, in the flush that was begun; `None` when somebody took the
+/// work over.
+pub(crate) fn flush_on<W: AsMut<Engine>, F: Fence<W>>(mut work: Box<W>, fence: &F) -> Option<(Box<W>, Frames)> {
+    while let Some(mut run) = (*work).as_mut().next_to_flush() {
+        let engine = (*work).as_mut();
+        let began = engine.mark;
+        let clock = engine.flushing.as_ref().map_or_else(|| engine.clock.now(), |flushing| flushing.clock);
+        let callee = Arc::clone(&run.callee);
+        let mut frame = Vec::new();
+        let called;
+        (work, called) = fence.call(work, &callee, Doing::Flush, began, || run.pipe.flush(clock, &mut frame))?;
+        (*work).as_mut().flushed(run, frame, called);
+    }
+    let frames = (*work).as_mut().end_flush();
+    Some((work, frames))
 }
 
 /// An empty vector for records of another lifetime, in the same memory: collecting in place does not allocate.

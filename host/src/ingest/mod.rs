@@ -2,8 +2,14 @@
 
 mod engine;
 pub mod format;
+mod lines;
+mod log;
 pub mod push;
 mod runner;
+mod solo;
 
-pub use engine::{Engine, LineFault, LogStats, PipeFault, PipeRun, Remember};
-pub use runner::{LinesDone, LogHandle, LogMessage, LogName};
+pub(crate) use engine::PipeRun;
+pub use lines::{LineFault, LogStats, Remember};
+pub(crate) use log::LogParts;
+pub use log::{LinesDone, LogHandle, LogMessage, LogName};
+pub(crate) use solo::Solo;

@@ -1,6 +1,6 @@
 //! Where a module's deltas hang in the tree.
 
-use super::library::Library;
+use super::library::Declared;
 use crate::conf::{ModuleConf, PathTemplate};
 use plugin_api::Action;
 use std::sync::Arc;
@@ -20,21 +20,21 @@ impl Branch {
     ///
     /// # Errors
     /// What the plugin says is no path or no action.
-    pub fn of(name: &str, conf: &ModuleConf, library: &Library, host: &str) -> Result<Branch, String> {
-        let path = match (&conf.path, library.path()) {
+    pub fn of(name: &str, conf: &ModuleConf, declared: &Declared, host: &str) -> Result<Branch, String> {
+        let path = match (&conf.path, declared.path.as_str()) {
             (Some(path), _) => path.clone(),
             (None, "") => {
                 let mut written = String::new();
                 crate::tree::encode_key(name, &mut written);
-                if !library.is_pipe() {
+                if !declared.is_pipe {
                     written.push_str(",{host}");
                 }
                 PathTemplate::parse(&written)?
             }
-            (None, declared) => PathTemplate::parse(declared).map_err(|error| format!("the plugin's {error}"))?,
+            (None, path) => PathTemplate::parse(path).map_err(|error| format!("the plugin's {error}"))?,
         };
-        let default = if library.is_pipe() { Action::Add } else { Action::Average };
-        let action = conf.action.or(library.action()?).unwrap_or(default);
+        let default = if declared.is_pipe { Action::Add } else { Action::Average };
+        let action = conf.action.or(declared_action(declared)?).unwrap_or(default);
         Ok(Branch { keys: path.keys(host).into(), action: Some((path.keys_above_host().max(1), action)) })
     }
 
@@ -43,5 +43,12 @@ impl Branch {
     pub fn below(&self, prefix: &[String]) -> Branch {
         let keys = prefix.iter().chain(self.keys.iter()).cloned().collect();
         Branch { keys, action: self.action.map(|(depth, action)| (depth + prefix.len(), action)) }
+    }
+}
+
+fn declared_action(declared: &Declared) -> Result<Option<Action>, String> {
+    match declared.action.as_str() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|error| format!("the plugin's action: {error}")),
     }
 }

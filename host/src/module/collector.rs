@@ -1,12 +1,15 @@
 //! A collector's thread: it samples on its interval, and tells the core what it found or why not.
 
+use super::body::CollectorBody;
 use super::branch::Branch;
-use super::library::Collector;
-use crate::clock::Timepiece;
+use super::dispose::Disposer;
+use super::fault::FaultKind;
+use super::fence::{Age, Callee, Desk, Doing, UnderWay};
+use crate::clock::{Timepiece, thread_cpu};
 use crate::core::{Delta, Event, Events, Report};
 use crate::limits::BACKOFF_MAX;
-use plugin_api::ErrorKind;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,52 +17,102 @@ use std::time::{Duration, Instant};
 /// A collector that is ready to run.
 #[derive(Debug)]
 pub struct Collecting {
-    pub(crate) collector: Collector,
+    pub(crate) callee: Arc<Callee>,
+    pub(crate) collector: CollectorBody,
     pub(crate) branch: Branch,
     pub(crate) every: Duration,
+}
+
+/// What a collector's thread needs of the daemon.
+#[derive(Clone, Debug)]
+pub(crate) struct Around {
+    pub(crate) tick: Duration,
+    pub(crate) clock: Timepiece,
+    pub(crate) events: Events,
+    pub(crate) disposer: Disposer,
 }
 
 /// A running collector; dropping it ends its thread after the call under way.
 #[derive(Debug)]
 pub(crate) struct CollectorThread {
     _stop: Sender<()>,
+    desk: Arc<Desk<()>>,
+    age: Age,
+    every: Duration,
+}
+
+impl CollectorThread {
+    /// Looks whether the thread is in a call, and for how long; `apart` is the time between two looks.
+    pub(crate) fn watch(&mut self, apart: Duration, now: Instant) -> Option<(UnderWay, Duration)> {
+        let call = self.desk.under_way();
+        let age = self.age.look(call.as_ref(), apart, now);
+        call.map(|call| (call, age))
+    }
+
+    /// Leaves the thread behind, if that call is still under way: it ends when it comes back, should it ever.
+    pub(crate) fn give_up(&self, call: &UnderWay) -> bool {
+        self.desk.take_over(call).is_some()
+    }
+
+    /// Its interval.
+    pub(crate) fn every(&self) -> Duration {
+        self.every
+    }
 }
 
 impl Collecting {
-    pub(crate) fn start(
-        self,
-        name: String,
-        generation: u64,
-        tick: Duration,
-        clock: Timepiece,
-        events: Events,
-    ) -> io::Result<CollectorThread> {
+    pub(crate) fn start(self, around: Around) -> io::Result<CollectorThread> {
         let (stop, stopped) = channel::<()>();
-        let thread = format!("graftd-{}", name.chars().take(8).collect::<String>());
+        let desk = Arc::new(Desk::default());
+        let (at_desk, every) = (Arc::clone(&desk), self.every);
+        let thread = format!("graftd-{}", self.callee.module.chars().take(8).collect::<String>());
         thread::Builder::new().name(thread).spawn(move || {
-            let Collecting { mut collector, branch, every } = self;
+            let Around { tick, clock, events, disposer } = around;
+            let Collecting { callee, mut collector, branch, every } = self;
             let mut schedule = Schedule { next: Instant::now(), every, first: Some(tick), failures: 0 };
             loop {
                 let wait = schedule.next.saturating_duration_since(Instant::now());
                 if !matches!(stopped.recv_timeout(wait), Err(RecvTimeoutError::Timeout)) {
                     break;
                 }
+                let (turn, began, cpu) = (schedule.next, Instant::now(), thread_cpu());
                 let mut frame = Vec::new();
-                let error = collector.collect(clock.now(), &mut frame).err();
-                let failed = error.as_ref().is_some_and(|error| error.kind() != ErrorKind::NoData);
-                let pause = schedule.after(failed, Instant::now());
+                let called = at_desk
+                    .call(Box::new(()), &callee, Doing::Collect, began, || collector.collect(clock.now(), &mut frame));
+                // Given up: another life of the module has taken over, and this one's sample is nobody's.
+                let Some((_, result)) = called else { break };
+                callee.stats.called();
+                callee.stats.cpu(thread_cpu().saturating_sub(cpu));
+                let now = Instant::now();
+                if let Some(by) = lateness(turn, began, now, every, tick) {
+                    callee.stats.late(by);
+                }
+                let fault = result.err();
+                let failed = fault.as_ref().is_some_and(|fault| fault.kind != FaultKind::NoData);
+                if failed {
+                    callee.stats.failed();
+                }
+                let pause = schedule.after(failed, now);
                 let next_ms = failed.then(|| clock.unix_ms() + pause.as_millis() as i64);
                 let frames = if frame.is_empty() { Vec::new() } else { vec![(branch.clone(), frame)] };
-                let report = Report { name: name.clone(), generation, error, next_ms };
+                let report = Report { callee: Arc::clone(&callee), fault, next_ms, rolled_back: false };
                 if !events.send(Event::Delta(Delta { frames, report: Some(report), ..Delta::default() })) {
                     break;
                 }
             }
+            disposer.dispose(callee, collector);
         })?;
-        Ok(CollectorThread { _stop: stop })
+        Ok(CollectorThread { _stop: stop, desk, age: Age::default(), every })
     }
 }
 
+/// By how much a sample came later than it should have: begun more than a tick after its turn, or not over when the next
+/// one's turn was.
+fn lateness(turn: Instant, began: Instant, ended: Instant, every: Duration, tick: Duration) -> Option<Duration> {
+    let waited = began.saturating_duration_since(turn).checked_sub(tick).unwrap_or_default();
+    let over = ended.saturating_duration_since(began).saturating_sub(every);
+    Some(waited + over).filter(|late| !late.is_zero())
+}
 /// When a collector's turn is.
 #[derive(Debug)]
 struct Schedule {

@@ -6,10 +6,35 @@
 use abi_stable::library::{LibraryError, RawLibrary, lib_header_from_raw_library};
 use abi_stable::std_types::{RResult, RSlice, RVec};
 use plugin_api::abi::{CollectorBox, Make, PipeBox, PluginRef};
-use plugin_api::{Access, Action, Clock, Error, Fields, ParamDecl, Params};
+use plugin_api::{Access, Clock, Error, Fields, ParamDecl, Params};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+
+/// What a plugin says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declared {
+    /// It provides a pipe; a collector otherwise.
+    pub is_pipe: bool,
+    /// Where it says that its branch hangs; empty for the default.
+    pub path: String,
+    /// What it says is its branch's action; empty for the default.
+    pub action: String,
+    /// The parameters that it takes.
+    pub params: Vec<DeclaredParam>,
+}
+
+/// A parameter that a plugin takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredParam {
+    /// Its name.
+    pub name: String,
+    /// What holds when it is not given; empty where it must be given.
+    pub default: String,
+    /// What it is for.
+    pub help: String,
+}
 
 /// A loaded plugin. It is unloaded when the last module made of it is gone.
 pub struct Library {
@@ -46,27 +71,20 @@ impl Library {
         self.plugin.version().as_str()
     }
 
-    /// Where it says that its branch hangs; empty for the default.
+    /// What it says of itself.
     #[must_use]
-    pub fn path(&self) -> &str {
-        self.plugin.path().as_str()
-    }
-
-    /// What it says is its branch's action.
-    ///
-    /// # Errors
-    /// It names no action.
-    pub fn action(&self) -> Result<Option<Action>, String> {
-        match self.plugin.action().as_str() {
-            "" => Ok(None),
-            text => text.parse().map(Some).map_err(|error| format!("the plugin's action: {error}")),
+    pub fn declared(&self) -> Declared {
+        let param = |param: &ParamDecl| DeclaredParam {
+            name: param.name.to_string(),
+            default: param.default.to_string(),
+            help: param.help.to_string(),
+        };
+        Declared {
+            is_pipe: self.is_pipe(),
+            path: self.plugin.path().to_string(),
+            action: self.plugin.action().to_string(),
+            params: self.plugin.params().iter().map(param).collect(),
         }
-    }
-
-    /// The parameters that it takes.
-    #[must_use]
-    pub fn params(&self) -> &[ParamDecl] {
-        self.plugin.params().as_slice()
     }
 
     /// Whether it provides a pipe; a collector otherwise.

@@ -1,23 +1,27 @@
-//! Loading, on a thread of its own: opening a file and a module's `new` may take their time, the core may not.
+//! Loading, on threads of its own: opening a file and a module's `new` may take their time, the core may not.
 
+use super::body::{CollectorBody, PipeBody};
 use super::branch::Branch;
 use super::collector::Collecting;
-use super::library::{Collector, Library, Pipe};
+use super::crash::{Blamed, Tag, fingerprint};
+use super::fence::{Age, Callee, Desk, Doing, spawn};
+use super::library::{Declared, Library};
 use super::probe::{Refusal, probe, refusal};
 use super::scan::PluginFile;
-use crate::conf::{ModuleConf, nearest};
+use super::stats::ModuleStats;
+use crate::conf::{Isolation, ModuleConf, nearest};
 use crate::core::{Event, Events};
-use crate::limits::{COLLECT_EVERY, PLUGIN_BYTES_MAX};
+use crate::limits::{BATCH_TIME_MAX, COLLECT_EVERY, COLLECT_TIME_MAX, NEW_TIME_MAX, PLUGIN_BYTES_MAX};
 use parking_lot::Mutex;
-use plugin_api::Params;
+use plugin_api::Fields;
 use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Sender, channel};
-use std::thread;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
 
 /// What is to be loaded.
 #[derive(Clone, Debug)]
@@ -32,6 +36,9 @@ pub(crate) struct Job {
     pub(crate) conf_file: Option<PathBuf>,
     /// The logs that want a pipe.
     pub(crate) logs: Vec<String>,
+    pub(crate) stats: Arc<ModuleStats>,
+    /// Why it is to run in a process of its own although its `.on` does not say so.
+    pub(crate) apart: Option<String>,
 }
 
 /// What came of it.
@@ -45,13 +52,18 @@ pub struct Loaded {
 /// A module that is ready to run.
 #[derive(Debug)]
 pub(crate) struct Ready {
+    pub(crate) callee: Arc<Callee>,
     pub(crate) branch: Branch,
     pub(crate) what: ReadyWhat,
+    /// It runs in a process of its own.
+    pub(crate) isolated: bool,
+    /// Something that is to be said of it although it runs.
+    pub(crate) remark: String,
 }
 
 #[derive(Debug)]
 pub(crate) enum ReadyWhat {
-    Pipe { library: Arc<Library>, by_log: Vec<(String, Pipe)> },
+    Pipe { wants: Fields, by_log: Vec<(String, PipeBody)> },
     Collector(Collecting),
 }
 
@@ -64,9 +76,30 @@ pub struct Loader {
     jobs: Sender<Job>,
     /// The newest load of each module: an older one that has not begun is left out.
     newest: Newest,
+    watched: Vec<Watched>,
+    blamed: Arc<Blamed>,
 }
 
 type Newest = Arc<Mutex<HashMap<String, u64>>>;
+
+#[derive(Debug, Default)]
+struct Watched {
+    desk: Arc<Desk<Hand>>,
+    age: Age,
+    /// What no thread could be started for yet.
+    stranded: Option<Box<Hand>>,
+}
+
+/// What a loading thread works with.
+#[derive(Clone, Debug)]
+struct Hand {
+    todo: Arc<Mutex<Receiver<Job>>>,
+    newest: Newest,
+    events: Events,
+    aside: PathBuf,
+    host: String,
+    blamed: Arc<Blamed>,
+}
 
 impl Loader {
     /// Starts the loader. Plugins are copied to `aside` and loaded from there: what lies in `plugins/` may be written
@@ -74,30 +107,23 @@ impl Loader {
     ///
     /// # Errors
     /// The folder cannot be made, or the threads not be started.
-    pub(crate) fn start(aside: &Path, host: &str, events: &Events) -> io::Result<Loader> {
+    pub(crate) fn start(aside: &Path, host: &str, events: &Events, blamed: Arc<Blamed>) -> io::Result<Loader> {
         fs::create_dir_all(aside)?;
         let (jobs, todo) = channel::<Job>();
-        let todo = Arc::new(Mutex::new(todo));
         let newest = Newest::default();
-        for _ in 0..THREADS {
-            let (todo, newest, events) = (Arc::clone(&todo), Arc::clone(&newest), events.clone());
-            let (aside, host) = (aside.to_owned(), host.to_owned());
-            thread::Builder::new().name("graftd-load".to_owned()).spawn(move || {
-                loop {
-                    // One waits for the next job, the others for their turn to wait.
-                    let Ok(job) = todo.lock().recv() else { return };
-                    let Job { name, generation, .. } = job.clone();
-                    if newest.lock().get(&name) != Some(&generation) {
-                        continue;
-                    }
-                    let result = load(&job, &aside, &host);
-                    if !events.send(Event::Loaded(Loaded { name, generation, result })) {
-                        return;
-                    }
-                }
-            })?;
+        let hand = Hand {
+            todo: Arc::new(Mutex::new(todo)),
+            newest: Arc::clone(&newest),
+            events: events.clone(),
+            aside: aside.to_owned(),
+            host: host.to_owned(),
+            blamed: Arc::clone(&blamed),
+        };
+        let watched: Vec<Watched> = (0..THREADS).map(|_| Watched::default()).collect();
+        for one in &watched {
+            start(Box::new(hand.clone()), &one.desk).map_err(|(error, _)| error)?;
         }
-        Ok(Loader { jobs, newest })
+        Ok(Loader { jobs, newest, watched, blamed })
     }
 
     /// Has a module loaded; an [`Event::Loaded`] will tell, unless a newer load of the same module comes first.
@@ -111,71 +137,191 @@ impl Loader {
     pub(crate) fn forget(&self, name: &str) {
         self.newest.lock().remove(name);
     }
+
+    /// Who has killed the daemon.
+    pub(crate) fn blamed(&self) -> &Blamed {
+        &self.blamed
+    }
+
+    /// Gives up what does not come back from being made; `apart` is the time between two looks.
+    pub(crate) fn watch(&mut self, apart: Duration, now: Instant) -> Vec<Arc<Callee>> {
+        let mut given_up = Vec::new();
+        for Watched { desk, age, stranded } in &mut self.watched {
+            let call = desk.under_way();
+            let age = age.look(call.as_ref(), apart, now);
+            if let Some(call) = call.filter(|call| age > call.callee.time_limit.max(NEW_TIME_MAX))
+                && let Some(hand) = desk.take_over(&call)
+            {
+                given_up.push(call.callee);
+                *stranded = Some(hand);
+            }
+            if let Some(hand) = stranded.take()
+                && let Err((error, hand)) = start(hand, desk)
+            {
+                tracing::error!("a thread that loads plugins cannot be started: {error}");
+                *stranded = hand;
+            }
+        }
+        given_up
+    }
 }
 
-fn load(job: &Job, aside: &Path, host: &str) -> Result<Ready, Refusal> {
-    let library = open(&job.plugin.path, job.conf_file.as_deref(), aside)?;
-    check_conf(&library, &job.conf)?;
-    let branch = Branch::of(&job.name, &job.conf, &library, host)?;
-    if library.is_pipe() {
+fn start(hand: Box<Hand>, desk: &Arc<Desk<Hand>>) -> Result<(), (io::Error, Option<Box<Hand>>)> {
+    let desk = Arc::clone(desk);
+    spawn("graftd-load", hand, move |hand| run(hand, &desk))
+}
+
+fn run(mut hand: Box<Hand>, desk: &Desk<Hand>) {
+    loop {
+        // One waits for the next job, the others for their turn to wait.
+        let Ok(job) = hand.todo.lock().recv() else { return };
+        if hand.newest.lock().get(&job.name) != Some(&job.generation) {
+            continue;
+        }
+        let result = match prepare(&job, &hand) {
+            Err(refusal) => Err(refusal),
+            Ok(prepared) => {
+                let callee = Arc::clone(&prepared.callee);
+                let made = desk.call(hand, &callee, Doing::New, Instant::now(), || make(&job, prepared));
+                let Some((back, made)) = made else { return };
+                hand = back;
+                made
+            }
+        };
+        let Job { name, generation, .. } = job;
+        if !hand.events.send(Event::Loaded(Loaded { name, generation, result })) {
+            return;
+        }
+    }
+}
+
+/// A plugin that may be let in.
+struct Prepared {
+    copy: Copy,
+    callee: Arc<Callee>,
+    branch: Branch,
+    isolated: bool,
+    remark: String,
+}
+
+/// Copies a plugin aside, probes it, and decides where it is to run.
+fn prepare(job: &Job, hand: &Hand) -> Result<Prepared, Refusal> {
+    let file = &job.plugin.path;
+    let copy = Copy::of(file, &hand.aside)?;
+    let probed = probe(&copy.path, job.conf_file.as_deref()).map_err(|refusal| named(file, refusal))?;
+    let default = if probed.declared.is_pipe { BATCH_TIME_MAX } else { COLLECT_TIME_MAX };
+    let callee = Arc::new(Callee {
+        module: job.name.clone(),
+        tag: Tag::new(&job.name, copy.fingerprint),
+        generation: job.generation,
+        stats: Arc::clone(&job.stats),
+        time_limit: job.conf.time_limit.unwrap_or(default),
+    });
+    let branch = Branch::of(&job.name, &job.conf, &probed.declared, &hand.host)?;
+    let mut isolated = job.conf.isolation == Isolation::Process;
+    let mut remark = String::new();
+    if let Some(why) = job.apart.as_ref().filter(|_| !isolated) {
+        isolated = true;
+        remark = format!("runs in a process of its own, for it {why}");
+    }
+    if let Some(blame) = hand.blamed.of(&job.name, copy.fingerprint) {
+        if blame.deaths > 1 {
+            return Err(Refusal::from(format!(
+                "{}; put a mended build in its place, or try it again with `graftd modules reload {}`",
+                blame.why, job.name
+            )));
+        }
+        isolated = true;
+        remark = format!("runs in a process of its own, for it {}", blame.why);
+    }
+    Ok(Prepared { copy, callee, branch, isolated, remark })
+}
+
+/// Loads it, and makes its module.
+fn make(job: &Job, prepared: Prepared) -> Result<Ready, Refusal> {
+    let Prepared { copy, callee, branch, isolated, remark } = prepared;
+    let library = Library::load(&copy.path).map_err(|why| named(&job.plugin.path, why.into()))?;
+    drop(copy);
+    check_conf(&library.declared(), &job.conf)?;
+    let what = if library.is_pipe() {
         let make = |log: &String| {
             let pipe = library.pipe(&job.conf.params).map_err(|error| refusal(&error))?;
-            Ok((log.clone(), pipe))
+            Ok((log.clone(), PipeBody::Here(pipe)))
         };
         let by_log = job.logs.iter().map(make).collect::<Result<_, Refusal>>()?;
-        return Ok(Ready { branch, what: ReadyWhat::Pipe { library, by_log } });
-    }
-    let collector: Collector = library.collector(&job.conf.params).map_err(|error| refusal(&error))?;
-    let every = job.conf.every.unwrap_or(COLLECT_EVERY);
-    let collecting = Collecting { collector, branch: branch.clone(), every };
-    Ok(Ready { branch, what: ReadyWhat::Collector(collecting) })
+        ReadyWhat::Pipe { wants: library.wants(), by_log }
+    } else {
+        let collector = library.collector(&job.conf.params).map_err(|error| refusal(&error))?;
+        ReadyWhat::Collector(Collecting {
+            callee: Arc::clone(&callee),
+            collector: CollectorBody::Here(collector),
+            branch: branch.clone(),
+            every: job.conf.every.unwrap_or(COLLECT_EVERY),
+        })
+    };
+    Ok(Ready { callee, branch, what, isolated, remark })
 }
 
-/// Probes a plugin and loads it, both from a copy that nobody else writes to.
-///
-/// # Errors
-/// The file cannot be copied, or it is no plugin for this daemon.
-pub fn open(file: &Path, conf: Option<&Path>, aside: &Path) -> Result<Arc<Library>, Refusal> {
-    static COPIES: AtomicU64 = AtomicU64::new(0);
-    let said = |refusal: Refusal| Refusal { why: format!("{}: {}", file.display(), refusal.why), ..refusal };
-    let meta = fs::metadata(file).map_err(|error| said(error.to_string().into()))?;
-    if !meta.is_file() {
-        return Err(said("no regular file".to_owned().into()));
+/// Says which file it is that is refused.
+fn named(file: &Path, Refusal { why, again }: Refusal) -> Refusal {
+    Refusal { why: format!("{}: {why}", file.display()), again }
+}
+
+/// A copy of a plugin that nobody else writes to. Once mapped it is needed no more: nothing is left behind whatever
+/// happens later.
+#[derive(Debug)]
+struct Copy {
+    path: PathBuf,
+    fingerprint: u64,
+}
+
+impl Copy {
+    fn of(file: &Path, aside: &Path) -> Result<Copy, Refusal> {
+        static COPIES: AtomicU64 = AtomicU64::new(0);
+        let meta = fs::metadata(file).map_err(|error| named(file, error.to_string().into()))?;
+        if !meta.is_file() {
+            return Err(named(file, "no regular file".to_owned().into()));
+        }
+        if meta.len() > PLUGIN_BYTES_MAX {
+            let why = format!("is {} bytes long; a plugin has at most {PLUGIN_BYTES_MAX}", meta.len());
+            return Err(named(file, why.into()));
+        }
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        let path = aside.join(format!("{stem}-{}.so", COPIES.fetch_add(1, Ordering::Relaxed)));
+        let mut copy = Copy { path, fingerprint: 0 };
+        let copied = || -> io::Result<u64> {
+            let bytes = fs::read(file)?;
+            fs::write(&copy.path, &bytes)?;
+            Ok(fingerprint(&bytes))
+        };
+        match copied() {
+            Ok(fingerprint) => copy.fingerprint = fingerprint,
+            Err(error) => return Err(named(file, Refusal::now(format!("cannot be copied aside: {error}")))),
+        }
+        Ok(copy)
     }
-    if meta.len() > PLUGIN_BYTES_MAX {
-        let why = format!("is {} bytes long; a plugin has at most {PLUGIN_BYTES_MAX}", meta.len());
-        return Err(said(why.into()));
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
     }
-    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    let copy = aside.join(format!("{stem}-{}.so", COPIES.fetch_add(1, Ordering::Relaxed)));
-    let copied = fs::copy(file, &copy);
-    let loaded = match copied {
-        Ok(_) => probe(&copy, conf).and_then(|_| Library::load(&copy).map_err(Refusal::from)).map_err(said),
-        Err(error) => Err(said(Refusal::now(format!("cannot be copied aside: {error}")))),
-    };
-    // Once mapped it is needed no more, and nothing is left behind whatever happens later.
-    let _ = fs::remove_file(&copy);
-    loaded
 }
 
 /// Refuses what a module's `.on` says and its plugin knows nothing of.
 ///
 /// # Errors
 /// An interval for a pipe, or a parameter that is not declared: names the first, and the nearest that is.
-pub fn check_conf(library: &Library, conf: &ModuleConf) -> Result<(), String> {
-    if library.is_pipe() && conf.every.is_some() {
+pub fn check_conf(declared: &Declared, conf: &ModuleConf) -> Result<(), String> {
+    if declared.is_pipe && conf.every.is_some() {
         return Err("\"every\" is for collectors; a pipe is fed as lines come".to_owned());
     }
-    check_params(library, &conf.params)
-}
-
-fn check_params(library: &Library, params: &Params) -> Result<(), String> {
-    let known = || library.params().iter().map(|param| param.name.as_str());
-    for (name, _) in params.iter() {
+    let known = || declared.params.iter().map(|param| param.name.as_str());
+    for (name, _) in conf.params.iter() {
         if !known().any(|known| known == name) {
             return Err(match nearest(name, known()) {
                 Some(near) => format!("params: unknown {name:?}; did you mean {near:?}?"),
-                None if library.params().is_empty() => format!("params: unknown {name:?}; the plugin takes none"),
+                None if declared.params.is_empty() => format!("params: unknown {name:?}; the plugin takes none"),
                 None => format!("params: unknown {name:?}; known are {}", known().collect::<Vec<_>>().join(", ")),
             });
         }

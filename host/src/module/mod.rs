@@ -1,24 +1,37 @@
-//! A module's whole life: found, loaded, run, swapped, stopped.
+//! A module's whole life: found, loaded, run, swapped, fenced, stopped.
 
+mod body;
 mod branch;
 mod collector;
+mod crash;
+mod dispose;
 mod elf;
+mod fault;
+mod fence;
 mod library;
 mod load;
 mod probe;
 mod registry;
+mod report;
 mod scan;
+mod stats;
 mod status;
 mod trust;
 mod watch;
+mod watch_calls;
 
+pub use body::PipeBody;
 pub use branch::Branch;
-pub use library::{Library, Pipe};
+pub(crate) use crash::{Blamed, Tag, install as install_crash_handler};
+pub(crate) use dispose::Disposer;
+pub(crate) use fault::{Fault, FaultKind};
+pub(crate) use fence::{Age, Callee, Desk, Doing, UnderWay, spawn};
+pub use library::{Declared, DeclaredParam, Library, Pipe};
 pub(crate) use load::Loaded;
-
 pub use load::{Loader, check_conf};
-pub use probe::{Probed, ProbedParam, Refusal, inside, probe};
+pub use probe::{Probed, Refusal, inside, probe};
 pub use registry::Registry;
 pub use scan::{BUILT_IN, Folders, Plan, Planned, Seen, look, plan};
+pub(crate) use stats::Counts;
 pub use status::{Kind, ModuleStatus, State};
 pub use watch::Watch;

@@ -6,7 +6,7 @@
 
 use super::branch::Branch;
 use super::elf;
-use super::library::Library;
+use super::library::{Declared, Library};
 use super::load::check_conf;
 use crate::clock::Timepiece;
 use crate::conf::ModuleConf;
@@ -68,21 +68,10 @@ pub struct Probed {
     pub path: String,
     /// The branch's action.
     pub action: String,
-    /// The parameters it takes.
-    pub params: Vec<ProbedParam>,
+    /// What it says of itself.
+    pub declared: Declared,
     /// What it said instead of a sample, where there was none to be had now.
     pub no_data: Option<String>,
-}
-
-/// A parameter that a plugin takes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProbedParam {
-    /// Its name.
-    pub name: String,
-    /// What holds when it is not given; empty where it must be given.
-    pub default: String,
-    /// What it is for.
-    pub help: String,
 }
 
 /// The steps of a probe, as they are told.
@@ -276,21 +265,17 @@ fn try_once(word: &str, file: &Path, conf: Option<&Path>) -> Result<Probed, Refu
     };
     say(word, &Said::At(Step::Load));
     let library = Library::load(file)?;
-    check_conf(&library, &conf)?;
+    let declared = library.declared();
+    check_conf(&declared, &conf)?;
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
     let name = name.strip_prefix("lib").unwrap_or(&name);
-    let branch = Branch::of(name, &conf, &library, "{host}")?;
-    let params = library.params().iter().map(|param| ProbedParam {
-        name: param.name.to_string(),
-        default: param.default.to_string(),
-        help: param.help.to_string(),
-    });
+    let branch = Branch::of(name, &conf, &declared, "{host}")?;
     let mut probed = Probed {
         version: library.version().to_owned(),
         kind: if library.is_pipe() { "pipe" } else { "collector" }.to_owned(),
         path: crate::tree::encode_path(branch.keys.iter().map(String::as_str)),
         action: branch.action.map_or_else(|| "add".to_owned(), |(_, action)| action.to_string()),
-        params: params.collect(),
+        declared,
         no_data: None,
     };
     say(word, &Said::At(Step::New));

@@ -1,72 +1,81 @@
 //! Every module and the state it is in. What the folders say is compared with what runs, and only what differs is touched.
+//!
+//! This file takes a module from what its files say to what runs; `report.rs` takes it on from what its calls came to, and
+//! `watch_calls.rs` from calls that do not come back.
 
 use super::branch::Branch;
-use super::collector::CollectorThread;
-use super::library::Library;
+use super::collector::{Around, CollectorThread};
+use super::dispose::Disposer;
+use super::fence::Callee;
 use super::load::{Job, Loaded, Loader, Ready, ReadyWhat};
 use super::probe::Refusal;
 use super::scan::{self, Folders, Plan, Planned};
+use super::stats::ModuleStats;
 use super::status::{Kind, ModuleStatus, State};
-use crate::conf::nearest;
-use crate::core::{Report, Shared, Switch, SwitchError};
+use crate::conf::{Isolation, nearest};
+use crate::core::{Shared, Switch, SwitchError};
 use crate::ingest::{LogHandle, PipeRun};
-use crate::limits::BACKOFF_MAX;
-use plugin_api::ErrorKind;
+use crate::limits::{BACKOFF, BACKOFF_MAX};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-/// What of a module runs.
+/// A module's life, from its making to its end.
 #[derive(Debug)]
-enum Running {
-    Nothing,
-    /// In every log; the library is kept for logs that come later.
-    Pipe {
-        _library: Arc<Library>,
-        branch: Branch,
-    },
-    Collector {
-        _thread: CollectorThread,
-        branch: Branch,
-    },
+pub(super) struct Life {
+    pub(super) callee: Arc<Callee>,
+    pub(super) branch: Branch,
+    pub(super) body: LifeBody,
+    /// It runs in a process of its own.
+    pub(super) isolated: bool,
+    /// Something that is to be said of it although it runs.
+    pub(super) remark: String,
 }
 
-impl Running {
-    fn branch(&self) -> Option<&Branch> {
-        match self {
-            Running::Nothing => None,
-            Running::Pipe { branch, .. } | Running::Collector { branch, .. } => Some(branch),
-        }
-    }
+/// Where the life's code is called.
+#[derive(Debug)]
+pub(super) enum LifeBody {
+    /// In every log.
+    Pipe,
+    /// On a thread of its own.
+    Collector(CollectorThread),
 }
 
-/// The first pause of a module that is to be made anew; it doubles.
-const BACKOFF: Duration = Duration::from_secs(1);
-
 #[derive(Debug)]
-struct Module {
-    status: ModuleStatus,
-    plan: Plan,
-    running: Running,
-    /// The life that runs. Reports of earlier ones are nobody's.
-    generation: u64,
+pub(super) struct Module {
+    pub(super) status: ModuleStatus,
+    pub(super) plan: Plan,
+    /// What runs.
+    pub(super) running: Option<Life>,
+    /// What is to run in its place: what runs stays until this has worked once.
+    pub(super) trial: Option<Life>,
     /// The life that is being loaded.
-    loading: Option<u64>,
+    pub(super) loading: Option<u64>,
     /// Times in a row that it could not be made, or broke.
-    failures: u32,
+    pub(super) failures: u32,
     /// When it is to be made anew, on the monotonic clock in milliseconds.
-    retry_ms: Option<i64>,
+    pub(super) retry_ms: Option<i64>,
+    /// Why it is to run in a process of its own although its `.on` does not say so: a call of it did not come back, and
+    /// only a process can be ended.
+    pub(super) apart: Option<String>,
+}
+
+impl Module {
+    /// All its lives.
+    pub(super) fn lives(&self) -> impl Iterator<Item = &Life> {
+        self.running.iter().chain(&self.trial)
+    }
 }
 
 /// All modules.
 #[derive(Debug)]
 pub struct Registry {
     folders: Folders,
-    loader: Loader,
-    modules: BTreeMap<String, Module>,
+    pub(super) loader: Loader,
+    pub(super) disposer: Disposer,
+    pub(super) modules: BTreeMap<String, Module>,
     /// What is shown, kept in step with `modules`.
     statuses: Arc<Vec<ModuleStatus>>,
     last_generation: u64,
@@ -74,20 +83,24 @@ pub struct Registry {
     trouble: Option<String>,
     /// All that was found at the start runs, or cannot: the logs may begin.
     settled: bool,
+    /// A module that does not come back is noted, in case the daemon is killed for it.
+    pub(super) late_noted: bool,
 }
 
 impl Registry {
     /// A registry that has not looked into the folders yet.
     #[must_use]
-    pub fn new(folders: Folders, loader: Loader) -> Registry {
+    pub(crate) fn new(folders: Folders, loader: Loader, disposer: Disposer) -> Registry {
         Registry {
             folders,
             loader,
+            disposer,
             modules: BTreeMap::new(),
             statuses: Arc::default(),
             last_generation: 0,
             trouble: None,
             settled: false,
+            late_noted: false,
         }
     }
 
@@ -129,7 +142,7 @@ impl Registry {
     }
 
     /// Lets the logs begin when everything that was there at the start has been tried.
-    fn settle(&mut self, shared: &Shared) {
+    pub(super) fn settle(&mut self, shared: &Shared) {
         if !self.settled && self.modules.values().all(|module| module.loading.is_none()) {
             self.settled = true;
             shared.logs.own.open();
@@ -150,20 +163,34 @@ impl Registry {
                 since_ms,
                 why: String::new(),
                 next_ms: None,
+                isolation: Isolation::None,
+                stats: Arc::new(ModuleStats::default()),
             },
             plan: plan.clone(),
-            running: Running::Nothing,
-            generation: 0,
+            running: None,
+            trial: None,
             loading: None,
             failures: 0,
             retry_ms: None,
+            apart: None,
         });
+        if module.plan != plan {
+            // What is told of the files as they were says nothing about them as they are.
+            module.failures = 0;
+            module.apart = None;
+        }
         module.status.file.clone_from(&plan.file);
-        module.plan = plan.clone();
+        module.plan = plan;
+        self.make(name, shared);
+    }
+
+    /// Makes a module what its plan says.
+    pub(super) fn make(&mut self, name: &str, shared: &Shared) {
+        let Some(module) = self.modules.get_mut(name) else { return };
         // What was being loaded is out of date.
         module.loading = None;
         module.retry_ms = None;
-        match plan.what {
+        match module.plan.what.clone() {
             Planned::Off => {
                 self.stop(name, shared);
                 self.enter(name, State::Off, String::new(), shared);
@@ -172,14 +199,19 @@ impl Registry {
             Planned::Rejected(why) => self.enter(name, State::Rejected, why, shared),
             Planned::Run { plugin, conf } => {
                 self.last_generation += 1;
-                let generation = self.last_generation;
-                if let Some(module) = self.modules.get_mut(name) {
-                    module.loading = Some(generation);
-                }
+                module.loading = Some(self.last_generation);
+                let job = Job {
+                    name: name.to_owned(),
+                    generation: self.last_generation,
+                    conf_file: Some(module.plan.file.clone()).filter(|file| *file != plugin.path),
+                    plugin,
+                    conf,
+                    logs: logs(shared).map(|log| log.name.clone()).into(),
+                    stats: Arc::clone(&module.status.stats),
+                    apart: module.apart.clone(),
+                };
                 self.enter(name, State::Probing, String::new(), shared);
-                let logs = [&shared.logs.own, &shared.logs.push].map(|log| log.name.clone()).into();
-                let conf_file = Some(plan.file).filter(|file| *file != plugin.path);
-                self.loader.load(Job { name: name.to_owned(), generation, plugin, conf, conf_file, logs });
+                self.loader.load(job);
             }
         }
     }
@@ -188,22 +220,16 @@ impl Registry {
     pub(crate) fn loaded(&mut self, loaded: Loaded, shared: &Shared) {
         let Loaded { name, generation, result } = loaded;
         let Some(module) = self.modules.get_mut(&name).filter(|module| module.loading == Some(generation)) else {
+            // Nobody wants it any more. Its end is not the core's to wait for.
+            if let Ok(ready) = result {
+                self.disposer.dispose(Arc::clone(&ready.callee), ready);
+            }
             return;
         };
         module.loading = None;
-        let started = result.and_then(|ready| self.start(&name, generation, ready, shared));
+        let started = result.and_then(|ready| self.start(&name, ready, shared));
         match started {
-            Ok(running) => {
-                if let Some(module) = self.modules.get_mut(&name) {
-                    // A collector's old thread ends here; a pipe has taken the old one's place.
-                    if let (Running::Pipe { .. }, Running::Collector { .. }) = (&module.running, &running) {
-                        take_pipes(&name, shared);
-                    }
-                    module.running = running;
-                    module.generation = generation;
-                }
-                self.enter(&name, State::Running, String::new(), shared);
-            }
+            Ok(life) => self.begin(&name, life, shared),
             // The moment's fault, perhaps: what runs goes on meanwhile.
             Err(Refusal { why, again: true }) => self.fail(&name, why, shared),
             Err(Refusal { why, again: false }) => self.enter(&name, State::Rejected, why, shared),
@@ -212,40 +238,76 @@ impl Registry {
         self.publish(shared);
     }
 
-    fn start(&mut self, name: &str, generation: u64, ready: Ready, shared: &Shared) -> Result<Running, Refusal> {
-        let Ready { branch, what } = ready;
-        let twin = self.modules.iter().find(|(other, module)| {
-            *other != name && module.running.branch().is_some_and(|taken| taken.keys == branch.keys)
-        });
+    fn start(&mut self, name: &str, ready: Ready, shared: &Shared) -> Result<Life, Refusal> {
+        let Ready { callee, branch, what, isolated, remark } = ready;
+        let hangs_there = |module: &Module| module.lives().any(|life| life.branch.keys == branch.keys);
+        let twin = self.modules.iter().find(|(other, module)| *other != name && hangs_there(module));
         if let Some((other, _)) = twin {
             let path = branch.keys.join(",");
+            self.disposer.dispose(callee, what);
             return Err(Refusal::from(format!(
                 "hangs at {path}, where {other} hangs already; give one of them another path = \"…\""
             )));
         }
-        let Some(module) = self.modules.get_mut(name) else { return Err(Refusal::from("is gone".to_owned())) };
-        match what {
+        let body = match what {
             ReadyWhat::Collector(collecting) => {
-                module.status.kind = Kind::Collector;
-                let (tick, clock, events) = (shared.conf.tick, shared.clock, shared.events.clone());
-                let thread = collecting.start(name.to_owned(), generation, tick, clock, events);
+                let thread = collecting.start(Around {
+                    tick: shared.conf.tick,
+                    clock: shared.clock,
+                    events: shared.events.clone(),
+                    disposer: self.disposer.clone(),
+                });
                 let thread = thread.map_err(|error| Refusal::now(format!("its thread cannot be started: {error}")))?;
-                Ok(Running::Collector { _thread: thread, branch })
+                LifeBody::Collector(thread)
             }
-            ReadyWhat::Pipe { library, by_log } => {
-                module.status.kind = Kind::Pipe;
+            ReadyWhat::Pipe { wants, by_log } => {
                 for (log, pipe) in by_log {
-                    let Some(log) = log_named(&log, shared) else { continue };
+                    let Some(log) = logs(shared).into_iter().find(|other| other.name == log) else { continue };
                     let branch = branch.below(&log.prefix);
-                    log.put(PipeRun { name: name.to_owned(), branch, wants: library.wants(), pipe }, generation);
+                    log.put(PipeRun { callee: Arc::clone(&callee), branch, wants, pipe });
                 }
-                Ok(Running::Pipe { _library: library, branch })
+                LifeBody::Pipe
             }
+        };
+        Ok(Life { callee, branch, body, isolated, remark })
+    }
+
+    /// A life of a module begins: at once where nothing runs, else on trial.
+    fn begin(&mut self, name: &str, life: Life, shared: &Shared) {
+        let Some(module) = self.modules.get_mut(name) else { return };
+        let kind = if matches!(life.body, LifeBody::Pipe) { Kind::Pipe } else { Kind::Collector };
+        let is_pipe = |life: &Life| matches!(life.body, LifeBody::Pipe);
+        let was_pipe = module.lives().any(is_pipe);
+        module.trial = None;
+        let replaces = module.running.as_ref().is_some_and(|running| is_pipe(running) == is_pipe(&life));
+        if !replaces {
+            // What turned from a pipe into a collector, or the other way, shares nothing with what it was.
+            module.running = Some(life);
+            if was_pipe && kind == Kind::Collector {
+                take_pipes(name, shared);
+            }
+            return self.runs(name, shared);
+        }
+        let pipe = is_pipe(&life);
+        module.trial = Some(life);
+        if pipe {
+            // It has its place in every log, and may wait there for long for the first line.
+            self.runs(name, shared);
         }
     }
 
+    /// A module runs.
+    pub(super) fn runs(&mut self, name: &str, shared: &Shared) {
+        let Some(module) = self.modules.get_mut(name) else { return };
+        let Some(life) = module.trial.as_ref().or(module.running.as_ref()) else { return };
+        module.status.kind = if matches!(life.body, LifeBody::Pipe) { Kind::Pipe } else { Kind::Collector };
+        module.status.isolation = if life.isolated { Isolation::Process } else { Isolation::None };
+        let remark = life.remark.clone();
+        self.enter(name, State::Running, remark, shared);
+    }
+
     /// A module could not be made, or broke: it is made anew after a pause that doubles.
-    fn fail(&mut self, name: &str, why: String, shared: &Shared) {
+    pub(super) fn fail(&mut self, name: &str, why: String, shared: &Shared) {
         let Some(module) = self.modules.get_mut(name) else { return };
         let pause = BACKOFF.saturating_mul(1 << module.failures.min(20)).min(BACKOFF_MAX);
         module.failures += 1;
@@ -258,56 +320,21 @@ impl Registry {
         }
     }
 
-    /// A module tells how a call of it went.
-    pub(crate) fn report(&mut self, report: Report, shared: &Shared) {
-        let Report { name, generation, error, next_ms } = report;
-        let Some(module) = self.modules.get_mut(&name).filter(|module| module.generation == generation) else {
-            return;
-        };
-        // While a newer life is being loaded, waits for its turn or was rejected, that is what is shown.
-        if module.retry_ms.is_some() || !matches!(module.status.state, State::Running | State::Failing | State::Late) {
-            return;
-        }
-        if let Some(error) = error.as_ref().filter(|error| error.kind() == ErrorKind::Panic) {
-            // Nobody knows the state that it is in now: it goes, and is made anew.
-            let since_ms = module.status.since_ms;
-            if shared.clock.unix_ms() - since_ms > BACKOFF_MAX.as_millis() as i64 {
-                module.failures = 0;
-            }
-            let why = error.message().to_owned();
-            self.stop(&name, shared);
-            self.fail(&name, why, shared);
-            return self.publish(shared);
-        }
-        module.status.next_ms = next_ms;
-        let (state, why) = match error {
-            None => (State::Running, String::new()),
-            Some(error) if error.kind() == ErrorKind::NoData => (State::Running, error.message().to_owned()),
-            Some(error) => (State::Failing, error.message().to_owned()),
-        };
-        if module.status.state != state || module.status.why != why {
-            self.enter(&name, state, why, shared);
-        }
-        self.publish(shared);
-    }
-
-    /// A tick is over: modules whose pause is over are made anew.
+    /// A tick is over: modules whose pause is over are made anew, and calls that do not come back are given up.
     pub(crate) fn tick(&mut self, shared: &Shared) {
         let now_ms = shared.clock.monotonic_ms();
         let due = |module: &Module| module.retry_ms.is_some_and(|at_ms| at_ms <= now_ms);
-        let due: Vec<(String, Plan)> = self
-            .modules
-            .iter()
-            .filter(|(_, module)| due(module))
-            .map(|(name, module)| (name.clone(), module.plan.clone()))
-            .collect();
-        if due.is_empty() {
-            return;
+        let due: Vec<String> =
+            self.modules.iter().filter(|(_, module)| due(module)).map(|(name, _)| name.clone()).collect();
+        for name in &due {
+            if let Some(module) = self.modules.get(name) {
+                module.status.stats.restarted();
+            }
+            self.make(name, shared);
         }
-        for (name, plan) in due {
-            self.change(&name, plan, shared);
+        if self.watch_calls(shared) || !due.is_empty() {
+            self.publish(shared);
         }
-        self.publish(shared);
     }
 
     /// Switches a module, by renaming its file: the folder is always the truth.
@@ -317,11 +344,13 @@ impl Registry {
             return Err(SwitchError::Unknown(near.map(str::to_owned)));
         };
         if to == Switch::Reload {
-            let plan = module.plan.clone();
-            if matches!(plan.what, Planned::Off) {
+            if matches!(module.plan.what, Planned::Off) {
                 return Err(SwitchError::Failed(format!("{name} is off; switch it on first")));
             }
-            self.change(name, plan, shared);
+            module.failures = 0;
+            module.apart = None;
+            self.loader.blamed().forgive(name);
+            self.make(name, shared);
             self.publish(shared);
             return Ok(());
         }
@@ -333,18 +362,27 @@ impl Registry {
         Ok(())
     }
 
-    /// Ends what runs of a module.
-    fn stop(&mut self, name: &str, shared: &Shared) {
-        let Some(module) = self.modules.get_mut(name) else { return };
-        module.loading = None;
-        if let Running::Pipe { .. } = module.running {
-            take_pipes(name, shared);
+    /// Ends what runs of a module, and what was to become of it.
+    pub(super) fn stop(&mut self, name: &str, shared: &Shared) {
+        if let Some(module) = self.modules.get_mut(name) {
+            module.loading = None;
         }
-        module.running = Running::Nothing;
-        module.generation = 0;
+        self.stop_running(name, shared);
     }
 
-    fn enter(&mut self, name: &str, state: State, why: String, shared: &Shared) {
+    /// Ends what runs of a module.
+    pub(super) fn stop_running(&mut self, name: &str, shared: &Shared) {
+        let Some(module) = self.modules.get_mut(name) else { return };
+        if module.lives().any(|life| matches!(life.body, LifeBody::Pipe)) {
+            take_pipes(name, shared);
+        }
+        // A collector's thread ends when its handle goes.
+        module.running = None;
+        module.trial = None;
+        module.status.isolation = Isolation::None;
+    }
+
+    pub(super) fn enter(&mut self, name: &str, state: State, why: String, shared: &Shared) {
         let Some(module) = self.modules.get_mut(name) else { return };
         let status = &mut module.status;
         match state {
@@ -360,18 +398,19 @@ impl Registry {
         status.since_ms = shared.clock.unix_ms();
     }
 
-    fn publish(&mut self, shared: &Shared) {
+    pub(super) fn publish(&mut self, shared: &Shared) {
         self.statuses = Arc::new(self.modules.values().map(|module| module.status.clone()).collect());
         *shared.modules.write() = Arc::clone(&self.statuses);
     }
 }
 
-fn log_named<'s>(name: &str, shared: &'s Shared) -> Option<&'s LogHandle> {
-    [&shared.logs.own, &shared.logs.push].into_iter().find(|log| log.name == name)
+/// The logs that pipes run in.
+pub(super) fn logs(shared: &Shared) -> [&LogHandle; 2] {
+    [&shared.logs.own, &shared.logs.push]
 }
 
 fn take_pipes(name: &str, shared: &Shared) {
-    for log in [&shared.logs.own, &shared.logs.push] {
+    for log in logs(shared) {
         log.take(name);
     }
 }

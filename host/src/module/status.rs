@@ -1,7 +1,10 @@
 //! What is shown of a module.
 
+use super::stats::ModuleStats;
+use crate::conf::Isolation;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The states that a module can be in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +71,7 @@ impl Kind {
 }
 
 /// What is shown of a module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ModuleStatus {
     /// Its name: that of its `.on`, or of its plugin.
     pub name: String,
@@ -84,4 +87,8 @@ pub struct ModuleStatus {
     pub why: String,
     /// When a failing module is tried next, in milliseconds since the Unix epoch.
     pub next_ms: Option<i64>,
+    /// Whether it runs in a process of its own.
+    pub isolation: Isolation,
+    /// What is counted of its calls.
+    pub stats: Arc<ModuleStats>,
 }

@@ -1,3 +1,4 @@
+use crate::conf::Isolation;
 use crate::http::testing::{Reply, Server, merge};
 use crate::module::{Kind, ModuleStatus, State};
 use std::sync::Arc;
@@ -84,6 +85,8 @@ async fn modules_are_listed_and_switched() {
         since_ms: 1_000,
         why: "no data".to_owned(),
         next_ms: Some(2_000),
+        isolation: Isolation::None,
+        stats: Arc::default(),
     };
     *server.shared.modules.write() = Arc::new(vec![status]);
     let want = r#"[{"file":"conf/cpu.on","kind":"collector","name":"cpu","next":"1970-01-01T00:00:02.000Z","since":"1970-01-01T00:00:01.000Z","state":"failing","why":"no data"}]"#;

@@ -1,0 +1,173 @@
+//! A log of the daemon as others see it: they hand it lines and pipes, and watch over its thread.
+
+use super::engine::{Engine, PipeRun};
+use super::format::Format;
+use super::lines::{LineFault, Remember};
+use super::runner::{self, Work};
+use crate::clock::Timepiece;
+use crate::core::Events;
+use crate::limits::LOG_BLOCKS_MAX;
+use crate::module::{Age, Desk, Disposer, UnderWay};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// A log's name.
+pub type LogName = String;
+
+/// What a log's thread is fed.
+#[derive(Debug)]
+pub enum LogMessage {
+    /// Whole lines; who wants to know is told when they are in the tree.
+    Lines(Vec<u8>, Option<oneshot::Sender<LinesDone>>),
+    /// Nothing: only wakes the thread, for there is a change of its pipes.
+    Wake,
+}
+
+/// A change of a log's pipes, made at the next block's boundary.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// A pipe: it takes the place of the one of its name.
+    Put(Box<PipeRun>),
+    /// The name of a pipe that is to be taken out.
+    Take(String),
+    /// A module and the life of it that gives its place back to the one before.
+    RollBack(String, u64),
+}
+
+/// Changes that wait for a log's thread. They do not queue behind lines, and there is always room: the core makes them,
+/// and must never wait for a log that may be waiting for the core. They are as few as modules are switched.
+pub(super) type Changes = Arc<Mutex<VecDeque<Change>>>;
+
+/// What became of lines.
+#[derive(Clone, Debug, Default)]
+pub struct LinesDone {
+    /// Lines that parsed.
+    pub merged: u64,
+    /// Lines that did not.
+    pub rejected: u64,
+    /// The first of these, their numbers counted in what was handed over.
+    pub faults: Vec<LineFault>,
+}
+
+/// Hands lines and pipes to a log's thread.
+#[derive(Clone, Debug)]
+pub struct LogHandle {
+    /// The log's name.
+    pub name: LogName,
+    /// What its pipes' branches hang below.
+    pub prefix: Vec<String>,
+    messages: SyncSender<LogMessage>,
+    changes: Changes,
+    /// Dropped when the log may begin.
+    closed: Arc<Mutex<Option<Sender<()>>>>,
+    desk: Arc<Desk<Work>>,
+    watched: Arc<Mutex<Watched>>,
+}
+
+/// What is known of a log's thread.
+#[derive(Debug, Default)]
+struct Watched {
+    age: Age,
+    /// What no thread could be started for yet.
+    stranded: Option<Box<Work>>,
+}
+
+/// What a log's thread is started with.
+#[derive(Debug)]
+pub(crate) struct LogParts {
+    pub(crate) name: LogName,
+    pub(crate) prefix: Vec<String>,
+    pub(crate) formats: Vec<Format>,
+    pub(crate) tick: Duration,
+    pub(crate) clock: Timepiece,
+    pub(crate) remember: Remember,
+    pub(crate) events: Events,
+    pub(crate) disposer: Disposer,
+}
+
+impl LogHandle {
+    /// Starts a log's thread.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub(crate) fn start(parts: LogParts) -> io::Result<LogHandle> {
+        let LogParts { name, prefix, formats, tick, clock, remember, events, disposer } = parts;
+        let (messages, inbox) = sync_channel(LOG_BLOCKS_MAX);
+        let changes = Changes::default();
+        let (closed, opened) = channel::<()>();
+        let desk = Arc::new(Desk::default());
+        let engine = Engine::new(formats, clock, remember);
+        let work = Work::new(name.clone(), engine, tick, inbox, Arc::clone(&changes), events, disposer);
+        // Lines wait until the pipes are there: otherwise they would be counted by those that came first.
+        runner::start(Box::new(work), &desk, Some(opened)).map_err(|(error, _)| error)?;
+        let closed = Arc::new(Mutex::new(Some(closed)));
+        Ok(LogHandle { name, prefix, messages, changes, closed, desk, watched: Arc::default() })
+    }
+
+    /// Sends without waiting; gives the message back when there is no room.
+    ///
+    /// # Errors
+    /// There is no room, or the thread is gone.
+    pub fn try_send(&self, message: LogMessage) -> Result<(), LogMessage> {
+        self.messages.try_send(message).map_err(|error| match error {
+            TrySendError::Full(message) | TrySendError::Disconnected(message) => message,
+        })
+    }
+
+    /// Sends, waiting for room: neither for tasks nor for the core. `false` when the thread is gone.
+    pub fn send(&self, message: LogMessage) -> bool {
+        self.messages.send(message).is_ok()
+    }
+
+    /// The pipes are there: the lines that waited may go through them.
+    pub(crate) fn open(&self) {
+        drop(self.closed.lock().take());
+    }
+
+    /// Puts a pipe in the place of the one of its name. Never waits.
+    pub(crate) fn put(&self, run: PipeRun) {
+        self.change(Change::Put(Box::new(run)));
+    }
+
+    /// Takes a pipe out. Never waits.
+    pub(crate) fn take(&self, module: &str) {
+        self.change(Change::Take(module.to_owned()));
+    }
+
+    /// Gives a pipe's place back to the one before, if this life of it has not worked yet. Never waits.
+    pub(crate) fn roll_back(&self, module: &str, generation: u64) {
+        self.change(Change::RollBack(module.to_owned(), generation));
+    }
+
+    fn change(&self, change: Change) {
+        self.changes.lock().push_back(change);
+        // When there is no room the thread is awake, and looks before its next block.
+        let _ = self.try_send(LogMessage::Wake);
+    }
+
+    /// Looks whether its thread is in a pipe's call, and for how long; `apart` is the time between two looks. A call past
+    /// its time limit is given up: its thread is left behind with the pipe, and another goes on with the others.
+    pub(crate) fn watch(&self, apart: Duration, now: Instant) -> Option<(UnderWay, Duration)> {
+        let mut watched = self.watched.lock();
+        let call = self.desk.under_way();
+        let age = watched.age.look(call.as_ref(), apart, now);
+        if let Some(call) = call.as_ref().filter(|call| age > call.callee.time_limit)
+            && let Some(mut work) = self.desk.take_over(call)
+        {
+            work.lose(call, age);
+            watched.stranded = Some(work);
+        }
+        if let Some(work) = watched.stranded.take()
+            && let Err((error, work)) = runner::start(work, &self.desk, None)
+        {
+            tracing::error!("the log {}: no thread to go on with: {error}", self.name);
+            watched.stranded = work;
+        }
+        call.map(|call| (call, age))
+    }
+}

@@ -1,0 +1,174 @@
+//! The moment of death.
+//!
+//! Every call into a module sets what the thread is doing in a thread-local; a signal that ends the process finds it
+//! there. Only async-signal-safe functions are called: `getpid`, `open`, `write`, `close`, `sigaction`, `raise`, `_exit`.
+//! A signal handler runs on the alternate stack that Rust's threads have, so a stack that overflowed is told too.
+
+#![allow(
+    unsafe_code,
+    reason = "signal handlers are set, and the thread's tag is read from one, by the C library's calls"
+)]
+
+use crate::module::fence::Doing;
+use std::cell::Cell;
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::io;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+
+/// What is written down of a module: `FINGERPRINT NAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tag(Box<str>);
+
+impl Tag {
+    /// Of a module's name and its plugin's [`fingerprint`](super::fingerprint).
+    pub(crate) fn new(module: &str, fingerprint: u64) -> Tag {
+        Tag(format!("{fingerprint:016x} {module}").into())
+    }
+
+    /// The fingerprint and the name that it was made of.
+    pub(super) fn parse(text: &str) -> Option<(u64, &str)> {
+        let (fingerprint, name) = text.split_once(' ')?;
+        Some((u64::from_str_radix(fingerprint, 16).ok()?, name))
+    }
+
+    /// As it is written down.
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a thread is doing: a call's name and a tag, as pointers and lengths.
+#[derive(Clone, Copy)]
+struct Current {
+    doing: (*const u8, usize),
+    tag: (*const u8, usize),
+}
+
+thread_local! {
+    // Without a destructor and made at compile time, so that a handler may read it.
+    static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
+}
+
+/// While this lives, the thread is in a call of a module.
+pub(crate) struct Entered<'t> {
+    before: Option<Current>,
+    /// What the thread-local points to.
+    _tag: PhantomData<&'t Tag>,
+    /// It belongs to its thread.
+    _here: PhantomData<*const ()>,
+}
+
+/// This thread is in a call of a module from now on.
+pub(crate) fn enter(tag: &Tag, doing: Doing) -> Entered<'_> {
+    let name = doing.name();
+    let now = Current { doing: (name.as_ptr(), name.len()), tag: (tag.0.as_ptr(), tag.0.len()) };
+    Entered { before: CURRENT.replace(Some(now)), _tag: PhantomData, _here: PhantomData }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        CURRENT.set(self.before);
+    }
+}
+
+/// The signals by which faulty code ends a process.
+const SIGNALS: [(c_int, &CStr); 5] = [
+    (libc::SIGSEGV, c"SIGSEGV"),
+    (libc::SIGBUS, c"SIGBUS"),
+    (libc::SIGABRT, c"SIGABRT"),
+    (libc::SIGILL, c"SIGILL"),
+    (libc::SIGFPE, c"SIGFPE"),
+];
+
+/// What was set for these signals before: Rust's own handler tells of stacks that overflow.
+static EARLIER: [OnceLock<libc::sigaction>; SIGNALS.len()] = [const { OnceLock::new() }; SIGNALS.len()];
+/// Where to write, as the C library takes it.
+static FILE: AtomicPtr<c_char> = AtomicPtr::new(ptr::null_mut());
+/// The process it is about: children that a module forks have the handlers too, and their end is not the daemon's.
+static PROCESS: AtomicI32 = AtomicI32::new(0);
+
+/// From now on it is written to `file` which module's call ends this process.
+///
+/// # Errors
+/// The system refuses a handler.
+pub(crate) fn install(file: &Path) -> io::Result<()> {
+    let path = CString::new(file.as_os_str().as_bytes()).map_err(|error| io::Error::other(error.to_string()))?;
+    // Kept for ever: a handler may read it at any time.
+    FILE.store(path.into_raw(), Ordering::Release);
+    // Safety: no precondition.
+    PROCESS.store(unsafe { libc::getpid() }, Ordering::Release);
+    for ((signal, _), earlier) in SIGNALS.iter().zip(&EARLIER) {
+        let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+        let mut before = MaybeUninit::<libc::sigaction>::zeroed();
+        // Safety: an all-zero `sigaction` is a valid one (default action, empty mask), which is then filled in; both pointers
+        // are to memory of that type; the handler has the signature that SA_SIGINFO asks for.
+        let before = unsafe {
+            let new = action.assume_init_mut();
+            new.sa_sigaction = on_signal as extern "C" fn(c_int, *mut libc::siginfo_t, *mut libc::c_void) as usize;
+            new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+            if libc::sigaction(*signal, new, before.as_mut_ptr()) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            before.assume_init()
+        };
+        let _ = earlier.set(before);
+    }
+    // Safety: a function without arguments, to be called at `exit`.
+    if unsafe { libc::atexit(on_exit) } != 0 {
+        return Err(io::Error::other("no room for a function at exit"));
+    }
+    Ok(())
+}
+
+extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    let Some(place) = SIGNALS.iter().position(|(known, _)| *known == signal) else { return };
+    write_down(SIGNALS[place].1.to_bytes());
+    // Safety: the action is the one that was set before, or, never null, the default; `info` is the kernel's.
+    unsafe {
+        let default = MaybeUninit::<libc::sigaction>::zeroed();
+        let earlier = EARLIER[place].get().map_or(default.as_ptr(), ptr::from_ref);
+        libc::sigaction(signal, earlier, ptr::null_mut());
+        // A fault happens again when this returns. A signal that somebody sent does not.
+        if info.is_null() || (*info).si_code <= 0 {
+            libc::raise(signal);
+        }
+    }
+}
+
+/// A module that calls `exit` ends the daemon as if all were well; it is no good end.
+extern "C" fn on_exit() {
+    if write_down(b"exit") {
+        // Safety: ends the process.
+        unsafe { libc::_exit(1) };
+    }
+}
+
+/// Writes what ended the process and what this thread is doing: three lines. Whether it is in a call of a module.
+fn write_down(what: &[u8]) -> bool {
+    let Some(Current { doing, tag }) = CURRENT.get() else { return false };
+    let file = FILE.load(Ordering::Acquire);
+    // Safety: no precondition.
+    if file.is_null() || unsafe { libc::getpid() } != PROCESS.load(Ordering::Acquire) {
+        return false;
+    }
+    // Safety: the path is kept for ever; the name and the tag live while the thread is in the call. What cannot be written
+    // cannot be told to anybody either.
+    unsafe {
+        let open = libc::open(file, libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_CLOEXEC, 0o600);
+        if open < 0 {
+            return true;
+        }
+        for (text, bytes) in [(what.as_ptr(), what.len()), doing, tag] {
+            libc::write(open, text.cast(), bytes);
+            libc::write(open, c"\n".as_ptr().cast(), 1);
+        }
+        libc::close(open);
+    }
+    true
+}

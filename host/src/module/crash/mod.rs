@@ -1,0 +1,11 @@
+//! Who killed the daemon: what ran on a thread when a signal or an `exit` ended the process is written down, and the next
+//! start knows.
+//!
+//! `handler.rs` writes in the moment of death, with async-signal-safe calls only (signal-safety(7)); `blamed.rs` reads it
+//! at the next start and remembers.
+
+mod blamed;
+mod handler;
+
+pub(crate) use blamed::{Blamed, fingerprint};
+pub(crate) use handler::{Tag, enter, install};
