@@ -15,6 +15,7 @@
 
 mod command;
 mod daemon;
+pub mod fixtures;
 mod folders;
 mod http;
 mod places;
