@@ -3,7 +3,8 @@
 //! abi_stable's ready-made loading functions give the first library for ever and never unload. So the header is read
 //! from a raw library, which is kept beside everything that came out of it and dropped last.
 
-use abi_stable::library::{LibraryError, RawLibrary, lib_header_from_raw_library};
+use super::misfit::readable;
+use abi_stable::library::{RawLibrary, lib_header_from_raw_library};
 use abi_stable::std_types::{RResult, RSlice, RVec};
 use plugin_api::abi::{CollectorBox, Make, PipeBox, PluginRef};
 use plugin_api::{Access, Clock, Error, Fields, ParamDecl, Params};
@@ -61,6 +62,9 @@ impl Library {
         // anything that came out of the library, and is dropped after it.
         #[allow(unsafe_code)]
         let header = unsafe { lib_header_from_raw_library(&raw) }.map_err(|error| readable(&error))?;
+        if header.layout().is_none() {
+            return Err("its root module says nothing of its layout; export it with plugin-api's macros".to_owned());
+        }
         let plugin = header.init_root_module::<PluginRef>().map_err(|error| readable(&error))?;
         Ok(Arc::new(Library { plugin, _raw: raw }))
     }
@@ -196,31 +200,5 @@ fn foreign(result: RResult<(), Error>) -> Result<(), Error> {
     match result {
         RResult::ROk(()) => Ok(()),
         RResult::RErr(error) => Err(Error::new(error.kind(), error.message())),
-    }
-}
-
-/// abi_stable's errors are pages; a person wants the line that matters.
-fn readable(error: &LibraryError) -> String {
-    match error {
-        LibraryError::OpenError { err, .. } => {
-            let said = err.to_string();
-            // libloading repeats the path, which the one who asked knows.
-            said.rsplit(": ").next().unwrap_or(&said).to_owned()
-        }
-        LibraryError::GetSymbolError { .. } => {
-            "no graftd plugin: a shared object without export_pipe! or export_collector!".to_owned()
-        }
-        LibraryError::ParseVersionError(_) | LibraryError::IncompatibleVersionNumber { .. } => {
-            "made for another version of plugin-api; build it anew".to_owned()
-        }
-        LibraryError::RootModule { err, .. } => format!("its root module cannot be had: {err}"),
-        LibraryError::AbiInstability(_) => {
-            "its types are laid out otherwise than this graftd's: build it anew with this version of plugin-api"
-                .to_owned()
-        }
-        LibraryError::InvalidAbiHeader(_) => {
-            "made with another abi_stable; build it anew with this version of plugin-api".to_owned()
-        }
-        other => other.to_string().split_whitespace().collect::<Vec<_>>().join(" "),
     }
 }

@@ -10,6 +10,7 @@ mod fault;
 mod fence;
 mod library;
 mod load;
+mod misfit;
 mod probe;
 mod registry;
 mod report;
