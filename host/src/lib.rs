@@ -10,3 +10,4 @@ pub mod json;
 mod limits;
 pub mod module;
 pub mod tree;
+pub mod worker;

@@ -152,3 +152,47 @@ pub const BACKOFF_FORGET: Duration = Duration::from_secs(60);
 
 /// The longest pause of a module that keeps failing.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(600);
+
+/// Bytes of a message to a worker: a batch is cut at [`WORKER_BATCH_BYTES`], and one record more has at most thirteen
+/// fields of [`LINE_BYTES_MAX`].
+pub const WORKER_MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes at which a batch for a worker is sent; the rest of its records go in another.
+pub const WORKER_BATCH_BYTES: usize = 1024 * 1024;
+
+/// Bytes that a worker's module may have to say at once: a delta of 65,536 paths with sketches has some tens of millions.
+pub const WORKER_FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes of an error's text from a worker: a traceback fits.
+pub const WORKER_TEXT_BYTES_MAX: usize = 16 * 1024;
+
+/// Batches that a worker may be behind: it folds one while the next is made; more would only hide that it is slow.
+pub const WORKER_BATCHES_AHEAD: usize = 4;
+
+/// Processes and threads of a worker, its own first one among them: enough for a helper or a small pool.
+pub const WORKER_PROCESSES_MAX: u64 = 32;
+
+/// Descriptors of a worker's process.
+pub const WORKER_DESCRIPTORS_MAX: u64 = 256;
+
+/// Bytes of a file that a worker writes: a cache fits, a disk is not filled by one.
+pub const WORKER_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// How much sooner than others the kernel takes a worker when memory runs out; from -1000 to 1000.
+pub const WORKER_OOM_SCORE: i32 = 500;
+
+/// Users for workers of a daemon that runs as root, two a worker. systemd (UIDS-GIDS) and Debian (policy 9.2.2) give these
+/// numbers to nobody, and they fit into a container's usual 65,536.
+pub const WORKER_USERS: std::ops::RangeInclusive<u32> = 60_706..=61_183;
+
+/// How long a worker may take to end by itself when it is no longer needed: its module's `drop` may have something to save.
+pub const WORKER_END_MAX: Duration = Duration::from_secs(1);
+
+/// How long it is tried to end all that a worker had started.
+pub const WORKER_SWEEP_MAX: Duration = Duration::from_secs(5);
+
+/// How long the daemon waits to be told how a worker ended that has gone silent.
+pub const WORKER_LAST_WORDS_MAX: Duration = Duration::from_secs(1);
+
+/// Bytes that are kept of the end of what a worker writes to its standard error.
+pub const WORKER_LAST_WORDS_BYTES: usize = 2 * 1024;

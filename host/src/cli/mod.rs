@@ -10,6 +10,7 @@ mod probe;
 mod read;
 mod run;
 mod show;
+mod worker;
 
 pub use error::Failure;
 
@@ -38,6 +39,8 @@ enum Mode {
     New(new::New),
     Probe(probe::Probe),
     Check(check::Check),
+    #[command(hide = true)]
+    Worker(worker::Worker),
 }
 
 /// Where the folders are.
@@ -69,5 +72,6 @@ pub fn main(cli: Cli) -> Result<(), Failure> {
         Mode::Probe(probe) => probe.run(),
         Mode::New(new) => new.run(),
         Mode::Check(check) => check.run(),
+        Mode::Worker(worker) => worker.run(),
     }
 }

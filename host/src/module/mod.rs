@@ -27,7 +27,7 @@ pub(crate) use crash::{Blamed, Tag, install as install_crash_handler};
 pub(crate) use dispose::Disposer;
 pub(crate) use fault::{Fault, FaultKind};
 pub(crate) use fence::{Age, Callee, Desk, Doing, UnderWay, spawn};
-pub use library::{Declared, DeclaredParam, Library, Pipe};
+pub use library::{Collector, Declared, DeclaredParam, Library, Pipe};
 pub(crate) use load::Loaded;
 pub use load::{Loader, check_conf};
 pub use probe::{Probed, Refusal, inside, probe};

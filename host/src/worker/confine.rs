@@ -1,0 +1,101 @@
+//! The fence around a worker: set up by the worker itself, as its only thread, before any of the plugin is opened by the
+//! loader. What is given away here cannot be had back.
+
+use super::users;
+use crate::limits::{WORKER_DESCRIPTORS_MAX, WORKER_FILE_BYTES_MAX, WORKER_OOM_SCORE, WORKER_PROCESSES_MAX};
+use rustix::fs::{MemfdFlags, Mode, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit, setsid, umask,
+};
+use rustix::thread::{CapabilitySet, CapabilitySets, clear_ambient_capability_set, set_capabilities, set_no_new_privs};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+/// What the fence is made for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fence {
+    /// The keeper's process.
+    pub(crate) keeper: i32,
+    /// The user that the worker becomes; none where the daemon's user cannot become another.
+    pub(crate) user: Option<u32>,
+    /// Bytes of address space beyond those of the bare process.
+    pub(crate) memory_bytes: u64,
+}
+
+/// The plugin's file, in memory and sealed: its own file may lie where the worker's user cannot go.
+#[derive(Debug)]
+pub(super) struct Image(File);
+
+impl Image {
+    /// Where the loader finds it.
+    pub(super) fn path(&self) -> String {
+        format!("/proc/self/fd/{}", self.0.as_raw_fd())
+    }
+}
+
+/// Fences this process in.
+///
+/// # Errors
+/// What could not be done. There is no running a plugin then.
+pub(super) fn confine(plugin: &Path, fence: &Fence) -> Result<Image, String> {
+    let step = |what: &'static str| move |error: rustix::io::Errno| format!("{what}: {error}");
+    let image = image_of(plugin).map_err(|error| format!("{}: {error}", plugin.display()))?;
+    setsid().map_err(step("a session of its own"))?;
+    umask(Mode::RWXG | Mode::RWXO);
+    std::env::set_current_dir("/").map_err(|error| format!("/: {error}"))?;
+    // When memory runs out, the kernel is to take this process and not the daemon. Without it, it only may.
+    let _ = std::fs::write("/proc/self/oom_score_adj", WORKER_OOM_SCORE.to_string());
+    let processes = match fence.user {
+        Some(_) => WORKER_PROCESSES_MAX,
+        // The kernel counts all of a user's: room is left beside those that there are.
+        None => users::processes_of(rustix::process::getuid().as_raw()) + WORKER_PROCESSES_MAX,
+    };
+    for (resource, most) in [
+        (Resource::Core, 0),
+        (Resource::Nofile, WORKER_DESCRIPTORS_MAX),
+        (Resource::Fsize, WORKER_FILE_BYTES_MAX),
+        (Resource::Nproc, processes),
+        (Resource::As, bare_bytes() + fence.memory_bytes),
+    ] {
+        limit(resource, most).map_err(step("a limit"))?;
+    }
+    if let Some(user) = fence.user {
+        users::become_user(user, user, user).map_err(step("a user of its own"))?;
+    }
+    // A daemon that is not root may have been given single rights of root's; some are passed on to whatever it starts.
+    clear_ambient_capability_set().map_err(step("no rights"))?;
+    let none = CapabilitySet::empty();
+    let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    set_capabilities(None, none).map_err(step("no rights"))?;
+    set_no_new_privs(true).map_err(step("no new rights"))?;
+    // Last, for a change of user clears it. The keeper may have gone before: then nobody would send it.
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(step("an end with its keeper"))?;
+    if getppid() != Pid::from_raw(fence.keeper) {
+        return Err("its keeper is gone".to_owned());
+    }
+    Ok(image)
+}
+
+fn image_of(plugin: &Path) -> io::Result<Image> {
+    let mut file = File::open(plugin)?;
+    let memory = memfd_create("graftd-plugin", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let mut memory = File::from(memory);
+    io::copy(&mut file, &mut memory)?;
+    fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+    Ok(Image(memory))
+}
+
+/// A limit can only be lowered: one that is lower already holds.
+fn limit(resource: Resource, most: u64) -> rustix::io::Result<()> {
+    let most = getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most));
+    setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
+}
+
+/// Bytes of address space that this process has now.
+fn bare_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm.split(' ').next().and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    pages.saturating_mul(rustix::param::page_size() as u64)
+}

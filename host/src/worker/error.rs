@@ -1,0 +1,115 @@
+//! Why a worker did not do what it was asked, in words for `/modules`.
+
+use super::wire::{Ended, one_line};
+use plugin_api::Error;
+use plugin_api::limits::cut;
+use std::fmt;
+use std::time::Duration;
+
+/// Bytes of a worker's last words that are shown.
+const SHOWN_BYTES: usize = 200;
+
+/// Why a worker did not do what it was asked. After all of them but [`WorkerError::Module`] the worker is gone, and after
+/// that too where its module is a pipe.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WorkerError {
+    /// The plugin said so; a panic that was caught inside it too.
+    Module(Error),
+    /// It did not come back in time, and was killed.
+    Late {
+        /// Where it was: `process`, `new`, …
+        doing: &'static str,
+        /// How long it had.
+        limit: Duration,
+    },
+    /// Its process ended: how and where, in one line.
+    Died(String),
+    /// It sent what makes no sense, and was killed.
+    Lied(String),
+    /// No worker could be started: the moment's fault or the machine's, not the plugin's.
+    NotStarted(String),
+}
+
+impl fmt::Display for WorkerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WorkerError::Module(error) => write!(f, "{error}"),
+            WorkerError::Late { doing, limit } => write!(f, "did not come back within {limit:?} from {doing}"),
+            WorkerError::Died(how) => f.write_str(how),
+            WorkerError::Lied(what) => write!(f, "its worker sent {what}"),
+            WorkerError::NotStarted(why) => write!(f, "no worker can be started: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for WorkerError {}
+
+/// How a worker's process ended, in one line.
+pub(super) fn died(ended: &Ended, doing: &str, memory_bytes: u64) -> WorkerError {
+    let said = &ended.last_words;
+    // What the standard library of Rust and of C++ print before they abort.
+    let out_of_memory = said.contains("memory allocation of ") || said.contains("std::bad_alloc");
+    let mib = memory_bytes / (1024 * 1024);
+    let how = match (ended.signal, ended.code) {
+        (Some(libc::SIGABRT), _) if out_of_memory => {
+            return WorkerError::Died(format!("used more than {mib} MiB of memory in {doing}"));
+        }
+        (Some(libc::SIGXFSZ), _) => {
+            let mib = crate::limits::WORKER_FILE_BYTES_MAX / (1024 * 1024);
+            return WorkerError::Died(format!("wrote more than {mib} MiB to a file in {doing}"));
+        }
+        (Some(libc::SIGKILL), _) => {
+            format!("was killed in {doing}, not by graftd; the kernel does that when the machine's memory runs out")
+        }
+        (Some(signal), _) => format!("crashed with {} in {doing}", signal_name(signal)),
+        (None, Some(code)) => format!("ended the process with exit code {code} in {doing}"),
+        (None, None) => format!("ended in {doing}; its keeper was killed"),
+    };
+    let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
+    WorkerError::Died(match last {
+        "" => how,
+        last => format!("{how}; it said: {}", one_line(cut(last, SHOWN_BYTES))),
+    })
+}
+
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        libc::SIGILL => "SIGILL",
+        libc::SIGTRAP => "SIGTRAP",
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGSYS => "SIGSYS",
+        libc::SIGTERM => "SIGTERM",
+        other => return format!("signal {other}"),
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_told_in_one_line() {
+        let by = |signal, code, said: &str| {
+            let ended = Ended { signal, code, last_words: said.to_owned() };
+            died(&ended, "process", 512 << 20).to_string()
+        };
+        assert_eq!(by(Some(11), None, ""), "crashed with SIGSEGV in process");
+        assert_eq!(by(None, Some(0), ""), "ended the process with exit code 0 in process");
+        assert_eq!(
+            by(Some(6), None, "one\nnot \x1b[1mnow\n\n"),
+            "crashed with SIGABRT in process; it said: not  [1mnow"
+        );
+        assert_eq!(
+            by(Some(6), None, "memory allocation of 9 bytes failed\n"),
+            "used more than 512 MiB of memory in process"
+        );
+        assert_eq!(by(Some(25), None, ""), "wrote more than 64 MiB to a file in process");
+        assert!(by(None, None, "").contains("keeper"));
+        let late = WorkerError::Late { doing: "flush", limit: Duration::from_millis(1_500) };
+        assert_eq!(late.to_string(), "did not come back within 1.5s from flush");
+    }
+}

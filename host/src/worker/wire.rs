@@ -1,0 +1,362 @@
+//! What the daemon and a worker say to each other: messages of a length (u32, little endian), a tag (u8) and a body.
+//!
+//! ```text
+//! daemon -> worker    start: params        batch: see records.rs    flush, collect: clock
+//! worker -> daemon    hello, then loaded, then ready or failed; later one answer for each order:
+//!                     done (a batch is folded), frame (a flush or a sample), failed (kind, message)
+//! keeper -> daemon    on a line of its own: started: pid    ended: how, code, last words    fault: message
+//! ```
+//!
+//! The daemon believes nothing of what a worker says: lengths are bounded before anything is kept, and a tag, a text or a
+//! number that has no meaning ends the worker.
+
+use crate::limits::{WORKER_FRAME_BYTES_MAX, WORKER_MESSAGE_BYTES_MAX, WORKER_TEXT_BYTES_MAX};
+use plugin_api::{Clock, Error, ErrorKind, Field, Fields, limits::cut};
+use std::io::{self, Read};
+
+/// The version of this protocol. Both sides are the same binary unless its file was replaced while the daemon runs.
+const PROTOCOL: u32 = 1;
+
+/// Bytes before a message's body.
+pub(super) const HEAD: usize = 5;
+
+/// Tags of messages.
+pub(super) mod tag {
+    pub(in crate::worker) const START: u8 = 1;
+    pub(in crate::worker) const BATCH: u8 = 2;
+    pub(in crate::worker) const FLUSH: u8 = 3;
+    pub(in crate::worker) const COLLECT: u8 = 4;
+    pub(in crate::worker) const HELLO: u8 = 16;
+    pub(in crate::worker) const LOADED: u8 = 17;
+    pub(in crate::worker) const READY: u8 = 18;
+    pub(in crate::worker) const DONE: u8 = 19;
+    pub(in crate::worker) const FRAME: u8 = 20;
+    pub(in crate::worker) const FAILED: u8 = 21;
+    pub(in crate::worker) const STARTED: u8 = 32;
+    pub(in crate::worker) const ENDED: u8 = 33;
+    pub(in crate::worker) const FAULT: u8 = 34;
+}
+
+/// The longest body that a message of this tag may have; none where there is no such tag.
+pub(super) fn body_max(tag: u8) -> Option<usize> {
+    Some(match tag {
+        tag::START | tag::BATCH => WORKER_MESSAGE_BYTES_MAX,
+        tag::FLUSH | tag::COLLECT => CLOCK,
+        tag::HELLO => 256,
+        tag::LOADED | tag::DONE => 0,
+        tag::READY => 5,
+        tag::FRAME => WORKER_FRAME_BYTES_MAX,
+        tag::FAILED | tag::ENDED | tag::FAULT => 16 + WORKER_TEXT_BYTES_MAX,
+        tag::STARTED => 4,
+        _ => return None,
+    })
+}
+
+/// Appends a message.
+pub(super) fn put(out: &mut Vec<u8>, tag: u8, body: &[u8]) {
+    out.extend_from_slice(&head(tag, body.len()));
+    out.extend_from_slice(body);
+}
+
+/// The head of a message. Bodies are bounded far below 4 GiB by whoever makes them.
+pub(super) fn head(tag: u8, body_bytes: usize) -> [u8; HEAD] {
+    let [a, b, c, d] = u32::try_from(body_bytes).unwrap_or(u32::MAX).to_le_bytes();
+    [a, b, c, d, tag]
+}
+
+/// A message at the start of `bytes`, if it is there whole: its tag, and the length of its body.
+///
+/// # Errors
+/// An unknown tag, or a body longer than one of this tag may be.
+pub(super) fn peek(bytes: &[u8]) -> Result<Option<(u8, usize)>, &'static str> {
+    let Some(head) = bytes.first_chunk::<HEAD>() else { return Ok(None) };
+    let [a, b, c, d, tag] = *head;
+    let body = u32::from_le_bytes([a, b, c, d]) as usize;
+    if body > body_max(tag).ok_or("a message of an unknown kind")? {
+        return Err("a message longer than any may be");
+    }
+    Ok((bytes.len() - HEAD >= body).then_some((tag, body)))
+}
+
+/// Reads a message into `body` and gives its tag; none at the end of the stream.
+///
+/// # Errors
+/// The stream fails or ends within a message, or the message makes no sense.
+pub(super) fn read(stream: &mut impl Read, body: &mut Vec<u8>) -> io::Result<Option<u8>> {
+    let mut head = [0; HEAD];
+    let first = loop {
+        match stream.read(&mut head) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => break read?,
+        }
+    };
+    if first == 0 {
+        return Ok(None);
+    }
+    stream.read_exact(&mut head[first..])?;
+    let [a, b, c, d, tag] = head;
+    let length = u32::from_le_bytes([a, b, c, d]) as usize;
+    if body_max(tag).is_none_or(|most| length > most) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a message that makes no sense"));
+    }
+    body.resize(length, 0);
+    stream.read_exact(body)?;
+    Ok(Some(tag))
+}
+
+/// Bytes of an encoded clock.
+pub(super) const CLOCK: usize = 16;
+
+pub(super) fn clock_bytes(clock: Clock) -> [u8; CLOCK] {
+    let mut bytes = [0; CLOCK];
+    bytes[..8].copy_from_slice(&clock.unix_ms().to_le_bytes());
+    let monotonic = u64::try_from(clock.monotonic().as_nanos()).unwrap_or(u64::MAX);
+    bytes[8..].copy_from_slice(&monotonic.to_le_bytes());
+    bytes
+}
+
+/// Takes a clock off the beginning of `bytes`.
+pub(super) fn take_clock(bytes: &[u8]) -> Option<(Clock, &[u8])> {
+    let (unix_ms, rest) = bytes.split_first_chunk::<8>()?;
+    let (monotonic, rest) = rest.split_first_chunk::<8>()?;
+    Some((Clock::new(i64::from_le_bytes(*unix_ms), u64::from_le_bytes(*monotonic)), rest))
+}
+
+/// The first words of a worker: which protocol it speaks, and which graftd it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hello {
+    pub(super) protocol: u32,
+    pub(super) version: String,
+}
+
+impl Hello {
+    /// This binary's.
+    pub(super) fn ours() -> Hello {
+        Hello { protocol: PROTOCOL, version: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = self.protocol.to_le_bytes().to_vec();
+        bytes.extend_from_slice(cut(&self.version, 64).as_bytes());
+        bytes
+    }
+
+    pub(super) fn decode(body: &[u8]) -> Result<Hello, &'static str> {
+        let (protocol, version) = body.split_first_chunk::<4>().ok_or("a cut greeting")?;
+        let version = std::str::from_utf8(version).map_err(|_| "a greeting that is no text")?;
+        Ok(Hello { protocol: u32::from_le_bytes(*protocol), version: one_line(version) })
+    }
+
+    /// Whether the daemon can work with it.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub(super) fn accept(&self) -> Result<(), String> {
+        let ours = Hello::ours();
+        if self.protocol == ours.protocol {
+            return Ok(());
+        }
+        Err(format!(
+            "graftd {} for workers speaks protocol {}, this graftd {} speaks {}: restart the daemon",
+            self.version, self.protocol, ours.version, ours.protocol
+        ))
+    }
+}
+
+/// What a worker answers.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Reply {
+    Hello(Hello),
+    /// The library is open; the module's `new` comes next.
+    Loaded,
+    /// The module is made.
+    Ready {
+        is_pipe: bool,
+        wants: Fields,
+    },
+    /// A batch is folded.
+    Done,
+    /// A flush or a sample: the message's body. It is still to be checked.
+    Frame,
+    /// The module said so.
+    Failed(Error),
+    /// The worker could not be set up, before the plugin was touched.
+    Fault(String),
+}
+
+impl Reply {
+    pub(super) fn decode(tag: u8, body: &[u8]) -> Result<Reply, &'static str> {
+        Ok(match tag {
+            tag::HELLO => Reply::Hello(Hello::decode(body)?),
+            tag::LOADED => Reply::Loaded,
+            tag::READY => {
+                let (is_pipe, wants) = body.split_first().ok_or("a cut message")?;
+                let wants = wants.first_chunk::<4>().ok_or("a cut message")?;
+                let is_pipe = match is_pipe {
+                    0 => false,
+                    1 => true,
+                    _ => return Err("a module that is neither pipe nor collector"),
+                };
+                Reply::Ready { is_pipe, wants: fields_of(u32::from_le_bytes(*wants)).ok_or("unknown fields")? }
+            }
+            tag::DONE => Reply::Done,
+            tag::FRAME => Reply::Frame,
+            tag::FAILED => {
+                let (kind, message) = body.split_first().ok_or("a cut message")?;
+                let kind = match kind {
+                    0 => ErrorKind::Config,
+                    1 => ErrorKind::NoData,
+                    2 => ErrorKind::Failed,
+                    3 => ErrorKind::Panic,
+                    _ => return Err("an error of an unknown kind"),
+                };
+                Reply::Failed(Error::new(kind, text(message)?))
+            }
+            tag::FAULT => Reply::Fault(text(body)?),
+            _ => return Err("a message that is none of a worker's"),
+        })
+    }
+}
+
+pub(super) fn ready(is_pipe: bool, wants: Fields) -> [u8; 5] {
+    let [a, b, c, d] = bits_of(wants).to_le_bytes();
+    [u8::from(is_pipe), a, b, c, d]
+}
+
+pub(super) fn failed(error: &Error) -> Vec<u8> {
+    let kind = match error.kind() {
+        ErrorKind::Config => 0,
+        ErrorKind::NoData => 1,
+        ErrorKind::Failed => 2,
+        ErrorKind::Panic => 3,
+    };
+    let mut body = vec![kind];
+    body.extend_from_slice(cut(error.message(), WORKER_TEXT_BYTES_MAX).as_bytes());
+    body
+}
+
+fn bits_of(fields: Fields) -> u32 {
+    Field::ALL.iter().filter(|field| fields.has(**field)).fold(0, |bits, field| bits | 1 << *field as u32)
+}
+
+fn fields_of(bits: u32) -> Option<Fields> {
+    if bits >= 1 << Field::COUNT {
+        return None;
+    }
+    let set = Field::ALL.into_iter().filter(|field| bits & (1 << *field as u32) != 0);
+    Some(set.fold(Fields::NONE, |fields, field| fields.union(Fields::of(&[field]))))
+}
+
+fn text(bytes: &[u8]) -> Result<String, &'static str> {
+    std::str::from_utf8(bytes).map(one_line).map_err(|_| "a message that is no text")
+}
+
+/// Foreign text for a line of our own: without control characters, which could forge further lines.
+pub(super) fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// How a worker's process ended, as its keeper tells.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(super) struct Ended {
+    /// By a signal.
+    pub(super) signal: Option<i32>,
+    /// By itself.
+    pub(super) code: Option<i32>,
+    /// The end of what it had written to its standard error.
+    pub(super) last_words: String,
+}
+
+impl Ended {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let (how, code) = match (self.signal, self.code) {
+            (Some(signal), _) => (1, signal),
+            (None, Some(code)) => (0, code),
+            (None, None) => (2, 0),
+        };
+        let mut body = vec![how];
+        body.extend_from_slice(&code.to_le_bytes());
+        body.extend_from_slice(cut(&self.last_words, WORKER_TEXT_BYTES_MAX).as_bytes());
+        body
+    }
+
+    pub(super) fn decode(body: &[u8]) -> Option<Ended> {
+        let (how, rest) = body.split_first()?;
+        let (code, last_words) = rest.split_first_chunk::<4>()?;
+        let code = i32::from_le_bytes(*code);
+        Some(Ended {
+            signal: (*how == 1).then_some(code),
+            code: (*how == 0).then_some(code),
+            last_words: String::from_utf8_lossy(last_words).into_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_worker_of_another_protocol_is_refused() {
+        let ours = Hello::ours();
+        assert_eq!(Hello::decode(&ours.encode()), Ok(ours.clone()));
+        assert_eq!(ours.accept(), Ok(()));
+        let other = Hello { protocol: PROTOCOL + 1, version: "9.9.9".to_owned() };
+        let why = Hello::decode(&other.encode()).expect("read").accept().expect_err("refused");
+        assert!(why.contains("9.9.9") && why.contains("restart the daemon"), "{why}");
+        assert!(Hello::decode(&[1, 0]).is_err());
+    }
+
+    #[test]
+    fn answers_are_read_as_they_were_meant() {
+        let wants = Fields::of(&[Field::Status, Field::Host]);
+        assert_eq!(Reply::decode(tag::READY, &ready(true, wants)), Ok(Reply::Ready { is_pipe: true, wants }));
+        let error = Error::new(ErrorKind::Panic, "told\nto");
+        assert_eq!(
+            Reply::decode(tag::FAILED, &failed(&error)),
+            Ok(Reply::Failed(Error::new(ErrorKind::Panic, "told to")))
+        );
+        let ended = Ended { signal: Some(11), code: None, last_words: "oh".to_owned() };
+        assert_eq!(Ended::decode(&ended.encode()), Some(ended));
+        assert_eq!(take_clock(&clock_bytes(Clock::new(-7, 9))), Some((Clock::new(-7, 9), &[][..])));
+    }
+
+    #[test]
+    fn what_means_nothing_is_refused() {
+        let mut unknown_fields = ready(true, Fields::ALL);
+        unknown_fields[3] = 0xff;
+        assert!(Reply::decode(tag::READY, &unknown_fields).is_err());
+        assert!(Reply::decode(tag::READY, &[2, 0, 0, 0, 0]).is_err());
+        assert!(Reply::decode(tag::FAILED, &[9]).is_err());
+        assert!(Reply::decode(tag::FAILED, &[0, 0xff, 0xfe]).is_err());
+        assert!(Reply::decode(tag::BATCH, &[]).is_err());
+        let mut long = head(tag::DONE, 1).to_vec();
+        long.push(0);
+        assert!(peek(&long).is_err());
+        assert!(peek(&head(tag::FRAME, WORKER_FRAME_BYTES_MAX + 1)).is_err());
+        assert!(peek(&head(99, 0)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300), tag in 0u8..40) {
+            let _ = Reply::decode(tag, &bytes);
+            let _ = Ended::decode(&bytes);
+            if let Ok(Some((_, body))) = peek(&bytes) {
+                prop_assert!(HEAD + body <= bytes.len());
+            }
+            let mut body = Vec::new();
+            let _ = read(&mut &bytes[..], &mut body);
+        }
+
+        #[test]
+        fn messages_are_whole_or_waited_for(body in prop::collection::vec(any::<u8>(), 0..200), cut in 0usize..205) {
+            let mut bytes = Vec::new();
+            put(&mut bytes, tag::FRAME, &body);
+            let whole = cut >= bytes.len();
+            let found = peek(&bytes[..cut.min(bytes.len())]).expect("a good head");
+            prop_assert_eq!(found, whole.then_some((tag::FRAME, body.len())));
+        }
+    }
+}
