@@ -136,10 +136,16 @@ pub const COLLECT_EVERY: Duration = Duration::from_secs(10);
 
 /// How long a batch or a flush of a pipe may take unless its `.on` says otherwise: thousands of times what it needs. The
 /// log waits that long for it.
-pub const BATCH_TIME_MAX: Duration = Duration::from_secs(2);
+pub const BATCH_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How long a collect may take unless the `.on` says otherwise: its thread is its own, so only its branch waits.
 pub const COLLECT_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Address space of a module in a process of its own, in bytes, unless its `.on` says otherwise.
+pub const WORKER_MEMORY_BYTES: u64 = 512 * 1024 * 1024;
+
+/// How much longer than its module's time limit a worker's end may take before the thread that waits for it is given up.
+pub const WORKER_GRACE: Duration = Duration::from_secs(5);
 
 /// How long making a module may take after it has been probed: as long as the probe.
 pub const NEW_TIME_MAX: Duration = PROBE_TIME_MAX;

@@ -2,6 +2,7 @@
 
 mod cli;
 mod collectors;
+mod fences;
 mod http;
 mod ingest;
 mod modules;

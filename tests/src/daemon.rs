@@ -25,6 +25,7 @@ pub struct Builder {
     settings: String,
     args: Vec<String>,
     binary: Option<PathBuf>,
+    under: Vec<String>,
 }
 
 /// A running daemon, with folders and ports of its own. Dropping it stops it.
@@ -92,6 +93,13 @@ impl Builder {
         self
     }
 
+    /// Started by another command, which gets the daemon's as its last arguments: `["prlimit", "--as=…"]`.
+    #[must_use]
+    pub fn under(mut self, command: &[&str]) -> Builder {
+        self.under = command.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     /// Starts it and waits until it listens.
     ///
     /// # Panics
@@ -101,7 +109,15 @@ impl Builder {
     pub fn start(self) -> Daemon {
         let settings = format!("host = {HOST:?}\ntick = \"{}ms\"\n{}", self.tick.as_millis(), self.settings);
         self.folders.write_conf("graftd.conf", &settings);
-        let mut command = Command::new(self.binary.clone().unwrap_or_else(binary));
+        let binary = self.binary.clone().unwrap_or_else(binary);
+        let mut command = match self.under.split_first() {
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(binary);
+                command
+            }
+            None => Command::new(binary),
+        };
         command.arg("run").args(self.folders.args()).arg("--data").arg(self.folders.root().join("data"));
         command.args(["--http", "127.0.0.1:0", "--push", "127.0.0.1:0"]).args(&self.args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -159,6 +175,7 @@ impl Daemon {
             settings: String::new(),
             args: Vec::new(),
             binary: None,
+            under: Vec::new(),
         }
     }
 
@@ -245,6 +262,18 @@ impl Daemon {
     #[track_caller]
     pub fn ask(&self, path: &str) -> Asked {
         Asked::send(self.http, &format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.http))
+    }
+
+    /// Sends POST on a connection of its own, without waiting for the answer.
+    #[must_use]
+    #[track_caller]
+    pub fn ask_post(&self, path: &str, content_type: &str, body: &str) -> Asked {
+        let (http, length) = (self.http, body.len());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {http}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\
+             Connection: close\r\n\r\n{body}"
+        );
+        Asked::send(http, &head)
     }
 
     /// Follows `/pull/` as a stream of events.
@@ -343,9 +372,33 @@ impl Daemon {
         self.end(Signal::KILL);
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("signalled");
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Panics
+    /// It does not.
+    #[track_caller]
+    pub fn await_end(mut self) -> ExitStatus {
+        self.await_its_end().expect("graftd ends by itself")
+    }
+
     fn end(&mut self, signal: Signal) -> Option<ExitStatus> {
-        self.stopped = true;
         let _ = kill_process(Pid::from_child(&self.child), signal);
+        self.await_its_end()
+    }
+
+    fn await_its_end(&mut self) -> Option<ExitStatus> {
+        self.stopped = true;
         // Its standard output closes when it ends.
         let ended = self.stdout.ends_within(PATIENCE);
         if !ended {

@@ -36,6 +36,7 @@ impl PipeRun {
             generation: 0,
             stats: Arc::default(),
             time_limit: Duration::MAX,
+            give_up_after: Duration::MAX,
         });
         PipeRun { callee, branch, wants, pipe: PipeBody::Here(pipe) }
     }
@@ -412,8 +413,11 @@ impl Engine {
     }
 
     /// A pipe has come back from a flush.
-    fn flushed(&mut self, run: PipeRun, frame: Vec<u8>, result: Result<(), Fault>) {
+    fn flushed(&mut self, mut run: PipeRun, frame: Vec<u8>, result: Result<(), Fault>) {
         let took = self.mark_busy();
+        if let Some(cpu) = run.pipe.spent_apart() {
+            run.callee.stats.cpu(cpu);
+        }
         let Some(flushing) = &mut self.flushing else { return };
         let turn = flushing.turn;
         if !frame.is_empty() {

@@ -156,7 +156,7 @@ impl LogHandle {
         let mut watched = self.watched.lock();
         let call = self.desk.under_way();
         let age = watched.age.look(call.as_ref(), apart, now);
-        if let Some(call) = call.as_ref().filter(|call| age > call.callee.time_limit)
+        if let Some(call) = call.as_ref().filter(|call| age > call.callee.give_up_after)
             && let Some(mut work) = self.desk.take_over(call)
         {
             work.lose(call, age);

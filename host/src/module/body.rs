@@ -1,14 +1,39 @@
 //! Where a module's code runs: in the daemon, or in a process of its own.
 
-use super::fault::Fault;
+use super::fault::{Fault, FaultKind};
 use super::library::{Collector, Pipe};
+use super::probe::{Refusal, refusal};
+use crate::worker::{Worker, WorkerError};
 use plugin_api::{Access, Clock};
+use std::time::Duration;
 
 /// A pipe, wherever it runs.
 #[derive(Debug)]
 pub enum PipeBody {
     /// In the daemon.
     Here(Pipe),
+    /// In a process of its own.
+    Apart(Apart),
+}
+
+/// A module in a process of its own.
+#[derive(Debug)]
+pub struct Apart {
+    worker: Box<Worker>,
+    /// The CPU time of it that has been told.
+    told: Duration,
+}
+
+impl Apart {
+    pub(crate) fn new(worker: Worker) -> Apart {
+        Apart { worker: Box::new(worker), told: Duration::ZERO }
+    }
+
+    /// The CPU time that it has used since this was asked last.
+    fn spent(&mut self) -> Duration {
+        let now = self.worker.usage().map_or(self.told, |usage| usage.cpu);
+        now.saturating_sub(std::mem::replace(&mut self.told, now))
+    }
 }
 
 impl PipeBody {
@@ -19,6 +44,7 @@ impl PipeBody {
     pub fn process(&mut self, clock: Clock, batch: &[Access<'_>]) -> Result<(), Fault> {
         match self {
             PipeBody::Here(pipe) => pipe.process(clock, batch).map_err(Fault::from),
+            PipeBody::Apart(apart) => apart.worker.process(clock, batch).map_err(Fault::from),
         }
     }
 
@@ -29,6 +55,15 @@ impl PipeBody {
     pub fn flush(&mut self, clock: Clock, frame: &mut Vec<u8>) -> Result<(), Fault> {
         match self {
             PipeBody::Here(pipe) => pipe.flush(clock, frame).map_err(Fault::from),
+            PipeBody::Apart(apart) => apart.worker.flush(clock, frame).map_err(Fault::from),
+        }
+    }
+
+    /// CPU time of another process that was spent on it since this was asked last; none where it runs here.
+    pub fn spent_apart(&mut self) -> Option<Duration> {
+        match self {
+            PipeBody::Here(_) => None,
+            PipeBody::Apart(apart) => Some(apart.spent()),
         }
     }
 }
@@ -38,6 +73,8 @@ impl PipeBody {
 pub enum CollectorBody {
     /// In the daemon.
     Here(Collector),
+    /// In a process of its own.
+    Apart(Apart),
 }
 
 impl CollectorBody {
@@ -48,6 +85,36 @@ impl CollectorBody {
     pub fn collect(&mut self, clock: Clock, frame: &mut Vec<u8>) -> Result<(), Fault> {
         match self {
             CollectorBody::Here(collector) => collector.collect(clock, frame).map_err(Fault::from),
+            CollectorBody::Apart(apart) => apart.worker.collect(clock, frame).map_err(Fault::from),
         }
+    }
+
+    /// CPU time of another process that was spent on it since this was asked last; none where it runs here.
+    pub fn spent_apart(&mut self) -> Option<Duration> {
+        match self {
+            CollectorBody::Here(_) => None,
+            CollectorBody::Apart(apart) => Some(apart.spent()),
+        }
+    }
+}
+
+impl From<WorkerError> for Fault {
+    fn from(error: WorkerError) -> Fault {
+        let kind = match error {
+            WorkerError::Module(error) => return error.into(),
+            WorkerError::Late { .. } => FaultKind::Late,
+            WorkerError::Died(_) | WorkerError::Lied(_) => FaultKind::Broken,
+            WorkerError::NotStarted(_) => FaultKind::Failed,
+        };
+        Fault::new(kind, error.to_string())
+    }
+}
+
+/// Why a module that is to run in a process of its own is not let in.
+pub(super) fn refused(error: WorkerError) -> Refusal {
+    match error {
+        WorkerError::Module(error) => refusal(&error),
+        // It was probed: what it does now it may not do the next time.
+        error => Refusal::now(error.to_string()),
     }
 }

@@ -82,7 +82,7 @@ impl Collecting {
                 // Given up: another life of the module has taken over, and this one's sample is nobody's.
                 let Some((_, result)) = called else { break };
                 callee.stats.called();
-                callee.stats.cpu(thread_cpu().saturating_sub(cpu));
+                callee.stats.cpu(thread_cpu().saturating_sub(cpu) + collector.spent_apart().unwrap_or_default());
                 let now = Instant::now();
                 if let Some(by) = lateness(turn, began, now, every, tick) {
                     callee.stats.late(by);

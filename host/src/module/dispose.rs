@@ -68,7 +68,7 @@ impl Disposer {
         let mut given_up = None;
         let call = self.desk.under_way();
         let age = watched.age.look(call.as_ref(), apart, now);
-        if let Some(call) = call.filter(|call| age > call.callee.time_limit)
+        if let Some(call) = call.filter(|call| age > call.callee.give_up_after)
             && let Some(inbox) = self.desk.take_over(&call)
         {
             given_up = Some(call.callee);

@@ -56,8 +56,11 @@ pub(crate) struct Callee {
     /// Which of the module's lives.
     pub(crate) generation: u64,
     pub(crate) stats: Arc<ModuleStats>,
-    /// A call that takes longer is given up.
+    /// How long a call may take.
     pub(crate) time_limit: Duration,
+    /// A call that takes longer than this is given up, with its thread. Where the module runs in a process of its own it is
+    /// more than the limit, for its end is that process's.
+    pub(crate) give_up_after: Duration,
 }
 
 /// A call under way, as whoever watches sees it.
@@ -186,6 +189,7 @@ mod tests {
             generation: 1,
             stats: Arc::default(),
             time_limit: Duration::from_secs(1),
+            give_up_after: Duration::from_secs(1),
         })
     }
 

@@ -1,6 +1,6 @@
 //! Loading, on threads of its own: opening a file and a module's `new` may take their time, the core may not.
 
-use super::body::{CollectorBody, PipeBody};
+use super::body::{Apart, CollectorBody, PipeBody, refused};
 use super::branch::Branch;
 use super::collector::Collecting;
 use super::crash::{Blamed, Tag, fingerprint};
@@ -11,7 +11,10 @@ use super::scan::PluginFile;
 use super::stats::ModuleStats;
 use crate::conf::{Isolation, ModuleConf, nearest};
 use crate::core::{Event, Events};
-use crate::limits::{BATCH_TIME_MAX, COLLECT_EVERY, COLLECT_TIME_MAX, NEW_TIME_MAX, PLUGIN_BYTES_MAX};
+use crate::limits::{
+    BATCH_TIME_MAX, COLLECT_EVERY, COLLECT_TIME_MAX, NEW_TIME_MAX, PLUGIN_BYTES_MAX, WORKER_GRACE, WORKER_MEMORY_BYTES,
+};
+use crate::worker::{Worker, WorkerConf, WorkerError};
 use parking_lot::Mutex;
 use plugin_api::Fields;
 use std::collections::HashMap;
@@ -149,7 +152,7 @@ impl Loader {
         for Watched { desk, age, stranded } in &mut self.watched {
             let call = desk.under_way();
             let age = age.look(call.as_ref(), apart, now);
-            if let Some(call) = call.filter(|call| age > call.callee.time_limit.max(NEW_TIME_MAX))
+            if let Some(call) = call.filter(|call| age > call.callee.give_up_after.max(NEW_TIME_MAX))
                 && let Some(hand) = desk.take_over(&call)
             {
                 given_up.push(call.callee);
@@ -180,6 +183,7 @@ fn run(mut hand: Box<Hand>, desk: &Desk<Hand>) {
         }
         let result = match prepare(&job, &hand) {
             Err(refusal) => Err(refusal),
+            Ok(prepared) if prepared.isolated => make_apart(&job, prepared, &hand.blamed),
             Ok(prepared) => {
                 let callee = Arc::clone(&prepared.callee);
                 let made = desk.call(hand, &callee, Doing::New, Instant::now(), || make(&job, prepared));
@@ -200,6 +204,7 @@ struct Prepared {
     copy: Copy,
     callee: Arc<Callee>,
     branch: Branch,
+    is_pipe: bool,
     isolated: bool,
     remark: String,
 }
@@ -209,14 +214,6 @@ fn prepare(job: &Job, hand: &Hand) -> Result<Prepared, Refusal> {
     let file = &job.plugin.path;
     let copy = Copy::of(file, &hand.aside)?;
     let probed = probe(&copy.path, job.conf_file.as_deref()).map_err(|refusal| named(file, refusal))?;
-    let default = if probed.declared.is_pipe { BATCH_TIME_MAX } else { COLLECT_TIME_MAX };
-    let callee = Arc::new(Callee {
-        module: job.name.clone(),
-        tag: Tag::new(&job.name, copy.fingerprint),
-        generation: job.generation,
-        stats: Arc::clone(&job.stats),
-        time_limit: job.conf.time_limit.unwrap_or(default),
-    });
     let branch = Branch::of(&job.name, &job.conf, &probed.declared, &hand.host)?;
     let mut isolated = job.conf.isolation == Isolation::Process;
     let mut remark = String::new();
@@ -234,12 +231,22 @@ fn prepare(job: &Job, hand: &Hand) -> Result<Prepared, Refusal> {
         isolated = true;
         remark = format!("runs in a process of its own, for it {}", blame.why);
     }
-    Ok(Prepared { copy, callee, branch, isolated, remark })
+    let default = if probed.declared.is_pipe { BATCH_TIME_MAX } else { COLLECT_TIME_MAX };
+    let time_limit = job.conf.time_limit.unwrap_or(default);
+    let callee = Arc::new(Callee {
+        module: job.name.clone(),
+        tag: Tag::new(&job.name, copy.fingerprint),
+        generation: job.generation,
+        stats: Arc::clone(&job.stats),
+        time_limit,
+        give_up_after: if isolated { time_limit * 2 + WORKER_GRACE } else { time_limit },
+    });
+    Ok(Prepared { copy, callee, branch, is_pipe: probed.declared.is_pipe, isolated, remark })
 }
 
 /// Loads it, and makes its module.
 fn make(job: &Job, prepared: Prepared) -> Result<Ready, Refusal> {
-    let Prepared { copy, callee, branch, isolated, remark } = prepared;
+    let Prepared { copy, callee, branch, isolated, remark, .. } = prepared;
     let library = Library::load(&copy.path).map_err(|why| named(&job.plugin.path, why.into()))?;
     drop(copy);
     check_conf(&library.declared(), &job.conf)?;
@@ -248,18 +255,58 @@ fn make(job: &Job, prepared: Prepared) -> Result<Ready, Refusal> {
             let pipe = library.pipe(&job.conf.params).map_err(|error| refusal(&error))?;
             Ok((log.clone(), PipeBody::Here(pipe)))
         };
-        let by_log = job.logs.iter().map(make).collect::<Result<_, Refusal>>()?;
-        ReadyWhat::Pipe { wants: library.wants(), by_log }
+        ReadyWhat::Pipe { wants: library.wants(), by_log: job.logs.iter().map(make).collect::<Result<_, Refusal>>()? }
     } else {
         let collector = library.collector(&job.conf.params).map_err(|error| refusal(&error))?;
-        ReadyWhat::Collector(Collecting {
-            callee: Arc::clone(&callee),
-            collector: CollectorBody::Here(collector),
-            branch: branch.clone(),
-            every: job.conf.every.unwrap_or(COLLECT_EVERY),
-        })
+        collecting(job, &callee, &branch, CollectorBody::Here(collector))
     };
     Ok(Ready { callee, branch, what, isolated, remark })
+}
+
+/// Starts a process for it, or one for each log, which loads it and makes its module.
+fn make_apart(job: &Job, prepared: Prepared, blamed: &Blamed) -> Result<Ready, Refusal> {
+    let Prepared { copy, callee, branch, is_pipe, isolated, remark } = prepared;
+    let conf = WorkerConf {
+        exe: Path::new(WorkerConf::THIS_EXE),
+        plugin: &copy.path,
+        params: &job.conf.params,
+        start_limit: NEW_TIME_MAX,
+        time_limit: callee.time_limit,
+        memory_bytes: job.conf.memory_limit.unwrap_or(WORKER_MEMORY_BYTES),
+    };
+    let start = || {
+        Worker::start(&conf).map_err(|error| {
+            let died = matches!(error, WorkerError::Died(_) | WorkerError::Late { .. });
+            let why = error.to_string();
+            if died && blamed.again(&callee.tag, &why) { second_death(&why, &job.name).into() } else { refused(error) }
+        })
+    };
+    let what = if is_pipe {
+        let by_log = job.logs.iter().map(|log| Ok((log.clone(), start()?))).collect::<Result<Vec<_>, Refusal>>()?;
+        let wants = by_log.first().map_or(Fields::NONE, |(_, worker)| worker.wants());
+        let by_log = by_log.into_iter().map(|(log, worker)| (log, PipeBody::Apart(Apart::new(worker))));
+        ReadyWhat::Pipe { wants, by_log: by_log.collect() }
+    } else {
+        collecting(job, &callee, &branch, CollectorBody::Apart(Apart::new(start()?)))
+    };
+    Ok(Ready { callee, branch, what, isolated, remark })
+}
+
+fn collecting(job: &Job, callee: &Arc<Callee>, branch: &Branch, collector: CollectorBody) -> ReadyWhat {
+    ReadyWhat::Collector(Collecting {
+        callee: Arc::clone(callee),
+        collector,
+        branch: branch.clone(),
+        every: job.conf.every.unwrap_or(COLLECT_EVERY),
+    })
+}
+
+/// What is said of a module that has killed the daemon, and died again where it could not.
+pub(super) fn second_death(why: &str, module: &str) -> String {
+    format!(
+        "{why}, and it has killed the daemon before; put a mended build in its place, or try it again with \
+         `graftd modules reload {module}`"
+    )
 }
 
 /// Says which file it is that is refused.

@@ -1,6 +1,7 @@
 //! What a module's calls came to, and what follows from it.
 
 use super::fault::{Fault, FaultKind};
+use super::load::second_death;
 use super::registry::{LifeBody, Registry, logs};
 use super::status::State;
 use crate::core::{Report, Shared};
@@ -117,11 +118,7 @@ impl Registry {
         let newer = module.loading.is_some() || module.trial.is_some();
         self.stop_running(name, shared);
         if isolated && self.loader.blamed().again(&tag, &fault.why) {
-            let why = format!(
-                "{}, and it has killed the daemon before; put a mended build in its place, or try it again with \
-                 `graftd modules reload {name}`",
-                fault.why
-            );
+            let why = second_death(&fault.why, name);
             return self.enter(name, State::Rejected, why, shared);
         }
         if !newer {

@@ -22,7 +22,7 @@ impl Registry {
                 let Life { body: LifeBody::Collector(thread), .. } = life else { continue };
                 let Some((call, age)) = thread.watch(tick, now) else { continue };
                 let limit = call.callee.time_limit;
-                if age > limit && thread.give_up(&call) {
+                if age > call.callee.give_up_after && thread.give_up(&call) {
                     given_up.push((call, age));
                 } else if age > thread.every().max(tick).min(limit / 2) {
                     late.push((call, age));
