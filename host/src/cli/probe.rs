@@ -1,15 +1,15 @@
 //! `graftd probe`: would this plugin be let in?
 
 use super::Failure;
-use crate::module::{DeclaredParam, inside, probe};
+use crate::module::{DeclaredParam, Probed, inside, probe};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// Try a plugin in a process of its own, as the daemon does before it lets one in.
 ///
-/// Looks at the file's header, loads it, checks its layout, makes its module and has it work once, under limits of time and
-/// memory. Ends with 1 when the daemon would refuse it.
+/// Looks at the file's header, loads it, checks its layout, makes its module and has it work once (a batch of lines or a
+/// collect), all of it within 10 s and 2048 MiB of memory. Ends with 1 when the daemon would refuse it, and says why.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  graftd probe target/release/libcpu.so --conf conf/cpu.on")]
 pub(super) struct Probe {
@@ -37,7 +37,7 @@ impl Probe {
         let file = self.file.display();
         match probe(&self.file, conf) {
             Ok(probed) if self.json => {
-                println!("{}", json!({"file": self.file, "ok": true, "plugin": probed}));
+                println!("{}", json!({"file": self.file, "ok": true, "plugin": shown(&probed)}));
                 Ok(())
             }
             Ok(probed) => {
@@ -50,6 +50,11 @@ impl Probe {
                         if default.is_empty() { "must be given".to_owned() } else { format!("default {default}") };
                     println!("  {name} ({default}): {help}");
                 }
+                let took = &probed.took;
+                println!(
+                    "  loaded in {} ms, made in {} ms, worked once in {} ms",
+                    took.load_ms, took.new_ms, took.work_ms
+                );
                 if let Some(why) = &probed.no_data {
                     println!("  no sample now: {why}");
                 }
@@ -62,5 +67,33 @@ impl Probe {
                 Err(Failure::work(format_args!("{file}: {why}")))
             }
         }
+    }
+}
+
+/// What a plugin turned out to be, for programs: one module a plugin, with the parameters it takes.
+fn shown(probed: &Probed) -> Value {
+    json!({
+        "version": probed.version,
+        "kind": probed.kind,
+        "path": probed.path,
+        "action": probed.action,
+        "params": probed.declared.params,
+        "no_data": probed.no_data,
+        "took": probed.took,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::{PROBE_MEMORY_BYTES, PROBE_TIME_MAX};
+    use clap::{Args, Command};
+
+    #[test]
+    fn the_help_states_the_limits() {
+        let help = Probe::augment_args(Command::new("probe")).render_long_help().to_string();
+        let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        let limits = format!("within {} s and {} MiB", PROBE_TIME_MAX.as_secs(), PROBE_MEMORY_BYTES >> 20);
+        assert!(words.contains(&limits), "{limits}: {help}");
     }
 }

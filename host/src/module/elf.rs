@@ -64,10 +64,10 @@ pub(crate) fn check(file: &Path) -> Result<(), String> {
         _ => format!("cannot be read: {error}"),
     })?;
     if header.is_empty() {
-        return Err("is empty".to_owned());
+        return Err("is empty; copy or build it again".to_owned());
     }
     if !header.starts_with(b"\x7fELF") {
-        return Err("is no shared object (no ELF header)".to_owned());
+        return Err("is no shared object (no ELF header); build it with crate-type = [\"cdylib\"]".to_owned());
     }
     let (Some(half), true) = (half_at(&header), header.len() == HEADER_BYTES) else {
         return Err("is cut off within its ELF header: copy or build it again".to_owned());
@@ -140,8 +140,8 @@ mod tests {
             assert_eq!(said(&object), Ok(()));
             assert!(said(&object[..191]).unwrap_err().starts_with("is cut off: it has 191 bytes of 192;"));
         }
-        assert_eq!(said(b""), Err("is empty".into()));
-        assert_eq!(said(b"#!/bin/sh\n"), Err("is no shared object (no ELF header)".into()));
+        assert!(said(b"").unwrap_err().starts_with("is empty"));
+        assert!(said(b"#!/bin/sh\n").unwrap_err().starts_with("is no shared object (no ELF header)"));
         for within in [4, 19, 63] {
             assert!(said(&object[..within]).unwrap_err().starts_with("is cut off within its ELF header"));
         }

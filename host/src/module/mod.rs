@@ -4,6 +4,7 @@ mod body;
 mod branch;
 mod collector;
 mod crash;
+mod death;
 mod dispose;
 mod elf;
 mod fault;

@@ -2,9 +2,10 @@
 //!
 //! The child loads the plugin, makes its module and has it work once, and says on its standard output what it has come to, step by
 //! step; so whatever kills it, or stops it from coming back, it is known at which step. What the plugin prints by itself is told
-//! apart by a word that only the two know.
+//! apart by a word that only the two know; its last lines are kept, for what dies often says why.
 
 use super::branch::Branch;
+use super::death::{self, Death};
 use super::elf;
 use super::library::{Declared, Library};
 use super::load::check_conf;
@@ -12,14 +13,21 @@ use crate::clock::Timepiece;
 use crate::conf::ModuleConf;
 use crate::ingest::format::{Decoded, Format};
 use crate::limits::{PLUGIN_BYTES_MAX, PROBE_MEMORY_BYTES, PROBE_TIME_MAX};
+use parking_lot::Mutex;
 use plugin_api::ErrorKind;
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
+use plugin_api::limits::cut;
+use rustix::io::fcntl_getfd;
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, set_parent_process_death_signal, setrlimit,
+};
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -58,7 +66,7 @@ pub(crate) fn refusal(error: &plugin_api::Error) -> Refusal {
 }
 
 /// What a plugin turned out to be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Probed {
     /// Its own version.
     pub version: String,
@@ -72,6 +80,27 @@ pub struct Probed {
     pub declared: Declared,
     /// What it said instead of a sample, where there was none to be had now.
     pub no_data: Option<String>,
+    /// How long the steps of the probe took.
+    #[serde(default)]
+    pub took: Took,
+}
+
+/// How long the steps of a probe took, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Took {
+    /// To load it: `dlopen` and the check of its layout.
+    pub load_ms: f64,
+    /// The module's `new`.
+    pub new_ms: f64,
+    /// One batch with its flush, or one collect.
+    pub work_ms: f64,
+    /// The whole probe, with its process.
+    pub all_ms: f64,
+}
+
+/// In milliseconds, to the microsecond.
+fn ms(time: Duration) -> f64 {
+    time.as_micros() as f64 / 1e3
 }
 
 /// The steps of a probe, as they are told.
@@ -88,6 +117,16 @@ enum Step {
 }
 
 impl Step {
+    /// Fills in how long a step took that is over.
+    fn took(self, time: Duration, took: &mut Took) {
+        match self {
+            Step::Load => took.load_ms = ms(time),
+            Step::New => took.new_ms = ms(time),
+            Step::Work => took.work_ms = ms(time),
+            Step::Drop => {}
+        }
+    }
+
     fn doing(self) -> &'static str {
         match self {
             Step::Load => "while it was loaded",
@@ -100,6 +139,11 @@ impl Step {
 
 /// Bytes of a line that the child may print: more than all it has to say about a plugin.
 const LINE_BYTES_MAX: u64 = 256 * 1024;
+
+/// The last lines of what a plugin printed that are kept, and how many bytes of each: what is said at the end of a process is
+/// short, and may be followed by a remark or two.
+const WORDS_LINES_MAX: usize = 3;
+const WORDS_BYTES_MAX: usize = 200;
 
 /// How long the child's last words may take to be read after it has ended: a busy machine is slow.
 const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
@@ -120,62 +164,73 @@ pub fn probe(file: &Path, conf: Option<&Path>) -> Result<Probed, Refusal> {
     let meta = std::fs::metadata(file).map_err(|error| format!("cannot be read: {error}"))?;
     if !meta.is_file() {
         let what = if meta.is_dir() { "a folder" } else { "no regular file" };
-        return Err(format!("is {what}").into());
+        return Err(format!("is {what}, and a plugin is a file; take it away or name it otherwise").into());
     }
     if meta.len() > PLUGIN_BYTES_MAX {
-        return Err(format!("is {} bytes long; a plugin has at most {PLUGIN_BYTES_MAX}", meta.len()).into());
+        return Err(format!("is {} bytes long; a plugin has at most {PLUGIN_BYTES_MAX}; strip it", meta.len()).into());
     }
     elf::check(file)?;
     let word = format!("graftd-probe-{}-{}", std::process::id(), Timepiece::start().unix_ms());
     // This very image, also when its file has been replaced since.
     let mut command = Command::new("/proc/self/exe");
     command.arg("probe").arg("--inside").arg(&word).arg(file);
-    // What a plugin prints is nobody's: it could fill the daemon's log.
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     if let Some(conf) = conf {
         command.arg("--conf").arg(conf);
     }
     let lost = |error: &dyn std::fmt::Display| Refusal::now(format!("cannot be probed: {error}"));
-    let mut child = command.spawn().map_err(|error| lost(&error))?;
-    let Some(out) = child.stdout.take() else { return Err(lost(&"no pipe")) };
+    // What a plugin prints is nobody's: it could fill the daemon's log.
+    let spawned = std::io::pipe().and_then(|(out, to)| {
+        command.stdin(Stdio::null()).stdout(to.try_clone()?).stderr(to).process_group(0);
+        let child = command.spawn()?;
+        // Ours of the pipe's other end are closed, or it would never be read to the end.
+        drop(command);
+        Ok((Probing(child), out))
+    });
+    let (mut child, out) = spawned.map_err(|error| lost(&error))?;
+    let began = Instant::now();
     let (lines, said) = channel();
+    let words = Arc::new(Mutex::new(VecDeque::new()));
+    let last_lines = Arc::clone(&words);
     let reader = thread::Builder::new().name("graftd-probe".to_owned()).spawn(move || {
         let mut out = BufReader::new(out);
         let mut line = Vec::new();
         // What a plugin prints without end is read in pieces and dropped.
         while (&mut out).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-            let text = String::from_utf8_lossy(&line);
-            let said = text.split_once(&word).and_then(|(_, json)| serde_json::from_str::<Said>(json).ok());
-            if said.is_some_and(|said| lines.send(said).is_err()) {
-                break;
-            }
+            let text = String::from_utf8_lossy(&line).into_owned();
             line.clear();
+            match text.split_once(&word).and_then(|(_, told)| told.split_once(' ')) {
+                Some((us, json)) => {
+                    let (Ok(us), Ok(said)) = (us.parse(), serde_json::from_str::<Said>(json)) else { continue };
+                    if lines.send((said, Duration::from_micros(us))).is_err() {
+                        break;
+                    }
+                }
+                None => keep(&text, &mut last_lines.lock()),
+            }
         }
     });
-    if let Err(error) = reader {
-        let _ = child.kill();
-        let _ = child.wait();
-        return Err(lost(&error));
-    }
-    let deadline = Instant::now() + PROBE_TIME_MAX;
-    let mut step = Step::Load;
+    reader.map_err(|error| lost(&error))?;
+    let deadline = began + PROBE_TIME_MAX;
+    let (mut step, mut since, mut took) = (Step::Load, Duration::ZERO, Took::default());
     let mut found: Option<Probed> = None;
     let mut ended: Option<ExitStatus> = None;
     let mut last_words = deadline;
     loop {
         match said.recv_timeout(Duration::from_millis(5)) {
-            Ok(Said::At(now)) => step = now,
-            Ok(Said::Is(probed)) => found = Some(probed),
-            Ok(Said::Wrong { why, again }) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(Refusal { why, again });
+            Ok((Said::At(now), at)) => {
+                // The first is said when it begins to load: what was before is its process.
+                if step != now {
+                    step.took(at.saturating_sub(since), &mut took);
+                }
+                (step, since) = (now, at);
             }
+            Ok((Said::Is(probed), _)) => found = Some(probed),
+            Ok((Said::Wrong { why, again }, _)) => return Err(Refusal { why, again }),
             // All is read; or something that the plugin started holds the pipe open.
             Err(RecvTimeoutError::Disconnected) if ended.is_some() => break,
             Err(RecvTimeoutError::Timeout) if ended.is_some() && Instant::now() > last_words => break,
             Err(error) => {
-                ended = child.try_wait().map_err(|error| lost(&error))?;
+                ended = child.0.try_wait().map_err(|error| lost(&error))?;
                 if ended.is_some() {
                     last_words = last_words.min(Instant::now() + LAST_WORDS_MAX);
                 } else if error == RecvTimeoutError::Disconnected {
@@ -185,40 +240,42 @@ pub fn probe(file: &Path, conf: Option<&Path>) -> Result<Probed, Refusal> {
             }
         }
         if Instant::now() > deadline {
-            let _ = child.kill();
-            let _ = child.wait();
             let limit = PROBE_TIME_MAX.as_secs();
             return Err(Refusal::now(format!("did not come back within {limit} s {}", step.doing())));
         }
     }
     match (found, ended) {
-        (Some(probed), Some(status)) if status.success() => Ok(probed),
-        (_, Some(status)) => Err(format!("{} {}", ending(status), step.doing()).into()),
+        (Some(probed), Some(status)) if status.success() => {
+            took.all_ms = ms(began.elapsed());
+            Ok(Probed { took, ..probed })
+        }
+        (_, Some(status)) => {
+            Err(Death { status, doing: step.doing(), words: words.lock().make_contiguous() }.to_string().into())
+        }
         (_, None) => Err(lost(&"its process got lost")),
     }
 }
 
-/// How the child ended, for a person.
-fn ending(status: ExitStatus) -> String {
-    match (status.signal(), status.code()) {
-        (Some(signal), _) => format!("crashed with {}", signal_name(signal)),
-        (None, Some(code)) => format!("ended the process with exit code {code}"),
-        (None, None) => "ended the process".to_owned(),
+/// Keeps what a plugin printed, if it is among its last lines.
+fn keep(line: &str, lines: &mut VecDeque<String>) {
+    let line = cut(line.trim(), WORDS_BYTES_MAX);
+    if !line.is_empty() {
+        if lines.len() == WORDS_LINES_MAX {
+            lines.pop_front();
+        }
+        lines.push_back(line.to_owned());
     }
 }
 
-fn signal_name(signal: i32) -> String {
-    let name = match signal {
-        4 => "SIGILL",
-        6 => "SIGABRT",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        24 => "SIGXCPU",
-        other => return format!("signal {other}"),
-    };
-    name.to_owned()
+/// The process of a probe. Whatever comes of it, neither it nor what it started is left behind.
+struct Probing(Child);
+
+impl Drop for Probing {
+    fn drop(&mut self) {
+        // Its group: what a plugin forked has its number, unless it took pains.
+        let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
+        let _ = self.0.wait();
+    }
 }
 
 /// The child's side. What it has come to goes to standard output behind `word`.
@@ -235,6 +292,10 @@ pub fn inside(word: &str, file: &Path, conf: Option<&Path>) {
         Err(Refusal { why, again }) => Said::Wrong { why, again },
     };
     say(word, &said);
+    // The standard library takes a closed output for one that nobody wants to read: nothing of the above was heard.
+    if fcntl_getfd(std::io::stdout()).is_err() {
+        std::process::exit(death::OUTPUT_CLOSED);
+    }
 }
 
 /// A limit can only be lowered: one that is lower already holds.
@@ -247,10 +308,12 @@ fn limit(resource: Resource, most: u64) {
 }
 
 fn say(word: &str, said: &Said) {
+    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let us = BEGAN.elapsed().as_micros();
     if let Ok(json) = serde_json::to_string(said) {
         // On a line of its own, whatever the plugin has printed.
         let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "\n{word}{json}");
+        let _ = writeln!(out, "\n{word}{us} {json}");
         let _ = out.flush();
     }
 }
@@ -277,6 +340,7 @@ fn try_once(word: &str, file: &Path, conf: Option<&Path>) -> Result<Probed, Refu
         action: branch.action.map_or_else(|| "add".to_owned(), |(_, action)| action.to_string()),
         declared,
         no_data: None,
+        took: Took::default(),
     };
     say(word, &Said::At(Step::New));
     let clock = Timepiece::start().now();
