@@ -152,7 +152,7 @@ const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug, Serialize, Deserialize)]
 enum Said {
     At(Step),
-    Is(Probed),
+    Is(Box<Probed>),
     Wrong { why: String, again: bool },
 }
 
@@ -288,7 +288,7 @@ pub fn inside(word: &str, file: &Path, conf: Option<&Path>) {
         eprintln!("graftd: the probe cannot be tied to its parent: {error}");
     }
     let said = match try_once(word, file, conf) {
-        Ok(probed) => Said::Is(probed),
+        Ok(probed) => Said::Is(Box::new(probed)),
         Err(Refusal { why, again }) => Said::Wrong { why, again },
     };
     say(word, &said);

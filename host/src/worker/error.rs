@@ -63,7 +63,7 @@ pub(super) fn died(ended: &Ended, doing: &str, memory_bytes: u64) -> WorkerError
         }
         (Some(signal), _) => format!("crashed with {} in {doing}", signal_name(signal)),
         (None, Some(code)) => format!("ended the process with exit code {code} in {doing}"),
-        (None, None) => format!("ended in {doing}; its keeper was killed"),
+        (None, None) => format!("ended in {doing}, and so did its keeper, which was killed"),
     };
     let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
     WorkerError::Died(match last {

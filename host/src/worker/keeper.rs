@@ -76,7 +76,7 @@ fn start(keeping: &Keeping, data: OwnedFd) -> io::Result<Started> {
     if let Some(user) = &user {
         command.args(["--user", &user.uid.to_string()]);
     }
-    command.arg(&keeping.plugin);
+    command.arg("--").arg(&keeping.plugin);
     // Every thread's own heap takes 64 MiB of address space at once, most of it never used: it would count as a leak.
     command.env("MALLOC_ARENA_MAX", "1");
     command.stdin(Stdio::from(data)).stdout(Stdio::null()).stderr(Stdio::from(writer));

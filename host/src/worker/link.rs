@@ -29,6 +29,14 @@ pub(super) enum Broken {
     Fault(String),
 }
 
+/// What is waited for. An answer that nobody will read must not be: it would end the wait again and again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Wanted {
+    Answer,
+    Room,
+    Either,
+}
+
 impl From<&'static str> for Broken {
     fn from(what: &'static str) -> Broken {
         Broken::Lied(what.to_owned())
@@ -116,14 +124,17 @@ impl Link {
         self.received.get(at).unwrap_or_default()
     }
 
-    /// Waits until there may be an answer, or room if that is wanted.
-    pub(super) fn wait(&mut self, for_room: bool, until: Instant) -> Result<(), Broken> {
+    /// Waits until there may be what is wanted.
+    pub(super) fn wait(&mut self, wanted: Wanted, until: Instant) -> Result<(), Broken> {
         if self.ended.is_some() || self.closed {
             return Err(Broken::Gone);
         }
         let left = until.saturating_duration_since(Instant::now());
-        let mut wanted = PollFlags::IN;
-        wanted.set(PollFlags::OUT, for_room);
+        let wanted = match wanted {
+            Wanted::Answer => PollFlags::IN,
+            Wanted::Room => PollFlags::OUT,
+            Wanted::Either => PollFlags::IN | PollFlags::OUT,
+        };
         let mut polled = [PollFd::new(&self.data, wanted), PollFd::new(&self.control, PollFlags::IN)];
         let found = match poll(&mut polled, Some(&timespec(left))) {
             Ok(found) => found,
@@ -135,6 +146,21 @@ impl Link {
             self.hear_keeper()?;
         }
         if found == 0 && left.is_zero() { Err(Broken::Late) } else { Ok(()) }
+    }
+
+    /// Waits until the keeper has told which process the worker is.
+    pub(super) fn wait_for_pid(&mut self, until: Instant) -> Result<(), Broken> {
+        while self.pid.is_none() {
+            if self.ended.is_some() {
+                return Err(Broken::Gone);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if poll(&mut [PollFd::new(&self.control, PollFlags::IN)], Some(&timespec(left))) == Ok(0) {
+                return Err(Broken::Late);
+            }
+            self.hear_keeper()?;
+        }
+        Ok(())
     }
 
     /// How the worker ended, for which its keeper is waited for a while.
@@ -154,6 +180,11 @@ impl Link {
     pub(super) fn kill(&mut self) {
         // A keeper that is gone needs no telling.
         let _ = self.control.write(&[1]);
+    }
+
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.received.capacity()
     }
 
     fn hear_keeper(&mut self) -> Result<(), Broken> {

@@ -23,6 +23,9 @@ mod usage;
 mod users;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use confine::Fence;
 pub use error::WorkerError;
 pub(crate) use inside::{Inside, inside};
@@ -33,7 +36,7 @@ pub use usage::Usage;
 use crate::limits::{
     WORKER_BATCHES_AHEAD, WORKER_END_MAX, WORKER_LAST_WORDS_MAX, WORKER_MESSAGE_BYTES_MAX, WORKER_SWEEP_MAX,
 };
-use link::{Broken, Link};
+use link::{Broken, Link, Wanted};
 use plugin_api::delta::wire::Reader;
 use plugin_api::{Access, Clock, Error, Fields, Params};
 use records::Encoder;
@@ -148,7 +151,7 @@ impl Worker {
                 self.is_pipe = is_pipe;
                 self.wants = wants;
                 self.encoder = Encoder::new(wants);
-                Ok(())
+                self.link.wait_for_pid(until).map_err(|broken| self.gave_up(broken, doing::LOAD))
             }
             (Reply::Failed(error), _) => Err(self.over(WorkerError::Module(error))),
             _ => Err(self.lied("another message than that its module is made")),
@@ -284,10 +287,11 @@ impl Worker {
                 Ok(false) => {}
                 Err(broken) => return Err(self.gave_up(broken, doing::PROCESS)),
             }
-            if let Err(broken) = self.link.wait(true, self.since + self.time_limit) {
+            // The last of those that are ahead is the one being sent: it cannot have been answered.
+            let wanted = if self.ahead > 1 { Wanted::Either } else { Wanted::Room };
+            if let Err(broken) = self.link.wait(wanted, self.since + self.time_limit) {
                 return Err(self.gave_up(broken, doing::PROCESS));
             }
-            // The last of those that are ahead is the one being sent: it cannot have been answered.
             while self.ahead > 1 {
                 match self.link.next_reply() {
                     Ok(Some((reply, _))) => self.batch_told(&reply)?,
@@ -303,7 +307,7 @@ impl Worker {
         loop {
             let step = match self.link.write([message, &[]], &mut sent) {
                 Ok(true) => return Ok(()),
-                Ok(false) => self.link.wait(true, until),
+                Ok(false) => self.link.wait(Wanted::Room, until),
                 Err(broken) => Err(broken),
             };
             step.map_err(|broken| self.gave_up(broken, doing))?;
@@ -314,7 +318,7 @@ impl Worker {
         loop {
             let step = match self.link.next_reply() {
                 Ok(Some(answer)) => return Ok(answer),
-                Ok(None) => self.link.wait(false, until),
+                Ok(None) => self.link.wait(Wanted::Answer, until),
                 Err(broken) => Err(broken),
             };
             let Err(broken) = step else { continue };
@@ -389,7 +393,7 @@ fn spawn(conf: &WorkerConf<'_>) -> io::Result<(Link, Child)> {
     let (data, worker_end) = UnixStream::pair()?;
     let (control, keeper_end) = UnixStream::pair()?;
     let mut command = Command::new(conf.exe);
-    command.arg("worker").arg("--memory-bytes").arg(conf.memory_bytes.to_string()).arg(conf.plugin);
+    command.arg("worker").arg("--memory-bytes").arg(conf.memory_bytes.to_string()).arg("--").arg(conf.plugin);
     command.stdin(Stdio::from(OwnedFd::from(worker_end)));
     command.stdout(Stdio::from(OwnedFd::from(keeper_end)));
     command.stderr(Stdio::null());

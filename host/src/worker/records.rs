@@ -182,3 +182,128 @@ pub(super) fn recycle<'b>(mut records: Vec<Access<'_>>) -> Vec<Access<'b>> {
     records.clear();
     records.into_iter().map(|_| Access::new("")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A message's body, as it is received.
+    fn body(encoder: &Encoder) -> Vec<u8> {
+        let [heads, texts] = encoder.parts();
+        assert_eq!(wire::peek(&[heads, texts].concat()), Ok(Some((tag::BATCH, heads.len() - HEAD + texts.len()))));
+        [&heads[HEAD..], texts].concat()
+    }
+
+    /// A record whose fields are these pieces of its line.
+    fn record<'a>(
+        line: &'a str,
+        ends: &[(u8, u8)],
+        numbers: (u16, Option<u64>, Option<i64>, Option<f64>),
+    ) -> Access<'a> {
+        let mut record = Access::new(line);
+        for (field, (start, length)) in Field::ALL.into_iter().zip(ends) {
+            let (start, end) = (u32::from(*start), u32::from(*start) + u32::from(*length));
+            record.set_span(field, Span::new(start, end));
+        }
+        record.set_status(numbers.0);
+        if let Some(bytes) = numbers.1 {
+            record.set_bytes(bytes);
+        }
+        if let Some(ms) = numbers.2 {
+            record.set_time_ms(ms);
+        }
+        if let Some(seconds) = numbers.3 {
+            record.set_request_time(seconds);
+            record.set_upstream_time(-seconds);
+        }
+        record
+    }
+
+    fn same(wants: Fields, a: &Access<'_>, b: &Access<'_>) {
+        for field in Field::ALL {
+            assert_eq!(if wants.has(field) { a.text(field) } else { None }, b.text(field), "{field:?}");
+        }
+        for (field, same) in [
+            (Field::Status, a.status() == b.status()),
+            (Field::Bytes, a.bytes() == b.bytes()),
+            (Field::Time, a.time_ms() == b.time_ms()),
+            (Field::RequestTime, a.request_time() == b.request_time()),
+            (Field::UpstreamTime, a.upstream_time() == b.upstream_time()),
+        ] {
+            assert!(same || !wants.has(field), "{field:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn records_arrive_as_they_were(
+            lines in prop::collection::vec(
+                (".{0,60}", prop::collection::vec((0u8..70, 0u8..30), 0..13),
+                 (0u16..1_000, any::<Option<u64>>(), any::<Option<i64>>(), prop::option::of(0.0f64..1e6))), 0..20),
+            wanted in prop::collection::vec(prop::sample::select(&Field::ALL[..]), 0..6),
+        ) {
+            let wants = Fields::of(&wanted);
+            let records: Vec<Access<'_>> = lines.iter().map(|(line, ends, numbers)| record(line, ends, *numbers)).collect();
+            let mut encoder = Encoder::new(wants);
+            let clock = Clock::new(5, 6);
+            prop_assert!(encoder.encode(clock, &records).is_empty());
+            let bytes = body(&encoder);
+            let mut read = Vec::new();
+            prop_assert_eq!(decode(&Shape::of(wants), &bytes, &mut read), Ok(clock));
+            prop_assert_eq!(read.len(), records.len());
+            for (a, b) in records.iter().zip(&read) {
+                same(wants, a, b);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(
+            mut bytes in prop::collection::vec(any::<u8>(), 0..300),
+            count in prop::option::of(0u8..8),
+            wanted in prop::collection::vec(prop::sample::select(&Field::ALL[..]), 0..4),
+        ) {
+            if let (Some(count), true) = (count, bytes.len() > CLOCK + 4) {
+                bytes[CLOCK..CLOCK + 4].copy_from_slice(&u32::from(count).to_le_bytes());
+            }
+            let mut records = Vec::new();
+            let _ = decode(&Shape::of(Fields::of(&wanted)), &bytes, &mut records);
+            for record in &records {
+                for field in Field::ALL {
+                    let _ = record.text(field);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_batch_goes_in_parts() {
+        let line = "x".repeat(LINE_BYTES_MAX + 7);
+        let mut long = Access::new(&line);
+        for field in Field::ALL {
+            long.set_span(field, Span::new(0, line.len() as u32));
+        }
+        let batch = [Access::new(""), long, Access::new("")];
+        let mut encoder = Encoder::new(Fields::ALL);
+        let rest = encoder.encode(Clock::default(), &batch);
+        assert_eq!(rest.len(), 1);
+        // The longest message that there can be is within its bound.
+        let bytes = body(&encoder);
+        assert!(bytes.len() < crate::limits::WORKER_MESSAGE_BYTES_MAX);
+        let mut read = Vec::new();
+        assert!(decode(&Shape::of(Fields::ALL), &bytes, &mut read).is_ok());
+        assert_eq!(read[1].url().map(str::len), Some(LINE_BYTES_MAX));
+        assert!(encoder.encode(Clock::default(), rest).is_empty());
+    }
+
+    #[test]
+    fn a_pipe_that_only_counts_gets_records_without_anything() {
+        let mut encoder = Encoder::new(Fields::NONE);
+        assert!(encoder.encode(Clock::default(), &[Access::new("a"), Access::new("b")]).is_empty());
+        let bytes = body(&encoder);
+        assert_eq!(bytes.len(), CLOCK + 4);
+        let mut read = Vec::new();
+        assert!(decode(&Shape::of(Fields::NONE), &bytes, &mut read).is_ok());
+        assert_eq!(read.len(), 2);
+    }
+}

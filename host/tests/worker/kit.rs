@@ -6,7 +6,9 @@ use plugin_api::delta::wire::{Op, Reader};
 use plugin_api::{Access, Clock, Fields, Params};
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How long what has no bound of its own may take: a machine that also builds is slow.
@@ -32,15 +34,25 @@ pub fn plugin(name: &str) -> PathBuf {
 }
 
 pub struct Start {
+    pub exe: PathBuf,
     pub plugin: PathBuf,
     pub params: Params,
+    /// Starting takes longer than working, on a machine that also builds.
+    pub start_limit: Duration,
     pub limit: Duration,
     pub memory: u64,
 }
 
 impl Start {
     pub fn new(plugin_name: &str) -> Start {
-        Start { plugin: plugin(plugin_name), params: Params::new(), limit: AMPLE, memory: MEMORY }
+        Start {
+            exe: exe(),
+            plugin: plugin(plugin_name),
+            params: Params::new(),
+            start_limit: AMPLE,
+            limit: AMPLE,
+            memory: MEMORY,
+        }
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Start {
@@ -55,10 +67,10 @@ impl Start {
 
     pub fn go(&self) -> Result<Worker, WorkerError> {
         Worker::start(&WorkerConf {
-            exe: &exe(),
+            exe: &self.exe,
             plugin: &self.plugin,
             params: &self.params,
-            start_limit: if self.limit < AMPLE { 10 * self.limit } else { self.limit },
+            start_limit: self.start_limit,
             time_limit: self.limit,
             memory_bytes: self.memory,
         })
@@ -130,24 +142,25 @@ pub fn lives(pid: u32) -> bool {
         .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])))
 }
 
-/// All processes below one.
-pub fn below(pid: u32) -> Vec<u32> {
-    let mut all = Vec::new();
-    let children = fs::read_dir("/proc").expect("/proc").flatten().filter_map(|entry| {
-        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let parent: u32 = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
-        Some((pid, parent))
-    });
-    let children: Vec<(u32, u32)> = children.collect();
-    let mut next = vec![pid];
-    while let Some(parent) = next.pop() {
-        for (child, _) in children.iter().filter(|(_, above)| *above == parent) {
-            all.push(*child);
-            next.push(*child);
-        }
-    }
-    all
+/// The processes that run a plugin for this keeper: the worker, and all that were forked from it, for a fork keeps the
+/// command line.
+pub fn litter(keeper: u32) -> Vec<u32> {
+    let mark = format!("\0--inside\0{keeper}\0");
+    let pids = fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains(&mark)))
+        .collect()
+}
+
+/// Lets go of a worker, and waits until it is gone with all that it started. Letting go takes no time.
+#[track_caller]
+pub fn gone(worker: Worker) {
+    let keeper = worker.keeper_pid().expect("kept");
+    let began = Instant::now();
+    drop(worker);
+    assert!(began.elapsed() < Duration::from_millis(500), "letting go took {:?}", began.elapsed());
+    until("the keeper's end", || !lives(keeper));
+    assert_eq!(litter(keeper), Vec::<u32>::new(), "left behind");
 }
 
 /// Waits for something; a process's end tells nobody but its parent, so it is looked for.
@@ -160,9 +173,38 @@ pub fn until(what: &str, mut is: impl FnMut() -> bool) {
     }
 }
 
-/// Whether a file is where another user can read it.
-pub fn copy(from: &Path, folder: &Path) -> PathBuf {
-    let to = folder.join(from.file_name().expect("a file"));
-    fs::copy(from, &to).expect("copied");
-    to
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// This test binary once more, as another process, with copies of all it needs where any user may read them.
+pub struct Again {
+    folder: PathBuf,
+    pub command: Command,
+}
+
+impl Again {
+    pub fn new(name: &str) -> Again {
+        let folder = std::env::temp_dir().join(format!("graftd-worker-{name}-{}", std::process::id()));
+        fs::create_dir(&folder).expect("a folder");
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).expect("open");
+        let copy = |from: &Path| {
+            let to = folder.join(from.file_name().expect("a file"));
+            fs::copy(from, &to).expect("copied");
+            fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).expect("open");
+            to
+        };
+        let mut command = Command::new(copy(&std::env::current_exe().expect("this")));
+        command.env("GRAFTD_TEST_EXE", copy(&exe())).current_dir("/");
+        for name in ["wild", "wild-collector"] {
+            copy(&plugin(name));
+        }
+        Again { folder, command }
+    }
+}
+
+impl Drop for Again {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
 }
