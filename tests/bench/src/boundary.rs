@@ -8,14 +8,15 @@ use plugin_api::{Access, Clock, Delta, Fields, Params, Pipe};
 use std::fs;
 
 /// Records a call, as the daemon hands them over.
-const BATCH: usize = 512;
+pub(crate) const BATCH: usize = 512;
 /// Records in all: they stay in the cache, so that it is the boundary that is measured.
 const RECORDS: usize = 8 * BATCH;
 /// Passes over them in a measurement; a flush at the end.
 const PASSES: usize = 100;
 const RUNS: usize = 15;
 
-pub(crate) fn run() -> Result<(), String> {
+/// Does something with records of a real log that all stay in the cache.
+pub(crate) fn with_records(work: impl FnOnce(&[Access<'_>]) -> Result<(), String>) -> Result<(), String> {
     let (file, _) = access_log(1_000_000, "timed")?;
     let text = fs::read(&file).map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&text[..text.len().min(8 << 20)]).into_owned();
@@ -31,16 +32,24 @@ pub(crate) fn run() -> Result<(), String> {
         let _ = parser.parse(line, &mut records, &mut decoded);
     }
     decoded.settle(&mut records);
+    work(&records)
+}
+
+pub(crate) fn run() -> Result<(), String> {
+    with_records(measure)
+}
+
+fn measure(records: &[Access<'_>]) -> Result<(), String> {
     let mut all = Sum::default();
-    all.add::<graft_status::Status>("status", &records)?;
-    all.add::<graft_bytes::Bytes>("bytes", &records)?;
-    all.add::<graft_browser::Browser>("browser", &records)?;
-    all.add::<graft_os::Os>("os", &records)?;
-    all.add::<graft_url::Url>("url", &records)?;
-    all.add::<graft_error::Errors>("error", &records)?;
-    all.add::<graft_request_time::RequestTime>("request-time", &records)?;
-    all.add::<graft_upstream_time::UpstreamTime>("upstream-time", &records)?;
-    all.add::<graft_visitors::Visitors>("visitors", &records)?;
+    all.add::<graft_status::Status>("status", records)?;
+    all.add::<graft_bytes::Bytes>("bytes", records)?;
+    all.add::<graft_browser::Browser>("browser", records)?;
+    all.add::<graft_os::Os>("os", records)?;
+    all.add::<graft_url::Url>("url", records)?;
+    all.add::<graft_error::Errors>("error", records)?;
+    all.add::<graft_request_time::RequestTime>("request-time", records)?;
+    all.add::<graft_upstream_time::UpstreamTime>("upstream-time", records)?;
+    all.add::<graft_visitors::Visitors>("visitors", records)?;
     println!(
         "boundary, all pipes: {:.1} ns a record as .so, {:.1} linked statically, {:+.1} %",
         all.loaded,

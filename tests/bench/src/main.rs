@@ -8,6 +8,7 @@ mod figures;
 mod ingest;
 mod log;
 mod tree;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -16,7 +17,8 @@ type Part = (&'static str, fn() -> Result<(), String>);
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let parts: [Part; 3] = [("ingest", ingest::run), ("tree", tree::run), ("boundary", boundary::run)];
+    let parts: [Part; 4] =
+        [("ingest", ingest::run), ("tree", tree::run), ("boundary", boundary::run), ("worker", worker::run)];
     if let Some(unknown) = wanted.iter().find(|name| !parts.iter().any(|(part, _)| part == name)) {
         let known = parts.map(|(part, _)| part).join(", ");
         eprintln!("no part {unknown:?}; known are {known}");
