@@ -224,7 +224,7 @@ pub fn probe(file: &Path, conf: Option<&Path>) -> Result<Probed, Refusal> {
                 }
                 (step, since) = (now, at);
             }
-            Ok((Said::Is(probed), _)) => found = Some(probed),
+            Ok((Said::Is(probed), _)) => found = Some(*probed),
             Ok((Said::Wrong { why, again }, _)) => return Err(Refusal { why, again }),
             // All is read; or something that the plugin started holds the pipe open.
             Err(RecvTimeoutError::Disconnected) if ended.is_some() => break,
