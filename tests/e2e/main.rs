@@ -6,6 +6,7 @@ mod fences;
 mod http;
 mod ingest;
 mod modules;
+mod new;
 mod probe;
 mod pull;
 mod push_get;
