@@ -129,7 +129,7 @@ pub const PLUGIN_BYTES_MAX: u64 = 256 * 1024 * 1024;
 pub const PROBE_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Address space of a probe's process, in bytes.
-pub const PROBE_MEMORY_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+pub const PROBE_MEMORY_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// The interval of a collector unless its `.on` says otherwise.
 pub const COLLECT_EVERY: Duration = Duration::from_secs(10);

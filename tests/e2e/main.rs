@@ -12,4 +12,5 @@ mod pull;
 mod push_get;
 mod sample_on;
 mod self_log;
+mod swap;
 mod trouble;

@@ -86,7 +86,7 @@ fn what_a_plugin_does_in_a_probe_is_told_with_its_step() {
                 ("exit", "exit code 0"),
                 ("overflow", "overflowed its stack"),
                 ("close", "closed the process's standard output"),
-                ("allocate", "reached the limit of 2048 MiB of memory"),
+                ("allocate", "reached the limit of 1024 MiB of memory"),
             ] {
                 refused(&misbehave("unruly", at, does), &[&format!("{words} {step}")]);
             }

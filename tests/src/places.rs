@@ -11,12 +11,13 @@ pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace")
 }
 
-/// The folder with what was built in the tests' own profile: `target/release` of `target/release/deps/e2e-…`. So it
-/// follows `CARGO_TARGET_DIR` wherever that is.
+/// The folder with what was built in the tests' own profile: `target/release` of `target/release/deps/e2e-…`, or of
+/// `target/release/graftd-bench`. So it follows `CARGO_TARGET_DIR` wherever that is.
 fn built() -> PathBuf {
-    let test = env::current_exe().expect("the test knows its own file");
-    let folder = test.ancestors().nth(2).expect("a test lies in PROFILE/deps");
-    folder.to_owned()
+    let own = env::current_exe().expect("the test knows its own file");
+    let folder = own.parent().expect("a file lies in a folder");
+    let above = folder.parent().filter(|_| folder.ends_with("deps"));
+    above.unwrap_or(folder).to_owned()
 }
 
 fn find(name: &str) -> PathBuf {

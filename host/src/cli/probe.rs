@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// Try a plugin in a process of its own, as the daemon does before it lets one in.
 ///
 /// Looks at the file's header, loads it, checks its layout, makes its module and has it work once (a batch of lines or a
-/// collect), all of it within 10 s and 2048 MiB of memory. Ends with 1 when the daemon would refuse it, and says why.
+/// collect), all of it within 10 s and 1024 MiB of memory. Ends with 1 when the daemon would refuse it, and says why.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  graftd probe target/release/libcpu.so --conf conf/cpu.on")]
 pub(super) struct Probe {

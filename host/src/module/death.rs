@@ -86,7 +86,7 @@ mod tests {
     fn an_end_is_told_with_its_reason() {
         assert_eq!(
             told(6, "memory allocation of 16777216 bytes failed\nskipping backtrace printing"),
-            "reached the limit of 2048 MiB of memory in its new(); bound what it keeps"
+            "reached the limit of 1024 MiB of memory in its new(); bound what it keeps"
         );
         assert!(
             told(6, "fatal runtime error: stack overflow, aborting").starts_with("overflowed its stack in its new()")

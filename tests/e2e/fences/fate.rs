@@ -213,14 +213,15 @@ fn readable(said: &str, folders: &Folders) -> String {
     let words = said.replace(&format!("{root}/"), "");
     let plain = |word: &str| match word.split_once(".rs:") {
         Some((file, _)) => format!("{}.rs:LINE:", file.rsplit('/').next().unwrap_or(file)),
-        None if is_time(word) => "TIME".to_owned(),
-        None => word.to_owned(),
+        None => word.replace(time_in(word), "TIME"),
     };
     words.split(' ').map(plain).collect::<Vec<_>>().join(" ")
 }
 
-/// `2025-05-01T00:00:00.000Z`, with what punctuation follows it.
-fn is_time(word: &str) -> bool {
-    let word = word.trim_end_matches([':', ';', ',', '.']);
-    word.len() == 24 && word.ends_with('Z') && word.as_bytes()[10] == b'T'
+/// `2025-05-01T00:00:00.000Z`, if that is what it begins with.
+fn time_in(word: &str) -> &str {
+    match word.get(..24) {
+        Some(time) if time.ends_with('Z') && time.as_bytes()[10] == b'T' => time,
+        _ => "\0",
+    }
 }
