@@ -4,6 +4,7 @@ mod daemon;
 mod error;
 mod file;
 mod module;
+mod places;
 mod table;
 
 pub use daemon::{DaemonConf, TokenFile};

@@ -1,6 +1,7 @@
 //! `conf/NAME.on`: how one module is to run.
 
 use super::error::ConfError;
+use super::places::Places;
 use super::table::Source;
 use crate::tree::parse_plain;
 use plugin_api::{Action, Params};
@@ -28,6 +29,8 @@ pub struct ModuleConf {
     pub memory_limit: Option<u64>,
     /// What is handed to the module.
     pub params: Params,
+    /// Where all that stands, for errors that are found later.
+    pub(crate) places: Places,
 }
 
 /// Where a module runs.
@@ -96,7 +99,10 @@ impl ModuleConf {
     /// What is wrong in it, with its line.
     pub fn parse(file: &Path, text: &str) -> Result<ModuleConf, ConfError> {
         let mut table = Source { file, text }.parse()?;
-        let mut conf = ModuleConf { params: table.table("params")?.into_params()?, ..ModuleConf::default() };
+        let keys = table.lines();
+        let params = table.table("params")?;
+        let places = Places::new(file, keys, params.lines());
+        let mut conf = ModuleConf { params: params.into_params()?, places, ..ModuleConf::default() };
         if let Some(given) = table.take("plugin") {
             conf.plugin = Some(given.text()?);
         }
@@ -133,6 +139,14 @@ impl ModuleConf {
         }
         table.finish(&ModuleConf::KEYS)?;
         Ok(conf)
+    }
+
+    /// Says where the fault stands that a plugin found in its parameters: `params: "k" must be …` becomes
+    /// `conf/url.on:7: params: "k" must be …`. A message that names nothing of what is written there gets the file alone, and
+    /// one without a file stays as it is.
+    #[must_use]
+    pub fn place(&self, why: &str) -> String {
+        self.places.place(why)
     }
 }
 

@@ -62,6 +62,12 @@ impl<'s> Table<'s> {
         Some(Given { source: self.source, key, value })
     }
 
+    /// The line of each key that is left.
+    pub(super) fn lines(&self) -> Vec<(String, usize)> {
+        let line = |key: &Spanned<_>| self.source.line(key.span().start);
+        self.entries.keys().map(|key| (key.get_ref().to_string(), line(key))).collect()
+    }
+
     /// The table of this name; an empty one if it is not there.
     pub(super) fn table(&mut self, key: &'static str) -> Result<Table<'s>, ConfError> {
         match self.take(key) {
