@@ -6,7 +6,7 @@ use crate::clock::Timepiece;
 use crate::ingest::format::Format;
 use crate::ingest::{PipeRun, Remember, Solo};
 use crate::json::{Shape, write_view};
-use crate::module::{Branch, Folders, Library, Planned, check_conf, look, plan};
+use crate::module::{Branch, Folders, Library, Planned, check_conf, look, plan, refusal};
 use crate::tree::{Hit, Pattern, Tree, Want};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -122,7 +122,7 @@ fn pipes(folders: &Folders, host: &str) -> Result<Vec<PipeRun>, Failure> {
                 let declared = library.declared();
                 check_conf(&declared, &conf)?;
                 let branch = Branch::of(&name, &conf, &declared, host)?;
-                let pipe = library.pipe(&conf.params).map_err(|error| error.to_string())?;
+                let pipe = library.pipe(&conf.params).map_err(|error| refusal(&error, &conf).why)?;
                 Ok(Some(PipeRun::alone(&name, branch, library.wants(), pipe)))
             }),
         };

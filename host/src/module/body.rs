@@ -3,6 +3,7 @@
 use super::fault::{Fault, FaultKind};
 use super::library::{Collector, Pipe};
 use super::probe::{Refusal, refusal};
+use crate::conf::ModuleConf;
 use crate::worker::{Worker, WorkerError};
 use plugin_api::{Access, Clock};
 use std::time::Duration;
@@ -111,9 +112,9 @@ impl From<WorkerError> for Fault {
 }
 
 /// Why a module that is to run in a process of its own is not let in.
-pub(super) fn refused(error: WorkerError) -> Refusal {
+pub(super) fn refused(error: WorkerError, conf: &ModuleConf) -> Refusal {
     match error {
-        WorkerError::Module(error) => refusal(&error),
+        WorkerError::Module(error) => refusal(&error, conf),
         // It was probed: what it does now it may not do the next time.
         error => Refusal::now(error.to_string()),
     }

@@ -213,7 +213,11 @@ struct Prepared {
 fn prepare(job: &Job, hand: &Hand) -> Result<Prepared, Refusal> {
     let file = &job.plugin.path;
     let copy = Copy::of(file, &hand.aside)?;
-    let probed = probe(&copy.path, job.conf_file.as_deref()).map_err(|refusal| named(file, refusal))?;
+    let probed = probe(&copy.path, job.conf_file.as_deref()).map_err(|refusal| {
+        // What is wrong in the `.on` is said with its place already.
+        let placed = job.conf_file.as_deref().is_some_and(|conf| refusal.why.starts_with(&*conf.to_string_lossy()));
+        if placed { refusal } else { named(file, refusal) }
+    })?;
     let branch = Branch::of(&job.name, &job.conf, &probed.declared, &hand.host)?;
     let mut isolated = job.conf.isolation == Isolation::Process;
     let mut remark = String::new();
@@ -252,12 +256,12 @@ fn make(job: &Job, prepared: Prepared) -> Result<Ready, Refusal> {
     check_conf(&library.declared(), &job.conf)?;
     let what = if library.is_pipe() {
         let make = |log: &String| {
-            let pipe = library.pipe(&job.conf.params).map_err(|error| refusal(&error))?;
+            let pipe = library.pipe(&job.conf.params).map_err(|error| refusal(&error, &job.conf))?;
             Ok((log.clone(), PipeBody::Here(pipe)))
         };
         ReadyWhat::Pipe { wants: library.wants(), by_log: job.logs.iter().map(make).collect::<Result<_, Refusal>>()? }
     } else {
-        let collector = library.collector(&job.conf.params).map_err(|error| refusal(&error))?;
+        let collector = library.collector(&job.conf.params).map_err(|error| refusal(&error, &job.conf))?;
         collecting(job, &callee, &branch, CollectorBody::Here(collector))
     };
     Ok(Ready { callee, branch, what, isolated, remark })
@@ -278,7 +282,7 @@ fn make_apart(job: &Job, prepared: Prepared, blamed: &Blamed) -> Result<Ready, R
         Worker::start(&conf).map_err(|error| {
             let died = matches!(error, WorkerError::Died(_) | WorkerError::Late { .. });
             let why = error.to_string();
-            if died && blamed.again(&callee.tag, &why) { second_death(&why, &job.name).into() } else { refused(error) }
+            if died && blamed.again(&callee.tag, &why) { second_death(&why, &job.name).into() } else { refused(error, &job.conf) }
         })
     };
     let what = if is_pipe {
@@ -361,17 +365,16 @@ impl Drop for Copy {
 /// An interval for a pipe, or a parameter that is not declared: names the first, and the nearest that is.
 pub fn check_conf(declared: &Declared, conf: &ModuleConf) -> Result<(), String> {
     if declared.is_pipe && conf.every.is_some() {
-        return Err("\"every\" is for collectors; a pipe is fed as lines come".to_owned());
+        return Err(conf.place("\"every\" is for collectors; a pipe is fed as lines come"));
     }
     let known = || declared.params.iter().map(|param| param.name.as_str());
-    for (name, _) in conf.params.iter() {
-        if !known().any(|known| known == name) {
-            return Err(match nearest(name, known()) {
-                Some(near) => format!("params: unknown {name:?}; did you mean {near:?}?"),
-                None if declared.params.is_empty() => format!("params: unknown {name:?}; the plugin takes none"),
-                None => format!("params: unknown {name:?}; known are {}", known().collect::<Vec<_>>().join(", ")),
-            });
-        }
-    }
-    Ok(())
+    let Some((name, _)) = conf.params.iter().find(|(name, _)| !known().any(|known| known == *name)) else {
+        return Ok(());
+    };
+    let why = match nearest(name, known()) {
+        Some(near) => format!("params: unknown {name:?}; did you mean {near:?}?"),
+        None if declared.params.is_empty() => format!("params: unknown {name:?}; the plugin takes none"),
+        None => format!("params: unknown {name:?}; known are {}", known().collect::<Vec<_>>().join(", ")),
+    };
+    Err(conf.place(&why))
 }

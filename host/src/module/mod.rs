@@ -31,6 +31,7 @@ pub(crate) use fence::{Age, Callee, Desk, Doing, UnderWay, spawn};
 pub use library::{Collector, Declared, DeclaredParam, Library, Pipe};
 pub(crate) use load::Loaded;
 pub use load::{Loader, check_conf};
+pub(crate) use probe::refusal;
 pub use probe::{Probed, Refusal, inside, probe};
 pub use registry::Registry;
 pub use scan::{BUILT_IN, Folders, Plan, Planned, Seen, look, plan};

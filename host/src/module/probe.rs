@@ -61,8 +61,9 @@ impl std::fmt::Display for Refusal {
 }
 
 /// What came of making a module or having it work once: only what will not be better next time keeps it out.
-pub(crate) fn refusal(error: &plugin_api::Error) -> Refusal {
-    Refusal { why: error.to_string(), again: error.kind() == ErrorKind::Failed }
+pub(crate) fn refusal(error: &plugin_api::Error, conf: &ModuleConf) -> Refusal {
+    let why = if error.kind() == ErrorKind::Config { conf.place(error.message()) } else { error.to_string() };
+    Refusal { why, again: error.kind() == ErrorKind::Failed }
 }
 
 /// What a plugin turned out to be.
@@ -346,7 +347,7 @@ fn try_once(word: &str, file: &Path, conf: Option<&Path>) -> Result<Probed, Refu
     let clock = Timepiece::start().now();
     let mut frame = Vec::new();
     if library.is_pipe() {
-        let mut pipe = library.pipe(&conf.params).map_err(|error| refusal(&error))?;
+        let mut pipe = library.pipe(&conf.params).map_err(|error| refusal(&error, &conf))?;
         say(word, &Said::At(Step::Work));
         let format = Format::compile("timed").map_err(|error| error.to_string())?;
         let mut parser = format.parser(library.wants());
@@ -355,11 +356,11 @@ fn try_once(word: &str, file: &Path, conf: Option<&Path>) -> Result<Probed, Refu
             let _ = parser.parse(line, &mut records, &mut decoded);
         }
         decoded.settle(&mut records);
-        pipe.process(clock, &records).map_err(|error| refusal(&error))?;
-        pipe.flush(clock, &mut frame).map_err(|error| refusal(&error))?;
+        pipe.process(clock, &records).map_err(|error| refusal(&error, &conf))?;
+        pipe.flush(clock, &mut frame).map_err(|error| refusal(&error, &conf))?;
         say(word, &Said::At(Step::Drop));
     } else {
-        let mut collector = library.collector(&conf.params).map_err(|error| refusal(&error))?;
+        let mut collector = library.collector(&conf.params).map_err(|error| refusal(&error, &conf))?;
         say(word, &Said::At(Step::Work));
         match collector.collect(clock, &mut frame) {
             Ok(()) => {}
@@ -367,7 +368,7 @@ fn try_once(word: &str, file: &Path, conf: Option<&Path>) -> Result<Probed, Refu
             Err(error) if matches!(error.kind(), ErrorKind::NoData | ErrorKind::Failed) => {
                 probed.no_data = Some(error.to_string());
             }
-            Err(error) => return Err(refusal(&error)),
+            Err(error) => return Err(refusal(&error, &conf)),
         }
         say(word, &Said::At(Step::Drop));
     }
