@@ -142,8 +142,9 @@ fn what_is_wrong_in_a_conf_is_said_with_its_line() {
         ),
         ("every = \"soon\"\n", &["load.on:1", "duration", "soon"]),
         ("plugin = \"laod\"\n", &["load.on", "no plugin \"laod\"", "did you mean \"load\"?"]),
-        ("[params]\nprocfss = \"/proc\"\n", &["procfss", "did you mean \"procfs\"?"]),
-        ("[params]\nprocfs = \"/no/such\"\n", &["procfs", "/no/such"]),
+        ("[params]\nprocfss = \"/proc\"\n", &["load.on:2: params: unknown \"procfss\"", "did you mean \"procfs\"?"]),
+        ("# where\n[params]\nprocfs = \"/no/such\"\n", &["load.on:3: params: \"procfs\"", "/no/such"]),
+        ("isolation = \"thread\"\n", &["load.on:1: \"isolation\"", "\"none\"", "\"process\""]),
         ("every = \n", &["load.on:1"]),
     ] {
         daemon.folders().write_conf("load.on", text);
