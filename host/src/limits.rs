@@ -113,8 +113,30 @@ pub const PUSH_FAULTS_MAX: usize = 10;
 /// How long a stop may take before threads that do not end are left behind.
 pub const STOP_GRACE: Duration = Duration::from_secs(5);
 
-/// How long files in `plugins/` and `conf/` must be at rest before they are looked at: an editor's save is several steps.
+/// How long nothing more must be heard of whole files in `plugins/` and `conf/` before they are looked at: what is put there
+/// together is looked at together.
+pub const FILES_REST: Duration = Duration::from_millis(5);
+
+/// How long whole files that keep coming put off the look at those before them.
+pub const FILES_REST_MAX: Duration = Duration::from_millis(50);
+
+/// How long a file that vanished may take to be back, and a folder that was just made to be filled: an editor's save may take
+/// a file away first.
 pub const SETTLE: Duration = Duration::from_millis(50);
+
+/// How long nothing must be heard of a file that is being written before it is looked at as it is: a slow link pauses, and
+/// whoever writes may never close it.
+pub const WRITE_SILENCE_MAX: Duration = Duration::from_secs(2);
+
+/// How often is looked where nothing can be heard: where links lead, whether a folder is another by now, and at all files
+/// where the system cannot watch. Twice of it is a second, in which a change has to be noticed.
+pub const FOLDERS_LOOK: Duration = Duration::from_millis(400);
+
+/// Things heard of files that wait to be understood; where more are lost, the folders are looked through instead.
+pub const FILES_HEARD_MAX: usize = 4_096;
+
+/// Files that are being written at a time, as far as they are waited for; beyond, all are looked at as they are.
+pub const FILES_WRITTEN_MAX: usize = 4_096;
 
 /// How often the folders are looked through although nothing was heard: an event can be lost.
 pub const RESCAN: Duration = Duration::from_secs(30);

@@ -2,8 +2,9 @@
 
 use super::{Dirs, Failure};
 use crate::conf::{DaemonConf, read_text};
-use crate::module::Folders;
+use crate::module::{Folders, open_conf};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The checkout that the running binary was built in, if it lies in one: `target/PROFILE/graftd` below it. The current
@@ -24,32 +25,35 @@ pub(super) fn default_plugins() -> PathBuf {
 }
 
 impl Dirs {
-    /// The folders to look into. One that is named must be there; a default one may be missing.
+    /// The folders to look into. One that is named must be there; a default one may be made later.
     pub(super) fn folders(&self) -> Result<Folders, Failure> {
-        let plugins = or_default(self.plugins.as_deref(), "--plugins", "plugins", "/usr/lib/graftd/plugins")?;
-        let conf = or_default(self.conf.as_deref(), "--conf", "conf", "/etc/graftd")?;
-        Ok(Folders { plugins, conf, allow_unsafe_permissions: self.allow_unsafe_permissions })
+        let plugins = named(self.plugins.as_deref(), "--plugins")?.unwrap_or_else(default_plugins);
+        let conf = named(self.conf.as_deref(), "--conf")?.unwrap_or_else(|| default("conf", "/etc/graftd"));
+        let folders = Folders {
+            plugins: Some(plugins),
+            conf: Some(conf),
+            allow_unsafe_permissions: self.allow_unsafe_permissions,
+            ..Folders::default()
+        };
+        for folder in folders.both().filter(|folder| folder.is_dir()) {
+            folders.met(folder);
+        }
+        Ok(folders)
     }
 }
 
-fn or_default(
-    named: Option<&Path>,
-    flag: &str,
-    in_checkout: &str,
-    installed: &str,
-) -> Result<Option<PathBuf>, Failure> {
-    match named {
-        Some(folder) => match fs::read_dir(folder) {
-            Ok(_) => Ok(Some(folder.to_owned())),
-            Err(error) => Err(Failure::usage(format_args!("{flag} {}: {error}", folder.display()))),
-        },
-        None => Ok(Some(default(in_checkout, installed)).filter(|folder| folder.is_dir())),
+/// A folder that is named, which must be there.
+fn named(folder: Option<&Path>, flag: &str) -> Result<Option<PathBuf>, Failure> {
+    let Some(folder) = folder else { return Ok(None) };
+    match fs::read_dir(folder) {
+        Ok(_) => Ok(Some(folder.to_owned())),
+        Err(error) => Err(Failure::usage(format_args!("{flag} {}: {error}", folder.display()))),
     }
 }
 
 /// The folder for what the daemon keeps. One that is named must be there; the default one is made.
-pub(super) fn data(named: Option<&Path>) -> Result<PathBuf, Failure> {
-    if let Some(folder) = or_default(named, "--data", "", "")?.filter(|_| named.is_some()) {
+pub(super) fn data(folder: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(folder) = named(folder, "--data")? {
         return Ok(folder);
     }
     let folder = default("data", "/var/lib/graftd");
@@ -64,9 +68,9 @@ pub(super) fn data(named: Option<&Path>) -> Result<PathBuf, Failure> {
 pub(super) fn daemon_conf(folders: &Folders) -> Result<DaemonConf, Failure> {
     let Some(folder) = &folders.conf else { return Ok(DaemonConf::default()) };
     let file = folder.join("graftd.conf");
-    if !file.exists() {
+    if file.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return Ok(DaemonConf::default());
     }
-    let text = read_text(&file).map_err(Failure::usage)?;
+    let text = open_conf(&file, folders).and_then(|opened| read_text(&opened, &file)).map_err(Failure::usage)?;
     DaemonConf::parse(&file, &text).map_err(Failure::usage)
 }

@@ -8,7 +8,7 @@ use crate::http::{self, rfc3339};
 use crate::ingest::format::Format;
 use crate::ingest::{LogHandle, LogParts, Remember, push};
 use crate::limits::{EVENTS_MAX, STOP_GRACE};
-use crate::module::{Blamed, Disposer, Loader, Registry, Watch, install_crash_handler};
+use crate::module::{Blamed, Disposer, Folders, Loader, Registry, Watch, install_crash_handler, open_anywhere};
 use crate::tree::Tree;
 use clap::Args;
 use parking_lot::RwLock;
@@ -78,7 +78,7 @@ impl Run {
         if let Some(relay) = conf.relay {
             tracing::warn!("relay = {relay}: relays are not part of this version; nothing listens there");
         }
-        let token = token(&conf)?;
+        let token = token(&conf, &folders)?;
         let data = dirs::data(self.data.as_deref())?;
         // Two threads serve any number of idle clients, and leave the other cores to the pipes.
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -92,12 +92,7 @@ impl Run {
     }
 }
 
-async fn serve(
-    conf: DaemonConf,
-    token: Option<String>,
-    folders: crate::module::Folders,
-    data: &Path,
-) -> Result<Instant, Failure> {
+async fn serve(conf: DaemonConf, token: Option<String>, folders: Folders, data: &Path) -> Result<Instant, Failure> {
     let listeners = listen(&conf).await?;
     let (http, push) = (address(listeners.http.local_addr())?, address(listeners.push_tcp.local_addr())?);
     let clock = Timepiece::start();
@@ -111,15 +106,15 @@ async fn serve(
         tracing::warn!("a plugin that kills the daemon will not be known: {error}");
     }
     let aside = data.join(format!("{ASIDE}{}", std::process::id()));
-    let loader = Loader::start(&aside, &shared.host, &events, blamed).map_err(broken("the data folder"))?;
-    let watched: Vec<PathBuf> = [&folders.plugins, &folders.conf].into_iter().flatten().cloned().collect();
-    for folder in &watched {
-        tracing::info!("modules come from {}", folder.display());
+    let loader = Loader::start(&aside, &shared.host, &events, &folders, blamed).map_err(broken("the data folder"))?;
+    for folder in folders.both() {
+        if folder.is_dir() {
+            tracing::info!("modules come from {}", folder.display());
+        } else {
+            tracing::warn!("{} is not there; it is waited for", folder.display());
+        }
     }
-    if watched.is_empty() {
-        tracing::warn!("there are no plugins and no conf folder: only pushes will fill the tree");
-    }
-    let watch = Watch::start(&watched, events.clone()).map_err(broken("watching the folders"))?;
+    let watch = Watch::start(&folders, events.clone()).map_err(broken("watching the folders"))?;
     let registry = Registry::new(folders, loader, disposer.clone());
     let parts = CoreParts { shared: Arc::clone(&shared), registry, events: inbox };
     let core = core_thread(parts).map_err(broken("the core"))?;
@@ -234,7 +229,7 @@ fn shared(
 }
 
 /// The token, where one is needed or set. Off loopback anybody could read and push, so there is no going without.
-fn token(conf: &DaemonConf) -> Result<Option<String>, Failure> {
+fn token(conf: &DaemonConf, folders: &Folders) -> Result<Option<String>, Failure> {
     let Some(file) = &conf.token_file else {
         for (what, address) in [("http", conf.http), ("push", conf.push)] {
             if !address.ip().is_loopback() {
@@ -248,7 +243,8 @@ fn token(conf: &DaemonConf) -> Result<Option<String>, Failure> {
         return Ok(None);
     };
     let said = |why: &dyn std::fmt::Display| Failure::usage(format_args!("token_file {}: {why}", file.display()));
-    let token = read_text(file).map_err(|why| Failure::usage(format_args!("token_file: {why}")))?.trim().to_owned();
+    let text = open_anywhere(file, folders).and_then(|opened| read_text(&opened, file));
+    let token = text.map_err(|why| Failure::usage(format_args!("token_file: {why}")))?.trim().to_owned();
     if token.len() < 16 {
         return Err(said(&"a token must have at least 16 characters"));
     }

@@ -5,10 +5,12 @@ use super::branch::Branch;
 use super::collector::Collecting;
 use super::crash::{Blamed, Tag, fingerprint};
 use super::fence::{Age, Callee, Desk, Doing, spawn};
+use super::folders::Folders;
 use super::library::{Declared, Library};
 use super::probe::{Refusal, probe, refusal};
-use super::scan::PluginFile;
+use super::scan::{PluginFile, Stamp};
 use super::stats::ModuleStats;
+use super::trust::open_trusted;
 use crate::conf::{Isolation, ModuleConf, nearest};
 use crate::core::{Event, Events};
 use crate::limits::{
@@ -19,7 +21,7 @@ use parking_lot::Mutex;
 use plugin_api::Fields;
 use std::collections::HashMap;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -99,6 +101,7 @@ struct Hand {
     todo: Arc<Mutex<Receiver<Job>>>,
     newest: Newest,
     events: Events,
+    folders: Folders,
     aside: PathBuf,
     host: String,
     blamed: Arc<Blamed>,
@@ -110,7 +113,13 @@ impl Loader {
     ///
     /// # Errors
     /// The folder cannot be made, or the threads not be started.
-    pub(crate) fn start(aside: &Path, host: &str, events: &Events, blamed: Arc<Blamed>) -> io::Result<Loader> {
+    pub(crate) fn start(
+        aside: &Path,
+        host: &str,
+        events: &Events,
+        folders: &Folders,
+        blamed: Arc<Blamed>,
+    ) -> io::Result<Loader> {
         fs::create_dir_all(aside)?;
         let (jobs, todo) = channel::<Job>();
         let newest = Newest::default();
@@ -118,6 +127,7 @@ impl Loader {
             todo: Arc::new(Mutex::new(todo)),
             newest: Arc::clone(&newest),
             events: events.clone(),
+            folders: folders.clone(),
             aside: aside.to_owned(),
             host: host.to_owned(),
             blamed: Arc::clone(&blamed),
@@ -212,7 +222,7 @@ struct Prepared {
 /// Copies a plugin aside, probes it, and decides where it is to run.
 fn prepare(job: &Job, hand: &Hand) -> Result<Prepared, Refusal> {
     let file = &job.plugin.path;
-    let copy = Copy::of(file, &hand.aside)?;
+    let copy = Copy::of(&job.plugin, &hand.folders, &hand.aside)?;
     let probed = probe(&copy.path, job.conf_file.as_deref()).map_err(|refusal| {
         // What is wrong in the `.on` is said with its place already.
         let placed = job.conf_file.as_deref().is_some_and(|conf| refusal.why.starts_with(&*conf.to_string_lossy()));
@@ -282,7 +292,11 @@ fn make_apart(job: &Job, prepared: Prepared, blamed: &Blamed) -> Result<Ready, R
         Worker::start(&conf).map_err(|error| {
             let died = matches!(error, WorkerError::Died(_) | WorkerError::Late { .. });
             let why = error.to_string();
-            if died && blamed.again(&callee.tag, &why) { second_death(&why, &job.name).into() } else { refused(error, &job.conf) }
+            if died && blamed.again(&callee.tag, &why) {
+                second_death(&why, &job.name).into()
+            } else {
+                refused(error, &job.conf)
+            }
         })
     };
     let what = if is_pipe {
@@ -327,28 +341,26 @@ struct Copy {
 }
 
 impl Copy {
-    fn of(file: &Path, aside: &Path) -> Result<Copy, Refusal> {
+    fn of(plugin: &PluginFile, folders: &Folders, aside: &Path) -> Result<Copy, Refusal> {
         static COPIES: AtomicU64 = AtomicU64::new(0);
-        let meta = fs::metadata(file).map_err(|error| named(file, error.to_string().into()))?;
-        if !meta.is_file() {
-            return Err(named(file, "no regular file".to_owned().into()));
-        }
+        let file = &plugin.path;
+        let now = |error: io::Error| named(file, Refusal::now(format!("cannot be copied aside: {error}")));
+        // It is read from what was opened and checked: its path may lead elsewhere by then.
+        let mut open = open_trusted(file, folders)?;
+        let meta = open.metadata().map_err(now)?;
         if meta.len() > PLUGIN_BYTES_MAX {
             let why = format!("is {} bytes long; a plugin has at most {PLUGIN_BYTES_MAX}", meta.len());
             return Err(named(file, why.into()));
         }
+        let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
+        (&mut open).take(PLUGIN_BYTES_MAX).read_to_end(&mut bytes).map_err(now)?;
+        if Stamp::of(&open.metadata().map_err(now)?) != plugin.stamp {
+            return Err(named(file, Refusal::now("changed while it was read".to_owned())));
+        }
         let stem = file.file_stem().unwrap_or_default().to_string_lossy();
         let path = aside.join(format!("{stem}-{}.so", COPIES.fetch_add(1, Ordering::Relaxed)));
-        let mut copy = Copy { path, fingerprint: 0 };
-        let copied = || -> io::Result<u64> {
-            let bytes = fs::read(file)?;
-            fs::write(&copy.path, &bytes)?;
-            Ok(fingerprint(&bytes))
-        };
-        match copied() {
-            Ok(fingerprint) => copy.fingerprint = fingerprint,
-            Err(error) => return Err(named(file, Refusal::now(format!("cannot be copied aside: {error}")))),
-        }
+        let copy = Copy { path, fingerprint: fingerprint(&bytes) };
+        fs::write(&copy.path, &bytes).map_err(now)?;
         Ok(copy)
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! [`look`] reads the folders, [`plan`] is pure: it says for every module whether it runs, with what, or why not.
 
+pub use super::folders::Folders;
 use super::trust;
 use crate::conf::{ModuleConf, nearest, read_text};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 pub const BUILT_IN: [&str; 3] = ["access-log", "relay", "gmond"];
 
 /// Which file, and which state of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Stamp {
     device: u64,
     inode: u64,
@@ -23,7 +24,12 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    fn of(meta: &fs::Metadata) -> Stamp {
+    /// The same file, whatever stands in it by now.
+    pub(super) fn is_same_file(&self, other: &Stamp) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+
+    pub(crate) fn of(meta: &fs::Metadata) -> Stamp {
         Stamp {
             device: meta.dev(),
             inode: meta.ino(),
@@ -31,17 +37,6 @@ impl Stamp {
             modified_ns: i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec()),
         }
     }
-}
-
-/// The folders that say which modules run.
-#[derive(Clone, Debug, Default)]
-pub struct Folders {
-    /// Where the plugins lie.
-    pub plugins: Option<PathBuf>,
-    /// Where the `.on` and `.off` lie.
-    pub conf: Option<PathBuf>,
-    /// Files that others can write are taken too.
-    pub allow_unsafe_permissions: bool,
 }
 
 /// A `.so` in `plugins/`.
@@ -73,43 +68,73 @@ pub struct Seen {
     pub plugins: BTreeMap<String, Vec<PluginFile>>,
     /// By the module's name.
     pub confs: BTreeMap<String, Vec<ConfFile>>,
+    /// Plugins of which a file is being written or was just taken away: nothing of what is seen of them counts.
+    pub unfinished_plugins: BTreeSet<String>,
+    /// Modules whose `.on` or `.off` is.
+    pub unfinished_confs: BTreeSet<String>,
 }
 
-/// Looks into the folders.
+/// Looks into the folders. One that never was there is empty.
 ///
 /// # Errors
-/// A folder cannot be read; names it.
+/// A folder cannot be read, or vanished; names it.
 pub fn look(folders: &Folders) -> Result<Seen, String> {
-    let mut seen = Seen::default();
-    let refused = |path: &Path| if folders.allow_unsafe_permissions { None } else { trust::check(path).err() };
-    for path in entries(folders.plugins.as_deref())? {
-        let Some(name) = plugin_name(&path) else { continue };
-        // A link is followed; what is no file any more when it is looked at was just taken away.
-        let Ok(meta) = fs::metadata(&path) else { continue };
-        seen.plugins.entry(name).or_default().push(PluginFile {
-            stamp: Stamp::of(&meta),
-            refused: refused(&path),
-            path,
-        });
+    folders.begin_look();
+    let seen = look_into(folders);
+    // Asked for last: whatever began to be written while it was read counts too.
+    let unfinished = folders.end_look();
+    let mut seen = seen?;
+    let among = |folder: &Option<PathBuf>, path: &Path| folder.is_some() && path.parent() == folder.as_deref();
+    for path in &unfinished {
+        seen.unfinished_plugins.extend(plugin_name(path).filter(|_| among(&folders.plugins, path)));
+        seen.unfinished_confs.extend(conf_name(path).filter(|_| among(&folders.conf, path)).map(|(name, _)| name));
     }
-    for path in entries(folders.conf.as_deref())? {
-        let Some((name, on)) = conf_name(&path) else { continue };
-        let text = match refused(&path).filter(|_| on) {
-            Some(why) => Err(why),
-            None if on => read_text(&path),
-            None => Ok(String::new()),
+    Ok(seen)
+}
+
+fn look_into(folders: &Folders) -> Result<Seen, String> {
+    let mut seen = Seen::default();
+    for path in entries(folders, folders.plugins.as_deref())? {
+        let Some(name) = plugin_name(&path) else { continue };
+        let (stamp, refused) = match trust::open_trusted(&path, folders) {
+            Ok(file) => (file.metadata().map_or(Stamp::default(), |meta| Stamp::of(&meta)), None),
+            // What is no file any more when it is looked at was just taken away.
+            Err(_) if path.symlink_metadata().is_err() => continue,
+            Err(why) => (fs::metadata(&path).map_or(Stamp::default(), |meta| Stamp::of(&meta)), Some(why)),
         };
+        seen.plugins.entry(name).or_default().push(PluginFile { path, stamp, refused });
+    }
+    for path in entries(folders, folders.conf.as_deref())? {
+        let Some((name, on)) = conf_name(&path) else { continue };
+        let text = match on {
+            true => trust::open_conf(&path, folders).and_then(|file| read_text(&file, &path)),
+            false => Ok(String::new()),
+        };
+        if text.is_err() && path.symlink_metadata().is_err() {
+            continue;
+        }
         seen.confs.entry(name).or_default().push(ConfFile { path, on, text });
     }
     Ok(seen)
 }
 
-fn entries(folder: Option<&Path>) -> Result<Vec<PathBuf>, String> {
+fn entries(folders: &Folders, folder: Option<&Path>) -> Result<Vec<PathBuf>, String> {
     let Some(folder) = folder else { return Ok(Vec::new()) };
     let read = || -> io::Result<Vec<PathBuf>> { fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect() };
-    let mut paths = read().map_err(|error| format!("{}: cannot be read: {error}", folder.display()))?;
-    paths.sort();
-    Ok(paths)
+    match read() {
+        Ok(mut paths) => {
+            folders.met(folder);
+            paths.sort();
+            Ok(paths)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !folders.was_met(folder) => Ok(Vec::new()),
+        Err(error) => Err(format!("{}: cannot be read: {error}", folder.display())),
+    }
+}
+
+/// A file of this name in `plugins/` or `conf/` says something of a module.
+pub(super) fn speaks(path: &Path) -> bool {
+    plugin_name(path).is_some() || conf_name(path).is_some()
 }
 
 /// `cpu` of `cpu.so` and of `libcpu.so`. Hidden files are editors' and copiers' own.
@@ -156,39 +181,68 @@ pub struct Plan {
     pub what: Planned,
     /// The file that says so: the plugin's, or the `.on` or `.off`.
     pub file: PathBuf,
+    /// The plugin that it speaks for, which does not run by itself as well.
+    pub speaks_for: Option<String>,
 }
 
 /// Says for every module what is to become of it.
 #[must_use]
 pub fn plan(seen: &Seen) -> BTreeMap<String, Plan> {
+    plan_after(seen, |_| None)
+}
+
+/// The same, where things have been planned before: a module whose files are being written keeps the plan that it has until
+/// they are whole.
+#[must_use]
+pub fn plan_after(seen: &Seen, before: impl Fn(&str) -> Option<Plan>) -> BTreeMap<String, Plan> {
     let mut plans = BTreeMap::new();
     // Plugins that some `.on` or `.off` speaks of do not run by themselves as well.
-    let mut spoken_for: Vec<String> = Vec::new();
+    let mut spoken_for: BTreeSet<String> = BTreeSet::new();
+    let keep = |name: &String| before(name).map(|plan| (name.clone(), plan));
+    for (name, plan) in seen.unfinished_confs.iter().filter_map(keep) {
+        spoken_for.extend(plan.speaks_for.clone());
+        plans.insert(name, plan);
+    }
+    spoken_for.extend(seen.unfinished_confs.iter().cloned());
     for (name, files) in &seen.confs {
-        spoken_for.push(name.clone());
-        let [file] = files.as_slice() else {
-            let both: Vec<String> = files.iter().map(|file| file.path.display().to_string()).collect();
-            let why = format!("{} both speak of {name}; remove one", both.join(" and "));
-            plans.insert(name.clone(), Plan { what: Planned::Rejected(why), file: files[0].path.clone() });
+        spoken_for.insert(name.clone());
+        if seen.unfinished_confs.contains(name) {
             continue;
+        }
+        let (what, speaks_for) = match files.as_slice() {
+            [file] if file.on => run(name, file, seen),
+            [_] => (Some(Planned::Off), None),
+            files => {
+                let both: Vec<String> = files.iter().map(|file| file.path.display().to_string()).collect();
+                let why = format!("{} both speak of {name}; remove one", both.join(" and "));
+                let text = files.iter().find(|file| file.on).and_then(|file| file.text.as_deref().ok());
+                (Some(Planned::Rejected(why)), text.and_then(spoken_plugin))
+            }
         };
-        let what = if file.on { run(name, file, seen, &mut spoken_for) } else { Planned::Off };
-        plans.insert(name.clone(), Plan { what, file: file.path.clone() });
+        spoken_for.extend(speaks_for.clone());
+        match what {
+            Some(what) => _ = plans.insert(name.clone(), Plan { what, file: files[0].path.clone(), speaks_for }),
+            None => plans.extend(keep(name)),
+        }
+    }
+    for name in seen.unfinished_plugins.iter().filter(|name| !spoken_for.contains(*name)) {
+        plans.extend(keep(name));
     }
     for (name, files) in &seen.plugins {
-        if spoken_for.contains(name) {
+        if spoken_for.contains(name) || seen.unfinished_plugins.contains(name) {
             continue;
         }
         let what = match only_file(name, seen) {
             Ok(plugin) => Planned::Run { plugin, conf: ModuleConf::default() },
             Err(why) => Planned::Rejected(why),
         };
-        plans.insert(name.clone(), Plan { what, file: files[0].path.clone() });
+        plans.insert(name.clone(), Plan { what, file: files[0].path.clone(), speaks_for: None });
     }
     plans
 }
 
-fn run(name: &str, file: &ConfFile, seen: &Seen, spoken_for: &mut Vec<String>) -> Planned {
+/// What is to become of a `.on`'s module, if that can be told by now, and the plugin that it speaks for.
+fn run(name: &str, file: &ConfFile, seen: &Seen) -> (Option<Planned>, Option<String>) {
     let conf = match &file.text {
         Ok(text) => ModuleConf::parse(&file.path, text).map_err(|error| error.to_string()),
         Err(why) => Err(why.clone()),
@@ -197,21 +251,24 @@ fn run(name: &str, file: &ConfFile, seen: &Seen, spoken_for: &mut Vec<String>) -
         Ok(conf) => conf,
         Err(why) => {
             // It speaks for its plugin all the same: a slip in it must not start that by itself.
-            spoken_for.extend(file.text.as_deref().ok().and_then(spoken_plugin));
-            return Planned::Rejected(why);
+            let plugin = file.text.as_deref().ok().and_then(spoken_plugin);
+            return (Some(Planned::Rejected(why)), plugin);
         }
     };
-    let plugin = conf.plugin.as_deref().unwrap_or(name);
-    spoken_for.push(plugin.to_owned());
-    let found = if BUILT_IN.contains(&plugin) {
+    let plugin = conf.plugin.clone().unwrap_or_else(|| name.to_owned());
+    if seen.unfinished_plugins.contains(&plugin) {
+        return (None, Some(plugin));
+    }
+    let found = if BUILT_IN.contains(&plugin.as_str()) {
         Err(format!("the built-in module {plugin:?} is not part of this version"))
     } else {
-        only_file(plugin, seen)
+        only_file(&plugin, seen)
     };
-    match found {
+    let what = match found {
         Ok(plugin) => Planned::Run { plugin, conf },
         Err(why) => Planned::Rejected(format!("{}: {why}", file.path.display())),
-    }
+    };
+    (Some(what), Some(plugin))
 }
 
 /// The plugin that a broken `.on` speaks for, as well as can be told.

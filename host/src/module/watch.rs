@@ -1,92 +1,284 @@
-//! Hears of changes in `plugins/` and `conf/`.
+//! Hears of changes in `plugins/` and `conf/`, and says when they are to be looked through.
 
+use super::ears::{Ears, Heard};
+use super::folders::Folders;
+use super::glance::{Glance, Which};
+use super::saves::{Saves, What};
+use super::scan::speaks;
 use crate::core::{Event, Events};
-use crate::limits::{RESCAN, SETTLE};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use crate::limits::{FILES_REST, FILES_REST_MAX, FOLDERS_LOOK, RESCAN, SETTLE};
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Watches folders until the core is gone. What is heard is gathered until the folder is at rest for [`SETTLE`], then an
-/// [`Event::Files`] has them looked through; so it is every [`RESCAN`], for an event can be lost. A folder that vanished
-/// is looked for every second, and watched again when it is there.
+/// Watches both folders until this is dropped or the core is gone, and sends an [`Event::Files`] when files in them changed:
+/// at once when whoever wrote them is done. What is still being written is told through [`Folders::set_unfinished`]. Each
+/// [`RESCAN`] it sends one all the same, for an event can be lost.
 #[derive(Debug)]
 pub struct Watch {
-    _stop: Sender<()>,
+    stop: Arc<AtomicBool>,
+    wake: SyncSender<Heard>,
 }
 
-/// Changes that never rest are looked at all the same after this many times [`SETTLE`].
-const SETTLES_MAX: u32 = 5;
-
-/// How often is looked where nothing can be heard.
-const LOOK: Duration = Duration::from_secs(1);
-
 impl Watch {
-    /// Starts to watch. Where the system cannot watch (no inotify left), the folders are looked through every second.
+    /// Starts to watch. Folders that are not there are waited for. Where the system cannot watch (no inotify left), they are
+    /// glanced at each [`FOLDERS_LOOK`].
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub(crate) fn start(folders: &[PathBuf], events: Events) -> std::io::Result<Watch> {
-        // The watcher holds one end, so the thread ends with the core, not with this; without a watcher with this.
-        let (stop, hearing) = channel::<()>();
-        let mut watched = Watched::new(folders, stop.clone());
-        watched.renew();
+    pub(crate) fn start(folders: &Folders, events: Events) -> std::io::Result<Watch> {
+        let (ears, hearing, wake) = Ears::new();
+        let mut watching = Watching::new(folders.clone(), ears);
+        // What is there now is looked at by whoever starts; from here on nothing is missed.
+        watching.attend();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
         thread::Builder::new().name("graftd-watch".to_owned()).spawn(move || {
-            while gather(&hearing, if watched.renew() { RESCAN } else { LOOK }) {
-                // A folder that came back is watched before it is looked through, so that nothing falls between.
-                watched.renew();
-                if !events.send(Event::Files) {
+            while watching.wait(&hearing) && !stopped.load(Ordering::Acquire) {
+                if watching.due(Instant::now()) && !events.send(Event::Files) {
                     break;
                 }
             }
         })?;
-        Ok(Watch { _stop: stop })
+        Ok(Watch { stop, wake })
     }
 }
 
-struct Watched {
-    watcher: Option<RecommendedWatcher>,
-    folders: Vec<PathBuf>,
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        // With a full queue it is awake anyway.
+        let _ = self.wake.try_send(Heard::Wake);
+    }
 }
 
-impl Watched {
-    fn new(folders: &[PathBuf], heard: Sender<()>) -> Watched {
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Errors (an overflowing queue) are heard too: looking through the folders mends what was lost.
-            if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
-                let _ = heard.send(());
-            }
-        });
-        if let Err(error) = &watcher {
-            tracing::warn!("folders cannot be watched ({error}); they are looked through every second instead");
+/// A look that is to come.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    since: Instant,
+    at: Instant,
+}
+
+struct Watching {
+    folders: Folders,
+    ears: Ears,
+    saves: Saves,
+    /// What links looked like at the last look; all files where nothing is heard.
+    glance: Glance,
+    /// The folders' real paths, as they were last.
+    real: Vec<(PathBuf, Option<PathBuf>)>,
+    /// Which folders those are.
+    identities: Vec<Option<(u64, u64)>>,
+    due: Option<Due>,
+    next_glance: Instant,
+    next_rescan: Instant,
+    told: BTreeSet<PathBuf>,
+}
+
+impl Watching {
+    fn new(folders: Folders, ears: Ears) -> Watching {
+        let now = Instant::now();
+        Watching {
+            folders,
+            ears,
+            saves: Saves::default(),
+            glance: Glance::default(),
+            real: Vec::new(),
+            identities: Vec::new(),
+            due: None,
+            next_glance: now + FOLDERS_LOOK,
+            next_rescan: now + RESCAN,
+            told: BTreeSet::new(),
         }
-        Watched { watcher: watcher.ok(), folders: folders.to_vec() }
     }
 
-    /// Watches all folders, also one that was taken away and made anew since; whether all are there. Watching what is
-    /// watched already changes nothing (inotify_add_watch(2)).
-    fn renew(&mut self) -> bool {
-        let Some(watcher) = &mut self.watcher else { return false };
-        let watched = self.folders.iter().filter(|folder| watcher.watch(folder, RecursiveMode::NonRecursive).is_ok());
-        watched.count() == self.folders.len()
-    }
-}
-
-/// Waits for something to be heard and then for rest; whether to go on.
-fn gather(hearing: &Receiver<()>, rescan: Duration) -> bool {
-    match hearing.recv_timeout(rescan) {
-        Ok(()) => {}
-        Err(RecvTimeoutError::Timeout) => return true,
-        Err(RecvTimeoutError::Disconnected) => return false,
-    }
-    let patience = Instant::now() + SETTLE * SETTLES_MAX;
-    while Instant::now() < patience {
-        match hearing.recv_timeout(SETTLE) {
-            Ok(()) => {}
-            Err(RecvTimeoutError::Timeout) => return true,
+    /// Waits for the next thing to do, and takes in all that was heard; whether to go on.
+    fn wait(&mut self, hearing: &Receiver<Heard>) -> bool {
+        let wake = [Some(self.next_glance), Some(self.next_rescan), self.due.map(|due| due.at), self.saves.deadline()];
+        let wake = wake.into_iter().flatten().min().unwrap_or(self.next_glance);
+        match hearing.recv_timeout(wake.saturating_duration_since(Instant::now())) {
+            Ok(heard) => self.take(heard, Instant::now()),
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return false,
         }
+        while let Ok(heard) = hearing.try_recv() {
+            self.take(heard, Instant::now());
+        }
+        let now = Instant::now();
+        if self.ears.lost() {
+            self.take(Heard::Lost, now);
+        }
+        if self.saves.expire(now, speaks) {
+            self.ask(now, Duration::ZERO);
+        }
+        if now >= self.next_glance {
+            self.glance(now);
+        }
+        if now >= self.next_rescan {
+            self.ask(now, Duration::ZERO);
+        }
+        self.tell();
+        true
     }
-    true
+
+    /// Whether both folders are to be looked through now; then everything is made ready for it.
+    fn due(&mut self, now: Instant) -> bool {
+        if self.due.is_none_or(|due| now < due.at) {
+            return false;
+        }
+        self.due = None;
+        self.next_rescan = now + RESCAN;
+        // From here on changes are noticed again: before it is looked, so that nothing falls between.
+        if self.hears() {
+            self.attend();
+        }
+        true
+    }
+
+    /// A look is wanted when nothing more was asked for so long.
+    fn ask(&mut self, now: Instant, rest: Duration) {
+        let since = self.due.map_or(now, |due| due.since);
+        let at = self.due.map_or(now, |due| due.at).max(now + rest).min(since + rest.max(FILES_REST_MAX));
+        self.due = Some(Due { since, at });
+    }
+
+    fn tell(&mut self) {
+        let files = self.saves.files();
+        if files != self.told {
+            self.folders.set_unfinished(files.clone());
+            self.told = files;
+        }
+    }
+
+    fn take(&mut self, heard: Heard, now: Instant) {
+        match heard {
+            Heard::Wake => {}
+            Heard::Lost => {
+                // What is being written is not known any more either.
+                self.saves.clear();
+                self.ears.lost();
+                self.ask(now, FILES_REST);
+                self.next_glance = now;
+            }
+            Heard::File(What::Opened, path) if self.ears.watches(&path) => {}
+            Heard::File(what, path) if self.ears.watches(&path) => {
+                if what != What::Touched {
+                    self.ears.forget(&path);
+                    self.next_glance = now;
+                }
+                self.ask(now, FILES_REST);
+            }
+            Heard::File(What::Created, path) => {
+                let what = if may_be_written(&path) { What::Created } else { What::Arrived };
+                self.hear(what, &path, now);
+            }
+            Heard::File(what, path) => self.hear(what, &path, now),
+            Heard::Renamed(from, to) => {
+                let to = self.names(&to);
+                for from in self.names(&from) {
+                    let same = speaks(&from) && to.iter().any(|to| speaks(to));
+                    if self.saves.renamed(&from, &to, same, now) {
+                        self.ask(now, FILES_REST);
+                    }
+                }
+            }
+        }
+    }
+
+    fn hear(&mut self, what: What, path: &Path, now: Instant) {
+        let names = self.names(path);
+        for name in &names {
+            if self.saves.hear(what, name, now) && speaks(name) {
+                self.ask(now, FILES_REST);
+            }
+        }
+        // Another name may be one that links lead through.
+        let other =
+            matches!(what, What::Arrived | What::Left | What::Removed) && !names.iter().any(|name| speaks(name));
+        if other && !self.glance.is_empty() {
+            self.next_glance = self.next_glance.min(now + FILES_REST);
+        }
+    }
+
+    /// The names that a file has in the folders: its own, and those of links to it.
+    fn names(&self, path: &Path) -> Vec<PathBuf> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Vec::new() };
+        let own = self.real.iter().filter(|(_, real)| real.as_deref() == Some(parent));
+        let mut names: Vec<PathBuf> = own.map(|(folder, _)| folder.join(name)).collect();
+        let links: Vec<_> = self.glance.lying_at(path).filter(|link| !names.contains(link)).cloned().collect();
+        names.extend(links);
+        names
+    }
+
+    /// Everything can be heard that happens in the folders, as far as they are there.
+    fn hears(&self) -> bool {
+        self.real.iter().filter_map(|(_, real)| real.as_ref()).all(|real| self.ears.watches(real))
+    }
+
+    /// Turns to the folders as they lie now; whether one of them is another than before.
+    fn turn(&mut self) -> bool {
+        let folders = self.folders.both();
+        self.real = folders.map(|folder| (folder.clone(), fs::canonicalize(folder).ok())).collect();
+        let identity = |real: &Option<PathBuf>| fs::metadata(real.as_ref()?).ok().map(|meta| (meta.dev(), meta.ino()));
+        let identities: Vec<_> = self.real.iter().map(|(_, real)| identity(real)).collect();
+        let mut watched = self.glance.folders();
+        watched.extend(self.real.iter().filter_map(|(_, real)| real.clone()));
+        self.ears.watch(&watched);
+        let before = std::mem::replace(&mut self.identities, identities);
+        before != self.identities
+    }
+
+    /// Remembers what things look like, and listens where links lead.
+    fn attend(&mut self) {
+        self.turn();
+        self.glance = Glance::at(&self.folders, self.which());
+        self.turn();
+    }
+
+    fn which(&self) -> Which {
+        if self.hears() { Which::Links } else { Which::All }
+    }
+
+    /// Looks at what is not heard.
+    fn glance(&mut self, now: Instant) {
+        self.next_glance = now + FOLDERS_LOOK;
+        if self.turn() {
+            // Whoever made it may be filling it.
+            self.ask(now, SETTLE);
+        }
+        let hears = self.hears();
+        let glance = Glance::at(&self.folders, self.which());
+        let before = std::mem::replace(&mut self.glance, glance);
+        let (other, written) = self.glance.since(&before);
+        // What is heard of is told better there.
+        let unheard = |files: Vec<&Path>| -> Vec<PathBuf> {
+            files.into_iter().filter(|file| !(hears && self.saves.holds(file))).map(Path::to_owned).collect()
+        };
+        let (other, written) = (unheard(other), unheard(written));
+        if other.is_empty() && written.is_empty() {
+            return;
+        }
+        // Where nothing is heard, another file may be one that is being written. What is the same at the next glance is whole.
+        let (waits, whole): (Vec<&PathBuf>, Vec<&PathBuf>) = other.iter().partition(|file| !hears && file.exists());
+        let mut look = !whole.is_empty();
+        for file in waits.into_iter().chain(&written) {
+            look |= self.saves.glimpsed(file, now, FOLDERS_LOOK + FILES_REST);
+        }
+        if look {
+            self.ask(now, FILES_REST);
+        }
+        // Links may lead to other folders now.
+        self.turn();
+    }
+}
+
+/// A file that was made and that somebody may be writing to: no link, no pipe, no second name of another.
+fn may_be_written(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.nlink() == 1)
 }
