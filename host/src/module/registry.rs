@@ -124,7 +124,7 @@ impl Registry {
             }
         };
         self.trouble = None;
-        let plans = scan::plan(&seen);
+        let plans = scan::plan_after(&seen, |name| self.modules.get(name).map(|module| module.plan.clone()));
         let gone: Vec<String> = self.modules.keys().filter(|name| !plans.contains_key(*name)).cloned().collect();
         for name in gone {
             self.stop(&name, shared);
