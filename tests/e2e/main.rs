@@ -14,3 +14,5 @@ mod sample_on;
 mod self_log;
 mod swap;
 mod trouble;
+mod trust;
+mod watching;

@@ -25,7 +25,8 @@ pub struct Builder {
     settings: String,
     args: Vec<String>,
     binary: Option<PathBuf>,
-    under: Vec<String>,
+    through: Vec<String>,
+    names_folders: bool,
 }
 
 /// A running daemon, with folders and ports of its own. Dropping it stops it.
@@ -93,10 +94,17 @@ impl Builder {
         self
     }
 
-    /// Started by another command, which gets the daemon's as its last arguments: `["prlimit", "--as=…"]`.
+    /// Through another command, which runs what it is given: `setpriv --reuid nobody`.
     #[must_use]
-    pub fn under(mut self, command: &[&str]) -> Builder {
-        self.under = command.iter().map(|word| (*word).to_owned()).collect();
+    pub fn through(mut self, command: &[&str]) -> Builder {
+        self.through = command.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    /// Without naming the folders: it takes those of the checkout that its binary lies in.
+    #[must_use]
+    pub fn default_folders(mut self) -> Builder {
+        self.names_folders = false;
         self
     }
 
@@ -108,17 +116,16 @@ impl Builder {
     #[track_caller]
     pub fn start(self) -> Daemon {
         let settings = format!("host = {HOST:?}\ntick = \"{}ms\"\n{}", self.tick.as_millis(), self.settings);
-        self.folders.write_conf("graftd.conf", &settings);
+        if self.names_folders || self.folders.conf("").is_dir() {
+            self.folders.write_conf("graftd.conf", &settings);
+        }
         let binary = self.binary.clone().unwrap_or_else(binary);
-        let mut command = match self.under.split_first() {
-            Some((first, rest)) => {
-                let mut command = Command::new(first);
-                command.args(rest).arg(binary);
-                command
-            }
-            None => Command::new(binary),
-        };
-        command.arg("run").args(self.folders.args()).arg("--data").arg(self.folders.root().join("data"));
+        let mut words = self.through.iter().map(Into::into).chain([binary.into_os_string()]);
+        let mut command = Command::new(words.next().expect("a binary"));
+        command.args(words).arg("run").arg("--data").arg(self.folders.root().join("data"));
+        if self.names_folders {
+            command.args(self.folders.args());
+        }
         command.args(["--http", "127.0.0.1:0", "--push", "127.0.0.1:0"]).args(&self.args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("graftd starts");
@@ -175,7 +182,8 @@ impl Daemon {
             settings: String::new(),
             args: Vec::new(),
             binary: None,
-            under: Vec::new(),
+            through: Vec::new(),
+            names_folders: true,
         }
     }
 
@@ -356,6 +364,16 @@ impl Daemon {
     /// Sends it a hangup, as terminals and log rotation do.
     pub fn hang_up(&self) {
         kill_process(Pid::from_child(&self.child), Signal::HUP).expect("signalled");
+    }
+
+    /// Has it stand still: it does nothing until it is resumed.
+    pub fn pause(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::STOP).expect("signalled");
+    }
+
+    /// Has it go on.
+    pub fn resume(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::CONT).expect("signalled");
     }
 
     /// Tells it to stop and waits for its end.

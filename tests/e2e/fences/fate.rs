@@ -84,7 +84,7 @@ impl Neighbours {
 fn start(row: &Row, folders: &Arc<Folders>) -> Daemon {
     let builder = Daemon::builder().folders(folders).tick(Duration::from_millis(50));
     match row.memory {
-        Some(bytes) => builder.under(&["prlimit", &format!("--as={bytes}")]).start(),
+        Some(bytes) => builder.through(&["prlimit", &format!("--as={bytes}")]).start(),
         None => builder.start(),
     }
 }
