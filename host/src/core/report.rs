@@ -17,6 +17,9 @@ const SLOW_TICKS: u64 = 5;
 const MODULE_KEYS: [&str; 11] =
     ["state", "why", "since", "isolation", "calls", "errors", "cpu", "late", "lateness", "restarts", "abandoned"];
 
+/// Those of them that are counted up.
+const MODULE_COUNTERS: [&str; 6] = ["calls", "errors", "cpu", "late", "lateness", "restarts"];
+
 /// Writes the daemon's own branch, tick by tick. What did not change is not written again: a daemon at rest wakes
 /// nobody.
 #[derive(Debug)]
@@ -98,14 +101,15 @@ impl SelfReport {
         let now = module.stats.counts();
         let Some(told) = self.modules.insert(module.name.clone(), now) else { return };
         let seconds = |ns: u64| ns as f64 / 1e9;
-        for (key, growth) in [
-            ("calls", (now.calls - told.calls) as f64),
-            ("errors", (now.errors - told.errors) as f64),
-            ("cpu", seconds(now.cpu_ns - told.cpu_ns)),
-            ("late", (now.late - told.late) as f64),
-            ("lateness", seconds(now.late_ns - told.late_ns)),
-            ("restarts", (now.restarts - told.restarts) as f64),
-        ] {
+        let growths = [
+            (now.calls - told.calls) as f64,
+            (now.errors - told.errors) as f64,
+            seconds(now.cpu_ns - told.cpu_ns),
+            (now.late - told.late) as f64,
+            seconds(now.late_ns - told.late_ns),
+            (now.restarts - told.restarts) as f64,
+        ];
+        for (key, growth) in MODULE_COUNTERS.into_iter().zip(growths) {
             if growth > 0.0 {
                 self.out.add(&["graftd", &self.host, "module", &module.name, key], growth);
             }
@@ -135,6 +139,11 @@ impl SelfReport {
                 for key in MODULE_KEYS {
                     self.out.lifetime(&["graftd", &self.host, "module", &module.name, key], Duration::ZERO);
                 }
+                // From the beginning, so that nobody asks whether it is counted at all.
+                for key in MODULE_COUNTERS {
+                    self.out.add(&["graftd", &self.host, "module", &module.name, key], 0.0);
+                }
+                self.gauge(&["module", &module.name, "abandoned"], 0.0);
             }
         }
     }

@@ -42,8 +42,9 @@ impl Registry {
         let Some(module) = self.modules.get_mut(name) else { return };
         // A collector's old thread ends here; a pipe has dropped the old one where it took its place.
         module.running = module.trial.take();
-        let told = matches!(module.status.state, State::Running);
-        if !told && module.loading.is_none() {
+        // What its files have come to mean since (off, rejected, a newer life) is what is shown.
+        let waited = matches!(module.status.state, State::Probing | State::Failing | State::Late);
+        if waited && module.loading.is_none() && module.retry_ms.is_none() {
             self.runs(name, shared);
         }
     }
