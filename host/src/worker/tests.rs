@@ -91,6 +91,20 @@ fn what_is_announced_and_does_not_come_is_late_and_takes_no_memory() {
 }
 
 #[test]
+fn one_that_talks_on_and_on_is_late() {
+    let (mut worker, mut peer, _keeper) = pair();
+    peer.write_all(&wire::head(tag::FRAME, 60 << 20)).expect("written");
+    // A byte now and then; it ends when nobody listens any more.
+    let talking = std::thread::spawn(move || while peer.write_all(&[0]).is_ok() {});
+    let began = Instant::now();
+    let result = worker.collect(clock(), &mut Vec::new());
+    assert_eq!(result, Err(WorkerError::Late { doing: "collect", limit: LIMIT }));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    drop(worker);
+    talking.join().expect("ended");
+}
+
+#[test]
 fn one_that_reads_nothing_is_late() {
     let (mut worker, mut peer, _keeper) = pair();
     // It talks all the while, which is no sign of work.
