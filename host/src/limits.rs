@@ -195,7 +195,7 @@ pub const WORKER_FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const WORKER_TEXT_BYTES_MAX: usize = 16 * 1024;
 
 /// Batches that a worker may be behind: it folds one while the next is made; more would only hide that it is slow.
-pub const WORKER_BATCHES_AHEAD: usize = 4;
+pub const WORKER_BATCHES_AHEAD: usize = 8;
 
 /// Processes and threads of a worker, its own first one among them: enough for a helper or a small pool.
 pub const WORKER_PROCESSES_MAX: u64 = 32;

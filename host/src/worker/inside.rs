@@ -3,7 +3,7 @@
 use super::confine::{self, Fence};
 use super::params;
 use super::records::{self, Shape, recycle};
-use super::wire::{self, Hello, tag};
+use super::wire::{self, Hello, Messages, tag};
 use crate::limits::WORKER_FRAME_BYTES_MAX;
 use crate::module::{Collector, Library, Pipe};
 use plugin_api::{Access, Clock, Error};
@@ -12,6 +12,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What the keeper tells the worker's process on its command line.
 #[derive(Clone, Debug)]
@@ -26,25 +27,25 @@ pub(crate) struct Inside {
 /// The daemon is gone, or says what makes no sense.
 pub(crate) fn inside(inside: &Inside) -> io::Result<()> {
     // The daemon's socket comes as standard input, which a plugin takes for its own.
-    let mut daemon = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let daemon = &UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
     let image = match confine::confine(&inside.plugin, &inside.fence) {
         Ok(image) => image,
-        Err(why) => return say(&mut daemon, tag::FAULT, why.as_bytes()),
+        Err(why) => return say(daemon, tag::FAULT, why.as_bytes()),
     };
-    say(&mut daemon, tag::HELLO, &Hello::ours().encode())?;
-    let mut body = Vec::new();
-    let params = match wire::read(&mut daemon, &mut body)? {
-        Some(tag::START) => params::decode(&body).map_err(nonsense)?,
+    say(daemon, tag::HELLO, &Hello::ours().encode())?;
+    let mut orders = Messages::of(daemon);
+    let params = match orders.next()? {
+        Some((tag::START, body)) => params::decode(body).map_err(nonsense)?,
         Some(_) => return Err(nonsense("another order than to start")),
         None => return Ok(()),
     };
     let library = match Library::load(Path::new(&image.path())) {
         Ok(library) => library,
-        Err(why) => return say(&mut daemon, tag::FAILED, &wire::failed(&Error::config(why))),
+        Err(why) => return say(daemon, tag::FAILED, &wire::failed(&Error::config(why))),
     };
     drop(image);
-    say(&mut daemon, tag::LOADED, &[])?;
+    say(daemon, tag::LOADED, &[])?;
     let module = if library.is_pipe() {
         library.pipe(&params).map(|pipe| Module::pipe(pipe, &library))
     } else {
@@ -52,10 +53,10 @@ pub(crate) fn inside(inside: &Inside) -> io::Result<()> {
     };
     match module {
         Ok(mut module) => {
-            say(&mut daemon, tag::READY, &wire::ready(library.is_pipe(), library.wants()))?;
-            obey(&mut daemon, &mut module, body)
+            say(daemon, tag::READY, &wire::ready(library.is_pipe(), library.wants()))?;
+            obey(daemon, orders, &mut module)
         }
-        Err(error) => say(&mut daemon, tag::FAILED, &wire::failed(&error)),
+        Err(error) => say(daemon, tag::FAILED, &wire::failed(&error)),
     }
 }
 
@@ -75,34 +76,60 @@ impl Module {
     }
 }
 
-fn obey(daemon: &mut UnixStream, module: &mut Module, mut body: Vec<u8>) -> io::Result<()> {
+/// Batches that are answered together at most. The daemon is woken by an answer, which costs more than a batch.
+const ANSWERED_TOGETHER: u32 = 4;
+
+/// How long an answer may wait for the next batch to be folded: the daemon measures its limit from the last answer on.
+const ANSWER_WAITS: Duration = Duration::from_millis(1);
+
+fn obey(daemon: &UnixStream, mut orders: Messages<&UnixStream>, module: &mut Module) -> io::Result<()> {
     let mut frame = Vec::new();
+    let (mut folded, mut answered) = (0u32, Instant::now());
     loop {
+        // Never while it may have to wait for the next order.
+        let together = orders.has_one() && folded < ANSWERED_TOGETHER && answered.elapsed() < ANSWER_WAITS;
+        if folded > 0 && !together {
+            answer_batches(daemon, &mut folded)?;
+            answered = Instant::now();
+        }
+        let Some((order, body)) = orders.next()? else { return Ok(()) };
         frame.clear();
-        let done = match (wire::read(daemon, &mut body)?, &mut *module) {
-            (None, _) => return Ok(()),
-            (Some(tag::BATCH), Module::Pipe { pipe, shape, records }) => {
+        let done = match (order, &mut *module) {
+            (tag::BATCH, Module::Pipe { pipe, shape, records }) => {
+                if folded == 0 {
+                    answered = Instant::now();
+                }
                 let mut batch = recycle(std::mem::take(records));
-                let clock = records::decode(shape, &body, &mut batch).map_err(nonsense)?;
+                let clock = records::decode(shape, body, &mut batch).map_err(nonsense)?;
                 let done = pipe.process(clock, &batch);
                 *records = recycle(batch);
-                done.map(|()| tag::DONE)
+                if done.is_ok() {
+                    folded += 1;
+                    continue;
+                }
+                done
             }
-            (Some(tag::FLUSH), Module::Pipe { pipe, .. }) => pipe.flush(clock(&body)?, &mut frame).map(|()| tag::FRAME),
-            (Some(tag::COLLECT), Module::Collector(collector)) => {
-                collector.collect(clock(&body)?, &mut frame).map(|()| tag::FRAME)
-            }
+            (tag::FLUSH, Module::Pipe { pipe, .. }) => pipe.flush(clock(body)?, &mut frame),
+            (tag::COLLECT, Module::Collector(collector)) => collector.collect(clock(body)?, &mut frame),
             _ => return Err(nonsense("an order that this module cannot follow")),
         };
+        answer_batches(daemon, &mut folded)?;
         match done {
-            Ok(_) if frame.len() > WORKER_FRAME_BYTES_MAX => {
+            Ok(()) if frame.len() > WORKER_FRAME_BYTES_MAX => {
                 let most = WORKER_FRAME_BYTES_MAX / (1024 * 1024);
                 let error = Error::failed(format_args!("more than {most} MiB to say at once"));
                 say(daemon, tag::FAILED, &wire::failed(&error))?;
             }
-            Ok(tag) => say(daemon, tag, &frame)?,
+            Ok(()) => say(daemon, tag::FRAME, &frame)?,
             Err(error) => say(daemon, tag::FAILED, &wire::failed(&error))?,
         }
+    }
+}
+
+fn answer_batches(daemon: &UnixStream, folded: &mut u32) -> io::Result<()> {
+    match std::mem::take(folded) {
+        0 => Ok(()),
+        folded => say(daemon, tag::DONE, &folded.to_le_bytes()),
     }
 }
 
@@ -110,7 +137,7 @@ fn clock(body: &[u8]) -> io::Result<Clock> {
     wire::take_clock(body).map(|(clock, _)| clock).ok_or_else(|| nonsense("an order without a time"))
 }
 
-fn say(daemon: &mut UnixStream, tag: u8, body: &[u8]) -> io::Result<()> {
+fn say(mut daemon: &UnixStream, tag: u8, body: &[u8]) -> io::Result<()> {
     let mut message = Vec::with_capacity(wire::HEAD + body.len());
     wire::put(&mut message, tag, body);
     daemon.write_all(&message)

@@ -10,8 +10,11 @@ use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-/// Bytes read at once: most answers are five.
-const READ_BYTES: usize = 64 * 1024;
+/// Bytes read at once where no more are announced: most answers have ten.
+const READ_BYTES: usize = 4 * 1024;
+
+/// Bytes of an announced answer that are read at once. Memory is taken as they come, not as they are announced.
+const READ_BYTES_MAX: usize = 256 * 1024;
 
 /// Memory that is kept for answers, in bytes; what a large frame took is given back.
 const KEPT_BYTES: usize = 1024 * 1024;
@@ -113,7 +116,9 @@ impl Link {
                 self.taken = body.end;
                 return Ok(Some((reply, body)));
             }
-            if self.closed || !read_some(&mut self.data, &mut self.received, &mut self.closed) {
+            let missing = wire::announced(&self.received).saturating_sub(self.received.len());
+            let most = missing.clamp(READ_BYTES, READ_BYTES_MAX);
+            if self.closed || !read_some(&mut self.data, &mut self.received, most, &mut self.closed) {
                 return Ok(None);
             }
         }
@@ -189,7 +194,7 @@ impl Link {
 
     fn hear_keeper(&mut self) -> Result<(), Broken> {
         let mut closed = false;
-        while read_some(&mut self.control, &mut self.told, &mut closed) {}
+        while read_some(&mut self.control, &mut self.told, READ_BYTES, &mut closed) {}
         while let Some((tag, length)) = wire::peek(&self.told)? {
             let body = &self.told[HEAD..HEAD + length];
             match tag {
@@ -208,9 +213,9 @@ impl Link {
 }
 
 /// Reads once; `false` when there is nothing now, or never will be.
-fn read_some(stream: &mut UnixStream, into: &mut Vec<u8>, closed: &mut bool) -> bool {
+fn read_some(stream: &mut UnixStream, into: &mut Vec<u8>, most: usize, closed: &mut bool) -> bool {
     let before = into.len();
-    into.resize(before + READ_BYTES, 0);
+    into.resize(before + most, 0);
     let read = stream.read(&mut into[before..]);
     into.truncate(before + *read.as_ref().unwrap_or(&0));
     match read {

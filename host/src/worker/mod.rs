@@ -258,7 +258,7 @@ impl Worker {
         }
     }
 
-    /// Waits for the oldest batch to be folded.
+    /// Waits for the oldest batches to be folded.
     fn hear_of_batch(&mut self) -> Result<(), WorkerError> {
         let (reply, _) = self.answer(doing::PROCESS, self.since + self.time_limit)?;
         self.batch_told(&reply)
@@ -266,8 +266,8 @@ impl Worker {
 
     fn batch_told(&mut self, reply: &Reply) -> Result<(), WorkerError> {
         match reply {
-            Reply::Done if self.ahead > 0 => {
-                self.ahead -= 1;
+            Reply::Done(folded @ 1..) if *folded as usize <= self.ahead => {
+                self.ahead -= *folded as usize;
                 self.since = Instant::now();
                 Ok(())
             }

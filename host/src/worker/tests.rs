@@ -70,11 +70,24 @@ fn an_answer_to_nothing_is_a_lie() {
     let (mut worker, mut peer, _keeper) = pair();
     worker.process(clock(), &[Access::new("x")]).expect("written");
     let mut twice = Vec::new();
-    wire::put(&mut twice, tag::DONE, &[]);
-    wire::put(&mut twice, tag::DONE, &[]);
+    wire::put(&mut twice, tag::DONE, &[1, 0, 0, 0]);
+    wire::put(&mut twice, tag::DONE, &[1, 0, 0, 0]);
     peer.write_all(&twice).expect("written");
     let result = worker.flush(clock(), &mut Vec::new());
     assert!(matches!(result, Err(WorkerError::Lied(_))), "{result:?}");
+}
+
+#[test]
+fn more_batches_than_there_were_or_none_is_a_lie() {
+    for folded in [0, 2, u32::MAX] {
+        let (mut worker, mut peer, _keeper) = pair();
+        worker.process(clock(), &[Access::new("x")]).expect("written");
+        let mut message = Vec::new();
+        wire::put(&mut message, tag::DONE, &u32::to_le_bytes(folded));
+        peer.write_all(&message).expect("written");
+        let result = worker.flush(clock(), &mut Vec::new());
+        assert!(matches!(result, Err(WorkerError::Lied(_))), "{folded}: {result:?}");
+    }
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! daemon -> worker    start: params        batch: see records.rs    flush, collect: clock
-//! worker -> daemon    hello, then loaded, then ready or failed; later one answer for each order:
-//!                     done (a batch is folded), frame (a flush or a sample), failed (kind, message)
+//! worker -> daemon    hello, then loaded, then ready or failed; later answers to the
+//!                     orders, in turn: done (so many batches are folded), frame (a flush or a sample), failed (kind, message)
 //! keeper -> daemon    on a line of its own: started: pid    ended: how, code, last words    fault: message
 //! ```
 //!
@@ -43,7 +43,8 @@ pub(super) fn body_max(tag: u8) -> Option<usize> {
         tag::START | tag::BATCH => WORKER_MESSAGE_BYTES_MAX,
         tag::FLUSH | tag::COLLECT => CLOCK,
         tag::HELLO => 256,
-        tag::LOADED | tag::DONE => 0,
+        tag::LOADED => 0,
+        tag::DONE => 4,
         tag::READY => 5,
         tag::FRAME => WORKER_FRAME_BYTES_MAX,
         tag::FAILED | tag::ENDED | tag::FAULT => 16 + WORKER_TEXT_BYTES_MAX,
@@ -78,30 +79,61 @@ pub(super) fn peek(bytes: &[u8]) -> Result<Option<(u8, usize)>, &'static str> {
     Ok((bytes.len() - HEAD >= body).then_some((tag, body)))
 }
 
-/// Reads a message into `body` and gives its tag; none at the end of the stream.
-///
-/// # Errors
-/// The stream fails or ends within a message, or the message makes no sense.
-pub(super) fn read(stream: &mut impl Read, body: &mut Vec<u8>) -> io::Result<Option<u8>> {
-    let mut head = [0; HEAD];
-    let first = loop {
-        match stream.read(&mut head) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            read => break read?,
+/// Bytes of the message at the start of `bytes`, as far as its head is there.
+pub(super) fn announced(bytes: &[u8]) -> usize {
+    bytes.first_chunk::<4>().map_or(HEAD, |length| HEAD + u32::from_le_bytes(*length) as usize)
+}
+
+/// Messages out of a stream. Several are read at once where they have come.
+#[derive(Debug)]
+pub(super) struct Messages<R> {
+    stream: R,
+    bytes: Vec<u8>,
+    /// What of them is read and not taken yet.
+    from: usize,
+    to: usize,
+}
+
+impl<R: Read> Messages<R> {
+    /// Memory for several batches.
+    const BYTES: usize = 256 * 1024;
+
+    pub(super) fn of(stream: R) -> Messages<R> {
+        Messages { stream, bytes: vec![0; Messages::<R>::BYTES], from: 0, to: 0 }
+    }
+
+    /// Whether there is one without waiting.
+    pub(super) fn has_one(&self) -> bool {
+        !matches!(peek(&self.bytes[self.from..self.to]), Ok(None))
+    }
+
+    /// The next: its tag and its body; none at the end of the stream.
+    ///
+    /// # Errors
+    /// The stream fails or ends within a message, or the message makes no sense.
+    pub(super) fn next(&mut self) -> io::Result<Option<(u8, &[u8])>> {
+        loop {
+            let found = peek(&self.bytes[self.from..self.to]);
+            if let Some((tag, length)) = found.map_err(|what| io::Error::new(io::ErrorKind::InvalidData, what))? {
+                let body = self.from + HEAD;
+                self.from = body + length;
+                return Ok(Some((tag, &self.bytes[body..body + length])));
+            }
+            let whole = announced(&self.bytes[self.from..self.to]);
+            self.bytes.copy_within(self.from..self.to, 0);
+            (self.from, self.to) = (0, self.to - self.from);
+            if self.bytes.len() < whole {
+                self.bytes.resize(whole, 0);
+            }
+            match self.stream.read(&mut self.bytes[self.to..]) {
+                Ok(0) if self.to == 0 => return Ok(None),
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => self.to += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
-    };
-    if first == 0 {
-        return Ok(None);
     }
-    stream.read_exact(&mut head[first..])?;
-    let [a, b, c, d, tag] = head;
-    let length = u32::from_le_bytes([a, b, c, d]) as usize;
-    if body_max(tag).is_none_or(|most| length > most) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "a message that makes no sense"));
-    }
-    body.resize(length, 0);
-    stream.read_exact(body)?;
-    Ok(Some(tag))
 }
 
 /// Bytes of an encoded clock.
@@ -174,8 +206,8 @@ pub(super) enum Reply {
         is_pipe: bool,
         wants: Fields,
     },
-    /// A batch is folded.
-    Done,
+    /// So many batches are folded.
+    Done(u32),
     /// A flush or a sample: the message's body. It is still to be checked.
     Frame,
     /// The module said so.
@@ -199,7 +231,7 @@ impl Reply {
                 };
                 Reply::Ready { is_pipe, wants: fields_of(u32::from_le_bytes(*wants)).ok_or("unknown fields")? }
             }
-            tag::DONE => Reply::Done,
+            tag::DONE => Reply::Done(u32::from_le_bytes(*body.first_chunk::<4>().ok_or("a cut message")?)),
             tag::FRAME => Reply::Frame,
             tag::FAILED => {
                 let (kind, message) = body.split_first().ok_or("a cut message")?;
@@ -331,11 +363,41 @@ mod tests {
         assert!(Reply::decode(tag::FAILED, &[9]).is_err());
         assert!(Reply::decode(tag::FAILED, &[0, 0xff, 0xfe]).is_err());
         assert!(Reply::decode(tag::BATCH, &[]).is_err());
-        let mut long = head(tag::DONE, 1).to_vec();
+        let mut long = head(tag::LOADED, 1).to_vec();
         long.push(0);
         assert!(peek(&long).is_err());
         assert!(peek(&head(tag::FRAME, WORKER_FRAME_BYTES_MAX + 1)).is_err());
         assert!(peek(&head(99, 0)).is_err());
+    }
+
+    /// Gives what it has in pieces.
+    struct Pieces<'a>(&'a [u8], usize);
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let piece = self.1.min(self.0.len()).min(into.len());
+            let (now, later) = self.0.split_at(piece);
+            into[..piece].copy_from_slice(now);
+            self.0 = later;
+            Ok(piece)
+        }
+    }
+
+    #[test]
+    fn messages_are_read_whatever_pieces_they_come_in() {
+        let bodies: Vec<Vec<u8>> =
+            [0, 3, 400_000, 1, 70_000, 300_000].iter().map(|length| vec![*length as u8; *length]).collect();
+        let mut bytes = Vec::new();
+        bodies.iter().for_each(|body| put(&mut bytes, tag::BATCH, body));
+        for piece in [7, 4_096, 1_000_000] {
+            let mut messages = Messages::of(Pieces(&bytes, piece));
+            for body in &bodies {
+                assert_eq!(messages.next().expect("whole"), Some((tag::BATCH, &body[..])));
+            }
+            assert_eq!(messages.next().expect("the end"), None);
+            let mut cut = Messages::of(Pieces(&bytes[..bytes.len() - 1], piece));
+            assert!((0..bodies.len() - 1).all(|_| matches!(cut.next(), Ok(Some(_)))) && cut.next().is_err());
+        }
     }
 
     proptest! {
@@ -346,8 +408,8 @@ mod tests {
             if let Ok(Some((_, body))) = peek(&bytes) {
                 prop_assert!(HEAD + body <= bytes.len());
             }
-            let mut body = Vec::new();
-            let _ = read(&mut &bytes[..], &mut body);
+            let mut messages = Messages::of(&bytes[..]);
+            while let Ok(Some(_)) = messages.next() {}
         }
 
         #[test]
