@@ -3,7 +3,7 @@
 //! abi_stable's ready-made loading functions give the first library for ever and never unload. So the header is read
 //! from a raw library, which is kept beside everything that came out of it and dropped last.
 
-use super::misfit::readable;
+use super::probe::readable;
 use abi_stable::library::{RawLibrary, lib_header_from_raw_library};
 use abi_stable::std_types::{RResult, RSlice, RVec};
 use plugin_api::abi::{CollectorBox, Make, PipeBox, PluginRef};

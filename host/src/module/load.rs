@@ -5,12 +5,10 @@ use super::branch::Branch;
 use super::collector::Collecting;
 use super::crash::{Blamed, Tag, fingerprint};
 use super::fence::{Age, Callee, Desk, Doing, spawn};
-use super::folders::Folders;
+use super::files::{Folders, PluginFile, Stamp, open_trusted};
 use super::library::{Declared, Library};
 use super::probe::{Refusal, probe, refusal};
-use super::scan::{PluginFile, Stamp};
 use super::stats::ModuleStats;
-use super::trust::open_trusted;
 use crate::conf::{Isolation, ModuleConf, nearest};
 use crate::core::{Event, Events};
 use crate::limits::{

@@ -1,31 +1,22 @@
-//! A module's whole life: found, loaded, run, swapped, fenced, stopped.
+//! A module's whole life: found, probed, loaded, run, swapped, fenced, stopped.
+//!
+//! `files` says what is to run, `registry` makes it so. In between a plugin is tried in a process of its own (`probe`) and
+//! loaded (`load`, `library`). What it does wrong is a `fault`; what never comes back is left behind (`fence`, `dispose`);
+//! who kills the daemon is known to the next (`crash`).
 
 mod body;
 mod branch;
 mod collector;
 mod crash;
-mod death;
 mod dispose;
-mod ears;
-mod elf;
 mod fault;
 mod fence;
-mod folders;
-mod glance;
+mod files;
 mod library;
 mod load;
-mod misfit;
 mod probe;
 mod registry;
-mod report;
-mod saves;
-mod scan;
-mod shell;
 mod stats;
-mod status;
-mod trust;
-mod watch;
-mod watch_calls;
 
 pub use body::PipeBody;
 pub use branch::Branch;
@@ -33,14 +24,12 @@ pub(crate) use crash::{Blamed, Tag, install as install_crash_handler};
 pub(crate) use dispose::Disposer;
 pub(crate) use fault::{Fault, FaultKind};
 pub(crate) use fence::{Age, Callee, Desk, Doing, UnderWay, spawn};
+pub use files::{BUILT_IN, Folders, Plan, Planned, Seen, Watch, look, plan, plan_after};
+pub(crate) use files::{open_anywhere, open_conf};
 pub use library::{Collector, Declared, DeclaredParam, Library, Pipe};
 pub(crate) use load::Loaded;
 pub use load::{Loader, check_conf};
 pub(crate) use probe::refusal;
 pub use probe::{Probed, Refusal, inside, probe};
-pub use registry::Registry;
-pub use scan::{BUILT_IN, Folders, Plan, Planned, Seen, look, plan, plan_after};
+pub use registry::{Kind, ModuleStatus, Registry, State};
 pub(crate) use stats::Counts;
-pub use status::{Kind, ModuleStatus, State};
-pub(crate) use trust::{open_anywhere, open_conf};
-pub use watch::Watch;

@@ -1,10 +1,10 @@
 //! Looks at each tick which modules have not come back from a call.
 
-use super::fault::{Fault, FaultKind};
-use super::fence::UnderWay;
-use super::registry::{Life, LifeBody, Registry, logs};
 use super::status::State;
+use super::{Life, LifeBody, Registry, logs};
 use crate::core::Shared;
+use crate::module::fault::{Fault, FaultKind};
+use crate::module::fence::UnderWay;
 use std::time::{Duration, Instant};
 
 impl Registry {

@@ -4,15 +4,19 @@
 //! step; so whatever kills it, or stops it from coming back, it is known at which step. What the plugin prints by itself is told
 //! apart by a word that only the two know; its last lines are kept, for what dies often says why.
 
+mod death;
+mod elf;
+mod misfit;
+
 use super::branch::Branch;
-use super::death::{self, Death};
-use super::elf;
 use super::library::{Declared, Library};
 use super::load::check_conf;
 use crate::clock::Timepiece;
 use crate::conf::ModuleConf;
 use crate::ingest::format::{Decoded, Format};
 use crate::limits::{PLUGIN_BYTES_MAX, PROBE_MEMORY_BYTES, PROBE_TIME_MAX};
+use death::Death;
+pub(super) use misfit::readable;
 use parking_lot::Mutex;
 use plugin_api::ErrorKind;
 use plugin_api::limits::cut;

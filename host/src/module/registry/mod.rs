@@ -1,17 +1,22 @@
 //! Every module and the state it is in. What the folders say is compared with what runs, and only what differs is touched.
 //!
 //! This file takes a module from what its files say to what runs; `report.rs` takes it on from what its calls came to, and
-//! `watch_calls.rs` from calls that do not come back.
+//! `calls.rs` from calls that do not come back.
+
+mod calls;
+mod report;
+mod status;
+
+pub use status::{Kind, ModuleStatus, State};
 
 use super::branch::Branch;
 use super::collector::{Around, CollectorThread};
 use super::dispose::Disposer;
 use super::fence::Callee;
+use super::files::{Folders, Plan, Planned, look, plan_after};
 use super::load::{Job, Loaded, Loader, Ready, ReadyWhat};
 use super::probe::Refusal;
-use super::scan::{self, Folders, Plan, Planned};
 use super::stats::ModuleStats;
-use super::status::{Kind, ModuleStatus, State};
 use crate::conf::{Isolation, nearest};
 use crate::core::{Shared, Switch, SwitchError};
 use crate::ingest::{LogHandle, PipeRun};
@@ -112,7 +117,7 @@ impl Registry {
 
     /// Looks into the folders, and changes what differs from them.
     pub(crate) fn files(&mut self, shared: &Shared) {
-        let seen = match scan::look(&self.folders) {
+        let seen = match look(&self.folders) {
             Ok(seen) => seen,
             Err(why) => {
                 // A folder that vanished is waited for: what runs goes on.
@@ -124,7 +129,7 @@ impl Registry {
             }
         };
         self.trouble = None;
-        let plans = scan::plan_after(&seen, |name| self.modules.get(name).map(|module| module.plan.clone()));
+        let plans = plan_after(&seen, |name| self.modules.get(name).map(|module| module.plan.clone()));
         let gone: Vec<String> = self.modules.keys().filter(|name| !plans.contains_key(*name)).cloned().collect();
         for name in gone {
             self.stop(&name, shared);

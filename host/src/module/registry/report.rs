@@ -1,11 +1,11 @@
 //! What a module's calls came to, and what follows from it.
 
-use super::fault::{Fault, FaultKind};
-use super::load::second_death;
-use super::registry::{LifeBody, Registry, logs};
 use super::status::State;
+use super::{LifeBody, Registry, logs};
 use crate::core::{Report, Shared};
 use crate::limits::BACKOFF_FORGET;
+use crate::module::fault::{Fault, FaultKind};
+use crate::module::load::second_death;
 
 /// Which of a module's lives a report is of.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,8 +20,7 @@ impl Registry {
         let Report { callee, fault, next_ms, rolled_back } = report;
         let name = callee.module.as_str();
         let Some(module) = self.modules.get(name) else { return };
-        let is =
-            |life: Option<&super::registry::Life>| life.is_some_and(|life| life.callee.generation == callee.generation);
+        let is = |life: Option<&super::Life>| life.is_some_and(|life| life.callee.generation == callee.generation);
         // Reports of earlier lives are nobody's.
         let of = match (is(module.running.as_ref()), is(module.trial.as_ref())) {
             (true, _) => Of::Running,

@@ -2,7 +2,7 @@
 //!
 //! [`look`] reads the folders, [`plan`] is pure: it says for every module whether it runs, with what, or why not.
 
-pub use super::folders::Folders;
+use super::folders::Folders;
 use super::trust;
 use crate::conf::{ModuleConf, nearest, read_text};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,7 +1,7 @@
 //! What is shown of a module.
 
-use super::stats::ModuleStats;
 use crate::conf::Isolation;
+use crate::module::stats::ModuleStats;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
