@@ -12,6 +12,7 @@ mod pull;
 mod push_get;
 mod sample_on;
 mod self_log;
+mod soak;
 mod swap;
 mod trouble;
 mod trust;

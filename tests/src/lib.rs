@@ -19,6 +19,7 @@ pub mod fixtures;
 mod folders;
 mod http;
 mod places;
+mod process;
 mod stream;
 mod wait;
 
@@ -27,6 +28,7 @@ pub use daemon::{Builder, Daemon, HOST};
 pub use folders::{Folders, copy};
 pub use http::{Answer, Asked, encode};
 pub use places::{binary, fixture, plugin, real_log, workspace};
+pub use process::{Held, held};
 pub use stream::Lines;
 pub use wait::Watched;
 

@@ -1,6 +1,6 @@
 //! A worker that is hostile: the daemon comes to an end with it, in time, whatever it is sent.
 
-use super::link::Link;
+use super::link::{Broken, Link, Wanted};
 use super::records::Encoder;
 use super::wire::{self, tag};
 use super::{Worker, WorkerError};
@@ -115,6 +115,10 @@ fn one_that_talks_on_and_on_is_late() {
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     drop(worker);
     talking.join().expect("ended");
+    // What has come and is not read is no reason to wait on.
+    let (mut worker, mut peer, _keeper) = pair();
+    peer.write_all(&[0]).expect("written");
+    assert_eq!(worker.link.wait(Wanted::Answer, Instant::now()), Err(Broken::Late));
 }
 
 #[test]
@@ -131,13 +135,19 @@ fn one_that_reads_nothing_is_late() {
 
 #[test]
 fn what_the_pipe_said_before_it_ended_counts() {
-    let (mut worker, mut peer, keeper) = pair();
-    worker.process(clock(), &[Access::new("x")]).expect("written");
-    let mut message = Vec::new();
-    wire::put(&mut message, tag::FAILED, &wire::failed(&Error::failed("so it is")));
-    peer.write_all(&message).expect("written");
-    drop((peer, keeper));
-    assert_eq!(worker.flush(clock(), &mut Vec::new()), Err(WorkerError::Module(Error::failed("so it is"))));
+    let said = Error::failed("so it is");
+    let ended = || {
+        let (mut worker, mut peer, keeper) = pair();
+        worker.process(clock(), &[Access::new("x")]).expect("written");
+        let mut message = Vec::new();
+        wire::put(&mut message, tag::FAILED, &wire::failed(&said));
+        peer.write_all(&message).expect("written");
+        drop((peer, keeper));
+        worker
+    };
+    assert_eq!(ended().flush(clock(), &mut Vec::new()), Err(WorkerError::Module(said.clone())));
+    // Also where it is heard of because there is nobody to write to.
+    assert_eq!(ended().process(clock(), &[Access::new("x")]), Err(WorkerError::Module(said.clone())));
 }
 
 proptest! {

@@ -1,0 +1,62 @@
+//! One pipe is swapped between two builds, thousands of times, while lines stream through all of them.
+
+use super::{load, much};
+use graftd_tests::{Daemon, Held, held, plugin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const PIPES: [&str; 9] =
+    ["browser", "bytes", "error", "os", "request-time", "status", "upstream-time", "url", "visitors"];
+
+/// The growth of memory that is let pass, in bytes, between the first thousand swaps and the last.
+const GROWTH: u64 = 5 * 1024 * 1024;
+
+#[test]
+fn swaps_under_load_lose_nothing_and_leak_nothing() {
+    let swaps = much(60, 10_000);
+    let warm = swaps / 10;
+    let daemon = Daemon::builder().plugins(&PIPES).tick(Duration::from_millis(50)).start();
+    let builds = [("a", plugin("numbered-a")), ("b", plugin("numbered-b"))];
+    daemon.put_plugin("numbered.so", &builds[0].1);
+    for name in PIPES.iter().chain(&["numbered"]) {
+        daemon.await_state(name, "running");
+    }
+    let stop = AtomicBool::new(false);
+    let mut figures: Vec<Held> = Vec::new();
+    let began = Instant::now();
+    let sent = std::thread::scope(|scope| {
+        let streaming = scope.spawn(|| load::stream(&daemon, || !stop.load(Ordering::Acquire)));
+        // Whatever goes wrong here, the stream ends with it.
+        let _end = End(&stop);
+        let hits = |build: &str| daemon.value(&format!("numbered,build,{build}")).as_f64().unwrap_or(0.0);
+        daemon.await_change("numbered,build", |_| (hits("a") > 0.0).then_some(()));
+        for swap in 1..=swaps {
+            let (build, file) = &builds[(swap % 2) as usize];
+            let before = hits(build);
+            daemon.put_plugin("numbered.so", file);
+            // It is in when it has counted.
+            daemon.await_change("numbered,build", |_| (hits(build) > before).then_some(()));
+            if swap == warm || swap == swaps {
+                figures.push(held(daemon.process()));
+            }
+        }
+        drop(_end);
+        streaming.join().expect("the stream")
+    });
+    let each = began.elapsed() / u32::try_from(swaps).expect("few");
+    let (first, last) = (figures[0], figures[1]);
+    println!("{swaps} swaps, {each:?} each; after {warm}: {first:?}; after all: {last:?}");
+    sent.check(&daemon);
+    assert_eq!(first.threads, last.threads, "threads");
+    assert_eq!(first.descriptors, last.descriptors, "descriptors");
+    assert!(last.rss <= first.rss + GROWTH, "memory grew from {} to {}", first.rss, last.rss);
+}
+
+/// Ends the stream when it is dropped.
+struct End<'s>(&'s AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
