@@ -9,7 +9,7 @@ OUT := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE)
 PLUGINS := $(patsubst plugins/%/Cargo.toml,%,$(shell grep -ls cdylib plugins/*/Cargo.toml))
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build plugins run test test-rust test-doc lint fmt bench clean
+.PHONY: help deps build plugins run test test-rust test-doc lint fmt soak bench clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
@@ -51,7 +51,11 @@ lint: ## Format and clippy, with no warning left
 fmt: ## Format all code
 	$(CARGO) fmt --all
 
-bench: build ## Measure: lines, updates, the plugin boundary, memory
+soak: build ## The long runs whole: 10,000 swaps under load, a minute of meddling (half an hour)
+	@.ci/install-deps test
+	GRAFTD_SOAK=1 $(CARGO) test --$(PROFILE) -p graftd-tests --test e2e -- --nocapture --test-threads 1 soak::
+
+bench: build ## Measure: lines, updates, the plugin boundary, workers, drop-to-live, memory
 	@.ci/install-deps test
 	$(CARGO) run --$(PROFILE) -p graftd-bench --
 

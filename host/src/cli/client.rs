@@ -77,6 +77,8 @@ pub(super) struct Push {
 }
 
 /// List a running daemon's modules, or switch one.
+///
+/// A line a module: its name, state, kind and why. A * behind the kind: it runs in a process of its own.
 #[derive(Args, Debug)]
 pub(super) struct Modules {
     #[command(subcommand)]
@@ -337,6 +339,7 @@ impl Modules {
 
 fn print_module(module: &Value) -> Result<(), Failure> {
     let part = |name: &str| printable(module.get(name).and_then(Value::as_str).unwrap_or_default());
-    let line = format!("{:<16} {:<9} {:<10} {}", part("name"), part("state"), part("kind"), part("why"));
+    let kind = if part("isolation") == "process" { format!("{}*", part("kind")) } else { part("kind") };
+    let line = format!("{:<16} {:<9} {kind:<10} {}", part("name"), part("state"), part("why"));
     print(line.trim_end())
 }

@@ -6,6 +6,7 @@ use super::page::{escaped, frame};
 use super::route::text;
 use super::time::rfc3339;
 use super::web::Web;
+use crate::conf::Isolation;
 use crate::core::{Switch, SwitchError};
 use crate::module::{ModuleStatus, State};
 use serde_json::{Value, json};
@@ -58,7 +59,7 @@ pub(super) async fn switch(web: &Web, name: &str, to: Switch, headers: &HeaderMa
     // A module that is nothing but its conf file can be gone by now.
     let gone = || {
         json!({ "name": name, "kind": "unknown", "file": null, "state": State::Stopped.name(),
-                          "since": rfc3339(web.shared.clock.unix_ms()), "why": "it is gone", "next": null })
+                          "since": rfc3339(web.shared.clock.unix_ms()), "why": "it is gone", "next": null, "isolation": "none" })
     };
     Ok(Answer::json(module.map_or_else(gone, shown).to_string()))
 }
@@ -77,6 +78,7 @@ fn shown(module: &ModuleStatus) -> Value {
         "since": rfc3339(module.since_ms),
         "why": module.why,
         "next": module.next_ms.map(rfc3339),
+        "isolation": module.isolation.as_str(),
     })
 }
 
@@ -103,7 +105,7 @@ fn page(modules: &[ModuleStatus]) -> String {
              <td><time datetime=\"{since}\">{since}</time></td><td>{why}</td><td>",
             file = escaped(&module.file.to_string_lossy()),
             name = escaped(&module.name),
-            kind = module.kind.name(),
+            kind = kind_of(module),
             state = module.state.name(),
             why = escaped(&why),
         );
@@ -122,6 +124,14 @@ fn page(modules: &[ModuleStatus]) -> String {
     frame("Modules", "", &main)
 }
 
+/// What a module does, and where, if that is not the daemon's process.
+fn kind_of(module: &ModuleStatus) -> String {
+    match module.isolation {
+        Isolation::None => module.kind.name().to_owned(),
+        Isolation::Process => format!("{}, isolated", module.kind.name()),
+    }
+}
+
 /// A name as a segment of a URL's path.
 fn in_url(name: &str) -> String {
     form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
@@ -130,7 +140,6 @@ fn in_url(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conf::Isolation;
     use crate::module::Kind;
 
     #[test]

@@ -6,6 +6,7 @@
 mod boundary;
 mod figures;
 mod ingest;
+mod live;
 mod log;
 mod tree;
 mod worker;
@@ -17,8 +18,13 @@ type Part = (&'static str, fn() -> Result<(), String>);
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let parts: [Part; 4] =
-        [("ingest", ingest::run), ("tree", tree::run), ("boundary", boundary::run), ("worker", worker::run)];
+    let parts: [Part; 5] = [
+        ("ingest", ingest::run),
+        ("tree", tree::run),
+        ("boundary", boundary::run),
+        ("worker", worker::run),
+        ("live", live::run),
+    ];
     if let Some(unknown) = wanted.iter().find(|name| !parts.iter().any(|(part, _)| part == name)) {
         let known = parts.map(|(part, _)| part).join(", ");
         eprintln!("no part {unknown:?}; known are {known}");
