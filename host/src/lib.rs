@@ -9,5 +9,6 @@ pub mod ingest;
 pub mod json;
 mod limits;
 pub mod module;
+mod text;
 pub mod tree;
 pub mod worker;

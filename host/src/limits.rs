@@ -163,6 +163,9 @@ pub const BATCH_TIME_MAX: Duration = Duration::from_secs(5);
 /// How long a collect may take unless the `.on` says otherwise: its thread is its own, so only its branch waits.
 pub const COLLECT_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// Bytes of the reason that is shown of a module's state: foreign code may have said it.
+pub const WHY_BYTES_MAX: usize = 2_000;
+
 /// Address space of a module in a process of its own, in bytes, unless its `.on` says otherwise.
 pub const WORKER_MEMORY_BYTES: u64 = 512 * 1024 * 1024;
 
@@ -193,6 +196,9 @@ pub const WORKER_FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Bytes of an error's text from a worker: a traceback fits.
 pub const WORKER_TEXT_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of what a plugin says of itself to the daemon: its parameters, with a line of help each.
+pub const WORKER_DECLARED_BYTES_MAX: usize = 256 * 1024;
 
 /// Batches that a worker may be behind: it folds one while the next is made; more would only hide that it is slow.
 pub const WORKER_BATCHES_AHEAD: usize = 8;

@@ -8,7 +8,9 @@ use crate::http::{self, rfc3339};
 use crate::ingest::format::Format;
 use crate::ingest::{LogHandle, LogParts, Remember, push};
 use crate::limits::{EVENTS_MAX, STOP_GRACE};
-use crate::module::{Blamed, Disposer, Folders, Loader, Registry, Watch, install_crash_handler, open_anywhere};
+use crate::module::{
+    self, Blamed, Disposer, Folders, Loader, Registry, Watch, guard_signals, install_crash_handler, open_anywhere,
+};
 use crate::tree::Tree;
 use clap::Args;
 use parking_lot::RwLock;
@@ -79,7 +81,9 @@ impl Run {
             tracing::warn!("relay = {relay}: relays are not part of this version; nothing listens there");
         }
         let token = token(&conf, &folders)?;
-        let data = dirs::data(self.data.as_deref())?;
+        let lost = |error: io::Error| Failure::work(format_args!("the current folder: {error}"));
+        let folders = folders.absolute().map_err(lost)?;
+        let data = std::path::absolute(dirs::data(self.data.as_deref())?).map_err(lost)?;
         // Two threads serve any number of idle clients, and leave the other cores to the pipes.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -105,6 +109,9 @@ async fn serve(conf: DaemonConf, token: Option<String>, folders: Folders, data: 
     if let Err(error) = install_crash_handler(&Blamed::died_file(data)) {
         tracing::warn!("a plugin that kills the daemon will not be known: {error}");
     }
+    // Before any plugin is there that could meddle with them.
+    let signals = Signals::listen().map_err(broken("signals"))?;
+    guard_signals();
     let aside = data.join(format!("{ASIDE}{}", std::process::id()));
     let loader = Loader::start(&aside, &shared.host, &events, &folders, blamed).map_err(broken("the data folder"))?;
     for folder in folders.both() {
@@ -127,13 +134,13 @@ async fn serve(conf: DaemonConf, token: Option<String>, folders: Folders, data: 
         // A dropped sender stops as well.
         let _ = until.wait_for(|stop| *stop).await;
     }));
-    let signals = Signals::listen().map_err(broken("signals"))?;
     // Whoever started it may not read this.
     let _ = writeln!(io::stdout(), "graftd: ready http={http} push={push}");
     tracing::info!("look at http://{http}/ or ask: graftd get '' --depth 1 --url http://{http}");
     let signal = signals.wait(&events).await;
     tracing::info!("{signal}: stopping");
     let deadline = Instant::now() + STOP_GRACE;
+    module::stopping();
     end_by(deadline);
     drop(watch);
     tcp.abort();

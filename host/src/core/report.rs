@@ -2,10 +2,11 @@
 
 use super::shared::Shared;
 use crate::ingest::LogStats;
-use crate::module::{Counts, ModuleStatus};
+use crate::module::{Counts, ModuleStats, ModuleStatus};
 use plugin_api::Delta;
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// Ticks between two looks at what changes slowly and costs a little to find out.
@@ -30,7 +31,7 @@ pub(super) struct SelfReport {
     gauges: BTreeMap<String, f64>,
     texts: BTreeMap<String, String>,
     /// The modules that are told of, and what has been told of their calls.
-    modules: BTreeMap<String, Counts>,
+    modules: BTreeMap<String, (Weak<ModuleStats>, Counts)>,
     logs: BTreeMap<String, (LogStats, LogStats)>,
 }
 
@@ -98,8 +99,10 @@ impl SelfReport {
 
     /// What a module's calls came to since this was told last.
     fn calls(&mut self, module: &ModuleStatus) {
-        let now = module.stats.counts();
-        let Some(told) = self.modules.insert(module.name.clone(), now) else { return };
+        let (stats, now) = (Arc::downgrade(&module.stats), module.stats.counts());
+        let Some((of, told)) = self.modules.insert(module.name.clone(), (stats.clone(), now)) else { return };
+        // A module that was gone and is back within a tick counts from zero.
+        let told = if of.ptr_eq(&stats) { told } else { Counts::default() };
         let seconds = |ns: u64| ns as f64 / 1e9;
         let growths = [
             (now.calls - told.calls) as f64,
@@ -134,7 +137,7 @@ impl SelfReport {
         }
         for module in modules {
             if !self.modules.contains_key(&module.name) {
-                self.modules.insert(module.name.clone(), Counts::default());
+                self.modules.insert(module.name.clone(), (Arc::downgrade(&module.stats), Counts::default()));
                 // It may have been here before, and be about to end.
                 for key in MODULE_KEYS {
                     self.out.lifetime(&["graftd", &self.host, "module", &module.name, key], Duration::ZERO);

@@ -48,6 +48,7 @@ impl Core {
                 event = events.recv() => event.unwrap_or(Event::Stop),
             };
             if !core.handle(event) {
+                core.registry.end();
                 return core.registry;
             }
         }

@@ -7,7 +7,7 @@ use super::runner::{self, Work};
 use crate::clock::Timepiece;
 use crate::core::Events;
 use crate::limits::LOG_BLOCKS_MAX;
-use crate::module::{Age, Desk, Disposer, UnderWay};
+use crate::module::{Desk, Disposer, Look, Watched};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
@@ -65,16 +65,7 @@ pub struct LogHandle {
     changes: Changes,
     /// Dropped when the log may begin.
     closed: Arc<Mutex<Option<Sender<()>>>>,
-    desk: Arc<Desk<Work>>,
-    watched: Arc<Mutex<Watched>>,
-}
-
-/// What is known of a log's thread.
-#[derive(Debug, Default)]
-struct Watched {
-    age: Age,
-    /// What no thread could be started for yet.
-    stranded: Option<Box<Work>>,
+    watched: Arc<Watched<Work>>,
 }
 
 /// What a log's thread is started with.
@@ -106,7 +97,7 @@ impl LogHandle {
         // Lines wait until the pipes are there: otherwise they would be counted by those that came first.
         runner::start(Box::new(work), &desk, Some(opened)).map_err(|(error, _)| error)?;
         let closed = Arc::new(Mutex::new(Some(closed)));
-        Ok(LogHandle { name, prefix, messages, changes, closed, desk, watched: Arc::default() })
+        Ok(LogHandle { name, prefix, messages, changes, closed, watched: Arc::new(Watched::new(desk)) })
     }
 
     /// Sends without waiting; gives the message back when there is no room.
@@ -152,22 +143,8 @@ impl LogHandle {
 
     /// Looks whether its thread is in a pipe's call, and for how long; `apart` is the time between two looks. A call past
     /// its time limit is given up: its thread is left behind with the pipe, and another goes on with the others.
-    pub(crate) fn watch(&self, apart: Duration, now: Instant) -> Option<(UnderWay, Duration)> {
-        let mut watched = self.watched.lock();
-        let call = self.desk.under_way();
-        let age = watched.age.look(call.as_ref(), apart, now);
-        if let Some(call) = call.as_ref().filter(|call| age > call.callee.give_up_after)
-            && let Some(mut work) = self.desk.take_over(call)
-        {
-            work.lose(call, age);
-            watched.stranded = Some(work);
-        }
-        if let Some(work) = watched.stranded.take()
-            && let Err((error, work)) = runner::start(work, &self.desk, None)
-        {
-            tracing::error!("the log {}: no thread to go on with: {error}", self.name);
-            watched.stranded = work;
-        }
-        call.map(|call| (call, age))
+    pub(crate) fn watch(&self, apart: Duration, now: Instant) -> Option<Look> {
+        let start = |work, desk: &Arc<Desk<Work>>| runner::start(work, desk, None);
+        self.watched.look(apart, now, |call| call.callee.give_up_after, Work::lose, start)
     }
 }

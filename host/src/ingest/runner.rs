@@ -7,8 +7,7 @@ use super::engine::{Engine, Fence, Frames, PipeReport, feed_on, flush_on};
 use super::lines::LineFault;
 use super::log::{Change, Changes, LinesDone, LogMessage, LogName};
 use crate::core::{Delta, Event, Events, LogReport, Report};
-use crate::module::{Callee, Desk, Disposer, Doing, UnderWay, spawn};
-use std::io;
+use crate::module::{Callee, Desk, Disposer, Doing, Started, UnderWay, spawn};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -75,11 +74,7 @@ impl Fence<Work> for Desk<Work> {
 
 /// Starts a thread that goes on with the work, once `opened` says so by its end. When there is no thread to be had, the work
 /// comes back with the error.
-pub(super) fn start(
-    work: Box<Work>,
-    desk: &Arc<Desk<Work>>,
-    opened: Option<Receiver<()>>,
-) -> Result<(), (io::Error, Option<Box<Work>>)> {
+pub(super) fn start(work: Box<Work>, desk: &Arc<Desk<Work>>, opened: Option<Receiver<()>>) -> Started<Work> {
     let desk = Arc::clone(desk);
     let name = format!("graftd-{}", work.name);
     spawn(&name, work, move |work| {

@@ -32,10 +32,10 @@ pub(crate) struct Around {
     pub(crate) disposer: Disposer,
 }
 
-/// A running collector; dropping it ends its thread after the call under way.
+/// A running collector; stopping it, or dropping this, ends its thread after the call under way.
 #[derive(Debug)]
 pub(crate) struct CollectorThread {
-    _stop: Sender<()>,
+    stop: Option<Sender<()>>,
     desk: Arc<Desk<()>>,
     age: Age,
     every: Duration,
@@ -52,6 +52,16 @@ impl CollectorThread {
     /// Leaves the thread behind, if that call is still under way: it ends when it comes back, should it ever.
     pub(crate) fn give_up(&self, call: &UnderWay) -> bool {
         self.desk.take_over(call).is_some()
+    }
+
+    /// Ends it after the call under way.
+    pub(crate) fn stop(&mut self) {
+        self.stop = None;
+    }
+
+    /// Whether it is in a call.
+    pub(crate) fn is_in_a_call(&self) -> bool {
+        self.desk.under_way().is_some()
     }
 
     /// Its interval.
@@ -102,7 +112,7 @@ impl Collecting {
             }
             disposer.dispose(callee, collector);
         })?;
-        Ok(CollectorThread { _stop: stop, desk, age: Age::default(), every })
+        Ok(CollectorThread { stop: Some(stop), desk, age: Age::default(), every })
     }
 }
 

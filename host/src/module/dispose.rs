@@ -1,9 +1,7 @@
 //! Where modules end: dropping one runs its code, and unloading its library runs destructors. Nobody else waits for that.
 
-use super::fence::{Age, Callee, Desk, Doing};
-use parking_lot::Mutex;
+use super::fence::{Callee, Desk, Doing, Started, Watched, spawn};
 use std::any::Any;
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -19,24 +17,10 @@ enum Job {
 type Inbox = Receiver<Job>;
 
 /// Drops what modules leave, on a thread of its own; one that does not come back is left behind.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Disposer {
     jobs: Sender<Job>,
-    desk: Arc<Desk<Inbox>>,
-    watched: Arc<Mutex<Watched>>,
-}
-
-#[derive(Default)]
-struct Watched {
-    age: Age,
-    /// What no thread could be started for yet.
-    stranded: Option<Box<Inbox>>,
-}
-
-impl fmt::Debug for Disposer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Disposer")
-    }
+    watched: Arc<Watched<Inbox>>,
 }
 
 impl Disposer {
@@ -46,7 +30,7 @@ impl Disposer {
         let (jobs, inbox) = channel();
         let desk = Arc::new(Desk::default());
         start(Box::new(inbox), &desk).map_err(|(error, _)| error)?;
-        Ok(Disposer { jobs, desk, watched: Arc::default() })
+        Ok(Disposer { jobs, watched: Arc::new(Watched::new(desk)) })
     }
 
     /// Has something of a module dropped. Never waits.
@@ -64,29 +48,14 @@ impl Disposer {
 
     /// Gives up what does not come back; `apart` is the time between two looks. What was given up, if anything was.
     pub(crate) fn watch(&self, apart: Duration, now: Instant) -> Option<Arc<Callee>> {
-        let mut watched = self.watched.lock();
-        let mut given_up = None;
-        let call = self.desk.under_way();
-        let age = watched.age.look(call.as_ref(), apart, now);
-        if let Some(call) = call.filter(|call| age > call.callee.give_up_after)
-            && let Some(inbox) = self.desk.take_over(&call)
-        {
-            given_up = Some(call.callee);
-            watched.stranded = Some(inbox);
-        }
-        if let Some(inbox) = watched.stranded.take()
-            && let Err((error, inbox)) = start(inbox, &self.desk)
-        {
-            tracing::error!("modules that are done with cannot be dropped: {error}");
-            watched.stranded = inbox;
-        }
-        given_up
+        let look = self.watched.look(apart, now, |call| call.callee.give_up_after, |_, _, _| {}, start)?;
+        look.given_up.then_some(look.call.callee)
     }
 }
 
-fn start(inbox: Box<Inbox>, desk: &Arc<Desk<Inbox>>) -> Result<(), (io::Error, Option<Box<Inbox>>)> {
+fn start(inbox: Box<Inbox>, desk: &Arc<Desk<Inbox>>) -> Started<Inbox> {
     let desk = Arc::clone(desk);
-    super::fence::spawn("graftd-drop", inbox, move |inbox| run(inbox, &desk))
+    spawn("graftd-drop", inbox, move |inbox| run(inbox, &desk))
 }
 
 fn run(mut inbox: Box<Inbox>, desk: &Desk<Inbox>) {

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -66,6 +67,8 @@ pub(crate) struct Callee {
 /// A call under way, as whoever watches sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct UnderWay {
+    /// Tells it from all other calls made at its desk: a thread that comes back late finds another's work there.
+    number: u64,
     pub(crate) callee: Arc<Callee>,
     pub(crate) doing: Doing,
     pub(crate) began: Instant,
@@ -75,11 +78,12 @@ pub(crate) struct UnderWay {
 #[derive(Debug)]
 pub(crate) struct Desk<W> {
     left: Mutex<Option<(Box<W>, UnderWay)>>,
+    calls: AtomicU64,
 }
 
 impl<W> Default for Desk<W> {
     fn default() -> Desk<W> {
-        Desk { left: Mutex::new(None) }
+        Desk { left: Mutex::new(None), calls: AtomicU64::new(0) }
     }
 }
 
@@ -94,12 +98,14 @@ impl<W> Desk<W> {
         began: Instant,
         call: impl FnOnce() -> T,
     ) -> Option<(Box<W>, T)> {
-        *self.left.lock() = Some((work, UnderWay { callee: Arc::clone(callee), doing, began }));
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        *self.left.lock() = Some((work, UnderWay { number, callee: Arc::clone(callee), doing, began }));
         let answer = {
             let _named = crash::enter(&callee.tag, doing);
             call()
         };
-        match self.left.lock().take() {
+        let own = |left: &mut (Box<W>, UnderWay)| left.1.number == number;
+        match self.left.lock().take_if(own) {
             Some((work, _)) => Some((work, answer)),
             None => {
                 callee.stats.came_back();
@@ -121,8 +127,7 @@ impl<W> Desk<W> {
     /// Takes over the work of a call, if that very call is still under way. Its thread is left behind.
     pub(crate) fn take_over(&self, of: &UnderWay) -> Option<Box<W>> {
         let mut left = self.left.lock();
-        let same = left.as_ref().is_some_and(|(_, now)| now.began == of.began && now.doing == of.doing);
-        let (work, under_way) = left.take_if(|_| same)?;
+        let (work, under_way) = left.take_if(|(_, now)| now.number == of.number)?;
         under_way.callee.stats.abandoned();
         Some(work)
     }
@@ -133,7 +138,7 @@ pub(crate) fn spawn<W: Send + 'static>(
     name: &str,
     work: Box<W>,
     run: impl FnOnce(Box<W>) + Send + 'static,
-) -> Result<(), (io::Error, Option<Box<W>>)> {
+) -> Started<W> {
     let handed = Arc::new(Mutex::new(Some(work)));
     let taken = Arc::clone(&handed);
     let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || {
@@ -145,12 +150,79 @@ pub(crate) fn spawn<W: Send + 'static>(
     spawned.map(drop).map_err(|error| (error, handed.lock().take()))
 }
 
+/// A desk under watch, and what could be saved from it.
+pub(crate) struct Watched<W> {
+    desk: Arc<Desk<W>>,
+    seen: Mutex<Seen<W>>,
+}
+
+struct Seen<W> {
+    age: Age,
+    /// Work that was taken over and for which no thread could be started yet.
+    stranded: Option<Box<W>>,
+}
+
+impl<W> fmt::Debug for Watched<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watched")
+    }
+}
+
+/// What comes of starting a thread: where there is none to be had, the work comes back.
+pub(crate) type Started<W> = Result<(), (io::Error, Option<Box<W>>)>;
+
+/// What a look at a desk shows.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) call: UnderWay,
+    /// How long it has been under way.
+    pub(crate) age: Duration,
+    /// Its thread has been left behind just now.
+    pub(crate) given_up: bool,
+}
+
+impl<W> Watched<W> {
+    pub(crate) fn new(desk: Arc<Desk<W>>) -> Watched<W> {
+        Watched { desk, seen: Mutex::new(Seen { age: Age::default(), stranded: None }) }
+    }
+
+    /// Looks at the call under way; `apart` is the time between two looks. One that takes longer than `limit` says is given up:
+    /// `lose` is told, and `start` has another thread go on with the work.
+    pub(crate) fn look(
+        &self,
+        apart: Duration,
+        now: Instant,
+        limit: impl Fn(&UnderWay) -> Duration,
+        lose: impl FnOnce(&mut W, &UnderWay, Duration),
+        start: impl FnOnce(Box<W>, &Arc<Desk<W>>) -> Started<W>,
+    ) -> Option<Look> {
+        let mut seen = self.seen.lock();
+        let call = self.desk.under_way();
+        let age = seen.age.look(call.as_ref(), apart, now);
+        let mut given_up = false;
+        if let Some(call) = call.as_ref().filter(|call| age > limit(call))
+            && let Some(mut work) = self.desk.take_over(call)
+        {
+            lose(&mut work, call, age);
+            given_up = true;
+            seen.stranded = Some(work);
+        }
+        if let Some(work) = seen.stranded.take()
+            && let Err((error, work)) = start(work, &self.desk)
+        {
+            tracing::error!("no thread to go on where one was left behind: {error}; it is tried again");
+            seen.stranded = work;
+        }
+        call.map(|call| Look { call, age, given_up })
+    }
+}
+
 /// How long a call has been under way, as far as it was the call that took long. While the whole process stands still (it
 /// was stopped, or its machine was) time passes for every call; so between two looks no more is counted than the looks are
 /// apart by plan.
 #[derive(Debug, Default)]
 pub(crate) struct Age {
-    of: Option<(Instant, Doing)>,
+    of: Option<u64>,
     age: Duration,
     looked: Option<Instant>,
 }
@@ -163,9 +235,9 @@ impl Age {
             return Duration::ZERO;
         };
         let since = match (self.of, self.looked) {
-            (Some(of), Some(looked)) if of == (call.began, call.doing) => looked,
+            (Some(of), Some(looked)) if of == call.number => looked,
             _ => {
-                *self = Age { of: Some((call.began, call.doing)), ..Age::default() };
+                *self = Age { of: Some(call.number), ..Age::default() };
                 call.began
             }
         };
@@ -219,6 +291,28 @@ mod tests {
     }
 
     #[test]
+    fn who_comes_back_late_takes_no_others_work() {
+        let desk = Arc::new(Desk::default());
+        let (begun, has_begun) = channel();
+        let (go_on, may_go_on) = channel::<()>();
+        let at_desk = Arc::clone(&desk);
+        let stuck = thread::spawn(move || {
+            at_desk.call(Box::new(1), &callee(), Doing::Process, Instant::now(), || {
+                begun.send(()).unwrap();
+                may_go_on.recv().unwrap();
+            })
+        });
+        has_begun.recv().unwrap();
+        let work = desk.take_over(&desk.under_way().unwrap()).unwrap();
+        // Another thread is in a call with the same work when the first comes back.
+        let done = desk.call(work, &callee(), Doing::Process, Instant::now(), || {
+            go_on.send(()).unwrap();
+            stuck.join().unwrap()
+        });
+        assert_eq!(done, Some((Box::new(1), None)));
+    }
+
+    #[test]
     fn a_call_that_comes_back_keeps_its_work() {
         let desk = Desk::default();
         let done = desk.call(Box::new(7), &callee(), Doing::Flush, Instant::now(), || "done");
@@ -229,8 +323,10 @@ mod tests {
     #[test]
     fn a_process_that_stood_still_is_not_held_against_a_call() {
         let tick = Duration::from_secs(1);
-        let began = Instant::now();
-        let call = |began| UnderWay { callee: callee(), doing: Doing::Collect, began };
+        let start = Instant::now();
+        let began = start;
+        let call =
+            |began| UnderWay { number: u64::from(began != start), callee: callee(), doing: Doing::Collect, began };
         let mut age = Age::default();
         assert_eq!(age.look(Some(&call(began)), tick, began + tick), tick);
         assert_eq!(age.look(Some(&call(began)), tick, began + 2 * tick), 2 * tick);

@@ -3,6 +3,7 @@
 //! abi_stable's ready-made loading functions give the first library for ever and never unload. So the header is read
 //! from a raw library, which is kept beside everything that came out of it and dropped last.
 
+use super::crash::{Noted, Tag, note};
 use super::probe::readable;
 use abi_stable::library::{RawLibrary, lib_header_from_raw_library};
 use abi_stable::std_types::{RResult, RSlice, RVec};
@@ -14,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// What a plugin says of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Declared {
     /// It provides a pipe; a collector otherwise.
     pub is_pipe: bool,
@@ -40,6 +41,8 @@ pub struct DeclaredParam {
 /// A loaded plugin. It is unloaded when the last module made of it is gone.
 pub struct Library {
     plugin: PluginRef,
+    /// Whose it is, for whoever finds the daemon dead in it.
+    _noted: Option<Noted>,
     // Below what points into it: fields are dropped in order.
     _raw: RawLibrary,
 }
@@ -57,6 +60,14 @@ impl Library {
     /// # Errors
     /// The file is no plugin, or one made for another interface; in one readable line.
     pub fn load(file: &Path) -> Result<Arc<Library>, String> {
+        Library::load_as(file, None)
+    }
+
+    /// The same, noting which module it is for.
+    ///
+    /// # Errors
+    /// As [`Library::load`].
+    pub(crate) fn load_as(file: &Path, tag: Option<&Tag>) -> Result<Arc<Library>, String> {
         let raw = RawLibrary::load_at(file).map_err(|error| readable(&error))?;
         // Safety: the header is a static of the library, which outlives every use of it: `raw` is kept as long as
         // anything that came out of the library, and is dropped after it.
@@ -66,7 +77,7 @@ impl Library {
             return Err("its root module says nothing of its layout; export it with plugin-api's macros".to_owned());
         }
         let plugin = header.init_root_module::<PluginRef>().map_err(|error| readable(&error))?;
-        Ok(Arc::new(Library { plugin, _raw: raw }))
+        Ok(Arc::new(Library { plugin, _noted: tag.and_then(|tag| note(file, tag)), _raw: raw }))
     }
 
     /// The plugin's own version.

@@ -45,7 +45,7 @@ pub(crate) fn inside(inside: &Inside) -> io::Result<()> {
         Err(why) => return say(daemon, tag::FAILED, &wire::failed(&Error::config(why))),
     };
     drop(image);
-    say(daemon, tag::LOADED, &[])?;
+    say(daemon, tag::LOADED, &serde_json::to_vec(&library.declared())?)?;
     let module = if library.is_pipe() {
         library.pipe(&params).map(|pipe| Module::pipe(pipe, &library))
     } else {

@@ -36,6 +36,7 @@ pub use usage::Usage;
 use crate::limits::{
     WORKER_BATCHES_AHEAD, WORKER_END_MAX, WORKER_LAST_WORDS_MAX, WORKER_MESSAGE_BYTES_MAX, WORKER_SWEEP_MAX,
 };
+use crate::module::Declared;
 use link::{Broken, Link, Wanted};
 use plugin_api::delta::wire::Reader;
 use plugin_api::{Access, Clock, Error, Fields, Params};
@@ -90,6 +91,7 @@ pub struct Worker {
     link: Link,
     /// None once it is handed to whoever waits for its end.
     keeper: Option<Child>,
+    declared: Declared,
     is_pipe: bool,
     wants: Fields,
     encoder: Encoder,
@@ -113,6 +115,7 @@ impl Worker {
         let mut worker = Worker {
             link,
             keeper: Some(keeper),
+            declared: Declared::default(),
             is_pipe: false,
             wants: Fields::NONE,
             encoder: Encoder::new(Fields::NONE),
@@ -142,7 +145,7 @@ impl Worker {
         wire::put(&mut start, tag::START, &params);
         self.send(&start, doing::LOAD, until)?;
         match self.answer(doing::LOAD, until)? {
-            (Reply::Loaded, _) => {}
+            (Reply::Loaded(declared), _) => self.declared = *declared,
             (Reply::Failed(error), _) => return Err(self.over(WorkerError::Module(error))),
             _ => return Err(self.lied("another message than that it has loaded the plugin")),
         }
@@ -162,6 +165,12 @@ impl Worker {
     #[must_use]
     pub fn is_pipe(&self) -> bool {
         self.is_pipe
+    }
+
+    /// What its plugin says of itself.
+    #[must_use]
+    pub fn declared(&self) -> &Declared {
+        &self.declared
     }
 
     /// The fields that its pipe reads.

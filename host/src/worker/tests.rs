@@ -4,6 +4,7 @@ use super::link::{Broken, Link, Wanted};
 use super::records::Encoder;
 use super::wire::{self, tag};
 use super::{Worker, WorkerError};
+use crate::module::Declared;
 use plugin_api::delta::wire::{Op, Writer};
 use plugin_api::{Access, Clock, Error, Field, Fields};
 use proptest::prelude::*;
@@ -21,6 +22,7 @@ fn pair() -> (Worker, UnixStream, UnixStream) {
     let worker = Worker {
         link: Link::new(data, control).expect("a link"),
         keeper: None,
+        declared: Declared::default(),
         is_pipe: true,
         wants,
         encoder: Encoder::new(wants),

@@ -10,7 +10,10 @@
 //! The daemon believes nothing of what a worker says: lengths are bounded before anything is kept, and a tag, a text or a
 //! number that has no meaning ends the worker.
 
-use crate::limits::{WORKER_FRAME_BYTES_MAX, WORKER_MESSAGE_BYTES_MAX, WORKER_TEXT_BYTES_MAX};
+use crate::limits::{
+    WORKER_DECLARED_BYTES_MAX, WORKER_FRAME_BYTES_MAX, WORKER_MESSAGE_BYTES_MAX, WORKER_TEXT_BYTES_MAX,
+};
+use crate::module::Declared;
 use plugin_api::{Clock, Error, ErrorKind, Field, Fields, limits::cut};
 use std::io::{self, Read};
 
@@ -43,7 +46,7 @@ pub(super) fn body_max(tag: u8) -> Option<usize> {
         tag::START | tag::BATCH => WORKER_MESSAGE_BYTES_MAX,
         tag::FLUSH | tag::COLLECT => CLOCK,
         tag::HELLO => 256,
-        tag::LOADED => 0,
+        tag::LOADED => WORKER_DECLARED_BYTES_MAX,
         tag::DONE => 4,
         tag::READY => 5,
         tag::FRAME => WORKER_FRAME_BYTES_MAX,
@@ -199,8 +202,8 @@ impl Hello {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Reply {
     Hello(Hello),
-    /// The library is open; the module's `new` comes next.
-    Loaded,
+    /// The library is open, and this is what it says of itself; the module's `new` comes next.
+    Loaded(Box<Declared>),
     /// The module is made.
     Ready {
         is_pipe: bool,
@@ -220,7 +223,7 @@ impl Reply {
     pub(super) fn decode(tag: u8, body: &[u8]) -> Result<Reply, &'static str> {
         Ok(match tag {
             tag::HELLO => Reply::Hello(Hello::decode(body)?),
-            tag::LOADED => Reply::Loaded,
+            tag::LOADED => Reply::Loaded(serde_json::from_slice(body).map_err(|_| "what no plugin says of itself")?),
             tag::READY => {
                 let (is_pipe, wants) = body.split_first().ok_or("a cut message")?;
                 let wants = wants.first_chunk::<4>().ok_or("a cut message")?;
@@ -363,7 +366,7 @@ mod tests {
         assert!(Reply::decode(tag::FAILED, &[9]).is_err());
         assert!(Reply::decode(tag::FAILED, &[0, 0xff, 0xfe]).is_err());
         assert!(Reply::decode(tag::BATCH, &[]).is_err());
-        let mut long = head(tag::LOADED, 1).to_vec();
+        let mut long = head(tag::STARTED, 5).to_vec();
         long.push(0);
         assert!(peek(&long).is_err());
         assert!(peek(&head(tag::FRAME, WORKER_FRAME_BYTES_MAX + 1)).is_err());

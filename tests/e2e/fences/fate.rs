@@ -112,8 +112,10 @@ pub fn meet(row: &Row) -> String {
 fn drop_in(row: &Row, daemon: &Daemon) {
     if !row.conf.is_empty() {
         let File::Plugin(name) = row.file else { unreachable!("only plugins have a .on") };
-        daemon.folders().write_conf("x.on", &format!("plugin = \"{name}\"\npath = \"x\"\n{}", row.conf));
+        // The plugin first, and harmless as it is: a .on whose plugin is missing would be rejected for a moment.
         daemon.put_plugin(&format!("{name}.so"), &plugin(name));
+        daemon.await_state(name, "running");
+        daemon.folders().write_conf("x.on", &format!("plugin = \"{name}\"\npath = \"x\"\n{}", row.conf));
         return;
     }
     let to = daemon.plugin("x.so");

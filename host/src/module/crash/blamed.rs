@@ -1,6 +1,6 @@
 //! Which modules have killed the daemon, remembered in the data folder.
 
-use super::handler::Tag;
+use super::handler::{OWN_THREAD, Tag};
 use crate::module::fence::Doing;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -145,7 +145,8 @@ fn parse(text: &str, file: &Path) -> Vec<Blame> {
 fn died_of<'t>(text: &'t str, now: &str) -> Option<((u64, &'t str), String)> {
     let (what, rest) = text.split_once('\n')?;
     let (doing, tag) = rest.split_once('\n')?;
-    let how = if what == "exit" { "called exit()".to_owned() } else { format!("{what} in its {doing}") };
+    let place = if doing == OWN_THREAD { "in a thread that it started".to_owned() } else { format!("in its {doing}") };
+    let how = if what == "exit" { format!("called exit() {place}") } else { format!("{what} {place}") };
     Some((Tag::parse(tag.strip_suffix('\n')?)?, format!("killed the daemon before {now}: {how}")))
 }
 

@@ -1,7 +1,8 @@
 //! The moment of death.
 //!
 //! Every call into a module sets what the thread is doing in a thread-local; a signal that ends the process finds it
-//! there. Only async-signal-safe functions are called: `getpid`, `open`, `write`, `close`, `sigaction`, `raise`, `_exit`.
+//! there. A thread that a plugin started by itself has nothing there: it is known by the code that it was in, or came from.
+//! Only async-signal-safe functions are called: `getpid`, `gettid`, `open`, `write`, `close`, `sigaction`, `raise`, `_exit`.
 //! A signal handler runs on the alternate stack that Rust's threads have, so a stack that overflowed is told too.
 
 #![allow(
@@ -9,6 +10,7 @@
     reason = "signal handlers are set, and the thread's tag is read from one, by the C library's calls"
 )]
 
+use super::extents::{no_tag, whose};
 use crate::module::fence::Doing;
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -19,7 +21,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::ptr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 
 /// What is written down of a module: `FINGERPRINT NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +92,8 @@ const SIGNALS: [(c_int, &CStr); 5] = [
 static EARLIER: [OnceLock<libc::sigaction>; SIGNALS.len()] = [const { OnceLock::new() }; SIGNALS.len()];
 /// Where to write, as the C library takes it.
 static FILE: AtomicPtr<c_char> = AtomicPtr::new(ptr::null_mut());
+/// The daemon stops in order.
+static STOPPING: AtomicBool = AtomicBool::new(false);
 /// The process it is about: children that a module forks have the handlers too, and their end is not the daemon's.
 static PROCESS: AtomicI32 = AtomicI32::new(0);
 
@@ -126,9 +130,9 @@ pub(crate) fn install(file: &Path) -> io::Result<()> {
     Ok(())
 }
 
-extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let Some(place) = SIGNALS.iter().position(|(known, _)| *known == signal) else { return };
-    write_down(SIGNALS[place].1.to_bytes());
+    write_down(SIGNALS[place].1.to_bytes(), registers(context));
     // Safety: the action is the one that was set before, or, never null, the default; `info` is the kernel's.
     unsafe {
         let default = MaybeUninit::<libc::sigaction>::zeroed();
@@ -141,24 +145,76 @@ extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, _: *mut libc:
     }
 }
 
-/// A module that calls `exit` ends the daemon as if all were well; it is no good end.
+/// A plugin that calls `exit` ends the daemon as if all were well; it is no good end.
 extern "C" fn on_exit() {
-    if write_down(b"exit") {
+    let here = 0_usize;
+    // Safety: no precondition.
+    let main = unsafe { libc::gettid() == libc::getpid() };
+    // The main thread ends the process in order, and has nothing above its stack that could be looked at.
+    if !main && !STOPPING.load(Ordering::Acquire) && write_down(b"exit", Some((0, ptr::from_ref(&here) as usize))) {
         // Safety: ends the process.
         unsafe { libc::_exit(1) };
     }
 }
 
-/// Writes what ended the process and what this thread is doing: three lines. Whether it is in a call of a module.
-fn write_down(what: &[u8]) -> bool {
-    let Some(Current { doing, tag }) = CURRENT.get() else { return false };
+/// The daemon stops in order: an `exit` from now on is its own.
+pub(crate) fn stopping() {
+    STOPPING.store(true, Ordering::Release);
+}
+
+/// Where a thread was when a signal came: the addresses of its next instruction and of its stack's end.
+fn registers(context: *mut libc::c_void) -> Option<(usize, usize)> {
+    if context.is_null() {
+        return None;
+    }
+    // Safety: the kernel hands a handler with SA_SIGINFO the context that it interrupted.
+    let machine = unsafe { &(*context.cast::<libc::ucontext_t>()).uc_mcontext };
+    #[cfg(target_arch = "x86_64")]
+    let found = (machine.gregs[libc::REG_RIP as usize] as usize, machine.gregs[libc::REG_RSP as usize] as usize);
+    #[cfg(target_arch = "aarch64")]
+    let found = (machine.pc as usize, machine.sp as usize);
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let found = {
+        let _ = machine;
+        return None;
+    };
+    Some(found)
+}
+
+/// Words of a stack that are looked at for who called: `abort` and `exit` are a few frames deep.
+const STACK_WORDS: usize = 128;
+
+/// Whose code a thread was in, or came from.
+fn whose_thread((code, stack): (usize, usize), tag: &mut [u8; 128]) -> Option<usize> {
+    if let Some(bytes) = whose(code, tag) {
+        return Some(bytes);
+    }
+    let words = ptr::with_exposed_provenance::<usize>(stack & !(size_of::<usize>() - 1));
+    (0..STACK_WORDS).find_map(|word| {
+        // Safety: what lies above a stack's end is the stack. Where it is less than that much, this process, which is
+        // dying, dies here.
+        let address = unsafe { words.add(word).read_volatile() };
+        whose(address, tag)
+    })
+}
+
+/// Writes what ended the process and what this thread is doing: three lines. Whether it is a module's.
+fn write_down(what: &[u8], at: Option<(usize, usize)>) -> bool {
     let file = FILE.load(Ordering::Acquire);
     // Safety: no precondition.
     if file.is_null() || unsafe { libc::getpid() } != PROCESS.load(Ordering::Acquire) {
         return false;
     }
-    // Safety: the path is kept for ever; the name and the tag live while the thread is in the call. What cannot be written
-    // cannot be told to anybody either.
+    let mut found = no_tag();
+    let (doing, tag) = match CURRENT.get() {
+        Some(Current { doing, tag }) => (doing, tag),
+        None => match at.and_then(|at| whose_thread(at, &mut found)) {
+            Some(bytes) => ((OWN_THREAD.as_ptr(), OWN_THREAD.len()), (found.as_ptr(), bytes)),
+            None => return false,
+        },
+    };
+    // Safety: the path is kept for ever; the name and the tag live while the thread is in the call, or here. What cannot be
+    // written cannot be told to anybody either.
     unsafe {
         let open = libc::open(file, libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_CLOEXEC, 0o600);
         if open < 0 {
@@ -171,4 +227,53 @@ fn write_down(what: &[u8]) -> bool {
         libc::close(open);
     }
     true
+}
+
+/// What is written of a thread that a plugin started by itself.
+pub(super) const OWN_THREAD: &str = "thread";
+
+/// The signals whose handling keeps the daemon going: what a plugin does to them is undone.
+const GUARDED: [(c_int, &str); 10] = [
+    (libc::SIGTERM, "SIGTERM"),
+    (libc::SIGINT, "SIGINT"),
+    (libc::SIGHUP, "SIGHUP"),
+    (libc::SIGCHLD, "SIGCHLD"),
+    (libc::SIGPIPE, "SIGPIPE"),
+    (libc::SIGSEGV, "SIGSEGV"),
+    (libc::SIGBUS, "SIGBUS"),
+    (libc::SIGABRT, "SIGABRT"),
+    (libc::SIGILL, "SIGILL"),
+    (libc::SIGFPE, "SIGFPE"),
+];
+
+/// How they are handled when all is well.
+static WELL: OnceLock<[libc::sigaction; GUARDED.len()]> = OnceLock::new();
+
+/// What is done with a signal now.
+fn action_of(signal: c_int) -> libc::sigaction {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // Safety: only reads, into memory of that type, of which all zeros is a valid value.
+    unsafe {
+        libc::sigaction(signal, ptr::null(), action.as_mut_ptr());
+        action.assume_init()
+    }
+}
+
+/// How signals are handled now is how they are to be.
+pub(crate) fn guard_signals() {
+    let _ = WELL.set(GUARDED.map(|(signal, _)| action_of(signal)));
+}
+
+/// Puts the handling of signals back to how it is to be. The names of those that somebody had changed.
+pub(crate) fn mend_signals() -> Vec<&'static str> {
+    let Some(well) = WELL.get() else { return Vec::new() };
+    let mut changed = Vec::new();
+    for ((signal, name), well) in GUARDED.iter().zip(well) {
+        if action_of(*signal).sa_sigaction != well.sa_sigaction {
+            // Safety: what is set was set before.
+            unsafe { libc::sigaction(*signal, well, ptr::null_mut()) };
+            changed.push(*name);
+        }
+    }
+    changed
 }

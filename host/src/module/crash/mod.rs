@@ -5,7 +5,9 @@
 //! at the next start and remembers.
 
 mod blamed;
+mod extents;
 mod handler;
 
 pub(crate) use blamed::{Blamed, fingerprint};
-pub(crate) use handler::{Tag, enter, install};
+pub(crate) use extents::{Noted, note};
+pub(crate) use handler::{Tag, enter, guard_signals, install, mend_signals, stopping};

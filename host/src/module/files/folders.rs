@@ -2,7 +2,8 @@
 
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 
 /// The folders that say which modules run.
@@ -30,6 +31,20 @@ pub(crate) struct Known {
 }
 
 impl Folders {
+    /// The same folders, wherever this process may come to stand: a plugin may change its current folder.
+    ///
+    /// # Errors
+    /// The current folder is not known.
+    pub(crate) fn absolute(mut self) -> io::Result<Folders> {
+        for folder in [&mut self.plugins, &mut self.conf].into_iter().flatten() {
+            *folder = path::absolute(&folder)?;
+        }
+        for folder in self.both().filter(|folder| folder.is_dir()) {
+            self.met(folder);
+        }
+        Ok(self)
+    }
+
     /// Both, as far as there are any.
     pub(crate) fn both(&self) -> impl Iterator<Item = &PathBuf> {
         [&self.plugins, &self.conf].into_iter().flatten()

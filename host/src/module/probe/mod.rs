@@ -4,34 +4,34 @@
 //! step; so whatever kills it, or stops it from coming back, it is known at which step. What the plugin prints by itself is told
 //! apart by a word that only the two know; its last lines are kept, for what dies often says why.
 
+mod apart;
 mod death;
 mod elf;
+mod inside;
 mod misfit;
+mod sample;
 
-use super::branch::Branch;
-use super::library::{Declared, Library};
-use super::load::check_conf;
+pub(super) use apart::probe_apart;
+pub use inside::inside;
+
+use super::library::Declared;
 use crate::clock::Timepiece;
 use crate::conf::ModuleConf;
-use crate::ingest::format::{Decoded, Format};
-use crate::limits::{PLUGIN_BYTES_MAX, PROBE_MEMORY_BYTES, PROBE_TIME_MAX};
+use crate::limits::{PLUGIN_BYTES_MAX, PROBE_TIME_MAX};
 use death::Death;
 pub(super) use misfit::readable;
 use parking_lot::Mutex;
 use plugin_api::ErrorKind;
 use plugin_api::limits::cut;
-use rustix::io::fcntl_getfd;
-use rustix::process::{
-    Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, set_parent_process_death_signal, setrlimit,
-};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -282,113 +282,3 @@ impl Drop for Probing {
         let _ = self.0.wait();
     }
 }
-
-/// The child's side. What it has come to goes to standard output behind `word`.
-pub fn inside(word: &str, file: &Path, conf: Option<&Path>) {
-    limit(Resource::As, PROBE_MEMORY_BYTES);
-    limit(Resource::Core, 0);
-    limit(Resource::Cpu, PROBE_TIME_MAX.as_secs());
-    // A daemon that is killed leaves no probe behind that never ends.
-    if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
-        eprintln!("graftd: the probe cannot be tied to its parent: {error}");
-    }
-    let said = match try_once(word, file, conf) {
-        Ok(probed) => Said::Is(Box::new(probed)),
-        Err(Refusal { why, again }) => Said::Wrong { why, again },
-    };
-    say(word, &said);
-    // The standard library takes a closed output for one that nobody wants to read: nothing of the above was heard.
-    if fcntl_getfd(std::io::stdout()).is_err() {
-        std::process::exit(death::OUTPUT_CLOSED);
-    }
-}
-
-/// A limit can only be lowered: one that is lower already holds.
-fn limit(resource: Resource, most: u64) {
-    let now = getrlimit(resource);
-    let most = now.maximum.map_or(most, |maximum| maximum.min(most));
-    if let Err(error) = setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) }) {
-        eprintln!("graftd: a limit of the probe cannot be set: {error}");
-    }
-}
-
-fn say(word: &str, said: &Said) {
-    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let us = BEGAN.elapsed().as_micros();
-    if let Ok(json) = serde_json::to_string(said) {
-        // On a line of its own, whatever the plugin has printed.
-        let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "\n{word}{us} {json}");
-        let _ = out.flush();
-    }
-}
-
-fn try_once(word: &str, file: &Path, conf: Option<&Path>) -> Result<Probed, Refusal> {
-    let conf = match conf {
-        Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-            ModuleConf::parse(path, &text).map_err(|error| error.to_string())?
-        }
-        None => ModuleConf::default(),
-    };
-    say(word, &Said::At(Step::Load));
-    let library = Library::load(file)?;
-    let declared = library.declared();
-    check_conf(&declared, &conf)?;
-    let name = file.file_stem().unwrap_or_default().to_string_lossy();
-    let name = name.strip_prefix("lib").unwrap_or(&name);
-    let branch = Branch::of(name, &conf, &declared, "{host}")?;
-    let mut probed = Probed {
-        version: library.version().to_owned(),
-        kind: if library.is_pipe() { "pipe" } else { "collector" }.to_owned(),
-        path: crate::tree::encode_path(branch.keys.iter().map(String::as_str)),
-        action: branch.action.map_or_else(|| "add".to_owned(), |(_, action)| action.to_string()),
-        declared,
-        no_data: None,
-        took: Took::default(),
-    };
-    say(word, &Said::At(Step::New));
-    let clock = Timepiece::start().now();
-    let mut frame = Vec::new();
-    if library.is_pipe() {
-        let mut pipe = library.pipe(&conf.params).map_err(|error| refusal(&error, &conf))?;
-        say(word, &Said::At(Step::Work));
-        let format = Format::compile("timed").map_err(|error| error.to_string())?;
-        let mut parser = format.parser(library.wants());
-        let (mut decoded, mut records) = (Decoded::default(), Vec::new());
-        for line in SAMPLE.lines() {
-            let _ = parser.parse(line, &mut records, &mut decoded);
-        }
-        decoded.settle(&mut records);
-        pipe.process(clock, &records).map_err(|error| refusal(&error, &conf))?;
-        pipe.flush(clock, &mut frame).map_err(|error| refusal(&error, &conf))?;
-        say(word, &Said::At(Step::Drop));
-    } else {
-        let mut collector = library.collector(&conf.params).map_err(|error| refusal(&error, &conf))?;
-        say(word, &Said::At(Step::Work));
-        match collector.collect(clock, &mut frame) {
-            Ok(()) => {}
-            // It failed this once: the daemon shows it as failing, and tries it again.
-            Err(error) if matches!(error.kind(), ErrorKind::NoData | ErrorKind::Failed) => {
-                probed.no_data = Some(error.to_string());
-            }
-            Err(error) => return Err(refusal(&error, &conf)),
-        }
-        say(word, &Said::At(Step::Drop));
-    }
-    if !frame.is_empty() {
-        plugin_api::delta::wire::Reader::new(&frame)
-            .and_then(|reader| reader.check())
-            .map_err(|error| error.to_string())?;
-    }
-    drop(library);
-    Ok(probed)
-}
-
-/// A few lines such as a pipe will meet: plain ones, an error, absent fields, IPv6, hostile ones.
-const SAMPLE: &str = r#"192.0.2.1 - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 1024 "-" "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36" 0.012 0.010
-2001:db8::7 - ann [17/May/2015:10:05:03 +0000] "POST /cart?item=7 HTTP/2.0" 302 0 "https://shop.example/" "curl/8.5.0" 0.120 0.001, 0.119
-192.0.2.9 - - [17/May/2015:10:05:04 +0000] "GET /%22%00?a=b,c* HTTP/1.1" 404 - "-" "-" 0.001 -
-192.0.2.9 - - [17/May/2015:10:05:04 +0000] "-" 400 0 "-" "-" 0.000 -
-192.0.2.4 - - [17/May/2015:10:05:05 +0000] "GET /slow HTTP/1.1" 502 157 "-" "\x22quoted\x22 agent" 30.001 30.000
-"#;

@@ -3,19 +3,25 @@
 use super::status::State;
 use super::{Life, LifeBody, Registry, logs};
 use crate::core::Shared;
+use crate::module::crash::mend_signals;
 use crate::module::fault::{Fault, FaultKind};
-use crate::module::fence::UnderWay;
+use crate::module::fence::{Callee, UnderWay};
 use std::time::{Duration, Instant};
 
 impl Registry {
     /// Shows who is late, and gives up who is past the time limit. Whether anything is to be shown anew.
     pub(super) fn watch_calls(&mut self, shared: &Shared) -> bool {
         let (tick, now) = (shared.conf.tick, Instant::now());
+        let meddled = mend_signals();
+        if !meddled.is_empty() {
+            tracing::warn!("a plugin has changed how {} is handled; it is put back", meddled.join(", "));
+        }
         let mut late: Vec<(UnderWay, Duration)> = Vec::new();
         let mut given_up: Vec<(UnderWay, Duration)> = Vec::new();
         for log in logs(shared) {
             // One that is given up is told of by the log's next thread.
-            late.extend(log.watch(tick, now).filter(|(call, age)| *age > call.callee.time_limit / 2));
+            let look = log.watch(tick, now).filter(|look| look.age > look.call.callee.time_limit / 2);
+            late.extend(look.map(|look| (look.call, look.age)));
         }
         for module in self.modules.values_mut() {
             for life in module.running.iter_mut().chain(&mut module.trial) {
@@ -29,6 +35,16 @@ impl Registry {
                 }
             }
         }
+        self.leaving.retain_mut(|thread| {
+            let Some((call, age)) = thread.watch(tick, now) else { return false };
+            let over = age > call.callee.give_up_after && thread.give_up(&call);
+            if over {
+                let Callee { module, time_limit, .. } = &*call.callee;
+                let doing = call.doing;
+                tracing::warn!("module {module}: a life that was ended is stuck in its {doing} for more than {time_limit:?}; its thread is left behind");
+            }
+            !over
+        });
         let mut changed = !given_up.is_empty();
         for (call, age) in given_up {
             self.give_up(&call, age, shared);
@@ -69,6 +85,7 @@ impl Registry {
         let Some(module) = self.modules.get_mut(&callee.module) else { return };
         let is_trial = module.trial.as_ref().is_some_and(|life| life.callee.generation == callee.generation);
         if is_trial {
+            // Its thread is given up already.
             module.trial = None;
             let why = format!("{}; the one before goes on", fault.why);
             self.enter(&callee.module, State::Rejected, why, shared);

@@ -20,7 +20,8 @@ use super::stats::ModuleStats;
 use crate::conf::{Isolation, nearest};
 use crate::core::{Shared, Switch, SwitchError};
 use crate::ingest::{LogHandle, PipeRun};
-use crate::limits::{BACKOFF, BACKOFF_MAX};
+use crate::limits::{BACKOFF, BACKOFF_MAX, WHY_BYTES_MAX};
+use crate::text::one_line;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -88,6 +89,8 @@ pub struct Registry {
     trouble: Option<String>,
     /// All that was found at the start runs, or cannot: the logs may begin.
     settled: bool,
+    /// Collectors that are done with and still in a call: they are watched until they come back, or are given up.
+    pub(super) leaving: Vec<CollectorThread>,
     /// A module that does not come back is noted, in case the daemon is killed for it.
     pub(super) late_noted: bool,
 }
@@ -105,6 +108,7 @@ impl Registry {
             last_generation: 0,
             trouble: None,
             settled: false,
+            leaving: Vec::new(),
             late_noted: false,
         }
     }
@@ -283,11 +287,12 @@ impl Registry {
         let kind = if matches!(life.body, LifeBody::Pipe) { Kind::Pipe } else { Kind::Collector };
         let is_pipe = |life: &Life| matches!(life.body, LifeBody::Pipe);
         let was_pipe = module.lives().any(is_pipe);
-        module.trial = None;
+        let before = module.trial.take();
         let replaces = module.running.as_ref().is_some_and(|running| is_pipe(running) == is_pipe(&life));
         if !replaces {
             // What turned from a pipe into a collector, or the other way, shares nothing with what it was.
-            module.running = Some(life);
+            let gone = module.running.replace(life);
+            before.into_iter().chain(gone).for_each(|life| self.leave(life));
             if was_pipe && kind == Kind::Collector {
                 take_pipes(name, shared);
             }
@@ -295,6 +300,7 @@ impl Registry {
         }
         let pipe = is_pipe(&life);
         module.trial = Some(life);
+        before.into_iter().for_each(|life| self.leave(life));
         if pipe {
             // It has its place in every log, and may wait there for long for the first line.
             self.runs(name, shared);
@@ -323,6 +329,11 @@ impl Registry {
         if let Some(module) = self.modules.get_mut(name) {
             module.status.next_ms = Some(next_ms);
         }
+    }
+
+    /// The daemon stops in order: who is late now is no suspect.
+    pub(crate) fn end(&mut self) {
+        self.loader.blamed().nobody_late();
     }
 
     /// A tick is over: modules whose pause is over are made anew, and calls that do not come back are given up.
@@ -381,13 +392,24 @@ impl Registry {
         if module.lives().any(|life| matches!(life.body, LifeBody::Pipe)) {
             take_pipes(name, shared);
         }
-        // A collector's thread ends when its handle goes.
-        module.running = None;
-        module.trial = None;
+        let lives = [module.running.take(), module.trial.take()];
         module.status.isolation = Isolation::None;
+        lives.into_iter().flatten().for_each(|life| self.leave(life));
+    }
+
+    /// A life is over. A collector's thread ends when its handle goes, after the call under way.
+    pub(super) fn leave(&mut self, life: Life) {
+        if let LifeBody::Collector(mut thread) = life.body
+            && thread.is_in_a_call()
+        {
+            thread.stop();
+            self.leaving.push(thread);
+        }
     }
 
     pub(super) fn enter(&mut self, name: &str, state: State, why: String, shared: &Shared) {
+        // Some of it is what foreign code said.
+        let why = one_line(why, WHY_BYTES_MAX);
         let Some(module) = self.modules.get_mut(name) else { return };
         let status = &mut module.status;
         match state {

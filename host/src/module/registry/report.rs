@@ -3,9 +3,10 @@
 use super::status::State;
 use super::{LifeBody, Registry, logs};
 use crate::core::{Report, Shared};
-use crate::limits::BACKOFF_FORGET;
+use crate::limits::{BACKOFF_FORGET, WHY_BYTES_MAX};
 use crate::module::fault::{Fault, FaultKind};
-use crate::module::load::second_death;
+use crate::module::make::second_death;
+use crate::text::one_line;
 
 /// Which of a module's lives a report is of.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,8 +40,10 @@ impl Registry {
     /// What was on trial has worked: what ran before it goes.
     fn proved(&mut self, name: &str, shared: &Shared) {
         let Some(module) = self.modules.get_mut(name) else { return };
-        // A collector's old thread ends here; a pipe has dropped the old one where it took its place.
-        module.running = module.trial.take();
+        // A pipe has dropped the old one where it took its place.
+        let gone = std::mem::replace(&mut module.running, module.trial.take());
+        gone.into_iter().for_each(|life| self.leave(life));
+        let Some(module) = self.modules.get(name) else { return };
         // What its files have come to mean since (off, rejected, a newer life) is what is shown.
         let waited = matches!(module.status.state, State::Probing | State::Failing | State::Late);
         if waited && module.loading.is_none() && module.retry_ms.is_none() {
@@ -63,7 +66,8 @@ impl Registry {
         }
         let generation = trial.callee.generation;
         let pipe = matches!(trial.body, LifeBody::Pipe);
-        module.trial = None;
+        let gone = module.trial.take();
+        gone.into_iter().for_each(|life| self.leave(life));
         if pipe && !rolled_back {
             // In that log there was nothing to go back to.
             self.stop(name, shared);
@@ -94,6 +98,7 @@ impl Registry {
             Some(fault) if fault.kind == FaultKind::NoData => (State::Running, fault.why),
             Some(fault) => (State::Failing, fault.why),
         };
+        let why = one_line(why, WHY_BYTES_MAX);
         if module.status.state != state || module.status.why != why {
             self.enter(name, state, why, shared);
             if let Some(module) = self.modules.get_mut(name) {
