@@ -157,7 +157,7 @@ pub const PROBE_MEMORY_BYTES: u64 = 1024 * 1024 * 1024;
 pub const COLLECT_EVERY: Duration = Duration::from_secs(10);
 
 /// How long a batch or a flush of a pipe may take unless its `.on` says otherwise: thousands of times what it needs. The
-/// log waits that long for it.
+/// log waits that long for it; for one in a process of its own as long as for all that it was handed.
 pub const BATCH_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// How long a collect may take unless the `.on` says otherwise: its thread is its own, so only its branch waits.
@@ -172,8 +172,11 @@ pub const WORKER_MEMORY_BYTES: u64 = 512 * 1024 * 1024;
 /// How much longer than its module's time limit a worker's end may take before the thread that waits for it is given up.
 pub const WORKER_GRACE: Duration = Duration::from_secs(5);
 
-/// How long making a module may take after it has been probed: as long as the probe.
+/// How long making a module may take after it has been probed, whatever its `.on` says of calls: as long as the probe.
 pub const NEW_TIME_MAX: Duration = PROBE_TIME_MAX;
+
+/// How long the logs wait at the start for modules that cannot be made: a probe and a making.
+pub const START_PATIENCE: Duration = Duration::from_secs(15);
 
 /// The first pause of a module that is to be made anew; it doubles.
 pub const BACKOFF: Duration = Duration::from_secs(1);

@@ -29,16 +29,13 @@ impl Check {
             let (state, what) = match plan.what {
                 Planned::Off => ("off", String::new()),
                 Planned::Rejected(why) => ("rejected", why),
-                Planned::Run { plugin, .. } => {
-                    let conf = Some(plan.file.as_path()).filter(|file| *file != plugin.path);
-                    match probe(&plugin.path, conf) {
-                        Ok(found) => (
-                            "ok",
-                            format!("{} at {} ({} {})", found.kind, found.path, plugin.path.display(), found.version),
-                        ),
-                        Err(why) => ("rejected", format!("{}: {why}", plan.file.display())),
-                    }
-                }
+                Planned::Run { plugin, conf } => match probe(&plugin.path, conf.source()) {
+                    Ok(found) => (
+                        "ok",
+                        format!("{} at {} ({} {})", found.kind, found.path, plugin.path.display(), found.version),
+                    ),
+                    Err(why) => ("rejected", format!("{}: {why}", plan.file.display())),
+                },
             };
             rejected += usize::from(state == "rejected");
             if self.json {

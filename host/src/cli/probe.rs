@@ -1,10 +1,12 @@
 //! `graftd probe`: would this plugin be let in?
 
 use super::Failure;
+use crate::conf::read_text;
 use crate::module::{DeclaredParam, Probed, inside, probe};
 use clap::Args;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 /// Try a plugin in a process of its own, as the daemon does before it lets one in.
 ///
@@ -35,7 +37,12 @@ impl Probe {
             return Ok(());
         }
         let file = self.file.display();
-        match probe(&self.file, conf) {
+        let read = |conf: &Path| {
+            let opened = File::open(conf).map_err(|error| format!("{}: {error}", conf.display()));
+            opened.and_then(|opened| read_text(&opened, conf))
+        };
+        let text = conf.map(read).transpose().map_err(Failure::usage)?;
+        match probe(&self.file, conf.zip(text.as_deref())) {
             Ok(probed) if self.json => {
                 println!("{}", json!({"file": self.file, "ok": true, "plugin": shown(&probed)}));
                 Ok(())

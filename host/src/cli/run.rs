@@ -84,6 +84,10 @@ impl Run {
         let lost = |error: io::Error| Failure::work(format_args!("the current folder: {error}"));
         let folders = folders.absolute().map_err(lost)?;
         let data = std::path::absolute(dirs::data(self.data.as_deref())?).map_err(lost)?;
+        if let Err(why) = module::check_folder(&data) {
+            // Plugins are loaded from copies in it.
+            tracing::warn!("the data folder: {why}; until then its writers can put code into the daemon");
+        }
         // Two threads serve any number of idle clients, and leave the other cores to the pipes.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

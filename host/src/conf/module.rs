@@ -101,7 +101,7 @@ impl ModuleConf {
         let mut table = Source { file, text }.parse()?;
         let keys = table.lines();
         let params = table.table("params")?;
-        let places = Places::new(file, keys, params.lines());
+        let places = Places::new(file, text, keys, params.lines());
         let mut conf = ModuleConf { params: params.into_params()?, places, ..ModuleConf::default() };
         if let Some(given) = table.take("plugin") {
             conf.plugin = Some(given.text()?);
@@ -147,6 +147,12 @@ impl ModuleConf {
     #[must_use]
     pub fn place(&self, why: &str) -> String {
         self.places.place(why)
+    }
+
+    /// The file that it was read from, and the text as it stood there then; none for a plugin that runs with its defaults.
+    #[must_use]
+    pub fn source(&self) -> Option<(&Path, &str)> {
+        self.places.source()
     }
 }
 

@@ -2,12 +2,13 @@
 
 use super::error::ConfError;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The file of a [`super::ModuleConf`] and the lines of what is written in it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Places {
-    /// None where a plugin runs with its defaults.
-    file: Option<PathBuf>,
+    /// The file and what stands in it; none where a plugin runs with its defaults.
+    source: Option<(PathBuf, Arc<str>)>,
     /// The keys under `[params]` with their lines.
     params: Vec<(String, usize)>,
     /// The others.
@@ -22,12 +23,16 @@ impl PartialEq for Places {
 }
 
 impl Places {
-    pub(super) fn new(file: &Path, keys: Vec<(String, usize)>, params: Vec<(String, usize)>) -> Places {
-        Places { file: Some(file.to_owned()), params, keys }
+    pub(super) fn new(file: &Path, text: &str, keys: Vec<(String, usize)>, params: Vec<(String, usize)>) -> Places {
+        Places { source: Some((file.to_owned(), text.into())), params, keys }
+    }
+
+    pub(super) fn source(&self) -> Option<(&Path, &str)> {
+        self.source.as_ref().map(|(file, text)| (file.as_path(), &**text))
     }
 
     pub(super) fn place(&self, why: &str) -> String {
-        let Some(file) = &self.file else { return why.to_owned() };
+        let Some((file, _)) = &self.source else { return why.to_owned() };
         // The first that is quoted is what it is about; a suggestion comes later. Of one name, a parameter is the likelier.
         let line = quoted(why).find_map(|name| {
             let line = |places: &[(String, usize)]| places.iter().find(|(key, _)| key == name).map(|(_, line)| *line);

@@ -1,6 +1,6 @@
 //! Everything that can wake the core.
 
-use crate::ingest::LogStats;
+use crate::ingest::{LogName, LogStats};
 use crate::module::{Branch, Callee, Fault, Loaded};
 use crate::tree::Merged;
 use std::fmt;
@@ -69,6 +69,8 @@ pub struct Report {
     pub(crate) next_ms: Option<i64>,
     /// What ran before it has its place again.
     pub(crate) rolled_back: bool,
+    /// The log in which it was called; none for a collector.
+    pub(crate) log: Option<LogName>,
 }
 
 /// How a log fares, since its start.

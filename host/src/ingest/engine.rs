@@ -9,7 +9,7 @@ use super::format::{Decoded, Format, Parser};
 use super::lines::{LineFault, LogStats, Remember, SAMPLE_BYTES};
 use crate::clock::{Timepiece, thread_cpu};
 use crate::limits::{BATCH_RECORDS, LINE_BYTES_MAX, LINE_FAULTS_MAX};
-use crate::module::{Branch, Callee, Doing, Fault, FaultKind, Pipe, PipeBody, Tag};
+use crate::module::{Branch, Callee, Desk, Doing, Fault, Pipe, PipeBody, Tag};
 use plugin_api::{Access, Clock, Fields};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -65,14 +65,27 @@ pub(crate) trait Fence<W> {
     ) -> Option<(Box<W>, T)>;
 }
 
+impl<W> Fence<W> for Desk<W> {
+    fn call<T>(
+        &self,
+        work: Box<W>,
+        callee: &Arc<Callee>,
+        doing: Doing,
+        began: Instant,
+        call: impl FnOnce() -> T,
+    ) -> Option<(Box<W>, T)> {
+        Desk::call(self, work, callee, doing, began, call)
+    }
+}
+
 /// A pipe's place.
 #[derive(Debug)]
 struct Slot {
     /// `None` while it is called.
     run: Option<PipeRun>,
-    /// What had the place before and has worked; kept until what has it now has worked once.
+    /// What had the place before; kept until whoever put the new one is sure of it.
     previous: Option<PipeRun>,
-    /// It has worked.
+    /// What has the place has worked.
     worked: bool,
     /// Time in its calls since the CPU time was shared out last.
     busy: Duration,
@@ -117,6 +130,8 @@ pub(crate) struct Engine {
     feeding: Option<Feeding>,
     flushing: Option<Flushing>,
     reports: Vec<PipeReport>,
+    /// What pipes on trial have folded, which the next flush takes along.
+    early: Frames,
     /// Pipes that are done with. They are dropped by whoever can wait.
     discarded: Vec<PipeRun>,
     /// When the last thing was over whose time is told apart.
@@ -144,6 +159,7 @@ impl Engine {
             feeding: None,
             flushing: None,
             reports: Vec::new(),
+            early: Frames::new(),
             discarded: Vec::new(),
             mark: Instant::now(),
             busy: Duration::ZERO,
@@ -151,25 +167,25 @@ impl Engine {
         }
     }
 
-    /// Adds a pipe, or puts it in the place of the one of its name, which takes the place back if the new one does not
-    /// get through its first batch.
+    /// Adds a pipe, or puts it in the place of the one of its name. That is on trial then: what had the place before, and
+    /// was sure of it, gets it back when the new one fails.
     pub(crate) fn put(&mut self, run: PipeRun) {
         match self.slots.iter_mut().find(|slot| slot.is(&run.callee.module)) {
             Some(slot) => {
                 let old = slot.run.replace(run);
-                // What has never worked is no better than what comes.
-                let (previous, unproven) =
-                    if slot.worked { (old, slot.previous.take()) } else { (slot.previous.take(), old) };
-                slot.previous = previous;
                 slot.worked = false;
-                self.discarded.extend(unproven);
+                if slot.previous.is_none() {
+                    slot.previous = old;
+                } else {
+                    self.discarded.extend(old);
+                }
             }
             None => self.slots.push(Slot { run: Some(run), previous: None, worked: false, busy: Duration::ZERO }),
         }
         self.decide();
     }
 
-    /// Takes a pipe out.
+    /// Takes a pipe out, and what had its place before.
     pub(crate) fn take(&mut self, module: &str) {
         if let Some(place) = self.slots.iter().position(|slot| slot.is(module)) {
             let slot = self.slots.remove(place);
@@ -178,15 +194,27 @@ impl Engine {
         }
     }
 
-    /// Gives a place back to the pipe that had it before this life of the module, if that is still to be had.
-    pub(crate) fn roll_back(&mut self, module: &str, generation: u64) {
-        let of = |slot: &Slot| slot.run.as_ref().is_some_and(|run| run.callee.generation == generation);
-        let Some(slot) = self.slots.iter_mut().find(|slot| slot.is(module) && of(slot)) else { return };
-        if let Some(previous) = slot.previous.take() {
-            self.discarded.extend(slot.run.replace(previous));
-            slot.worked = true;
+    /// This life of a module is sure of its place: what had it before goes.
+    pub(crate) fn settle(&mut self, module: &str, generation: u64) {
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.is_life(module, generation)) {
+            self.discarded.extend(slot.previous.take());
             self.decide();
         }
+    }
+
+    /// This life of a module gives its place back.
+    pub(crate) fn roll_back(&mut self, module: &str, generation: u64) {
+        let Some(place) = self.slots.iter().position(|slot| slot.is_life(module, generation)) else { return };
+        let slot = &mut self.slots[place];
+        self.discarded.extend(slot.run.take());
+        match slot.previous.take() {
+            Some(previous) => {
+                slot.run = Some(previous);
+                slot.worked = true;
+            }
+            None => drop(self.slots.remove(place)),
+        }
+        self.decide();
     }
 
     /// Whether anybody reads the lines.
@@ -361,7 +389,6 @@ impl Engine {
             Ok(()) => {
                 if !slot.worked {
                     slot.worked = true;
-                    self.discarded.extend(slot.previous.take());
                     self.reports.push(PipeReport { callee: Arc::clone(&run.callee), fault: None, rolled_back: false });
                 }
                 slot.run = Some(run);
@@ -375,8 +402,15 @@ impl Engine {
         }
     }
 
+    /// Whether the pipe whose turn it is has yet to show that it works.
+    fn is_on_trial(&self) -> bool {
+        let slot = self.feeding.and_then(|feeding| self.slots.get(feeding.turn?));
+        slot.is_some_and(|slot| !slot.worked && slot.previous.is_some())
+    }
+
     /// The pipe of a place cannot go on: what was there before gets its place and its batch, else the place goes.
     fn broke(&mut self, turn: usize, callee: Arc<Callee>, fault: Fault) {
+        let fault = fault.for_good();
         callee.stats.failed();
         let Some(slot) = self.slots.get_mut(turn) else { return };
         let previous = slot.previous.take();
@@ -449,8 +483,7 @@ impl Engine {
         callee.stats.called();
         let limit = callee.time_limit;
         callee.stats.late(after.saturating_sub(limit));
-        let why = format!("did not come back from its {doing} within {limit:?}; its thread is left behind");
-        self.broke(turn, Arc::clone(callee), Fault::new(FaultKind::Late, why));
+        self.broke(turn, Arc::clone(callee), Fault::left_behind(doing, limit));
         // The clock of the new thread begins anew.
         self.cpu = None;
         self.mark = Instant::now();
@@ -469,11 +502,17 @@ impl Engine {
                 run.callee.stats.cpu(spent.mul_f64((share / busy).min(1.0)));
             }
         }
-        self.flushing.take().map_or_else(Vec::new, |flushing| flushing.frames)
+        let mut frames = std::mem::take(&mut self.early);
+        frames.extend(self.flushing.take().into_iter().flat_map(|flushing| flushing.frames));
+        frames
     }
 }
 
 impl Slot {
+    fn is_life(&self, module: &str, generation: u64) -> bool {
+        self.is(module) && self.run.as_ref().is_some_and(|run| run.callee.generation == generation)
+    }
+
     fn is(&self, module: &str) -> bool {
         self.run.as_ref().or(self.previous.as_ref()).is_some_and(|run| run.callee.module == module)
     }
@@ -498,7 +537,18 @@ pub(crate) fn feed_on<W: AsMut<Engine>, F: Fence<W>>(mut work: Box<W>, fence: &F
             let callee = Arc::clone(&run.callee);
             let called;
             (work, called) = fence.call(work, &callee, Doing::Process, began, || run.pipe.process(clock, &records))?;
-            (*work).as_mut().fed(run, called);
+            let mut result = called;
+            if result.is_ok() && (*work).as_mut().is_on_trial() {
+                // To have taken a batch shows little, least of all where it was handed to another process: what was folded
+                // must come out as well. Until then the one before can be given that very batch.
+                let (began, mut frame) = (Instant::now(), Vec::new());
+                (work, result) =
+                    fence.call(work, &callee, Doing::Flush, began, || run.pipe.flush(clock, &mut frame))?;
+                if result.is_ok() && !frame.is_empty() {
+                    (*work).as_mut().early.push((run.branch.clone(), frame));
+                }
+            }
+            (*work).as_mut().fed(run, result);
         }
         kept = recycle(records);
         decoded.clear();

@@ -35,12 +35,24 @@ pub(super) enum Change {
     Put(Box<PipeRun>),
     /// The name of a pipe that is to be taken out.
     Take(String),
+    /// A module and the life of it that is sure of its place: the one before goes.
+    Settle(String, u64),
     /// A module and the life of it that gives its place back to the one before.
     RollBack(String, u64),
 }
 
+impl Change {
+    fn module(&self) -> &str {
+        match self {
+            Change::Put(run) => &run.callee.module,
+            Change::Take(module) | Change::Settle(module, _) | Change::RollBack(module, _) => module,
+        }
+    }
+}
+
 /// Changes that wait for a log's thread. They do not queue behind lines, and there is always room: the core makes them,
-/// and must never wait for a log that may be waiting for the core. They are as few as modules are switched.
+/// and must never wait for a log that may be waiting for the core. There are a few for each module at most: a pipe that is put
+/// where another waits to be put takes its turn.
 pub(super) type Changes = Arc<Mutex<VecDeque<Change>>>;
 
 /// What became of lines.
@@ -66,6 +78,7 @@ pub struct LogHandle {
     /// Dropped when the log may begin.
     closed: Arc<Mutex<Option<Sender<()>>>>,
     watched: Arc<Watched<Work>>,
+    disposer: Disposer,
 }
 
 /// What a log's thread is started with.
@@ -93,11 +106,11 @@ impl LogHandle {
         let (closed, opened) = channel::<()>();
         let desk = Arc::new(Desk::default());
         let engine = Engine::new(formats, clock, remember);
-        let work = Work::new(name.clone(), engine, tick, inbox, Arc::clone(&changes), events, disposer);
+        let work = Work::new(name.clone(), engine, tick, inbox, Arc::clone(&changes), events, disposer.clone());
         // Lines wait until the pipes are there: otherwise they would be counted by those that came first.
         runner::start(Box::new(work), &desk, Some(opened)).map_err(|(error, _)| error)?;
         let closed = Arc::new(Mutex::new(Some(closed)));
-        Ok(LogHandle { name, prefix, messages, changes, closed, watched: Arc::new(Watched::new(desk)) })
+        Ok(LogHandle { name, prefix, messages, changes, closed, watched: Arc::new(Watched::new(desk)), disposer })
     }
 
     /// Sends without waiting; gives the message back when there is no room.
@@ -122,6 +135,14 @@ impl LogHandle {
 
     /// Puts a pipe in the place of the one of its name. Never waits.
     pub(crate) fn put(&self, run: PipeRun) {
+        let mut changes = self.changes.lock();
+        let waiting = changes.iter_mut().rev().find(|change| change.module() == run.callee.module);
+        if let Some(Change::Put(waiting)) = waiting {
+            let unused = std::mem::replace(&mut **waiting, run);
+            self.disposer.dispose(Arc::clone(&unused.callee), unused);
+            return;
+        }
+        drop(changes);
         self.change(Change::Put(Box::new(run)));
     }
 
@@ -130,7 +151,12 @@ impl LogHandle {
         self.change(Change::Take(module.to_owned()));
     }
 
-    /// Gives a pipe's place back to the one before, if this life of it has not worked yet. Never waits.
+    /// This life of a pipe is sure of its place. Never waits.
+    pub(crate) fn settle(&self, module: &str, generation: u64) {
+        self.change(Change::Settle(module.to_owned(), generation));
+    }
+
+    /// Has this life of a pipe give its place back to the one before. Never waits.
     pub(crate) fn roll_back(&self, module: &str, generation: u64) {
         self.change(Change::RollBack(module.to_owned(), generation));
     }

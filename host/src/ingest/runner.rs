@@ -3,11 +3,11 @@
 //! The thread may be given up in any call of a pipe, and another goes on with its [`Work`]. So all that it is about to do
 //! stands in the work, never only on its stack, and each turn of its loop begins with what was begun before.
 
-use super::engine::{Engine, Fence, Frames, PipeReport, feed_on, flush_on};
+use super::engine::{Engine, Frames, PipeReport, feed_on, flush_on};
 use super::lines::LineFault;
 use super::log::{Change, Changes, LinesDone, LogMessage, LogName};
 use crate::core::{Delta, Event, Events, LogReport, Report};
-use crate::module::{Callee, Desk, Disposer, Doing, Started, UnderWay, spawn};
+use crate::module::{Desk, Disposer, Started, UnderWay, spawn};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -56,19 +56,6 @@ struct Asked {
 impl AsMut<Engine> for Work {
     fn as_mut(&mut self) -> &mut Engine {
         &mut self.engine
-    }
-}
-
-impl Fence<Work> for Desk<Work> {
-    fn call<T>(
-        &self,
-        work: Box<Work>,
-        callee: &Arc<Callee>,
-        doing: Doing,
-        began: Instant,
-        call: impl FnOnce() -> T,
-    ) -> Option<(Box<Work>, T)> {
-        Desk::call(self, work, callee, doing, began, call)
     }
 }
 
@@ -152,7 +139,7 @@ impl Work {
         match self.inbox.recv_timeout(wait) {
             Ok(LogMessage::Wake) | Err(RecvTimeoutError::Timeout) => {}
             Ok(LogMessage::Lines(lines, reply)) => self.begin(lines, reply),
-            // The daemon stops: what was folded is not lost.
+            // The daemon stops.
             Err(RecvTimeoutError::Disconnected) => {
                 self.last = true;
                 self.engine.begin_flush();
@@ -190,6 +177,7 @@ impl Work {
                     self.engine.put(*run);
                 }
                 Change::Take(module) => self.engine.take(&module),
+                Change::Settle(module, generation) => self.engine.settle(&module, generation),
                 Change::RollBack(module, generation) => self.engine.roll_back(&module, generation),
             }
         }
@@ -213,7 +201,8 @@ impl Work {
         self.pending = false;
         self.fresh = false;
         for PipeReport { callee, fault, rolled_back } in self.engine.take_reports() {
-            let report = Report { callee, fault, next_ms: None, rolled_back };
+            let log = Some(self.name.clone());
+            let report = Report { callee, fault, next_ms: None, rolled_back, log };
             if !self.events.send(Event::Delta(Delta { report: Some(report), ..Delta::default() })) {
                 return false;
             }

@@ -104,8 +104,9 @@ impl From<WorkerError> for Fault {
         let kind = match error {
             WorkerError::Module(error) => return error.into(),
             WorkerError::Late { .. } => FaultKind::Late,
-            WorkerError::Died(_) | WorkerError::Lied(_) => FaultKind::Broken,
-            WorkerError::NotStarted(_) => FaultKind::Failed,
+            WorkerError::Died(_) | WorkerError::Lied(_) => FaultKind::Died,
+            // Of one that has started: what lies between it and the daemon is broken.
+            WorkerError::NotStarted(_) => FaultKind::Broken,
         };
         Fault::new(kind, error.to_string())
     }

@@ -4,14 +4,13 @@ use super::body::CollectorBody;
 use super::branch::Branch;
 use super::dispose::Disposer;
 use super::fault::FaultKind;
-use super::fence::{Age, Callee, Desk, Doing, UnderWay};
+use super::fence::{Age, Callee, Desk, Doing, UnderWay, spawn};
 use crate::clock::{Timepiece, thread_cpu};
 use crate::core::{Delta, Event, Events, Report};
 use crate::limits::BACKOFF_MAX;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// A collector that is ready to run.
@@ -76,9 +75,10 @@ impl Collecting {
         let desk = Arc::new(Desk::default());
         let (at_desk, every) = (Arc::clone(&desk), self.every);
         let thread = format!("graftd-{}", self.callee.module.chars().take(8).collect::<String>());
-        thread::Builder::new().name(thread).spawn(move || {
+        let (own, disposer) = (Arc::clone(&self.callee), around.disposer.clone());
+        let started = spawn(&thread, Box::new(self), move |collecting| {
             let Around { tick, clock, events, disposer } = around;
-            let Collecting { callee, mut collector, branch, every } = self;
+            let Collecting { callee, mut collector, branch, every } = *collecting;
             let mut schedule = Schedule { next: Instant::now(), every, first: Some(tick), failures: 0 };
             loop {
                 let wait = schedule.next.saturating_duration_since(Instant::now());
@@ -105,13 +105,18 @@ impl Collecting {
                 let pause = schedule.after(failed, now);
                 let next_ms = failed.then(|| clock.unix_ms() + pause.as_millis() as i64);
                 let frames = if frame.is_empty() { Vec::new() } else { vec![(branch.clone(), frame)] };
-                let report = Report { callee: Arc::clone(&callee), fault, next_ms, rolled_back: false };
+                let report = Report { callee: Arc::clone(&callee), fault, next_ms, rolled_back: false, log: None };
                 if !events.send(Event::Delta(Delta { frames, report: Some(report), ..Delta::default() })) {
                     break;
                 }
             }
             disposer.dispose(callee, collector);
-        })?;
+        });
+        if let Err((error, unused)) = started {
+            // Dropping it is its code, and not for whoever is here.
+            disposer.dispose(own, unused);
+            return Err(error);
+        }
         Ok(CollectorThread { stop: Some(stop), desk, age: Age::default(), every })
     }
 }

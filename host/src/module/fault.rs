@@ -1,7 +1,9 @@
 //! What a module did instead of its work.
 
+use super::fence::Doing;
 use plugin_api::{Error, ErrorKind};
 use std::fmt;
+use std::time::Duration;
 
 /// How a call of a module went wrong; what follows from it differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,8 +12,10 @@ pub enum FaultKind {
     NoData,
     /// It said that it failed this time: it is asked again.
     Failed,
-    /// Nobody knows the state that it is in (a panic, a worker that died): it is made anew.
+    /// Nobody knows the state that it is in (a panic): it is made anew.
     Broken,
+    /// Its process has ended, or talks nonsense: it is made anew.
+    Died,
     /// It did not come back in time: it is made anew, and its thread left behind.
     Late,
     /// It cannot run with what its `.on` says.
@@ -30,6 +34,28 @@ pub struct Fault {
 impl Fault {
     pub(crate) fn new(kind: FaultKind, why: impl Into<String>) -> Fault {
         Fault { kind, why: why.into() }
+    }
+}
+
+impl Fault {
+    /// It did not come back from a call.
+    pub(crate) fn left_behind(doing: Doing, limit: Duration) -> Fault {
+        let why = format!("did not come back from its {doing} within {limit:?}; its thread is left behind");
+        Fault::new(FaultKind::Late, why)
+    }
+
+    /// The same of a call after which the module cannot go on, whatever it said: a pipe's are all so.
+    pub(crate) fn for_good(self) -> Fault {
+        let kind = match self.kind {
+            FaultKind::Late | FaultKind::Died => self.kind,
+            FaultKind::NoData | FaultKind::Failed | FaultKind::Broken | FaultKind::Config => FaultKind::Broken,
+        };
+        Fault { kind, ..self }
+    }
+
+    /// Whether its module goes, to be made anew.
+    pub(crate) fn ends_it(&self) -> bool {
+        matches!(self.kind, FaultKind::Broken | FaultKind::Died | FaultKind::Late)
     }
 }
 

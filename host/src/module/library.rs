@@ -1,4 +1,4 @@
-//! A plugin's shared object, loaded. All of the daemon's unsafe code is here.
+//! A plugin's shared object, loaded.
 //!
 //! abi_stable's ready-made loading functions give the first library for ever and never unload. So the header is read
 //! from a raw library, which is kept beside everything that came out of it and dropped last.

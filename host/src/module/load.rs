@@ -4,7 +4,7 @@ use super::body::PipeBody;
 use super::branch::Branch;
 use super::collector::Collecting;
 use super::crash::Blamed;
-use super::fence::{Callee, Desk, Doing, Started, UnderWay, Watched, spawn};
+use super::fence::{Callee, Desk, Doing, Started, Watched, spawn};
 use super::files::{Folders, PluginFile};
 use super::library::Declared;
 use super::make::{make_apart, make_here, prepare};
@@ -13,14 +13,14 @@ use super::stats::ModuleStats;
 use crate::conf::{ModuleConf, nearest};
 use crate::core::{Event, Events};
 use crate::limits::NEW_TIME_MAX;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use plugin_api::Fields;
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// What is to be loaded.
@@ -73,20 +73,54 @@ const THREADS: usize = 4;
 /// Loads plugins and makes their modules.
 #[derive(Debug)]
 pub struct Loader {
-    jobs: Sender<Job>,
-    /// The newest load of each module: an older one that has not begun is left out.
-    newest: Newest,
+    queue: Arc<Queue>,
     watched: Vec<Watched<Hand>>,
     blamed: Arc<Blamed>,
 }
 
-type Newest = Arc<Mutex<HashMap<String, u64>>>;
+/// What waits to be loaded: of each module the newest job alone, so there are never more than modules.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    more: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    /// No more will come.
+    closed: bool,
+}
+
+impl Queue {
+    fn put(&self, job: Job) {
+        let jobs = &mut self.waiting.lock().jobs;
+        match jobs.iter_mut().find(|waiting| waiting.name == job.name) {
+            Some(waiting) => *waiting = job,
+            None => jobs.push_back(job),
+        }
+        self.more.notify_one();
+    }
+
+    /// The next, waited for; none when no more will come.
+    fn take(&self) -> Option<Job> {
+        let mut waiting = self.waiting.lock();
+        loop {
+            if waiting.closed {
+                return None;
+            }
+            match waiting.jobs.pop_front() {
+                Some(job) => return Some(job),
+                None => self.more.wait(&mut waiting),
+            }
+        }
+    }
+}
 
 /// What a loading thread works with.
 #[derive(Clone, Debug)]
 pub(super) struct Hand {
-    todo: Arc<Mutex<Receiver<Job>>>,
-    newest: Newest,
+    queue: Arc<Queue>,
     events: Events,
     pub(super) folders: Folders,
     pub(super) aside: PathBuf,
@@ -99,7 +133,7 @@ impl Loader {
     /// over at any time.
     ///
     /// # Errors
-    /// The folder cannot be made, or the threads not be started.
+    /// The folder cannot be made (or is there already, so that nobody knows who made it), or the threads not be started.
     pub(crate) fn start(
         aside: &Path,
         host: &str,
@@ -107,12 +141,10 @@ impl Loader {
         folders: &Folders,
         blamed: Arc<Blamed>,
     ) -> io::Result<Loader> {
-        fs::create_dir_all(aside)?;
-        let (jobs, todo) = channel::<Job>();
-        let newest = Newest::default();
+        fs::DirBuilder::new().mode(0o700).create(aside)?;
+        let queue = Arc::new(Queue::default());
         let hand = Hand {
-            todo: Arc::new(Mutex::new(todo)),
-            newest: Arc::clone(&newest),
+            queue: Arc::clone(&queue),
             events: events.clone(),
             folders: folders.clone(),
             aside: aside.to_owned(),
@@ -125,19 +157,17 @@ impl Loader {
             start(Box::new(hand.clone()), &desk).map_err(|(error, _)| error)?;
             watched.push(Watched::new(desk));
         }
-        Ok(Loader { jobs, newest, watched, blamed })
+        Ok(Loader { queue, watched, blamed })
     }
 
     /// Has a module loaded; an [`Event::Loaded`] will tell, unless a newer load of the same module comes first.
     pub(crate) fn load(&self, job: Job) {
-        self.newest.lock().insert(job.name.clone(), job.generation);
-        // The threads end only when this end is dropped.
-        let _ = self.jobs.send(job);
+        self.queue.put(job);
     }
 
     /// The module is gone, and so is what it was to become.
     pub(crate) fn forget(&self, name: &str) {
-        self.newest.lock().remove(name);
+        self.queue.waiting.lock().jobs.retain(|job| job.name != name);
     }
 
     /// Who has killed the daemon.
@@ -147,9 +177,15 @@ impl Loader {
 
     /// Gives up what does not come back from being made; `apart` is the time between two looks.
     pub(crate) fn watch(&self, apart: Duration, now: Instant) -> Vec<Arc<Callee>> {
-        let limit = |call: &UnderWay| call.callee.give_up_after.max(NEW_TIME_MAX);
-        let looks = self.watched.iter().filter_map(|one| one.look(apart, now, limit, |_, _, _| {}, start));
+        let looks = self.watched.iter().filter_map(|one| one.look(apart, now, |_| NEW_TIME_MAX, |_, _, _| {}, start));
         looks.filter(|look| look.given_up).map(|look| look.call.callee).collect()
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.queue.waiting.lock().closed = true;
+        self.queue.more.notify_all();
     }
 }
 
@@ -160,11 +196,7 @@ fn start(hand: Box<Hand>, desk: &Arc<Desk<Hand>>) -> Started<Hand> {
 
 fn run(mut hand: Box<Hand>, desk: &Desk<Hand>) {
     loop {
-        // One waits for the next job, the others for their turn to wait.
-        let Ok(job) = hand.todo.lock().recv() else { return };
-        if hand.newest.lock().get(&job.name) != Some(&job.generation) {
-            continue;
-        }
+        let Some(job) = hand.queue.take() else { return };
         let result = match prepare(&job, &hand) {
             Err(refusal) => Err(refusal),
             Ok(prepared) if prepared.isolated => make_apart(&job, prepared, &hand.blamed),

@@ -10,12 +10,18 @@ use super::library::{Declared, Library};
 use super::load::{Hand, Job, Ready, ReadyWhat, check_conf};
 use super::probe::{Refusal, probe, probe_apart, refusal};
 use crate::conf::Isolation;
-use crate::limits::{BATCH_TIME_MAX, COLLECT_EVERY, COLLECT_TIME_MAX, NEW_TIME_MAX, WORKER_GRACE, WORKER_MEMORY_BYTES};
+use crate::limits::{
+    BATCH_TIME_MAX, COLLECT_EVERY, COLLECT_TIME_MAX, NEW_TIME_MAX, WORKER_BATCHES_AHEAD, WORKER_GRACE,
+    WORKER_MEMORY_BYTES,
+};
 use crate::worker::{Worker, WorkerConf, WorkerError};
 use plugin_api::Fields;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Time limits that a call of a worker may take: for the batches that it was handed before, and for itself.
+const WORKER_CALLS: u32 = WORKER_BATCHES_AHEAD as u32 + 2;
 
 /// A plugin that may be let in.
 pub(super) struct Prepared {
@@ -44,7 +50,7 @@ pub(super) fn prepare(job: &Job, hand: &Hand) -> Result<Prepared, Refusal> {
         generation: job.generation,
         stats: Arc::clone(&job.stats),
         time_limit,
-        give_up_after: if isolated { time_limit * 2 + WORKER_GRACE } else { time_limit },
+        give_up_after: if isolated { time_limit * WORKER_CALLS + WORKER_GRACE } else { time_limit },
     });
     Ok(Prepared { copy, callee, branch, is_pipe: declared.is_pipe, isolated, remark })
 }
@@ -66,7 +72,7 @@ fn place(job: &Job, copy: &Copy, blamed: &Blamed) -> Result<(bool, String), Refu
 }
 
 fn try_here(job: &Job, copy: &Copy) -> Result<Declared, Refusal> {
-    let probed = probe(&copy.path, job.conf_file.as_deref()).map_err(|refusal| {
+    let probed = probe(&copy.path, job.conf.source()).map_err(|refusal| {
         // What is wrong in the `.on` is said with its place already.
         let placed = job.conf_file.as_deref().is_some_and(|conf| refusal.why.starts_with(&*conf.to_string_lossy()));
         if placed { refusal } else { named(&job.plugin.path, refusal) }

@@ -14,7 +14,7 @@ pub struct ModuleStats {
     cpu_ns: AtomicU64,
     /// Calls that did not come back, or not begin, when they should have.
     late: AtomicU64,
-    /// By how much, in nanoseconds.
+    /// By how much, in nanoseconds: a pipe's past its time limit, a collector's past its interval, or begun after its turn.
     late_ns: AtomicU64,
     /// Times that the module was made anew because it broke.
     restarts: AtomicU64,

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// Where the dying process writes.
 const DIED: &str = "died";
-/// Names the module that does not come back from a call, as long as it does not.
+/// Names modules that do not come back from a call, as long as they do not: two lines each.
 const LATE: &str = "late";
 /// What is remembered.
 const BLAMED: &str = "blamed.json";
@@ -28,7 +28,7 @@ pub(crate) struct Blame {
     plugin: u64,
     /// What happened, in one line.
     pub(crate) why: String,
-    /// How often it has died: once with the daemon, the second time in a process of its own.
+    /// How often it has died: once with the daemon, the second time in a process of its own. Zero: it is only suspected.
     pub(crate) deaths: u32,
 }
 
@@ -60,14 +60,20 @@ impl Blamed {
         let died = fs::read_to_string(data.join(DIED)).ok();
         let late = fs::read_to_string(data.join(LATE)).ok();
         // What died in a call is to blame rather than what was late meanwhile.
-        let found = died.as_deref().and_then(|text| died_of(text, now)).or_else(|| {
-            let (doing, tag) = late.as_deref()?.split_once('\n')?;
-            let why = format!("had not come back from its {doing} when the daemon was killed before {now}");
-            Some((Tag::parse(tag)?, why))
-        });
-        if let Some(((plugin, module), why)) = found {
-            tracing::error!("the last daemon here died in the module {module}: {why}");
-            blamed.add(module, plugin, &why);
+        match died.as_deref().and_then(|text| died_of(text, now)) {
+            Some(((plugin, module), why)) => {
+                tracing::error!("the last daemon here died in the module {module}: {why}");
+                blamed.add(module, plugin, &why, 1);
+            }
+            None => {
+                let lines: Vec<&str> = late.as_deref().unwrap_or_default().lines().collect();
+                for pair in lines.chunks_exact(2) {
+                    let Some((plugin, module)) = Tag::parse(pair[1]) else { continue };
+                    let why = format!("had not come back from its {} when the daemon was killed before {now}", pair[0]);
+                    tracing::warn!("the module {module} {why}");
+                    blamed.add(module, plugin, &why, 0);
+                }
+            }
         }
         for name in [DIED, LATE] {
             let _ = fs::remove_file(data.join(name));
@@ -80,11 +86,11 @@ impl Blamed {
         self.list.lock().iter().find(|blame| blame.module == module && blame.plugin == plugin).cloned()
     }
 
-    /// It has died (again).
-    pub(crate) fn add(&self, module: &str, plugin: u64, why: &str) {
+    /// It has died so often more.
+    fn add(&self, module: &str, plugin: u64, why: &str, deaths: u32) {
         let mut list = self.list.lock();
-        let deaths = list.iter().find(|blame| blame.module == module && blame.plugin == plugin);
-        let deaths = deaths.map_or(0, |blame| blame.deaths) + 1;
+        let before = list.iter().find(|blame| blame.module == module && blame.plugin == plugin);
+        let deaths = before.map_or(0, |blame| blame.deaths) + deaths;
         // Another build of it is history.
         list.retain(|blame| blame.module != module);
         list.push(Blame { module: module.to_owned(), plugin, why: why.to_owned(), deaths });
@@ -94,21 +100,22 @@ impl Blamed {
         self.write(&list);
     }
 
-    /// It has died in a process of its own: whether that is its second death.
+    /// It has died in a process of its own: whether it has killed the daemon before.
     pub(crate) fn again(&self, tag: &Tag, why: &str) -> bool {
         let Some((plugin, module)) = Tag::parse(tag.text()) else { return false };
-        let Some(blame) = self.of(module, plugin) else { return false };
-        self.add(module, plugin, &format!("{} and died again: {why}", blame.why));
+        let Some(blame) = self.of(module, plugin).filter(|blame| blame.deaths > 0) else { return false };
+        self.add(module, plugin, &format!("{} and died again: {why}", blame.why), 1);
         true
     }
 
-    /// Somebody wants a module to be tried again: it is let off all but its first death.
+    /// Somebody wants a module to be tried again: nothing is held against it any more.
     pub(crate) fn forgive(&self, module: &str) {
         let mut list = self.list.lock();
-        for blame in list.iter_mut().filter(|blame| blame.module == module) {
-            blame.deaths = 1;
+        let before = list.len();
+        list.retain(|blame| blame.module != module);
+        if list.len() < before {
+            self.write(&list);
         }
-        self.write(&list);
     }
 
     fn write(&self, list: &[Blame]) {
@@ -122,15 +129,21 @@ impl Blamed {
         }
     }
 
-    /// Notes a module that does not come back from a call: if the daemon is killed meanwhile (by the kernel for want of
-    /// memory, by somebody who sees it hang), the next one knows of it.
-    pub(crate) fn late(&self, tag: &Tag, doing: Doing) {
-        let _ = fs::write(self.folder.join(LATE), format!("{doing}\n{}", tag.text()));
+    /// Notes the modules that do not come back from a call: if the daemon is killed meanwhile (by the kernel for want of
+    /// memory, by somebody who sees it hang), the next one knows of them.
+    pub(crate) fn late<'t>(&self, late: impl Iterator<Item = (&'t Tag, Doing)>) {
+        // A name with a line's end in it would be two.
+        let named = late.filter(|(tag, _)| !tag.text().contains('\n'));
+        let text: String = named.map(|(tag, doing)| format!("{doing}\n{}\n", tag.text())).collect();
+        let file = self.folder.join(LATE);
+        let _ = if text.is_empty() { fs::remove_file(file) } else { fs::write(file, text) };
     }
 
-    /// Nobody is late any more.
-    pub(crate) fn nobody_late(&self) {
-        let _ = fs::remove_file(self.folder.join(LATE));
+    /// The daemon ends in order: nobody is to blame for anything.
+    pub(crate) fn all_well(&self) {
+        for name in [DIED, LATE] {
+            let _ = fs::remove_file(self.folder.join(name));
+        }
     }
 }
 
@@ -173,10 +186,10 @@ mod tests {
         assert!(!data.join(DIED).exists());
 
         let blamed = Blamed::read(&data, "night");
-        blamed.add("odd name\n", 7, "crashed");
+        assert!(blamed.again(&tag, "crashed"));
         assert_eq!(Blamed::read(&data, "later").of("odd name\n", 7).map(|blame| blame.deaths), Some(2));
         blamed.forgive("odd name\n");
-        assert_eq!(Blamed::read(&data, "later").of("odd name\n", 7).map(|blame| blame.deaths), Some(1));
+        assert_eq!(Blamed::read(&data, "later").of("odd name\n", 7), None);
         fs::remove_dir_all(data).unwrap();
     }
 
@@ -184,11 +197,21 @@ mod tests {
     fn who_was_late_when_the_daemon_was_killed_is_suspected() {
         let data = folder("late");
         let blamed = Blamed::read(&data, "noon");
-        blamed.late(&Tag::new("m", 1), Doing::Collect);
-        assert!(Blamed::read(&data, "noon").of("m", 1).unwrap().why.contains("collect()"));
-        blamed.late(&Tag::new("n", 1), Doing::Collect);
-        blamed.nobody_late();
-        assert_eq!(Blamed::read(&data, "noon").of("n", 1), None);
+        let tags = ["m", "n"].map(|name| Tag::new(name, 1));
+        blamed.late(tags.iter().map(|tag| (tag, Doing::Collect)));
+        let next = Blamed::read(&data, "noon");
+        for name in ["m", "n"] {
+            let blame = next.of(name, 1).unwrap();
+            assert!(blame.deaths == 0 && blame.why.contains("collect()"), "{blame:?}");
+        }
+        // It was no death, so the first is not the second.
+        assert!(!next.again(&tags[0], "crashed"));
+        blamed.late([(&Tag::new("o", 1), Doing::Collect)].into_iter());
+        blamed.late(std::iter::empty());
+        assert_eq!(Blamed::read(&data, "noon").of("o", 1), None);
+        blamed.late([(&Tag::new("o", 1), Doing::Collect)].into_iter());
+        blamed.all_well();
+        assert_eq!(Blamed::read(&data, "noon").of("o", 1), None);
         fs::remove_dir_all(data).unwrap();
     }
 

@@ -132,14 +132,24 @@ pub(crate) fn install(file: &Path) -> io::Result<()> {
 
 extern "C" fn on_signal(signal: c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let Some(place) = SIGNALS.iter().position(|(known, _)| *known == signal) else { return };
-    write_down(SIGNALS[place].1.to_bytes(), registers(context));
-    // Safety: the action is the one that was set before, or, never null, the default; `info` is the kernel's.
+    // Safety: `info` is the kernel's. Where a process has sent the signal, it says which.
+    let (sent, sender) = unsafe {
+        let sent = info.is_null() || (*info).si_code <= 0;
+        (sent, if info.is_null() { 0 } else { (*info).si_pid() })
+    };
+    // Safety: no precondition.
+    if !sent || sender == unsafe { libc::getpid() } {
+        write_down(SIGNALS[place].1.to_bytes(), registers(context));
+    }
+    // Safety: the action is the one that was set before, or, never null, the default.
     unsafe {
         let default = MaybeUninit::<libc::sigaction>::zeroed();
-        let earlier = EARLIER[place].get().map_or(default.as_ptr(), ptr::from_ref);
+        // A fault happens again when this returns, and Rust's handler tells of stacks that overflowed. A signal that
+        // somebody sent does not happen again, and is none for Rust's.
+        let earlier =
+            if sent { default.as_ptr() } else { EARLIER[place].get().map_or(default.as_ptr(), ptr::from_ref) };
         libc::sigaction(signal, earlier, ptr::null_mut());
-        // A fault happens again when this returns. A signal that somebody sent does not.
-        if info.is_null() || (*info).si_code <= 0 {
+        if sent {
             libc::raise(signal);
         }
     }

@@ -13,5 +13,5 @@ pub use folders::Folders;
 pub use scan::{BUILT_IN, Plan, Planned, Seen, look, plan, plan_after};
 pub(super) use scan::{PluginFile, Stamp};
 pub(super) use trust::open_trusted;
-pub(crate) use trust::{open_anywhere, open_conf};
+pub(crate) use trust::{check_folder, open_anywhere, open_conf};
 pub use watch::Watch;

@@ -132,6 +132,15 @@ fn unwritten(file: &Path, folder: &Path, meta: &fs::Metadata) -> Result<(), Stri
     check(file, meta)
 }
 
+/// Refuses a folder that others than root and the daemon's user can write.
+///
+/// # Errors
+/// Names the folder and the command that mends it.
+pub(crate) fn check_folder(folder: &Path) -> Result<(), String> {
+    let meta = fs::metadata(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    check(folder, &meta)
+}
+
 fn check(path: &Path, meta: &fs::Metadata) -> Result<(), String> {
     match complaint(meta.mode(), meta.uid(), geteuid().as_raw(), meta.is_dir()) {
         None => Ok(()),

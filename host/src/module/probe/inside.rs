@@ -10,7 +10,8 @@ use crate::module::load::check_conf;
 use plugin_api::ErrorKind;
 use rustix::io::fcntl_getfd;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Instant;
@@ -55,10 +56,18 @@ fn say(word: &str, said: &Said) {
     }
 }
 
+/// What stands in the `.on`, from standard input, which is the plugin's and empty from then on.
+fn handed_over() -> io::Result<String> {
+    let mut text = String::new();
+    io::stdin().lock().read_to_string(&mut text)?;
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    Ok(text)
+}
+
 fn try_once(word: &str, file: &Path, conf: Option<&Path>) -> Result<Probed, Refusal> {
     let conf = match conf {
         Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let text = handed_over().map_err(|error| format!("{}: {error}", path.display()))?;
             ModuleConf::parse(path, &text).map_err(|error| error.to_string())?
         }
         None => ModuleConf::default(),

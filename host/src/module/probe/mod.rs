@@ -23,10 +23,12 @@ pub(super) use misfit::readable;
 use parking_lot::Mutex;
 use plugin_api::ErrorKind;
 use plugin_api::limits::cut;
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -161,11 +163,12 @@ enum Said {
     Wrong { why: String, again: bool },
 }
 
-/// Probes a plugin, with the parameters of its `.on` if there is one.
+/// Probes a plugin, with the parameters of its `.on` if there is one: its path and what stands in it. What stands there is
+/// handed over, for the file may be another by the time that the child would read it.
 ///
 /// # Errors
 /// Why it may not be let in, in one readable line.
-pub fn probe(file: &Path, conf: Option<&Path>) -> Result<Probed, Refusal> {
+pub fn probe(file: &Path, conf: Option<(&Path, &str)>) -> Result<Probed, Refusal> {
     let meta = std::fs::metadata(file).map_err(|error| format!("cannot be read: {error}"))?;
     if !meta.is_file() {
         let what = if meta.is_dir() { "a folder" } else { "no regular file" };
@@ -179,13 +182,14 @@ pub fn probe(file: &Path, conf: Option<&Path>) -> Result<Probed, Refusal> {
     // This very image, also when its file has been replaced since.
     let mut command = Command::new("/proc/self/exe");
     command.arg("probe").arg("--inside").arg(&word).arg(file);
-    if let Some(conf) = conf {
+    if let Some((conf, _)) = conf {
         command.arg("--conf").arg(conf);
     }
     let lost = |error: &dyn std::fmt::Display| Refusal::now(format!("cannot be probed: {error}"));
     // What a plugin prints is nobody's: it could fill the daemon's log.
     let spawned = std::io::pipe().and_then(|(out, to)| {
-        command.stdin(Stdio::null()).stdout(to.try_clone()?).stderr(to).process_group(0);
+        let stdin = conf.map_or_else(|| Ok(Stdio::null()), |(_, text)| handed_over(text).map(Stdio::from))?;
+        command.stdin(stdin).stdout(to.try_clone()?).stderr(to).process_group(0);
         let child = command.spawn()?;
         // Ours of the pipe's other end are closed, or it would never be read to the end.
         drop(command);
@@ -259,6 +263,14 @@ pub fn probe(file: &Path, conf: Option<&Path>) -> Result<Probed, Refusal> {
         }
         (_, None) => Err(lost(&"its process got lost")),
     }
+}
+
+/// A text as a file in memory, to be read from its beginning.
+fn handed_over(text: &str) -> std::io::Result<File> {
+    let mut file = File::from(memfd_create("graftd-conf", MemfdFlags::CLOEXEC)?);
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file)
 }
 
 /// Keeps what a plugin printed, if it is among its last lines.

@@ -1,10 +1,10 @@
 //! Looks at each tick which modules have not come back from a call.
 
 use super::status::State;
-use super::{Life, LifeBody, Registry, logs};
+use super::{Life, LifeBody, Module, Registry, logs};
 use crate::core::Shared;
 use crate::module::crash::mend_signals;
-use crate::module::fault::{Fault, FaultKind};
+use crate::module::fault::Fault;
 use crate::module::fence::{Callee, UnderWay};
 use std::time::{Duration, Instant};
 
@@ -16,12 +16,12 @@ impl Registry {
         if !meddled.is_empty() {
             tracing::warn!("a plugin has changed how {} is handled; it is put back", meddled.join(", "));
         }
-        let mut late: Vec<(UnderWay, Duration)> = Vec::new();
-        let mut given_up: Vec<(UnderWay, Duration)> = Vec::new();
+        let mut late: Vec<UnderWay> = Vec::new();
+        let mut given_up: Vec<(UnderWay, Duration, Duration)> = Vec::new();
         for log in logs(shared) {
             // One that is given up is told of by the log's next thread.
-            let look = log.watch(tick, now).filter(|look| look.age > look.call.callee.time_limit / 2);
-            late.extend(look.map(|look| (look.call, look.age)));
+            let look = log.watch(tick, now).filter(|look| !look.given_up && look.age > look.call.callee.time_limit / 2);
+            late.extend(look.map(|look| look.call));
         }
         for module in self.modules.values_mut() {
             for life in module.running.iter_mut().chain(&mut module.trial) {
@@ -29,9 +29,9 @@ impl Registry {
                 let Some((call, age)) = thread.watch(tick, now) else { continue };
                 let limit = call.callee.time_limit;
                 if age > call.callee.give_up_after && thread.give_up(&call) {
-                    given_up.push((call, age));
+                    given_up.push((call, age, thread.every()));
                 } else if age > thread.every().max(tick).min(limit / 2) {
-                    late.push((call, age));
+                    late.push(call);
                 }
             }
         }
@@ -46,8 +46,8 @@ impl Registry {
             !over
         });
         let mut changed = !given_up.is_empty();
-        for (call, age) in given_up {
-            self.give_up(&call, age, shared);
+        for (call, age, every) in given_up {
+            self.give_up(&call, age, every, shared);
         }
         changed |= self.show_late(&late, shared);
         for callee in self.loader.watch(tick, now) {
@@ -72,60 +72,65 @@ impl Registry {
     }
 
     /// A collector's call was given up.
-    fn give_up(&mut self, call: &UnderWay, age: Duration, shared: &Shared) {
+    fn give_up(&mut self, call: &UnderWay, age: Duration, every: Duration, shared: &Shared) {
         let callee = &call.callee;
         callee.stats.called();
         callee.stats.failed();
-        callee.stats.late(age);
-        let (doing, limit) = (call.doing, callee.time_limit);
-        let fault = Fault::new(
-            FaultKind::Late,
-            format!("did not come back from its {doing} within {limit:?}; its thread is left behind"),
-        );
+        callee.stats.late(age.saturating_sub(every));
+        let fault = Fault::left_behind(call.doing, callee.time_limit);
         let Some(module) = self.modules.get_mut(&callee.module) else { return };
-        let is_trial = module.trial.as_ref().is_some_and(|life| life.callee.generation == callee.generation);
-        if is_trial {
-            // Its thread is given up already.
-            module.trial = None;
+        // Its thread is given up already, so nobody need wait for it.
+        let trial = module.trial.take_if(|life| life.callee.generation == callee.generation);
+        if trial.is_none() {
+            return self.broke(&callee.module, &fault, shared);
+        }
+        let newer = module.loading.is_some();
+        self.show_place(&callee.module);
+        if !newer {
             let why = format!("{}; the one before goes on", fault.why);
             self.enter(&callee.module, State::Rejected, why, shared);
-        } else {
-            self.broke(&callee.module, &fault, shared);
         }
     }
 
-    fn show_late(&mut self, late: &[(UnderWay, Duration)], shared: &Shared) -> bool {
+    fn show_late(&mut self, late: &[UnderWay], shared: &Shared) -> bool {
         let mut changed = false;
-        let is_late = |name: &str| late.iter().any(|(call, _)| call.callee.module == name);
-        let back: Vec<String> = self
-            .modules
-            .iter()
-            .filter(|(name, module)| module.status.state == State::Late && !is_late(name))
-            .map(|(name, _)| name.clone())
-            .collect();
+        let is_late = |name: &str| late.iter().any(|call| call.callee.module == name);
+        let back = |(name, module): (&String, &Module)| {
+            (module.status.state == State::Late && !is_late(name)).then(|| name.clone())
+        };
+        let back: Vec<String> = self.modules.iter().filter_map(back).collect();
         for name in back {
             self.runs(&name, shared);
             changed = true;
         }
-        for (call, age) in late {
-            let Some(module) = self.modules.get(&call.callee.module) else { continue };
-            let of = |life: &Life| life.callee.generation == call.callee.generation;
-            let shown = matches!(module.status.state, State::Running | State::Failing) && module.retry_ms.is_none();
-            if !shown || !module.lives().any(of) {
-                continue;
+        for call in late {
+            let name = &call.callee.module;
+            let Some(module) = self.modules.get(name) else { continue };
+            let runs = module.running.as_ref().is_some_and(|life| life.callee.generation == call.callee.generation);
+            // Of one that has more to show than that it runs, that is what is shown.
+            if runs && module.status.state == State::Running {
+                let why =
+                    format!("has not come back from its {} for more than half its time, or its interval", call.doing);
+                self.enter(name, State::Late, why, shared);
+                changed = true;
             }
-            if !module.lives().any(|life| of(life) && life.isolated) {
-                self.loader.blamed().late(&call.callee.tag, call.doing);
-                self.late_noted = true;
-            }
-            let why = format!("has been in its {} for {age:.1?}", call.doing);
-            self.enter(&call.callee.module.clone(), State::Late, why, shared);
-            changed = true;
         }
-        if self.late_noted && late.is_empty() {
-            self.loader.blamed().nobody_late();
-            self.late_noted = false;
-        }
+        self.note_late(late);
         changed
+    }
+
+    /// Notes who has not come back here, in case the daemon is killed for it.
+    fn note_late(&mut self, late: &[UnderWay]) {
+        let isolated = |call: &UnderWay| {
+            let module = self.modules.get(&call.callee.module);
+            let mut lives = module.into_iter().flat_map(Module::lives);
+            lives.any(|life| life.isolated && life.callee.generation == call.callee.generation)
+        };
+        let here: Vec<&UnderWay> = late.iter().filter(|call| !isolated(call)).collect();
+        let noted: Vec<u64> = here.iter().map(|call| call.callee.generation).collect();
+        if noted != self.late_noted {
+            self.loader.blamed().late(here.iter().map(|call| (&call.callee.tag, call.doing)));
+            self.late_noted = noted;
+        }
     }
 }

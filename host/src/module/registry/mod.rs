@@ -19,14 +19,15 @@ use super::probe::Refusal;
 use super::stats::ModuleStats;
 use crate::conf::{Isolation, nearest};
 use crate::core::{Shared, Switch, SwitchError};
-use crate::ingest::{LogHandle, PipeRun};
-use crate::limits::{BACKOFF, BACKOFF_MAX, WHY_BYTES_MAX};
+use crate::ingest::{LogHandle, LogName, PipeRun};
+use crate::limits::{BACKOFF, BACKOFF_MAX, START_PATIENCE, WHY_BYTES_MAX};
 use crate::text::one_line;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 /// A module's life, from its making to its end.
 #[derive(Debug)]
@@ -38,6 +39,9 @@ pub(super) struct Life {
     pub(super) isolated: bool,
     /// Something that is to be said of it although it runs.
     pub(super) remark: String,
+    /// The logs in which a pipe has yet to show that it works.
+    pub(super) unproved: Vec<LogName>,
+    pub(super) began: Instant,
 }
 
 /// Where the life's code is called.
@@ -89,10 +93,11 @@ pub struct Registry {
     trouble: Option<String>,
     /// All that was found at the start runs, or cannot: the logs may begin.
     settled: bool,
+    began: Instant,
     /// Collectors that are done with and still in a call: they are watched until they come back, or are given up.
     pub(super) leaving: Vec<CollectorThread>,
-    /// A module that does not come back is noted, in case the daemon is killed for it.
-    pub(super) late_noted: bool,
+    /// Lives that have not come back from a call, as they were noted in case the daemon is killed for it.
+    pub(super) late_noted: Vec<u64>,
 }
 
 impl Registry {
@@ -108,8 +113,9 @@ impl Registry {
             last_generation: 0,
             trouble: None,
             settled: false,
+            began: Instant::now(),
             leaving: Vec::new(),
-            late_noted: false,
+            late_noted: Vec::new(),
         }
     }
 
@@ -152,7 +158,9 @@ impl Registry {
 
     /// Lets the logs begin when everything that was there at the start has been tried.
     pub(super) fn settle(&mut self, shared: &Shared) {
-        if !self.settled && self.modules.values().all(|module| module.loading.is_none()) {
+        let ready = self.modules.values().all(|module| module.loading.is_none());
+        // Who cannot be made for so long must not keep the others from their lines.
+        if !self.settled && (ready || self.began.elapsed() > START_PATIENCE) {
             self.settled = true;
             shared.logs.own.open();
             shared.logs.push.open();
@@ -278,7 +286,11 @@ impl Registry {
                 LifeBody::Pipe
             }
         };
-        Ok(Life { callee, branch, body, isolated, remark })
+        let unproved = match body {
+            LifeBody::Pipe => logs(shared).map(|log| log.name.clone()).into(),
+            LifeBody::Collector(_) => Vec::new(),
+        };
+        Ok(Life { callee, branch, body, isolated, remark, unproved, began: Instant::now() })
     }
 
     /// A life of a module begins: at once where nothing runs, else on trial.
@@ -311,10 +323,17 @@ impl Registry {
     pub(super) fn runs(&mut self, name: &str, shared: &Shared) {
         let Some(module) = self.modules.get_mut(name) else { return };
         let Some(life) = module.trial.as_ref().or(module.running.as_ref()) else { return };
+        let remark = life.remark.clone();
+        self.show_place(name);
+        self.enter(name, State::Running, remark, shared);
+    }
+
+    /// Shows what a module is, and where it runs.
+    pub(super) fn show_place(&mut self, name: &str) {
+        let Some(module) = self.modules.get_mut(name) else { return };
+        let Some(life) = module.trial.as_ref().or(module.running.as_ref()) else { return };
         module.status.kind = if matches!(life.body, LifeBody::Pipe) { Kind::Pipe } else { Kind::Collector };
         module.status.isolation = if life.isolated { Isolation::Process } else { Isolation::None };
-        let remark = life.remark.clone();
-        self.enter(name, State::Running, remark, shared);
     }
 
     /// A module could not be made, or broke: it is made anew after a pause that doubles.
@@ -333,7 +352,7 @@ impl Registry {
 
     /// The daemon stops in order: who is late now is no suspect.
     pub(crate) fn end(&mut self) {
-        self.loader.blamed().nobody_late();
+        self.loader.blamed().all_well();
     }
 
     /// A tick is over: modules whose pause is over are made anew, and calls that do not come back are given up.
@@ -348,6 +367,7 @@ impl Registry {
             }
             self.make(name, shared);
         }
+        self.settle(shared);
         if self.watch_calls(shared) || !due.is_empty() {
             self.publish(shared);
         }
@@ -389,7 +409,8 @@ impl Registry {
     /// Ends what runs of a module.
     pub(super) fn stop_running(&mut self, name: &str, shared: &Shared) {
         let Some(module) = self.modules.get_mut(name) else { return };
-        if module.lives().any(|life| matches!(life.body, LifeBody::Pipe)) {
+        // Also where no life is known to have one: what is on its way into a log must not stay there.
+        if module.status.kind != Kind::Collector {
             take_pipes(name, shared);
         }
         let lives = [module.running.take(), module.trial.take()];
@@ -420,9 +441,11 @@ impl Registry {
         if state != State::Failing {
             status.next_ms = None;
         }
+        if status.state != state {
+            status.since_ms = shared.clock.unix_ms();
+        }
         status.state = state;
         status.why = why;
-        status.since_ms = shared.clock.unix_ms();
     }
 
     pub(super) fn publish(&mut self, shared: &Shared) {
