@@ -172,6 +172,9 @@ pub const WORKER_MEMORY_BYTES: u64 = 512 * 1024 * 1024;
 /// How much longer than its module's time limit a worker's end may take before the thread that waits for it is given up.
 pub const WORKER_GRACE: Duration = Duration::from_secs(5);
 
+/// How long dropping a module and unloading its library may take; others that are done with wait for it.
+pub const DROP_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// How long making a module may take after it has been probed, whatever its `.on` says of calls: as long as the probe.
 pub const NEW_TIME_MAX: Duration = PROBE_TIME_MAX;
 

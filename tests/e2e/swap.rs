@@ -129,3 +129,54 @@ fn the_first_words_of_a_new_build_do_not_wait_for_the_tick() {
         std::thread::yield_now();
     }
 }
+
+/// A pipe that goes on after its successor, in a process of its own or with a fault in its first flush, has come to nothing.
+#[track_caller]
+fn check_successor(text: &str) {
+    let daemon =
+        Daemon::builder().plugins(&["unruly", "status"]).conf("unruly.on", &conf("process", "nothing")).start();
+    for name in ["unruly", "status"] {
+        daemon.await_state(name, "running");
+    }
+    daemon.push_log(&line("/").repeat(10));
+    let before = daemon.module("unruly")["since"].clone();
+    daemon.folders().write_conf("unruly.on", text);
+    daemon.await_change("graftd", |daemon| {
+        let module = daemon.module("unruly");
+        (module["state"] == "running" && module["since"] != before).then_some(())
+    });
+    daemon.push_log(&line("/bad").repeat(10));
+    daemon.await_state("unruly", "rejected");
+    daemon.push_log(&line("/").repeat(10));
+    assert_eq!((daemon.subtree("unruly"), daemon.subtree("status")), (json!({"hits": 30}), json!({"200": 30})));
+    assert_eq!(daemon.module("unruly")["isolation"], "none", "the one before runs where it did");
+}
+
+#[test]
+fn a_pipe_of_another_process_that_crashes_in_its_first_batch_gives_its_place_back() {
+    check_successor("isolation = \"process\"\n[params]\nat = \"process\"\ndoes = \"segfault\"\non = \"/bad\"\n");
+}
+
+#[test]
+fn a_pipe_that_panics_in_its_first_flush_gives_its_place_back() {
+    check_successor("[params]\nat = \"flush\"\ndoes = \"panic\"\non = \"/bad\"\n");
+}
+
+#[test]
+fn what_one_log_has_proved_another_may_yet_refuse() {
+    // The daemon's own requests prove it in its own log; pushed lines break it.
+    let daemon = Daemon::builder().plugins(&["unruly"]).conf("unruly.on", &conf("process", "nothing")).start();
+    daemon.await_state("unruly", "running");
+    daemon.push_log(&line("/").repeat(5));
+    daemon.folders().write_conf("unruly.on", "[params]\nat = \"process\"\ndoes = \"panic\"\non = \"/bad\"\n");
+    let own = daemon.value("self,unruly,hits").as_f64().unwrap_or(0.0);
+    daemon
+        .await_change("self,unruly", |daemon| daemon.value("self,unruly,hits").as_f64().filter(|now| *now > own + 3.0));
+    daemon.push_log(&line("/bad").repeat(5));
+    daemon.await_state("unruly", "rejected");
+    daemon.push_log(&line("/").repeat(5));
+    assert_eq!(daemon.subtree("unruly"), json!({"hits": 15}));
+    // And in its own log the one before goes on as well.
+    let own = daemon.value("self,unruly,hits").as_f64().unwrap_or(0.0);
+    daemon.await_change("self,unruly", |daemon| daemon.value("self,unruly,hits").as_f64().filter(|now| *now > own));
+}

@@ -1,6 +1,7 @@
 //! A module in trouble costs its own branch and nothing else; a busy daemon keeps its beat.
 
-use graftd_tests::{Daemon, Folders, GRACE, PROMISED, binary, copy, plugin};
+use graftd_tests::{Daemon, Folders, GRACE, PROMISED, binary, copy, graftd, plugin};
+use rustix::process::Signal;
 use serde_json::json;
 use std::fs;
 use std::io::Write;
@@ -175,4 +176,84 @@ fn a_hangup_is_no_end() {
     daemon.hang_up();
     daemon.push_log(&line("/"));
     assert_eq!(daemon.subtree("status"), json!({"200": 1}));
+}
+
+#[test]
+fn who_is_late_when_the_daemon_is_stopped_is_not_to_blame() {
+    let folders = std::sync::Arc::new(Folders::new().plugins(&["unruly-collector"]));
+    let conf = "every = \"100ms\"\ntime_limit = \"1h\"\n[params]\nat = \"collect\"\ndoes = \"sleep\"\nafter = 2\n";
+    folders.write_conf("unruly-collector.on", conf);
+    let daemon = Daemon::builder().folders(&folders).start();
+    daemon.await_state("unruly-collector", "late");
+    assert!(daemon.stop().success());
+    let daemon = Daemon::builder().folders(&folders).start();
+    daemon.await_state("unruly-collector", "late");
+    assert_eq!(daemon.module("unruly-collector")["isolation"], "none");
+    // Killed, it is suspected; and let off when somebody says so.
+    daemon.kill();
+    let daemon = Daemon::builder().folders(&folders).start();
+    let module = daemon.await_change("graftd", |daemon| {
+        Some(daemon.module("unruly-collector")).filter(|module| module["isolation"] == "process")
+    });
+    assert!(module.found["why"].as_str().is_some_and(|why| why.contains("had not come back")), "{module:?}");
+    daemon.cli(&["modules", "reload", "unruly-collector"]).good();
+    daemon.await_change("graftd", |daemon| {
+        Some(()).filter(|()| daemon.module("unruly-collector")["isolation"] == "none")
+    });
+}
+
+#[test]
+fn a_stopped_daemon_holds_nothing_against_its_modules() {
+    let conf = "every = \"100ms\"\ntime_limit = \"1s\"\n";
+    let daemon = Daemon::builder().plugins(&["beat"]).conf("beat.on", conf).start();
+    daemon.await_state("beat", "running");
+    daemon.signal(Signal::STOP);
+    // As long as a suspended machine would be away: nothing can be waited for while it stands still.
+    std::thread::sleep(Duration::from_secs(3));
+    daemon.signal(Signal::CONT);
+    let beats = daemon.value("beat,testhost,beats").as_f64().unwrap_or(0.0);
+    daemon.await_change("beat", |daemon| daemon.value("beat,testhost,beats").as_f64().filter(|now| *now > beats + 5.0));
+    assert_eq!(daemon.value("graftd,testhost,module,beat,restarts"), 0);
+}
+
+#[test]
+fn two_daemons_do_not_share_their_data() {
+    let daemon = Daemon::builder().start();
+    let data = daemon.folders().root().join("data").display().to_string();
+    let other = Folders::new();
+    let args = ["run", "--data", &data, "--http", "127.0.0.1:0", "--push", "127.0.0.1:0"].map(str::to_owned);
+    graftd(args.into_iter().chain(other.args())).failed(1, &["another graftd", &data]);
+}
+
+#[test]
+fn of_two_modules_at_one_path_the_other_runs_when_the_first_is_off() {
+    let daemon = Daemon::builder().plugins(&["status"]).conf("blog.on", "plugin = \"status\"\n").start();
+    daemon.await_state("blog", "running");
+    daemon.folders().write_conf("shop.on", "plugin = \"status\"\n");
+    daemon.await_state("shop", "rejected");
+    daemon.cli(&["modules", "off", "blog"]).good();
+    daemon.await_state("shop", "running");
+    daemon.push_log(&line("/"));
+    assert_eq!(daemon.subtree("status"), json!({"200": 1}));
+}
+
+#[test]
+fn switching_a_module_off_starts_no_other() {
+    let daemon =
+        Daemon::builder().plugins(&["status"]).conf("shop.on", "plugin = \"status\"\npath = \"shop\"\n").start();
+    daemon.await_state("shop", "running");
+    daemon.cli(&["modules", "off", "shop"]).good();
+    daemon.await_state("shop", "off");
+    daemon.close_tick();
+    assert!(daemon.module("status").is_null(), "the plugin runs by itself");
+}
+
+#[test]
+fn what_a_panic_says_is_shown_in_one_line() {
+    let file = "\\u001b[31mred\\nand more";
+    let conf = format!("[params]\nneeds = \"/nowhere/{file}\"\n");
+    let daemon = Daemon::builder().plugins(&["faulty"]).conf("faulty.on", &conf).start();
+    let failing = daemon.await_state("faulty", "failing").found;
+    let why = failing["why"].as_str().unwrap_or_default();
+    assert!(why.contains("[31mred and more") && !why.contains(char::is_control), "{why:?}");
 }

@@ -1,5 +1,6 @@
 //! `graftd check`: would it run?
 
+use super::error::print;
 use super::{Dirs, Failure, dirs};
 use crate::module::{Planned, look, plan, probe};
 use clap::Args;
@@ -41,13 +42,13 @@ impl Check {
             if self.json {
                 findings.push(json!({"name": name, "file": plan.file, "state": state, "what": what}));
             } else {
-                println!("{}", format!("{state:<9} {name:<16} {what}").trim_end());
+                print(format!("{state:<9} {name:<16} {what}").trim_end())?;
             }
         }
         if self.json {
-            println!("{}", serde_json::Value::from(findings));
+            print(&serde_json::Value::from(findings).to_string())?;
         } else if seen.plugins.is_empty() && seen.confs.is_empty() {
-            println!("no plugins and no configuration found");
+            print("no plugins and no configuration found")?;
         }
         match rejected {
             0 => Ok(()),

@@ -1,13 +1,13 @@
 //! The modes that ask a running daemon, over HTTP.
 
 use super::Failure;
-use super::error::unless_pipe_closed;
+use super::error::print;
 use super::show::printable;
 use crate::limits::BODY_BYTES_MAX;
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 use ureq::Agent;
@@ -175,10 +175,6 @@ fn text(response: &mut Response<ureq::Body>) -> Result<String, Failure> {
 
 fn json(text: &str) -> Result<Value, Failure> {
     serde_json::from_str(text).map_err(|error| Failure::work(format_args!("the answer is no JSON: {error}")))
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    unless_pipe_closed(writeln!(io::stdout(), "{text}"))
 }
 
 /// `key-br%2Cie&key-os`

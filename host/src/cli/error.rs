@@ -1,6 +1,7 @@
 //! Why a command ended, and the exit code that says so.
 
 use std::fmt;
+use std::io::Write;
 
 /// Why a command ended.
 #[derive(Debug)]
@@ -44,4 +45,10 @@ pub(super) fn unless_pipe_closed(written: std::io::Result<()>) -> Result<(), Fai
         }
         _ => Ok(()),
     }
+}
+
+/// Prints a line. An output that is full is an error and no panic.
+pub(super) fn print(line: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    unless_pipe_closed(writeln!(out, "{line}").and_then(|()| out.flush()))
 }

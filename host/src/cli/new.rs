@@ -2,6 +2,7 @@
 
 mod names;
 
+use super::error::print;
 use super::{Failure, dirs};
 use clap::{Args, ValueEnum};
 use std::fs;
@@ -107,12 +108,11 @@ impl New {
                 ("{{later}}", PYTHON_LATER.into()),
             ];
             write(&folder, if self.kind == Kind::Pipe { &PYTHON_PIPE } else { &PYTHON_COLLECTOR }, &words)?;
-            println!("{at}/{}.py is the plugin. Test it and drop it in:\n", self.name);
-            println!("  cd {}", quoted(&folder));
-            println!("  python3 test_{}.py", self.name);
-            println!("  {drop_in}\n");
-            println!("{PYTHON_LATER}");
-            return Ok(());
+            return print(&format!(
+                "{at}/{name}.py is the plugin. Test it and drop it in:\n\n  cd {}\n  python3 test_{name}.py\n  {drop_in}\n\n{PYTHON_LATER}",
+                quoted(&folder),
+                name = self.name
+            ));
         }
         names::check_crate(&self.name).map_err(Failure::usage)?;
         let api = self.plugin_api()?;
@@ -137,12 +137,12 @@ impl New {
             let file = folder.join("Cargo.lock");
             fs::write(&file, lock).map_err(|error| Failure::work(format_args!("{}: {error}", file.display())))?;
         }
-        println!("{at}/src/lib.rs is the plugin. Test it, build it and drop it in:\n");
-        println!("  cd {}", quoted(&folder));
-        println!("  cargo test --release");
-        println!("  cargo build --release && {drop_in}\n");
-        println!("then watch its branch grow: graftd watch {}", self.name);
-        Ok(())
+        print(&format!(
+            "{at}/src/lib.rs is the plugin. Test it, build it and drop it in:\n\n  cd {}\n  cargo test --release\n  \
+             cargo build --release && {drop_in}\n\nthen watch its branch grow: graftd watch {}",
+            quoted(&folder),
+            self.name
+        ))
     }
 
     fn plugin_api(&self) -> Result<PathBuf, Failure> {

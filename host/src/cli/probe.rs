@@ -1,6 +1,7 @@
 //! `graftd probe`: would this plugin be let in?
 
 use super::Failure;
+use super::error::print;
 use crate::conf::read_text;
 use crate::module::{DeclaredParam, Probed, inside, probe};
 use clap::Args;
@@ -44,32 +45,32 @@ impl Probe {
         let text = conf.map(read).transpose().map_err(Failure::usage)?;
         match probe(&self.file, conf.zip(text.as_deref())) {
             Ok(probed) if self.json => {
-                println!("{}", json!({"file": self.file, "ok": true, "plugin": shown(&probed)}));
+                print(&json!({"file": self.file, "ok": true, "plugin": shown(&probed)}).to_string())?;
                 Ok(())
             }
             Ok(probed) => {
-                println!(
+                print(&format!(
                     "{file}: {} {}, branch {}, action {}",
                     probed.kind, probed.version, probed.path, probed.action
-                );
+                ))?;
                 for DeclaredParam { name, default, help } in &probed.declared.params {
                     let default =
                         if default.is_empty() { "must be given".to_owned() } else { format!("default {default}") };
-                    println!("  {name} ({default}): {help}");
+                    print(&format!("  {name} ({default}): {help}"))?;
                 }
                 let took = &probed.took;
-                println!(
+                print(&format!(
                     "  loaded in {} ms, made in {} ms, worked once in {} ms",
                     took.load_ms, took.new_ms, took.work_ms
-                );
+                ))?;
                 if let Some(why) = &probed.no_data {
-                    println!("  no sample now: {why}");
+                    print(&format!("  no sample now: {why}"))?;
                 }
                 Ok(())
             }
             Err(why) => {
                 if self.json {
-                    println!("{}", json!({"file": self.file, "ok": false, "why": why.to_string()}));
+                    print(&json!({"file": self.file, "ok": false, "why": why.to_string()}).to_string())?;
                 }
                 Err(Failure::work(format_args!("{file}: {why}")))
             }

@@ -14,14 +14,15 @@ use crate::module::{
 use crate::tree::Tree;
 use clap::Args;
 use parking_lot::RwLock;
-use rustix::process::{getpid, kill_process};
+use rustix::fs::FlockOperation;
+use rustix::process::{Resource, Rlimit, getpid, getrlimit, kill_process, setrlimit};
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, UdpSocket};
@@ -84,10 +85,15 @@ impl Run {
         let lost = |error: io::Error| Failure::work(format_args!("the current folder: {error}"));
         let folders = folders.absolute().map_err(lost)?;
         let data = std::path::absolute(dirs::data(self.data.as_deref())?).map_err(lost)?;
-        if let Err(why) = module::check_folder(&data) {
-            // Plugins are loaded from copies in it.
-            tracing::warn!("the data folder: {why}; until then its writers can put code into the daemon");
+        // Plugins are loaded from copies in it.
+        match module::check_folder(&data) {
+            Err(why) if !folders.allow_unsafe_permissions => {
+                return Err(Failure::usage(format_args!("the data folder: {why}")));
+            }
+            _ => {}
         }
+        let _lock = lock(&data)?;
+        raise_descriptors();
         // Two threads serve any number of idle clients, and leave the other cores to the pipes.
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -113,11 +119,13 @@ async fn serve(conf: DaemonConf, token: Option<String>, folders: Folders, data: 
     if let Err(error) = install_crash_handler(&Blamed::died_file(data)) {
         tracing::warn!("a plugin that kills the daemon will not be known: {error}");
     }
+    let grace = grace().map_err(broken("a thread"))?;
     // Before any plugin is there that could meddle with them.
     let signals = Signals::listen().map_err(broken("signals"))?;
     guard_signals();
     let aside = data.join(format!("{ASIDE}{}", std::process::id()));
-    let loader = Loader::start(&aside, &shared.host, &events, &folders, blamed).map_err(broken("the data folder"))?;
+    let loader = Loader::start(&aside, &shared.host, &events, &folders, blamed)
+        .map_err(broken("the folder of plugins on their way, in the data folder"))?;
     for folder in folders.both() {
         if folder.is_dir() {
             tracing::info!("modules come from {}", folder.display());
@@ -145,7 +153,7 @@ async fn serve(conf: DaemonConf, token: Option<String>, folders: Folders, data: 
     tracing::info!("{signal}: stopping");
     let deadline = Instant::now() + STOP_GRACE;
     module::stopping();
-    end_by(deadline);
+    let _ = grace.send(deadline);
     drop(watch);
     tcp.abort();
     udp.abort();
@@ -171,16 +179,41 @@ fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 
-/// Ends the process when the grace is over, whatever its threads do: at the end of a process destructors of its libraries
-/// run, and a plugin's may not come back.
-fn end_by(deadline: Instant) {
-    let spawned = thread::Builder::new().name("graftd-grace".to_owned()).spawn(move || {
-        thread::sleep(left(deadline));
-        tracing::warn!("a destructor of a plugin does not end; the process is killed");
-        let _ = kill_process(getpid(), rustix::process::Signal::KILL);
-    });
-    if let Err(error) = spawned {
-        tracing::warn!("nobody watches how long the stop takes: {error}");
+/// Ends the process when the grace is over that it is told of, whatever its threads do: at the end of a process destructors of
+/// its libraries run, and a plugin's may not come back. It is started before there is any plugin: one that hangs while it is
+/// unloaded holds the loader's lock, and without that no thread can be started, nor anything be logged.
+fn grace() -> io::Result<Sender<Instant>> {
+    let (over, told) = channel::<Instant>();
+    thread::Builder::new().name("graftd-grace".to_owned()).spawn(move || {
+        if let Ok(deadline) = told.recv() {
+            thread::sleep(left(deadline));
+            let _ = kill_process(getpid(), rustix::process::Signal::KILL);
+        }
+    })?;
+    Ok(over)
+}
+
+/// Keeps other daemons off the data folder for as long as this lives.
+fn lock(data: &Path) -> Result<fs::File, Failure> {
+    let said = |error: io::Error| Failure::work(format_args!("{}: {error}", data.display()));
+    let open = fs::File::open(data).map_err(said)?;
+    match rustix::fs::flock(&open, FlockOperation::NonBlockingLockExclusive) {
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let data = data.display();
+            Err(Failure::work(format_args!(
+                "another graftd keeps its data in {data}; name another folder with --data DIR"
+            )))
+        }
+        Err(error) => Err(said(error.into())),
+        Ok(()) => Ok(open),
+    }
+}
+
+/// As many descriptors as the system lets have: each client and each module in a process of its own takes some.
+fn raise_descriptors() {
+    let now = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: now.maximum, maximum: now.maximum }) {
+        tracing::debug!("the limit of descriptors stays as it is: {error}");
     }
 }
 

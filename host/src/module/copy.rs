@@ -5,7 +5,8 @@ use super::files::{Folders, PluginFile, Stamp, open_trusted};
 use super::probe::Refusal;
 use crate::limits::PLUGIN_BYTES_MAX;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,7 +23,8 @@ impl Copy {
     pub(super) fn of(plugin: &PluginFile, folders: &Folders, aside: &Path) -> Result<Copy, Refusal> {
         static COPIES: AtomicU64 = AtomicU64::new(0);
         let file = &plugin.path;
-        let now = |error: io::Error| named(file, Refusal::now(format!("cannot be copied aside: {error}")));
+        let now =
+            |error: io::Error| named(file, Refusal::now(format!("cannot be copied to {}: {error}", aside.display())));
         // It is read from what was opened and checked: its path may lead elsewhere by then.
         let mut open = open_trusted(file, folders)?;
         let meta = open.metadata().map_err(now)?;
@@ -38,7 +40,8 @@ impl Copy {
         let stem = file.file_stem().unwrap_or_default().to_string_lossy();
         let path = aside.join(format!("{stem}-{}.so", COPIES.fetch_add(1, Ordering::Relaxed)));
         let copy = Copy { path, fingerprint: fingerprint(&bytes) };
-        fs::write(&copy.path, &bytes).map_err(now)?;
+        let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&copy.path);
+        made.and_then(|mut made| made.write_all(&bytes)).map_err(now)?;
         Ok(copy)
     }
 }

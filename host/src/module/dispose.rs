@@ -1,6 +1,7 @@
 //! Where modules end: dropping one runs its code, and unloading its library runs destructors. Nobody else waits for that.
 
 use super::fence::{Callee, Desk, Doing, Started, Watched, spawn};
+use crate::limits::DROP_TIME_MAX;
 use std::any::Any;
 use std::io;
 use std::sync::Arc;
@@ -48,7 +49,7 @@ impl Disposer {
 
     /// Gives up what does not come back; `apart` is the time between two looks. What was given up, if anything was.
     pub(crate) fn watch(&self, apart: Duration, now: Instant) -> Option<Arc<Callee>> {
-        let look = self.watched.look(apart, now, |call| call.callee.give_up_after, |_, _, _| {}, start)?;
+        let look = self.watched.look(apart, now, |_| DROP_TIME_MAX, |_, _, _| {}, start)?;
         look.given_up.then_some(look.call.callee)
     }
 }

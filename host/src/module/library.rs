@@ -11,7 +11,7 @@ use plugin_api::abi::{CollectorBox, Make, PipeBox, PluginRef};
 use plugin_api::{Access, Clock, Error, Fields, ParamDecl, Params};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::path::Path;
+use std::path::{self, Path};
 use std::sync::Arc;
 
 /// What a plugin says of itself.
@@ -68,6 +68,8 @@ impl Library {
     /// # Errors
     /// As [`Library::load`].
     pub(crate) fn load_as(file: &Path, tag: Option<&Tag>) -> Result<Arc<Library>, String> {
+        // Without a slash it would be looked for where the system keeps its libraries.
+        let file = &path::absolute(file).map_err(|error| error.to_string())?;
         let raw = RawLibrary::load_at(file).map_err(|error| readable(&error))?;
         // Safety: the header is a static of the library, which outlives every use of it: `raw` is kept as long as
         // anything that came out of the library, and is dropped after it.

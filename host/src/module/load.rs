@@ -68,7 +68,7 @@ pub(crate) enum ReadyWhat {
 }
 
 /// Threads that load: one that is held up by a plugin leaves the others to the rest.
-const THREADS: usize = 4;
+const THREADS: usize = 8;
 
 /// Loads plugins and makes their modules.
 #[derive(Debug)]

@@ -169,16 +169,24 @@ impl Link {
     }
 
     /// How the worker ended, for which its keeper is waited for a while.
-    pub(super) fn ending(&mut self, patience: Duration) -> Option<Ended> {
+    ///
+    /// # Errors
+    /// The keeper says that it could not start it at all.
+    pub(super) fn ending(&mut self, patience: Duration) -> Result<Option<Ended>, Broken> {
         let until = Instant::now() + patience;
         while self.ended.is_none() {
             let left = until.saturating_duration_since(Instant::now());
             let mut polled = [PollFd::new(&self.control, PollFlags::IN)];
-            if poll(&mut polled, Some(&timespec(left))) == Ok(0) || self.hear_keeper().is_err() {
+            if poll(&mut polled, Some(&timespec(left))) == Ok(0) {
                 break;
             }
+            match self.hear_keeper() {
+                Ok(()) => {}
+                Err(Broken::Fault(why)) => return Err(Broken::Fault(why)),
+                Err(_) => break,
+            }
         }
-        self.ended.clone()
+        Ok(self.ended.clone())
     }
 
     /// Has the worker killed now, with all that it started.

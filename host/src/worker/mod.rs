@@ -370,8 +370,9 @@ impl Worker {
             Broken::Lied(what) => WorkerError::Lied(what),
             Broken::Fault(why) => WorkerError::NotStarted(why),
             Broken::Gone => match self.link.ending(WORKER_LAST_WORDS_MAX) {
-                Some(ended) => error::died(&ended, doing, self.memory_bytes),
-                None => WorkerError::Died(format!("closed its connection to the daemon in {doing}")),
+                Ok(Some(ended)) => error::died(&ended, doing, self.memory_bytes),
+                Err(Broken::Fault(why)) => WorkerError::NotStarted(why),
+                Ok(None) | Err(_) => WorkerError::Died(format!("closed its connection to the daemon in {doing}")),
             },
         };
         self.over(error)

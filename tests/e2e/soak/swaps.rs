@@ -10,6 +10,9 @@ const PIPES: [&str; 9] =
 
 /// The growth of memory that is let pass, in bytes, between the first thousand swaps and the last.
 const GROWTH: u64 = 5 * 1024 * 1024;
+/// The same where there are no thousands: what all pipes hold under such a stream settles within a minute, and only a library
+/// leaked at each swap (half a megabyte) shows before.
+const GROWTH_UNSETTLED: u64 = 20 * 1024 * 1024;
 
 #[test]
 fn swaps_under_load_lose_nothing_and_leak_nothing() {
@@ -49,7 +52,8 @@ fn swaps_under_load_lose_nothing_and_leak_nothing() {
     sent.check(&daemon);
     assert_eq!(first.threads, last.threads, "threads");
     assert_eq!(first.descriptors, last.descriptors, "descriptors");
-    assert!(last.rss <= first.rss + GROWTH, "memory grew from {} to {}", first.rss, last.rss);
+    let growth = much(GROWTH_UNSETTLED, GROWTH);
+    assert!(last.rss <= first.rss + growth, "memory grew from {} to {}", first.rss, last.rss);
 }
 
 /// Ends the stream when it is dropped.

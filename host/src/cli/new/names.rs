@@ -22,6 +22,9 @@ const TAKEN_IN_PYTHON: [&str; 34] = [
 /// Refuses what is no good name of a crate.
 pub(super) fn check_crate(name: &str) -> Result<(), String> {
     check(name, '-', "dashes, such as \"slow-urls\"")?;
+    if name.starts_with("lib") {
+        return Err(format!("{name:?} will not do: a file's \"lib\" is no part of its plugin's name; leave it out"));
+    }
     if TAKEN_CRATES.contains(&name) { Err(taken(name)) } else { Ok(()) }
 }
 

@@ -6,7 +6,8 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::hash::{BuildHasher, Hasher};
-use std::io;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Where the dying process writes.
@@ -59,11 +60,12 @@ impl Blamed {
         let blamed = Blamed { folder: data.to_owned(), list: Mutex::new(list) };
         let died = fs::read_to_string(data.join(DIED)).ok();
         let late = fs::read_to_string(data.join(LATE)).ok();
+        let mut written = true;
         // What died in a call is to blame rather than what was late meanwhile.
         match died.as_deref().and_then(|text| died_of(text, now)) {
             Some(((plugin, module), why)) => {
                 tracing::error!("the last daemon here died in the module {module}: {why}");
-                blamed.add(module, plugin, &why, 1);
+                written &= blamed.add(module, plugin, &why, 1);
             }
             None => {
                 let lines: Vec<&str> = late.as_deref().unwrap_or_default().lines().collect();
@@ -71,11 +73,12 @@ impl Blamed {
                     let Some((plugin, module)) = Tag::parse(pair[1]) else { continue };
                     let why = format!("had not come back from its {} when the daemon was killed before {now}", pair[0]);
                     tracing::warn!("the module {module} {why}");
-                    blamed.add(module, plugin, &why, 0);
+                    written &= blamed.add(module, plugin, &why, 0);
                 }
             }
         }
-        for name in [DIED, LATE] {
+        // What could not be remembered is read again at the next start.
+        for name in [DIED, LATE].iter().filter(|_| written) {
             let _ = fs::remove_file(data.join(name));
         }
         blamed
@@ -87,7 +90,7 @@ impl Blamed {
     }
 
     /// It has died so often more.
-    fn add(&self, module: &str, plugin: u64, why: &str, deaths: u32) {
+    fn add(&self, module: &str, plugin: u64, why: &str, deaths: u32) -> bool {
         let mut list = self.list.lock();
         let before = list.iter().find(|blame| blame.module == module && blame.plugin == plugin);
         let deaths = before.map_or(0, |blame| blame.deaths) + deaths;
@@ -97,7 +100,7 @@ impl Blamed {
         if list.len() > BLAMED_MAX {
             list.remove(0);
         }
-        self.write(&list);
+        self.write(&list)
     }
 
     /// It has died in a process of its own: whether it has killed the daemon before.
@@ -114,19 +117,24 @@ impl Blamed {
         let before = list.len();
         list.retain(|blame| blame.module != module);
         if list.len() < before {
-            self.write(&list);
+            let _ = self.write(&list);
         }
     }
 
-    fn write(&self, list: &[Blame]) {
+    /// Whether it could be.
+    fn write(&self, list: &[Blame]) -> bool {
         let written = || -> io::Result<()> {
             let (new, file) = (self.folder.join(format!(".{BLAMED}.new")), self.folder.join(BLAMED));
-            fs::write(&new, serde_json::to_string_pretty(list)?)?;
+            let _ = fs::remove_file(&new);
+            let mut made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+            made.write_all(&serde_json::to_vec_pretty(list)?)?;
             fs::rename(new, file)
         };
         if let Err(error) = written() {
-            tracing::warn!("{}: {error}; who killed the daemon is forgotten at the next start", self.folder.display());
+            tracing::warn!("{}: {error}; who killed the daemon cannot be written down", self.folder.display());
+            return false;
         }
+        true
     }
 
     /// Notes the modules that do not come back from a call: if the daemon is killed meanwhile (by the kernel for want of
@@ -136,7 +144,12 @@ impl Blamed {
         let named = late.filter(|(tag, _)| !tag.text().contains('\n'));
         let text: String = named.map(|(tag, doing)| format!("{doing}\n{}\n", tag.text())).collect();
         let file = self.folder.join(LATE);
-        let _ = if text.is_empty() { fs::remove_file(file) } else { fs::write(file, text) };
+        // Never through a link that somebody left there.
+        let _ = fs::remove_file(&file);
+        if !text.is_empty() {
+            let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
+            let _ = made.and_then(|mut made| made.write_all(text.as_bytes()));
+        }
     }
 
     /// The daemon ends in order: nobody is to blame for anything.

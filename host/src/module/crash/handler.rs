@@ -226,7 +226,11 @@ fn write_down(what: &[u8], at: Option<(usize, usize)>) -> bool {
     // Safety: the path is kept for ever; the name and the tag live while the thread is in the call, or here. What cannot be
     // written cannot be told to anybody either.
     unsafe {
-        let open = libc::open(file, libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_CLOEXEC, 0o600);
+        let open = libc::open(
+            file,
+            libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_CLOEXEC | libc::O_NOFOLLOW,
+            0o600,
+        );
         if open < 0 {
             return true;
         }

@@ -59,6 +59,8 @@ pub struct ConfFile {
     pub on: bool,
     /// What stands in a `.on`, or why it cannot be read.
     pub text: Result<String, String>,
+    /// The plugin that it speaks for, if that is not its name's: that does not run by itself then.
+    pub speaks_for: Option<String>,
 }
 
 /// What lies in the folders.
@@ -106,14 +108,17 @@ fn look_into(folders: &Folders) -> Result<Seen, String> {
     }
     for path in entries(folders, folders.conf.as_deref())? {
         let Some((name, on)) = conf_name(&path) else { continue };
-        let text = match on {
-            true => trust::open_conf(&path, folders).and_then(|file| read_text(&file, &path)),
-            false => Ok(String::new()),
-        };
+        let text = trust::open_conf(&path, folders).and_then(|file| read_text(&file, &path));
         if text.is_err() && path.symlink_metadata().is_err() {
             continue;
         }
-        seen.confs.entry(name).or_default().push(ConfFile { path, on, text });
+        // Also what is off, or not believed, keeps its plugin from running by itself.
+        let speaks_for = match &text {
+            Ok(text) => spoken_plugin(text),
+            Err(_) => unbelieved(&path).as_deref().and_then(spoken_plugin),
+        };
+        let text = if on { text } else { Ok(String::new()) };
+        seen.confs.entry(name).or_default().push(ConfFile { path, on, text, speaks_for });
     }
     Ok(seen)
 }
@@ -211,12 +216,11 @@ pub fn plan_after(seen: &Seen, before: impl Fn(&str) -> Option<Plan>) -> BTreeMa
         }
         let (what, speaks_for) = match files.as_slice() {
             [file] if file.on => run(name, file, seen),
-            [_] => (Some(Planned::Off), None),
+            [file] => (Some(Planned::Off), file.speaks_for.clone()),
             files => {
                 let both: Vec<String> = files.iter().map(|file| file.path.display().to_string()).collect();
                 let why = format!("{} both speak of {name}; remove one", both.join(" and "));
-                let text = files.iter().find(|file| file.on).and_then(|file| file.text.as_deref().ok());
-                (Some(Planned::Rejected(why)), text.and_then(spoken_plugin))
+                (Some(Planned::Rejected(why)), files.iter().find_map(|file| file.speaks_for.clone()))
             }
         };
         spoken_for.extend(speaks_for.clone());
@@ -251,8 +255,7 @@ fn run(name: &str, file: &ConfFile, seen: &Seen) -> (Option<Planned>, Option<Str
         Ok(conf) => conf,
         Err(why) => {
             // It speaks for its plugin all the same: a slip in it must not start that by itself.
-            let plugin = file.text.as_deref().ok().and_then(spoken_plugin);
-            return (Some(Planned::Rejected(why)), plugin);
+            return (Some(Planned::Rejected(why)), file.speaks_for.clone());
         }
     };
     let plugin = conf.plugin.clone().unwrap_or_else(|| name.to_owned());
@@ -271,7 +274,14 @@ fn run(name: &str, file: &ConfFile, seen: &Seen) -> (Option<Planned>, Option<Str
     (Some(what), Some(plugin))
 }
 
-/// The plugin that a broken `.on` speaks for, as well as can be told.
+/// What stands in a file that others can write: good for nothing but to keep a plugin from running by itself.
+fn unbelieved(path: &Path) -> Option<String> {
+    // Opening a pipe would wait.
+    fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    read_text(&fs::File::open(path).ok()?, path).ok()
+}
+
+/// The plugin that a `.on` or `.off` speaks for, as well as can be told where it is broken.
 fn spoken_plugin(text: &str) -> Option<String> {
     let value =
         text.lines().find_map(|line| line.trim_start().strip_prefix("plugin")?.trim_start().strip_prefix('='))?;
@@ -285,6 +295,10 @@ fn only_file(plugin: &str, seen: &Seen) -> Result<PluginFile, String> {
         Some(files) => {
             let names: Vec<String> = files.iter().map(|file| file.path.display().to_string()).collect();
             Err(format!("{} are all the plugin {plugin:?}; remove all but one", names.join(" and ")))
+        }
+        None if plugin.strip_prefix("lib").is_some_and(|name| seen.plugins.contains_key(name)) => {
+            let name = &plugin[3..];
+            Err(format!("{plugin}.so is the plugin {name:?}: a file's \"lib\" is no part of its name"))
         }
         None => Err(match nearest(plugin, seen.plugins.keys().map(String::as_str)) {
             Some(near) => format!("there is no plugin {plugin:?} (no {plugin}.so); did you mean {near:?}?"),

@@ -3,6 +3,7 @@
 use super::status::State;
 use super::{Life, LifeBody, Module, Registry, logs};
 use crate::core::Shared;
+use crate::limits::DROP_TIME_MAX;
 use crate::module::crash::mend_signals;
 use crate::module::fault::Fault;
 use crate::module::fence::{Callee, UnderWay};
@@ -62,9 +63,8 @@ impl Registry {
             }
         }
         if let Some(callee) = self.disposer.watch(tick, now) {
-            let limit = callee.time_limit;
             tracing::warn!(
-                "module {}: did not come back from its drop() within {limit:?}; its thread and its library are left behind",
+                "module {}: did not come back from its drop() within {DROP_TIME_MAX:?}; its thread and its library are left behind",
                 callee.module
             );
         }

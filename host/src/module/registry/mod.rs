@@ -24,6 +24,7 @@ use crate::limits::{BACKOFF, BACKOFF_MAX, START_PATIENCE, WHY_BYTES_MAX};
 use crate::text::one_line;
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -70,6 +71,8 @@ pub(super) struct Module {
     /// Why it is to run in a process of its own although its `.on` does not say so: a call of it did not come back, and
     /// only a process can be ended.
     pub(super) apart: Option<String>,
+    /// The branch where another module hangs, for which this one waits.
+    waits_for: Option<Arc<[String]>>,
 }
 
 impl Module {
@@ -190,6 +193,7 @@ impl Registry {
             failures: 0,
             retry_ms: None,
             apart: None,
+            waits_for: None,
         });
         if module.plan != plan {
             // What is told of the files as they were says nothing about them as they are.
@@ -207,6 +211,7 @@ impl Registry {
         // What was being loaded is out of date.
         module.loading = None;
         module.retry_ms = None;
+        module.waits_for = None;
         match module.plan.what.clone() {
             Planned::Off => {
                 self.stop(name, shared);
@@ -259,8 +264,12 @@ impl Registry {
         let Ready { callee, branch, what, isolated, remark } = ready;
         let hangs_there = |module: &Module| module.lives().any(|life| life.branch.keys == branch.keys);
         let twin = self.modules.iter().find(|(other, module)| *other != name && hangs_there(module));
-        if let Some((other, _)) = twin {
+        let twin = twin.map(|(other, _)| other.clone());
+        if let Some(other) = twin {
             let path = branch.keys.join(",");
+            if let Some(module) = self.modules.get_mut(name) {
+                module.waits_for = Some(Arc::clone(&branch.keys));
+            }
             self.disposer.dispose(callee, what);
             return Err(Refusal::from(format!(
                 "hangs at {path}, where {other} hangs already; give one of them another path = \"…\""
@@ -361,6 +370,9 @@ impl Registry {
         let due = |module: &Module| module.retry_ms.is_some_and(|at_ms| at_ms <= now_ms);
         let due: Vec<String> =
             self.modules.iter().filter(|(_, module)| due(module)).map(|(name, _)| name.clone()).collect();
+        for name in self.free_again() {
+            self.make(&name, shared);
+        }
         for name in &due {
             if let Some(module) = self.modules.get(name) {
                 module.status.stats.restarted();
@@ -371,6 +383,15 @@ impl Registry {
         if self.watch_calls(shared) || !due.is_empty() {
             self.publish(shared);
         }
+    }
+
+    /// Modules whose branch another had, which does not hang there any more.
+    fn free_again(&self) -> Vec<String> {
+        let taken = |keys: &Arc<[String]>| {
+            self.modules.values().any(|module| module.lives().any(|life| life.branch.keys == *keys))
+        };
+        let free = |module: &Module| module.waits_for.as_ref().is_some_and(|keys| !taken(keys));
+        self.modules.iter().filter(|(_, module)| free(module)).map(|(name, _)| name.clone()).collect()
     }
 
     /// Switches a module, by renaming its file: the folder is always the truth.
@@ -469,16 +490,19 @@ fn take_pipes(name: &str, shared: &Shared) {
 fn rename(folder: &Path, name: &str, to: Switch) -> Result<(), String> {
     let [on, off] = ["on", "off"].map(|ending| folder.join(format!("{name}.{ending}")));
     let (from, into) = if to == Switch::On { (&off, &on) } else { (&on, &off) };
-    if into.exists() && from.exists() {
+    // A link that leads nowhere is there too.
+    let [is, will_be] = [from, into].map(|file| file.symlink_metadata().is_ok());
+    if will_be && is {
         return Err(format!("{} and {} both speak of {name}; remove one", on.display(), off.display()));
     }
-    let done = if from.exists() {
+    let done = if is {
         fs::rename(from, into)
-    } else if into.exists() || to == Switch::On {
+    } else if will_be || to == Switch::On {
         // It is so already.
         Ok(())
     } else {
-        fs::write(into, "")
+        // A plugin may have changed what files are made with.
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(into).map(drop)
     };
     done.map_err(|error| format!("{} cannot be renamed to {}: {error}", from.display(), into.display()))
 }

@@ -17,7 +17,12 @@ fn plans(plugins: &[&str], confs: &[(&str, &str)]) -> Vec<String> {
     for (path, text) in confs {
         let path = PathBuf::from(path);
         let (name, on) = conf_name(&path).unwrap();
-        seen.confs.entry(name).or_default().push(ConfFile { path, on, text: Ok((*text).to_owned()) });
+        seen.confs.entry(name).or_default().push(ConfFile {
+            path,
+            on,
+            text: Ok((*text).to_owned()),
+            speaks_for: spoken_plugin(text),
+        });
     }
     let said = plan(&seen).into_iter().map(|(name, plan)| match plan.what {
         Planned::Run { plugin, .. } => format!("{name} runs {}", plugin.path.display()),
@@ -36,6 +41,11 @@ fn what_runs() {
         ),
         ["blog runs p/url.so", "cpu runs p/cpu.so", "load off", "shop runs p/url.so"]
     );
+}
+
+#[test]
+fn what_is_off_keeps_its_plugin_from_running_by_itself() {
+    assert_eq!(plans(&["p/url.so"], &[("c/shop.off", "isolation = \"process\"\nplugin = \"url\"\n")]), ["shop off"]);
 }
 
 #[test]
@@ -73,7 +83,12 @@ fn what_is_unfinished_keeps_its_plan() {
         (conf_name(&path).unwrap(), text.to_owned(), path)
     };
     for ((name, on), text, path) in [conf("c/shop.on", "plugin = \"url\""), conf("c/blog.on", "plugin = \"status\"")] {
-        seen.confs.entry(name).or_default().push(ConfFile { path, on, text: Ok(text) });
+        seen.confs.entry(name).or_default().push(ConfFile {
+            path,
+            on,
+            speaks_for: spoken_plugin(&text),
+            text: Ok(text),
+        });
     }
     let before = plan(&seen);
     assert_eq!(before.keys().collect::<Vec<_>>(), ["blog", "new", "shop"]);
