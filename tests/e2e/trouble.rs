@@ -257,3 +257,28 @@ fn what_a_panic_says_is_shown_in_one_line() {
     let why = failing["why"].as_str().unwrap_or_default();
     assert!(why.contains("[31mred and more") && !why.contains(char::is_control), "{why:?}");
 }
+
+#[test]
+fn who_comes_back_late_costs_nobody_else() {
+    // x comes back after its time; by then another thread has taken over, and is in y, which may take that long.
+    let nap = |name: &str, limit: &str, on: &str| {
+        let params = format!("[params]\nat = \"process\"\ndoes = \"nap\"\n{on}");
+        format!("plugin = \"unruly\"\npath = \"{name}\"\ntime_limit = \"{limit}\"\n{params}")
+    };
+    let daemon = Daemon::builder()
+        .plugins(&["unruly", "status"])
+        .conf("x.on", &nap("x", "200ms", "on = \"/bad\"\n"))
+        .conf("y.on", &nap("y", "10s", ""))
+        .tick(Duration::from_millis(50))
+        .start();
+    for name in ["x", "y", "status"] {
+        daemon.await_state(name, "running");
+    }
+    for _ in 0..3 {
+        daemon.push_log(&line("/bad"));
+    }
+    assert_eq!((daemon.subtree("y"), daemon.subtree("status")), (json!({"hits": 3}), json!({"200": 3})));
+    // The thread that was left behind has come back, and is nobody's any more.
+    daemon.await_value("graftd,testhost,module,x,abandoned", 0);
+    assert_eq!(daemon.value("graftd,testhost,module,y,abandoned"), 0);
+}

@@ -229,6 +229,28 @@ impl Engine {
         self.parsers = self.formats.iter().map(|format| format.parser(wants)).collect();
     }
 
+    /// Whether a pipe runs in a process of its own, which may end between two calls.
+    pub(crate) fn has_pipes_apart(&self) -> bool {
+        self.slots.iter().any(|slot| slot.run.as_ref().is_some_and(|run| run.pipe.is_apart()))
+    }
+
+    /// Looks whether any of those has ended: whether there is something to report.
+    pub(crate) fn check_apart(&mut self) -> bool {
+        let ended = self.slots.iter_mut().enumerate().rev().filter_map(|(place, slot)| {
+            let fault = slot.run.as_mut()?.pipe.check().err()?;
+            Some((place, slot.run.take()?, fault))
+        });
+        let ended: Vec<(usize, PipeRun, Fault)> = ended.collect();
+        let any = !ended.is_empty();
+        // From the last place to the first: a place that goes moves those after it.
+        for (place, run, fault) in ended {
+            let callee = Arc::clone(&run.callee);
+            self.discarded.push(run);
+            self.broke(place, callee, fault);
+        }
+        any
+    }
+
     /// What has been read.
     pub(crate) fn stats(&self) -> &LogStats {
         &self.stats

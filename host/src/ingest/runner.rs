@@ -136,7 +136,10 @@ impl Work {
     fn wait(&mut self) {
         let wait =
             if self.pending { self.tick.saturating_sub(self.flushed.elapsed()) } else { Duration::from_secs(3_600) };
+        let watches = self.engine.has_pipes_apart();
+        let wait = if watches { wait.min(self.tick) } else { wait };
         match self.inbox.recv_timeout(wait) {
+            Err(RecvTimeoutError::Timeout) if watches && self.engine.check_apart() => self.engine.begin_flush(),
             Ok(LogMessage::Wake) | Err(RecvTimeoutError::Timeout) => {}
             Ok(LogMessage::Lines(lines, reply)) => self.begin(lines, reply),
             // The daemon stops.

@@ -60,6 +60,22 @@ impl PipeBody {
         }
     }
 
+    /// Whether it runs in a process of its own, which may end at any time.
+    pub fn is_apart(&self) -> bool {
+        matches!(self, PipeBody::Apart(_))
+    }
+
+    /// Looks whether its process has ended between two calls. Never waits.
+    ///
+    /// # Errors
+    /// It has, and how.
+    pub fn check(&mut self) -> Result<(), Fault> {
+        match self {
+            PipeBody::Here(_) => Ok(()),
+            PipeBody::Apart(apart) => apart.worker.check().map_err(Fault::from),
+        }
+    }
+
     /// CPU time of another process that was spent on it since this was asked last; none where it runs here.
     pub fn spent_apart(&mut self) -> Option<Duration> {
         match self {

@@ -189,6 +189,13 @@ impl Link {
         Ok(self.ended.clone())
     }
 
+    /// Whether the keeper has told that the worker ended. Never waits.
+    pub(super) fn has_ended(&mut self) -> bool {
+        // What else it may have said shows at the next call.
+        let _ = self.hear_keeper();
+        self.ended.is_some()
+    }
+
     /// Has the worker killed now, with all that it started.
     pub(super) fn kill(&mut self) {
         // A keeper that is gone needs no telling.

@@ -81,6 +81,8 @@ mod doing {
     pub(super) const PROCESS: &str = "process";
     pub(super) const FLUSH: &str = "flush";
     pub(super) const COLLECT: &str = "collect";
+    /// What the plugin started may run on.
+    pub(super) const NOTHING: &str = "none of its calls";
 }
 
 /// One plugin's one module, a pipe or a collector, in a process of its own.
@@ -195,6 +197,15 @@ impl Worker {
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         usage::of(self.link.pid()?)
+    }
+
+    /// Looks whether its process has ended between two calls. Never waits.
+    ///
+    /// # Errors
+    /// It has, and how.
+    pub fn check(&mut self) -> Result<(), WorkerError> {
+        self.whole()?;
+        if self.link.has_ended() { Err(self.gave_up(Broken::Gone, doing::NOTHING)) } else { Ok(()) }
     }
 
     /// Hands a batch over, and comes back as soon as it is written: the worker folds while the next batch is made. It may

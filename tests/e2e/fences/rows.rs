@@ -145,6 +145,7 @@ pub fn all() -> Vec<Row> {
         ("abort() in process()", "process", "abort", Line, Killed),
         ("exit(0) in process()", "process", "exit", Line, Killed),
         ("a segfault in flush()", "flush", "segfault", Line, Killed),
+        ("a segfault on a thread that it started", "process", "thread-segfault", Line, Killed),
     ] {
         rows.push(pipe(DAEMON, what, at, does, trigger, fate));
     }

@@ -94,6 +94,9 @@ fn what_is_done_to_one_module_touches_no_other() {
         let late = daemon.value(&format!("graftd,{HOST},module,{name},restarts"));
         assert_eq!(late, 0, "{name} was made anew");
     }
+    // It counts what it did, however often it went and came.
+    let calls = daemon.value(&format!("graftd,{HOST},module,x,calls"));
+    assert!(calls.is_null() || calls.as_f64().is_some_and(|calls| calls < 1e9), "{calls}");
     // And it can be made well again.
     let _ = fs::remove_file(daemon.conf("x.off"));
     daemon.put_plugin("x.so", &plugin("beat"));

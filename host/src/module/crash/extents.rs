@@ -61,6 +61,12 @@ pub(crate) fn note(object: &Path, tag: &Tag) -> Option<Noted> {
     let free = |(place, at): (usize, &Option<u64>)| at.map(|at| (at, place));
     let (_, place) = freed.at.iter().enumerate().filter_map(free).min()?;
     freed.at[place] = None;
+    // Whoever lay there before does not any more.
+    for (extent, _) in TABLE.iter().zip(&freed.at).filter(|(_, at)| at.is_some()) {
+        if extent.start.load(Ordering::Relaxed) < end && extent.end.load(Ordering::Relaxed) > start {
+            extent.end.store(0, Ordering::Release);
+        }
+    }
     let extent = &TABLE[place];
     extent.end.store(0, Ordering::Release);
     let bytes = &tag.text().as_bytes()[..tag.text().len().min(TAG_BYTES_MAX)];
@@ -124,6 +130,9 @@ mod tests {
         assert_eq!(&tag[..bytes], Tag::new("own", 7).text().as_bytes());
         drop(noted);
         assert!(whose(address, &mut tag).is_some(), "it may have left a thread behind");
+        let _noted = note(&own, &Tag::new("next", 8)).unwrap();
+        let bytes = whose(address, &mut tag).unwrap();
+        assert_eq!(&tag[..bytes], Tag::new("next", 8).text().as_bytes(), "what lies there now");
         assert_eq!(whose(1, &mut tag), None);
     }
 }
