@@ -4,7 +4,7 @@
 //! from a raw library, which is kept beside everything that came out of it and dropped last.
 
 use super::crash::{Noted, Tag, note};
-use super::probe::readable;
+use super::misfit::readable;
 use abi_stable::library::{RawLibrary, lib_header_from_raw_library};
 use abi_stable::std_types::{RResult, RSlice, RVec};
 use plugin_api::abi::{CollectorBox, Make, PipeBox, PluginRef};

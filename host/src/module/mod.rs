@@ -16,6 +16,7 @@ mod files;
 mod library;
 mod load;
 mod make;
+mod misfit;
 mod probe;
 mod registry;
 mod stats;

@@ -1,6 +1,7 @@
 //! Which modules have killed the daemon, remembered in the data folder.
 
-use super::handler::{OWN_THREAD, Tag};
+use super::handler::OWN_THREAD;
+use super::tag::Tag;
 use crate::module::fence::Doing;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};

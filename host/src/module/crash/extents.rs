@@ -3,7 +3,7 @@
 //! A table of fixed size, for a signal handler looks into it: no lock, no allocation. A plugin that was unloaded is
 //! remembered until its place is needed, for a thread that it left behind dies after it is gone.
 
-use super::handler::Tag;
+use super::tag::Tag;
 use parking_lot::Mutex;
 use std::fs;
 use std::path::Path;

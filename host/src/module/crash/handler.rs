@@ -11,6 +11,7 @@
 )]
 
 use super::extents::{no_tag, whose};
+use super::tag::Tag;
 use crate::module::fence::Doing;
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -22,28 +23,6 @@ use std::path::Path;
 use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
-
-/// What is written down of a module: `FINGERPRINT NAME`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Tag(Box<str>);
-
-impl Tag {
-    /// Of a module's name and its plugin's [`fingerprint`](super::fingerprint).
-    pub(crate) fn new(module: &str, fingerprint: u64) -> Tag {
-        Tag(format!("{fingerprint:016x} {module}").into())
-    }
-
-    /// The fingerprint and the name that it was made of.
-    pub(super) fn parse(text: &str) -> Option<(u64, &str)> {
-        let (fingerprint, name) = text.split_once(' ')?;
-        Some((u64::from_str_radix(fingerprint, 16).ok()?, name))
-    }
-
-    /// As it is written down.
-    pub(super) fn text(&self) -> &str {
-        &self.0
-    }
-}
 
 /// What a thread is doing: a call's name and a tag, as pointers and lengths.
 #[derive(Clone, Copy)]
@@ -69,7 +48,7 @@ pub(crate) struct Entered<'t> {
 /// This thread is in a call of a module from now on.
 pub(crate) fn enter(tag: &Tag, doing: Doing) -> Entered<'_> {
     let name = doing.name();
-    let now = Current { doing: (name.as_ptr(), name.len()), tag: (tag.0.as_ptr(), tag.0.len()) };
+    let now = Current { doing: (name.as_ptr(), name.len()), tag: (tag.text().as_ptr(), tag.text().len()) };
     Entered { before: CURRENT.replace(Some(now)), _tag: PhantomData, _here: PhantomData }
 }
 

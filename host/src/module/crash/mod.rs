@@ -7,7 +7,9 @@
 mod blamed;
 mod extents;
 mod handler;
+mod tag;
 
 pub(crate) use blamed::{Blamed, fingerprint};
 pub(crate) use extents::{Noted, note};
-pub(crate) use handler::{Tag, enter, guard_signals, install, mend_signals, stopping};
+pub(crate) use handler::{enter, guard_signals, install, mend_signals, stopping};
+pub(crate) use tag::Tag;

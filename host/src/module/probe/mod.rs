@@ -8,7 +8,6 @@ mod apart;
 mod death;
 mod elf;
 mod inside;
-mod misfit;
 mod sample;
 
 pub(super) use apart::probe_apart;
@@ -19,7 +18,6 @@ use crate::clock::Timepiece;
 use crate::conf::ModuleConf;
 use crate::limits::{PLUGIN_BYTES_MAX, PROBE_TIME_MAX};
 use death::Death;
-pub(super) use misfit::readable;
 use parking_lot::Mutex;
 use plugin_api::ErrorKind;
 use plugin_api::limits::cut;

@@ -4,7 +4,7 @@ use abi_stable::library::{LibraryError, RootModule};
 use plugin_api::abi::PluginRef;
 
 /// The line that matters of an error, and what to do.
-pub(in crate::module) fn readable(error: &LibraryError) -> String {
+pub(super) fn readable(error: &LibraryError) -> String {
     match error {
         LibraryError::OpenError { err, .. } => unopened(&err.to_string()),
         LibraryError::GetSymbolError { .. } => {
