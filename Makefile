@@ -9,7 +9,7 @@ OUT := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE)
 PLUGINS := $(patsubst plugins/%/Cargo.toml,%,$(shell grep -ls cdylib plugins/*/Cargo.toml))
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build plugins run test test-rust test-doc lint fmt soak bench clean
+.PHONY: help deps build build-all plugins run test test-rust test-doc lint fmt soak bench clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
@@ -18,6 +18,11 @@ deps:
 	@.ci/install-deps build
 
 build: deps ## Build the daemon and the plugins, and put the plugins into plugins/
+	$(CARGO) build --$(PROFILE) -p graftd $(PLUGINS:%=-p graft-%)
+	@$(MAKE) --no-print-directory plugins
+
+# The same and what only tests and benches need: plugins that misbehave, the harness.
+build-all: deps
 	$(CARGO) build --$(PROFILE) --workspace --bins --lib
 	@$(MAKE) --no-print-directory plugins
 
@@ -32,7 +37,7 @@ run: build ## Build, and start the daemon on the embedded defaults
 	@mkdir -p data
 	@exec $(OUT)/graftd run --plugins plugins --conf conf --data data
 
-test: build lint test-rust test-doc ## Test everything: unit, property, doc, end to end, lint
+test: build-all lint test-rust test-doc ## Test everything: unit, property, doc, end to end, lint
 
 # nextest runs each test in a process of its own and shows the slow ones; plain cargo test does as well.
 test-rust:
@@ -51,11 +56,11 @@ lint: ## Format and clippy, with no warning left
 fmt: ## Format all code
 	$(CARGO) fmt --all
 
-soak: build ## The long runs whole: 10,000 swaps under load, a minute of meddling (half an hour)
+soak: build-all ## The long runs whole: 10,000 swaps under load, a minute of meddling (half an hour)
 	@.ci/install-deps test
 	GRAFTD_SOAK=1 $(CARGO) test --$(PROFILE) -p graftd-tests --test e2e -- --nocapture --test-threads 1 soak::
 
-bench: build ## Measure: lines, updates, the plugin boundary, workers, drop-to-live, memory
+bench: build-all ## Measure: lines, updates, the plugin boundary, workers, drop-to-live, memory
 	@.ci/install-deps test
 	$(CARGO) run --$(PROFILE) -p graftd-bench --
 

@@ -3,7 +3,7 @@
 //! A kit makes the module as the host would, feeds it, takes its delta at a tick and reads it back from the very
 //! bytes that the host would get.
 
-use crate::access::{Access, Field, Span};
+use crate::access::{Access, Field, Fields, Span};
 use crate::clock::Clock;
 use crate::delta::Delta;
 use crate::delta::wire::{Op, Reader};
@@ -34,12 +34,13 @@ impl<P: Pipe> PipeKit<P> {
         self.pipe.process(batch, &mut self.delta);
     }
 
-    /// Feeds one line in the format `combined`, or `timed` when request and upstream time stand behind it.
+    /// Feeds one line in the format `combined`, or `timed` when request and upstream time stand behind it. The pipe sees what
+    /// it says that it [wants](crate::Pipe::WANTS) and nothing else: in a daemon the rest is there only if some other pipe reads it.
     ///
     /// # Panics
     /// The line is no such line: the test is wrong.
     pub fn line(&mut self, line: &str) {
-        let record = record(line).unwrap_or_else(|| panic!("not in the format combined or timed: {line}"));
+        let record = record(line, P::WANTS).unwrap_or_else(|| panic!("not in the format combined or timed: {line}"));
         self.batch(&[record]);
     }
 
@@ -50,7 +51,7 @@ impl<P: Pipe> PipeKit<P> {
     pub fn lines<'a>(&mut self, lines: impl IntoIterator<Item = &'a str>) {
         let records: Vec<Access<'_>> = lines
             .into_iter()
-            .map(|line| record(line).unwrap_or_else(|| panic!("not in the format combined or timed: {line}")))
+            .map(|line| record(line, P::WANTS).unwrap_or_else(|| panic!("not in the format combined or timed: {line}")))
             .collect();
         self.batch(&records);
     }
@@ -206,13 +207,19 @@ impl Found {
     }
 }
 
-/// Takes a line apart by the plain rules of `combined`; enough for a test, not for a hostile log.
-fn record(line: &str) -> Option<Access<'_>> {
+/// Takes a line apart by the plain rules of `combined`, as far as its fields are wanted; enough for a test, not for a hostile
+/// log.
+fn record(line: &str, wants: Fields) -> Option<Access<'_>> {
     let span = |text: &str| {
         let start = (text.as_ptr() as usize - line.as_ptr() as usize) as u32;
         if text == "-" { Span::ABSENT } else { Span::new(start, start + text.len() as u32) }
     };
     let mut record = Access::new(line);
+    let mut set = |field, text: &str| {
+        if wants.has(field) {
+            record.set_span(field, span(text));
+        }
+    };
     let (client, rest) = line.split_once(" [")?;
     let (time, rest) = rest.split_once("] \"")?;
     let (request, rest) = rest.split_once("\" ")?;
@@ -221,25 +228,32 @@ fn record(line: &str) -> Option<Access<'_>> {
     let (referer, rest) = rest.split_once("\" \"")?;
     let (agent, times) = rest.split_once('"')?;
     let mut client = client.split(' ');
-    record.set_span(Field::Addr, span(client.next()?));
-    record.set_span(Field::User, span(client.nth(1)?));
-    record.set_span(Field::Time, span(time));
-    let mut request = request.split(' ');
-    for field in [Field::Method, Field::Url, Field::Protocol] {
-        record.set_span(field, request.next().map_or(Span::ABSENT, span));
+    set(Field::Addr, client.next()?);
+    set(Field::User, client.nth(1)?);
+    set(Field::Time, time);
+    for (field, part) in [Field::Method, Field::Url, Field::Protocol].into_iter().zip(request.split(' ')) {
+        set(field, part);
     }
-    record.set_span(Field::Status, span(status));
-    record.set_status(status.parse().ok()?);
-    if bytes != "-" {
-        record.set_bytes(bytes.parse().ok()?);
+    set(Field::Status, status);
+    set(Field::Referer, referer);
+    set(Field::Agent, agent);
+    let status = status.parse().ok()?;
+    if wants.has(Field::Status) {
+        record.set_status(status);
     }
-    record.set_span(Field::Referer, span(referer));
-    record.set_span(Field::Agent, span(agent));
+    let bytes = if bytes == "-" { None } else { Some(bytes.parse().ok()?) };
+    if let Some(bytes) = bytes.filter(|_| wants.has(Field::Bytes)) {
+        record.set_bytes(bytes);
+    }
     let mut times = times.split_whitespace();
-    if let Some(Ok(seconds)) = times.next().map(str::parse) {
+    if let Some(Ok(seconds)) = times.next().map(str::parse)
+        && wants.has(Field::RequestTime)
+    {
         record.set_request_time(seconds);
     }
-    if let Some(Ok(seconds)) = times.next().map(str::parse) {
+    if let Some(Ok(seconds)) = times.next().map(str::parse)
+        && wants.has(Field::UpstreamTime)
+    {
         record.set_upstream_time(seconds);
     }
     Some(record)

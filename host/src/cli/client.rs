@@ -336,6 +336,11 @@ impl Modules {
 fn print_module(module: &Value) -> Result<(), Failure> {
     let part = |name: &str| printable(module.get(name).and_then(Value::as_str).unwrap_or_default());
     let kind = if part("isolation") == "process" { format!("{}*", part("kind")) } else { part("kind") };
-    let line = format!("{:<16} {:<9} {kind:<10} {}", part("name"), part("state"), part("why"));
+    let why = part("why");
+    let goes_on = part("state") == "rejected" && module["runs"] == true && !why.ends_with("goes on");
+    let why = if goes_on { format!("{why} (the one before goes on)") } else { why };
+    let next = part("next");
+    let next = if next.is_empty() { next } else { format!(" (next try {next})") };
+    let line = format!("{:<16} {:<9} {kind:<10} {}{next}", part("name"), part("state"), why);
     print(line.trim_end())
 }

@@ -75,7 +75,7 @@ const PYTHON_COLLECTOR: [Template; 4] = [
 /// Has cargo build beside graftd, where all that a plugin depends on lies compiled: seconds instead of a minute.
 const CARGO_CONFIG: Template = (
     ".cargo/config.toml",
-    "# Where graftd was built: what both depend on is compiled once. Without this file it is ./target.\n\
+    "# Where graftd was built: what all plugins depend on is compiled once, for the first. Without this file it is ./target.\n\
      [build]\ntarget-dir = {{target}}\n",
 );
 
@@ -115,6 +115,10 @@ impl New {
             ));
         }
         names::check_crate(&self.name).map_err(Failure::usage)?;
+        if plugins.join(format!("{}.so", self.name)).exists() {
+            let (name, plugins) = (&self.name, plugins.display());
+            return Err(Failure::usage(format_args!("{plugins}/{name}.so is there already; choose another name")));
+        }
         let api = self.plugin_api()?;
         let target = shared_target();
         let lib = self.name.replace('-', "_");
@@ -139,9 +143,14 @@ impl New {
         }
         print(&format!(
             "{at}/src/lib.rs is the plugin. Test it, build it and drop it in:\n\n  cd {}\n  cargo test --release\n  \
-             cargo build --release && {drop_in}\n\nthen watch its branch grow: graftd watch {}",
+             cargo build --release && {drop_in}\n\nthen watch its branch grow: graftd watch {}{}",
             quoted(&folder),
-            self.name
+            self.name,
+            if self.kind == Kind::Pipe {
+                "\nwith lines from a log: tail -n 1000 access.log | graftd push --accesslog -f -"
+            } else {
+                ""
+            }
         ))
     }
 

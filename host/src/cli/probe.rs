@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 /// Try a plugin in a process of its own, as the daemon does before it lets one in.
 ///
 /// Looks at the file's header, loads it, checks its layout, makes its module and has it work once (a batch of lines or a
-/// collect), all of it within 10 s and 1024 MiB of memory. Ends with 1 when the daemon would refuse it, and says why.
+/// collect), all of it within 10 s and 1024 MiB of memory. Ends with 1 when the daemon would refuse it for what
+/// it is, and says why; who may write it is not asked (graftd check does).
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  graftd probe target/release/libcpu.so --conf conf/cpu.on")]
+#[command(after_help = "Example:\n  graftd probe plugins/cpu.so --conf plugins/cpu/sample.on")]
 pub(super) struct Probe {
     /// The plugin
     #[arg(value_name = "FILE")]

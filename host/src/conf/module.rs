@@ -174,6 +174,10 @@ impl PathTemplate {
             return Err("\"path\" must name at least one key".to_owned());
         }
         let keys = parse_plain(text).map_err(|error| format!("\"path\": {error}"))?;
+        let unknown = |key: &str| key.replace(PathTemplate::HOST, "").contains(['{', '}']);
+        if let Some(key) = keys.iter().find(|key| unknown(key)) {
+            return Err(format!("\"path\": {key:?}: the only placeholder is {{host}}; a brace itself is %7B or %7D"));
+        }
         Ok(PathTemplate { keys: keys.into_iter().map(Into::into).collect() })
     }
 
@@ -248,6 +252,7 @@ mod tests {
                 "path = \"cpu,,x\"",
                 "conf/x.on:1: \"path\": key 2: empty or *, which only a query can have (a * itself is %2A)",
             ),
+            ("path = \"cpu,{hots}\"", "conf/x.on:1: \"path\": \"{hots}\": the only placeholder is {host}"),
             ("params = 1", "conf/x.on:1: \"params\" must be a table, not a whole number"),
             ("action = \"sum\"", "conf/x.on:1: unknown action \"sum\""),
             (

@@ -59,7 +59,7 @@ pub(super) async fn switch(web: &Web, name: &str, to: Switch, headers: &HeaderMa
     // A module that is nothing but its conf file can be gone by now.
     let gone = || {
         json!({ "name": name, "kind": "unknown", "file": null, "state": State::Stopped.name(),
-                          "since": rfc3339(web.shared.clock.unix_ms()), "why": "it is gone", "next": null, "isolation": "none" })
+                          "since": rfc3339(web.shared.clock.unix_ms()), "why": "it is gone", "next": null, "isolation": "none", "runs": false })
     };
     Ok(Answer::json(module.map_or_else(gone, shown).to_string()))
 }
@@ -79,6 +79,7 @@ fn shown(module: &ModuleStatus) -> Value {
         "why": module.why,
         "next": module.next_ms.map(rfc3339),
         "isolation": module.isolation.as_str(),
+        "runs": module.runs,
     })
 }
 
@@ -96,6 +97,9 @@ fn page(modules: &[ModuleStatus]) -> String {
     for module in modules {
         let since = rfc3339(module.since_ms);
         let mut why = module.why.clone();
+        if module.state == State::Rejected && module.runs && !why.ends_with("goes on") {
+            why.push_str(" (the one before goes on)");
+        }
         if let Some(next) = module.next_ms {
             let _ = write!(why, " (next try {})", rfc3339(next));
         }
@@ -153,6 +157,7 @@ mod tests {
             why: "<script>".to_owned(),
             next_ms: Some(1_000),
             isolation: Isolation::None,
+            runs: false,
             stats: std::sync::Arc::default(),
         };
         let page = page(&[module]);

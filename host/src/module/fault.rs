@@ -53,6 +53,11 @@ impl Fault {
         Fault { kind, ..self }
     }
 
+    /// The line to show of a module that was on trial.
+    pub(crate) fn goes_on(&self) -> String {
+        format!("{}; the one before goes on", self.why)
+    }
+
     /// Whether its module goes, to be made anew.
     pub(crate) fn ends_it(&self) -> bool {
         matches!(self.kind, FaultKind::Broken | FaultKind::Died | FaultKind::Late)

@@ -77,10 +77,10 @@ impl WorkerConf<'_> {
 /// Where a worker is, for messages.
 mod doing {
     pub(super) const LOAD: &str = "its loading";
-    pub(super) const NEW: &str = "new";
-    pub(super) const PROCESS: &str = "process";
-    pub(super) const FLUSH: &str = "flush";
-    pub(super) const COLLECT: &str = "collect";
+    pub(super) const NEW: &str = "its new()";
+    pub(super) const PROCESS: &str = "its process()";
+    pub(super) const FLUSH: &str = "its flush()";
+    pub(super) const COLLECT: &str = "its collect()";
     /// What the plugin started may run on.
     pub(super) const NOTHING: &str = "none of its calls";
 }

@@ -99,7 +99,7 @@ fn what_is_announced_and_does_not_come_is_late_and_takes_no_memory() {
     peer.write_all(&[0; 100]).expect("written");
     let began = Instant::now();
     let result = worker.collect(clock(), &mut Vec::new());
-    assert_eq!(result, Err(WorkerError::Late { doing: "collect", limit: LIMIT }));
+    assert_eq!(result, Err(WorkerError::Late { doing: "its collect()", limit: LIMIT }));
     assert!(began.elapsed() >= LIMIT && worker.link.held_bytes() < 1 << 20);
     // It stays so.
     assert_eq!(worker.process(clock(), &[]), result);
@@ -113,7 +113,7 @@ fn one_that_talks_on_and_on_is_late() {
     let talking = std::thread::spawn(move || while peer.write_all(&[0]).is_ok() {});
     let began = Instant::now();
     let result = worker.collect(clock(), &mut Vec::new());
-    assert_eq!(result, Err(WorkerError::Late { doing: "collect", limit: LIMIT }));
+    assert_eq!(result, Err(WorkerError::Late { doing: "its collect()", limit: LIMIT }));
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     drop(worker);
     talking.join().expect("ended");
@@ -132,7 +132,7 @@ fn one_that_reads_nothing_is_late() {
     let mut record = Access::new(&line);
     record.set_span(Field::Url, plugin_api::Span::new(0, 1 << 20));
     let batch = [record; 4];
-    assert_eq!(worker.process(clock(), &batch), Err(WorkerError::Late { doing: "process", limit: LIMIT }));
+    assert_eq!(worker.process(clock(), &batch), Err(WorkerError::Late { doing: "its process()", limit: LIMIT }));
 }
 
 #[test]

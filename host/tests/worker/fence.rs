@@ -67,8 +67,8 @@ fn check(does: &str, at: &str, fate: Fate) {
         (Panics(why), Err(WorkerError::Module(error))) => {
             error.kind() == ErrorKind::Panic && error.message().contains(why)
         }
-        (Dies(how), Err(WorkerError::Died(said))) => said.starts_with(&format!("{how} in {at}")),
-        (Late, Err(WorkerError::Late { doing, .. })) => *doing == at,
+        (Dies(how), Err(WorkerError::Died(said))) => said.starts_with(&format!("{how} in its {at}()")),
+        (Late, Err(WorkerError::Late { doing, .. })) => *doing == format!("its {at}()"),
         (Lies, Err(WorkerError::Lied(_))) => true,
         _ => false,
     };

@@ -222,7 +222,7 @@ fn readable(said: &str, folders: &Folders) -> String {
 
 /// `2025-05-01T00:00:00.000Z`, if that is what it begins with.
 fn time_in(word: &str) -> &str {
-    match word.get(..24) {
+    match word.trim_start_matches('(').get(..24) {
         Some(time) if time.ends_with('Z') && time.as_bytes()[10] == b'T' => time,
         _ => "\0",
     }

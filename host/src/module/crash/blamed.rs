@@ -72,7 +72,8 @@ impl Blamed {
                 let lines: Vec<&str> = late.as_deref().unwrap_or_default().lines().collect();
                 for pair in lines.chunks_exact(2) {
                     let Some((plugin, module)) = Tag::parse(pair[1]) else { continue };
-                    let why = format!("had not come back from its {} when the daemon was killed before {now}", pair[0]);
+                    let why =
+                        format!("had not come back from its {} when the daemon was killed (found at {now})", pair[0]);
                     tracing::warn!("the module {module} {why}");
                     written &= blamed.add(module, plugin, &why, 0);
                 }
@@ -174,7 +175,7 @@ fn died_of<'t>(text: &'t str, now: &str) -> Option<((u64, &'t str), String)> {
     let (doing, tag) = rest.split_once('\n')?;
     let place = if doing == OWN_THREAD { "in a thread that it started".to_owned() } else { format!("in its {doing}") };
     let how = if what == "exit" { format!("called exit() {place}") } else { format!("{what} {place}") };
-    Some((Tag::parse(tag.strip_suffix('\n')?)?, format!("killed the daemon before {now}: {how}")))
+    Some((Tag::parse(tag.strip_suffix('\n')?)?, format!("killed the daemon (found at {now}): {how}")))
 }
 
 #[cfg(test)]
@@ -195,7 +196,10 @@ mod tests {
         fs::write(data.join(DIED), format!("SIGSEGV\nprocess()\n{}\n", tag.text())).unwrap();
         let blamed = Blamed::read(&data, "noon");
         let blame = blamed.of("odd name\n", 7).unwrap();
-        assert_eq!((blame.deaths, blame.why.as_str()), (1, "killed the daemon before noon: SIGSEGV in its process()"));
+        assert_eq!(
+            (blame.deaths, blame.why.as_str()),
+            (1, "killed the daemon (found at noon): SIGSEGV in its process()")
+        );
         assert_eq!(blamed.of("odd name\n", 8), None, "another build");
         assert!(!data.join(DIED).exists());
 

@@ -202,6 +202,13 @@ fn write_down(what: &[u8], at: Option<(usize, usize)>) -> bool {
             None => return false,
         },
     };
+    // Whoever started the daemon sees it at once: `graftd: died of SIGSEGV in process() of FINGERPRINT NAME`.
+    let said = [b"graftd: died of "[..].as_ptr_range(), what.as_ptr_range(), b" in ".as_ptr_range()];
+    let pieces = said.map(|range| (range.start, range.end as usize - range.start as usize));
+    for (text, bytes) in pieces.into_iter().chain([doing, (b" of ".as_ptr(), 4), tag, (b"\n".as_ptr(), 1)]) {
+        // Safety: as below.
+        unsafe { libc::write(libc::STDERR_FILENO, text.cast(), bytes) };
+    }
     // Safety: the path is kept for ever; the name and the tag live while the thread is in the call, or here. What cannot be
     // written cannot be told to anybody either.
     unsafe {

@@ -87,8 +87,7 @@ impl Registry {
         let newer = module.loading.is_some();
         self.show_place(&callee.module);
         if !newer {
-            let why = format!("{}; the one before goes on", fault.why);
-            self.enter(&callee.module, State::Rejected, why, shared);
+            self.enter(&callee.module, State::Rejected, fault.goes_on(), shared);
         }
     }
 

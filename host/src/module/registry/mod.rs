@@ -184,6 +184,7 @@ impl Registry {
                 why: String::new(),
                 next_ms: None,
                 isolation: Isolation::None,
+                runs: false,
                 stats: Arc::new(ModuleStats::default()),
             },
             plan: plan.clone(),
@@ -332,7 +333,11 @@ impl Registry {
     pub(super) fn runs(&mut self, name: &str, shared: &Shared) {
         let Some(module) = self.modules.get_mut(name) else { return };
         let Some(life) = module.trial.as_ref().or(module.running.as_ref()) else { return };
-        let remark = life.remark.clone();
+        let mut remark = life.remark.clone();
+        let abandoned = module.status.stats.counts().abandoned;
+        if abandoned > 0 && remark.is_empty() {
+            remark = format!("threads of it that are left behind: {abandoned}; only a restart of the daemon ends them");
+        }
         self.show_place(name);
         self.enter(name, State::Running, remark, shared);
     }
@@ -470,6 +475,9 @@ impl Registry {
     }
 
     pub(super) fn publish(&mut self, shared: &Shared) {
+        for module in self.modules.values_mut() {
+            module.status.runs = module.running.is_some();
+        }
         self.statuses = Arc::new(self.modules.values().map(|module| module.status.clone()).collect());
         *shared.modules.write() = Arc::clone(&self.statuses);
     }
@@ -501,8 +509,10 @@ fn rename(folder: &Path, name: &str, to: Switch) -> Result<(), String> {
         // It is so already.
         Ok(())
     } else {
-        // A plugin may have changed what files are made with.
-        fs::OpenOptions::new().write(true).create_new(true).mode(0o644).open(into).map(drop)
+        // A plugin may have changed what files are made with. Under its name it is whole at once.
+        let aside = folder.join(format!(".{name}.off.new"));
+        let made = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&aside);
+        made.and_then(|_| fs::rename(aside, into))
     };
     done.map_err(|error| format!("{} cannot be renamed to {}: {error}", from.display(), into.display()))
 }

@@ -62,11 +62,10 @@ impl Registry {
     fn trial_failed(&mut self, name: &str, fault: &Fault, rolled_back: bool, next_ms: Option<i64>, shared: &Shared) {
         let Some(module) = self.modules.get_mut(name) else { return };
         let newer = module.loading.is_some();
-        let why = format!("{}; the one before goes on", fault.why);
         if !fault.ends_it() {
             // A collector's: it is asked again, with a pause that doubles, and takes over when it works.
             if !newer {
-                self.enter(name, State::Failing, why, shared);
+                self.enter(name, State::Failing, fault.goes_on(), shared);
                 if let Some(module) = self.modules.get_mut(name) {
                     module.status.next_ms = next_ms;
                 }
@@ -91,7 +90,7 @@ impl Registry {
         }
         self.show_place(name);
         if !newer {
-            self.enter(name, State::Rejected, why, shared);
+            self.enter(name, State::Rejected, fault.goes_on(), shared);
         }
     }
 

@@ -89,6 +89,8 @@ pub struct ModuleStatus {
     pub next_ms: Option<i64>,
     /// Whether it runs in a process of its own.
     pub isolation: Isolation,
+    /// A life of it runs, whatever became of the newest: what is rejected or being probed may go on as it was before.
+    pub runs: bool,
     /// What is counted of its calls.
     pub stats: Arc<ModuleStats>,
 }
