@@ -43,7 +43,7 @@ test: build-all lint test-rust test-doc ## Test everything: unit, property, doc,
 test-rust:
 	@.ci/install-deps test
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-	  $(CARGO) nextest run --cargo-profile $(PROFILE) --workspace; \
+	  $(CARGO) nextest run --no-fail-fast --cargo-profile $(PROFILE) --workspace; \
 	else $(CARGO) test --$(PROFILE) --workspace --lib --bins --tests; fi
 
 test-doc:

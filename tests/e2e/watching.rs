@@ -340,30 +340,12 @@ fn what_is_no_file_is_said_in_a_line() {
 
 #[test]
 fn what_may_not_be_read_is_said_in_a_line() {
-    const NOBODY: u32 = 65_534;
     let folders = graftd_tests::Folders::new().plugins(&["status", "url"]);
     folders.write_conf("url.on", "");
     for file in [folders.plugin("status.so"), folders.conf("url.on")] {
-        fs::set_permissions(file, fs::Permissions::from_mode(0o000)).expect("a mode");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).expect("a mode");
     }
-    let mut builder = Daemon::builder();
-    // Root may read everything, so the daemon must be somebody else.
-    if rustix::process::geteuid().is_root() {
-        let own = folders.root().join("graftd-of-this-test");
-        copy(&graftd_tests::binary(), &own);
-        fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).expect("made executable");
-        for path in [
-            folders.root().to_owned(),
-            folders.root().join("data"),
-            folders.plugin("status.so"),
-            folders.conf("url.on"),
-        ] {
-            std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).expect("given away");
-        }
-        let nobody = NOBODY.to_string();
-        builder = builder.binary(&own).through(&["setpriv", "--reuid", &nobody, "--regid", &nobody, "--clear-groups"]);
-    }
-    let daemon = builder.folders(&std::sync::Arc::new(folders)).start();
+    let daemon = Daemon::builder().folders(&std::sync::Arc::new(folders)).without_rights().start();
     for (name, file) in [("status", "status.so"), ("url", "url.on")] {
         let rejected = daemon.await_state(name, "rejected").found;
         let why = rejected["why"].as_str().unwrap_or_default();

@@ -1,5 +1,6 @@
 //! A running daemon.
 
+use crate::fixtures::may_read_all;
 use crate::http::{Answer, Asked, Client};
 use crate::stream::Lines;
 use crate::{Folders, PATIENCE, Ran, binary, copy, encode, graftd};
@@ -8,6 +9,7 @@ use serde_json::Value;
 use std::fs;
 use std::io::Read;
 use std::net::SocketAddr;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -99,6 +101,27 @@ impl Builder {
     pub fn through(mut self, command: &[&str]) -> Builder {
         self.through = command.iter().map(|word| (*word).to_owned()).collect();
         self
+    }
+
+    /// As a user who may not read everything, as root may: nobody, where root runs the tests.
+    ///
+    /// # Panics
+    /// Its folders cannot be given to that user.
+    #[must_use]
+    pub fn without_rights(self) -> Builder {
+        const NOBODY: u32 = 65_534;
+        if !may_read_all() {
+            return self;
+        }
+        // The checkout may lie where nobody else may look.
+        let own = self.folders.root().join("graftd-of-this-test");
+        copy(&binary(), &own);
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).expect("made executable");
+        for folder in ["", "data", "conf", "plugins"] {
+            chown(self.folders.root().join(folder), Some(NOBODY), Some(NOBODY)).expect("given away");
+        }
+        let nobody = NOBODY.to_string();
+        self.binary(&own).through(&["setpriv", "--reuid", &nobody, "--regid", &nobody, "--clear-groups"])
     }
 
     /// Without naming the folders: it takes those of the checkout that its binary lies in.

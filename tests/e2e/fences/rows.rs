@@ -1,7 +1,7 @@
 //! The faults.
 
 use super::fate::Fate;
-use graftd_tests::fixtures::{C_LIBRARIES, ODD_FILES, may_read_all};
+use graftd_tests::fixtures::{C_LIBRARIES, ODD_FILES};
 
 /// How long a call may take in these tests.
 pub const LIMIT: &str = "300ms";
@@ -101,9 +101,7 @@ pub fn all() -> Vec<Row> {
     use Trigger::{Line, Nothing, Off};
     let mut rows = Vec::new();
     for (index, odd) in ODD_FILES.iter().enumerate() {
-        if odd.name != "unreadable" || !may_read_all() {
-            rows.push(file(odd.what, File::Odd(index), NotLetIn));
-        }
+        rows.push(file(odd.what, File::Odd(index), NotLetIn));
     }
     for (name, what) in C_LIBRARIES {
         rows.push(file(what, File::C(name), NotLetIn));
