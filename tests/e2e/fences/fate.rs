@@ -218,7 +218,7 @@ fn readable(said: &str, folders: &Folders) -> String {
     let plain = |word: &str| match word.split_once(".rs:") {
         Some((file, _)) => format!("{}.rs:LINE:", file.rsplit('/').next().unwrap_or(file)),
         // A size that a build happens to have; limits are round.
-        None if word.parse().is_ok_and(|size: u64| size > 1_000_000 && size % 1_048_576 != 0) => "SIZE".to_owned(),
+        None if is_a_builds(word) => "SIZE".to_owned(),
         None => word.replace(time_in(word), "TIME"),
     };
     words.split(' ').map(plain).collect::<Vec<_>>().join(" ")
@@ -230,4 +230,10 @@ fn time_in(word: &str) -> &str {
         Some(time) if time.ends_with('Z') && time.as_bytes()[10] == b'T' => time,
         _ => "\0",
     }
+}
+
+/// A size in bytes that a build happens to have, with what punctuation follows it; limits are round.
+fn is_a_builds(word: &str) -> bool {
+    let size: Option<u64> = word.trim_end_matches([';', ',', ':']).parse().ok();
+    size.is_some_and(|size| size > 1_000_000 && !size.is_multiple_of(1_048_576))
 }
