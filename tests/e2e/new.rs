@@ -26,6 +26,8 @@ fn shell(commands: &[String]) -> String {
     let mut shell = Command::new("sh");
     // What cargo tells of this test is not for the plugin.
     shell.arg("-ec").arg(commands.join("\n")).env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_TARGET_DIR");
+    // A source that is changed within a second looks unchanged to Python's cache.
+    shell.env("PYTHONDONTWRITEBYTECODE", "1");
     let ran = shell.output().unwrap_or_else(|error| panic!("{commands:?}: {error}"));
     let said = [ran.stdout, ran.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
     assert!(ran.status.success(), "{commands:?}: {said}");
@@ -37,7 +39,8 @@ fn shell(commands: &[String]) -> String {
 fn dropped_in(daemon: &Daemon, kind: &str, name: &str) -> Instant {
     let first = Daemon::builder().start();
     let api = workspace().join("plugin-api").display().to_string();
-    shell(&new(&first, &[kind, "first", "--plugin-api", &api]));
+    // Two crates of one name would be built over each other.
+    shell(&new(&first, &[kind, &format!("first-{kind}"), "--plugin-api", &api]));
     let began = Instant::now();
     let commands = new(daemon, &[kind, name, "--plugin-api", &api]);
     assert_eq!(commands.len(), 3, "{commands:?}");
