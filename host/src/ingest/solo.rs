@@ -5,6 +5,7 @@ use super::format::Format;
 use super::lines::{LogStats, Remember};
 use crate::clock::Timepiece;
 use crate::module::{Callee, Doing};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -51,7 +52,11 @@ impl Solo {
     pub(crate) fn feed(&mut self, block: &[u8]) {
         let Some(mut engine) = self.engine.take() else { return };
         engine.begin_feed(block.len());
-        let text = String::from_utf8_lossy(block);
+        // Checking is quick, replacing is not.
+        let text = match std::str::from_utf8(block) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(block),
+        };
         self.engine = feed_on(engine, &Unfenced, &text);
     }
 
