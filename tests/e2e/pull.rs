@@ -72,10 +72,17 @@ fn one_push_wakes_exactly_those_it_touches() {
 #[test]
 fn nothing_is_missed_between_two_pulls() {
     const VALUES: usize = 1_500;
+    // On a slow machine all could be pushed between two pulls: so a pull is waited for now and then.
+    const AHEAD: usize = VALUES / 5;
     let daemon = Daemon::builder().tick(Duration::from_millis(20)).start();
+    let (pulled, has_pulled) = channel();
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let daemon = &daemon;
+        scope.spawn(move || {
             for n in 1..=VALUES {
+                if n % AHEAD == 0 {
+                    has_pulled.recv_timeout(PATIENCE).expect("a pull");
+                }
                 daemon.push(
                     &json!({"n": {"each": {n.to_string(): n}, "sum": n, "last": {"": n, "defaultaction": "last"}}}),
                 );
@@ -95,6 +102,8 @@ fn nothing_is_missed_between_two_pulls() {
             assert!(answer.tick() >= since, "ticks never go back");
             since = answer.tick();
             pulls += 1;
+            // Nobody waits for it any more when all is pushed.
+            let _ = pulled.send(());
             for changed in answer.json().as_array().expect("a list") {
                 for (path, value) in changed.as_object().expect("a leaf") {
                     let value = value.as_u64().expect("a number") as usize;
