@@ -40,3 +40,4 @@
 //! From the disk, includes and all: [`conf::load`] with [`conf::Disk`].
 
 pub mod conf;
+pub mod protocol;

@@ -1,5 +1,5 @@
 //! What bounds the daemon, each with its unit and its reason. What bounds a delta is in `plugin_api::limits`, what bounds
-//! the tree in `graftd.conf`.
+//! messages to workers in `gmod_compat::protocol::limits`, what bounds the tree in `graftd.conf`.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub const BLOCK_BYTES: usize = 256 * 1024;
 pub const BATCH_RECORDS: usize = 512;
 
 /// The longest line of a log, in bytes; what is beyond is passed over to the next line's start and counted.
-pub const LINE_BYTES_MAX: usize = 1024 * 1024;
+pub const LINE_BYTES_MAX: usize = gmod_compat::protocol::limits::FIELD_BYTES_MAX;
 
 /// Lines that did not parse that are remembered with their reason, per log and per ingest.
 pub const LINE_FAULTS_MAX: usize = 10;
@@ -189,22 +189,6 @@ pub const BACKOFF_FORGET: Duration = Duration::from_secs(60);
 
 /// The longest pause of a module that keeps failing.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(600);
-
-/// Bytes of a message to a worker: a batch is cut at [`WORKER_BATCH_BYTES`], and one record more has at most thirteen
-/// fields of [`LINE_BYTES_MAX`].
-pub const WORKER_MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// Bytes at which a batch for a worker is sent; the rest of its records go in another.
-pub const WORKER_BATCH_BYTES: usize = 1024 * 1024;
-
-/// Bytes that a worker's module may have to say at once: a delta of 65,536 paths with sketches has some tens of millions.
-pub const WORKER_FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// Bytes of an error's text from a worker: a traceback fits.
-pub const WORKER_TEXT_BYTES_MAX: usize = 16 * 1024;
-
-/// Bytes of what a plugin says of itself to the daemon: its parameters, with a line of help each.
-pub const WORKER_DECLARED_BYTES_MAX: usize = 256 * 1024;
 
 /// Batches that a worker may be behind: it folds one while the next is made; more would only hide that it is slow.
 pub const WORKER_BATCHES_AHEAD: usize = 8;

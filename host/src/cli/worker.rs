@@ -19,6 +19,12 @@ pub(super) struct Worker {
     /// Bytes of memory beyond what the bare process needs
     #[arg(long, value_name = "N", default_value_t = 0)]
     memory_bytes: u64,
+    /// The program that runs the module, where it is one of gmond's or a pipe in Python
+    #[arg(long, hide = true, value_name = "FILE")]
+    gmod: Option<PathBuf>,
+    /// It may read every file that there is
+    #[arg(long, hide = true)]
+    reads_all: bool,
     /// The worker's own side, started by the keeper with this process id
     #[arg(long, hide = true, value_name = "PID")]
     inside: Option<i32>,
@@ -32,12 +38,15 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let Worker { plugin, memory_bytes, inside: keeper, user, kill_all_of: killed } = self;
+        let Worker { plugin, memory_bytes, gmod, reads_all, inside: keeper, user, kill_all_of: killed } = self;
         let plugin = plugin.unwrap_or_default();
         let done = match (killed, keeper) {
             (Some(uid), _) => kill_all_of(uid),
-            (None, Some(keeper)) => inside(&Inside { plugin, fence: Fence { keeper, user, memory_bytes } }),
-            (None, None) => keep(&Keeping { plugin, memory_bytes }),
+            (None, Some(keeper)) => {
+                let fence = Fence { keeper, user, reads_all, memory_bytes };
+                inside(&Inside { plugin, gmod, fence })
+            }
+            (None, None) => keep(&Keeping { plugin, memory_bytes, gmod, reads_all }),
         };
         done.map_err(Failure::work)
     }

@@ -119,6 +119,7 @@ impl From<WorkerError> for Fault {
     fn from(error: WorkerError) -> Fault {
         let kind = match error {
             WorkerError::Module(error) => return error.into(),
+            WorkerError::Partly(error) => return Fault::new(FaultKind::Partly, error.message()),
             WorkerError::Late { .. } => FaultKind::Late,
             WorkerError::Died(_) | WorkerError::Lied(_) => FaultKind::Died,
             // Of one that has started: what lies between it and the daemon is broken.

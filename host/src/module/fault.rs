@@ -10,6 +10,8 @@ use std::time::Duration;
 pub enum FaultKind {
     /// There was nothing to sample. No failure.
     NoData,
+    /// A part of it failed this time; the rest is there.
+    Partly,
     /// It said that it failed this time: it is asked again.
     Failed,
     /// Nobody knows the state that it is in (a panic): it is made anew.
@@ -48,7 +50,9 @@ impl Fault {
     pub(crate) fn for_good(self) -> Fault {
         let kind = match self.kind {
             FaultKind::Late | FaultKind::Died => self.kind,
-            FaultKind::NoData | FaultKind::Failed | FaultKind::Broken | FaultKind::Config => FaultKind::Broken,
+            FaultKind::NoData | FaultKind::Partly | FaultKind::Failed | FaultKind::Broken | FaultKind::Config => {
+                FaultKind::Broken
+            }
         };
         Fault { kind, ..self }
     }

@@ -7,36 +7,12 @@ use super::crash::{Noted, Tag, note};
 use super::misfit::readable;
 use abi_stable::library::{RawLibrary, lib_header_from_raw_library};
 use abi_stable::std_types::{RResult, RSlice, RVec};
+pub use gmod_compat::protocol::declared::{Declared, DeclaredParam};
 use plugin_api::abi::{CollectorBox, Make, PipeBox, PluginRef};
 use plugin_api::{Access, Clock, Error, Fields, ParamDecl, Params};
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{self, Path};
 use std::sync::Arc;
-
-/// What a plugin says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Declared {
-    /// It provides a pipe; a collector otherwise.
-    pub is_pipe: bool,
-    /// Where it says that its branch hangs; empty for the default.
-    pub path: String,
-    /// What it says is its branch's action; empty for the default.
-    pub action: String,
-    /// The parameters that it takes.
-    pub params: Vec<DeclaredParam>,
-}
-
-/// A parameter that a plugin takes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeclaredParam {
-    /// Its name.
-    pub name: String,
-    /// What holds when it is not given; empty where it must be given.
-    pub default: String,
-    /// What it is for.
-    pub help: String,
-}
 
 /// A loaded plugin. It is unloaded when the last module made of it is gone.
 pub struct Library {
@@ -101,6 +77,7 @@ impl Library {
             path: self.plugin.path().to_string(),
             action: self.plugin.action().to_string(),
             params: self.plugin.params().iter().map(param).collect(),
+            ..Declared::default()
         }
     }
 

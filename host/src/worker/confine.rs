@@ -7,7 +7,10 @@ use rustix::fs::{MemfdFlags, Mode, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit, setsid, umask,
 };
-use rustix::thread::{CapabilitySet, CapabilitySets, clear_ambient_capability_set, set_capabilities, set_no_new_privs};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, clear_ambient_capability_set, configure_capability_in_ambient_set, set_capabilities,
+    set_keep_capabilities, set_no_new_privs,
+};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -20,6 +23,8 @@ pub(crate) struct Fence {
     pub(crate) keeper: i32,
     /// The user that the worker becomes; none where the daemon's user cannot become another.
     pub(crate) user: Option<u32>,
+    /// It may read all files that there are, and is another user all the same.
+    pub(crate) reads_all: bool,
     /// Bytes of address space beyond those of the bare process.
     pub(crate) memory_bytes: u64,
 }
@@ -32,6 +37,12 @@ impl Image {
     /// Where the loader finds it.
     pub(super) fn path(&self) -> String {
         format!("/proc/self/fd/{}", self.0.as_raw_fd())
+    }
+
+    /// Lets the program that takes this one's place have it too, and gives its number.
+    pub(super) fn hand_over(&self) -> io::Result<String> {
+        rustix::io::fcntl_setfd(&self.0, rustix::io::FdFlags::empty())?;
+        Ok(self.0.as_raw_fd().to_string())
     }
 }
 
@@ -61,14 +72,20 @@ pub(super) fn confine(plugin: &Path, fence: &Fence) -> Result<Image, String> {
     ] {
         limit(resource, most).map_err(step("a limit"))?;
     }
+    let reads_all = fence.reads_all && fence.user.is_some();
     if let Some(user) = fence.user {
+        set_keep_capabilities(reads_all).map_err(step("a right to read"))?;
         users::become_user(user, user, user).map_err(step("a user of its own"))?;
     }
     // A daemon that is not root may have been given single rights of root's; some are passed on to whatever it starts.
     clear_ambient_capability_set().map_err(step("no rights"))?;
-    let none = CapabilitySet::empty();
-    let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
-    set_capabilities(None, none).map_err(step("no rights"))?;
+    let rights = if reads_all { CapabilitySet::DAC_READ_SEARCH } else { CapabilitySet::empty() };
+    let rights = CapabilitySets { effective: rights, permitted: rights, inheritable: rights };
+    set_capabilities(None, rights).map_err(step("no rights"))?;
+    if reads_all {
+        // Or it would be gone with the program that takes this one's place.
+        configure_capability_in_ambient_set(CapabilitySet::DAC_READ_SEARCH, true).map_err(step("a right to read"))?;
+    }
     set_no_new_privs(true).map_err(step("no new rights"))?;
     // Last, for a change of user clears it. The keeper may have gone before: then nobody would send it.
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(step("an end with its keeper"))?;

@@ -1,6 +1,6 @@
 //! Why a worker did not do what it was asked, in words for `/modules`.
 
-use super::wire::{Ended, one_line};
+use gmod_compat::protocol::wire::{Ended, one_line};
 use plugin_api::Error;
 use plugin_api::limits::cut;
 use std::fmt;
@@ -9,12 +9,14 @@ use std::time::Duration;
 /// Bytes of a worker's last words that are shown.
 const SHOWN_BYTES: usize = 200;
 
-/// Why a worker did not do what it was asked. After all of them but [`WorkerError::Module`] the worker is gone, and after
-/// that too where its module is a pipe.
+/// Why a worker did not do what it was asked. After all of them but [`WorkerError::Module`] and
+/// [`WorkerError::Partly`] the worker is gone, and after the first of these too where its module is a pipe.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WorkerError {
     /// The plugin said so; a panic that was caught inside it too.
     Module(Error),
+    /// A part of a sample failed; the rest is there.
+    Partly(Error),
     /// It did not come back in time, and was killed.
     Late {
         /// Where it was: `process`, `new`, …
@@ -33,7 +35,7 @@ pub enum WorkerError {
 impl fmt::Display for WorkerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            WorkerError::Module(error) => write!(f, "{error}"),
+            WorkerError::Module(error) | WorkerError::Partly(error) => write!(f, "{error}"),
             WorkerError::Late { doing, limit } => write!(f, "did not come back within {limit:?} from {doing}"),
             WorkerError::Died(how) => f.write_str(how),
             WorkerError::Lied(what) => write!(f, "its worker sent {what}"),

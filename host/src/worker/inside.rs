@@ -1,16 +1,18 @@
 //! The worker's own side: it fences itself in, loads the plugin and does as it is told until its orders end.
 
 use super::confine::{self, Fence};
-use super::params;
-use super::records::{self, Shape, recycle};
-use super::wire::{self, Hello, Messages, tag};
-use crate::limits::WORKER_FRAME_BYTES_MAX;
 use crate::module::{Collector, Library, Pipe};
+use gmod_compat::protocol::limits::FRAME_BYTES_MAX;
+use gmod_compat::protocol::params;
+use gmod_compat::protocol::records::{self, Shape, recycle};
+use gmod_compat::protocol::wire::{self, Hello, Messages, tag};
 use plugin_api::{Access, Clock, Error};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,8 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub(crate) struct Inside {
     pub(crate) plugin: PathBuf,
+    /// The program that runs it; none: this very one.
+    pub(crate) gmod: Option<PathBuf>,
     pub(crate) fence: Fence,
 }
 
@@ -28,11 +32,19 @@ pub(crate) struct Inside {
 pub(crate) fn inside(inside: &Inside) -> io::Result<()> {
     // The daemon's socket comes as standard input, which a plugin takes for its own.
     let daemon = &UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
+    if inside.gmod.is_none() {
+        rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
+    }
     let image = match confine::confine(&inside.plugin, &inside.fence) {
         Ok(image) => image,
         Err(why) => return say(daemon, tag::FAULT, why.as_bytes()),
     };
+    if let Some(program) = &inside.gmod {
+        // The socket goes on as its standard input.
+        let error = image.hand_over().map(|image| Command::new(program).args(["--image-fd", &image]).exec());
+        let why = error.unwrap_or_else(|error| error);
+        return say(daemon, tag::FAULT, format!("{}: {why}", program.display()).as_bytes());
+    }
     say(daemon, tag::HELLO, &Hello::ours().encode())?;
     let mut orders = Messages::of(daemon);
     let params = match orders.next()? {
@@ -115,8 +127,8 @@ fn obey(daemon: &UnixStream, mut orders: Messages<&UnixStream>, module: &mut Mod
         };
         answer_batches(daemon, &mut folded)?;
         match done {
-            Ok(()) if frame.len() > WORKER_FRAME_BYTES_MAX => {
-                let most = WORKER_FRAME_BYTES_MAX / (1024 * 1024);
+            Ok(()) if frame.len() > FRAME_BYTES_MAX => {
+                let most = FRAME_BYTES_MAX / (1024 * 1024);
                 let error = Error::failed(format_args!("more than {most} MiB to say at once"));
                 say(daemon, tag::FAILED, &wire::failed(&error))?;
             }

@@ -5,9 +5,9 @@
 //! ask the kernel to be killed with its parent, for that is sent when the thread ends that started it.
 
 use super::users::{self, User};
-use super::wire::{self, Ended, tag};
 use super::{descriptors, sweep};
 use crate::limits::{WORKER_END_MAX, WORKER_LAST_WORDS_BYTES};
+use gmod_compat::protocol::wire::{self, Ended, tag};
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, pidfd_open, pidfd_send_signal, wait};
@@ -26,6 +26,10 @@ use std::thread;
 pub(crate) struct Keeping {
     pub(crate) plugin: PathBuf,
     pub(crate) memory_bytes: u64,
+    /// The program that runs it; none: this very one.
+    pub(crate) gmod: Option<PathBuf>,
+    /// It may read all files that there are.
+    pub(crate) reads_all: bool,
 }
 
 /// Keeps a worker until it has ended, and all that it started.
@@ -75,6 +79,12 @@ fn start(keeping: &Keeping, data: OwnedFd) -> io::Result<Started> {
     command.args(["worker", "--inside", &me, "--memory-bytes", &keeping.memory_bytes.to_string()]);
     if let Some(user) = &user {
         command.args(["--user", &user.uid.to_string()]);
+    }
+    if let Some(gmod) = &keeping.gmod {
+        command.arg("--gmod").arg(gmod);
+    }
+    if keeping.reads_all {
+        command.arg("--reads-all");
     }
     command.arg("--").arg(&keeping.plugin);
     // Every thread's own heap takes 64 MiB of address space at once, most of it never used: it would count as a leak.

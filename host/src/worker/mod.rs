@@ -6,7 +6,7 @@
 //!   └─────── data ───────────┘
 //! ```
 //!
-//! The daemon writes batches ([`records`]) and orders, and reads frames ([`wire`]). The worker fences itself in ([`confine`])
+//! The daemon writes batches (`records`) and orders, and reads frames (`wire`). The worker fences itself in ([`confine`])
 //! before it opens the plugin, then runs it ([`inside`]). The [`keeper`] is there to end all that the plugin's code has
 //! started ([`sweep`]): a process that has left its session and its parents still is a child of the keeper's in the end.
 
@@ -16,12 +16,9 @@ mod error;
 mod inside;
 mod keeper;
 mod link;
-mod params;
-mod records;
 mod sweep;
 mod usage;
 mod users;
-mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -33,14 +30,15 @@ pub(crate) use keeper::{Keeping, keep};
 pub(crate) use sweep::kill_all_of;
 pub use usage::Usage;
 
-use crate::limits::{
-    WORKER_BATCHES_AHEAD, WORKER_END_MAX, WORKER_LAST_WORDS_MAX, WORKER_MESSAGE_BYTES_MAX, WORKER_SWEEP_MAX,
-};
+use crate::limits::{WORKER_BATCHES_AHEAD, WORKER_END_MAX, WORKER_LAST_WORDS_MAX, WORKER_SWEEP_MAX};
 use crate::module::Declared;
+use gmod_compat::protocol::limits::MESSAGE_BYTES_MAX;
+use gmod_compat::protocol::records::Encoder;
+use gmod_compat::protocol::wire::{self, Reply, tag};
+use gmod_compat::protocol::{gmod, params};
 use link::{Broken, Link, Wanted};
 use plugin_api::delta::wire::Reader;
 use plugin_api::{Access, Clock, Error, Fields, Params};
-use records::Encoder;
 use std::io;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
@@ -50,7 +48,19 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
-use wire::{Reply, tag};
+
+/// One of gmond's modules, or a pipe in Python, which another program runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Gmod<'a> {
+    /// That program: `graftd-gmod`.
+    pub exe: &'a Path,
+    /// What is to be run.
+    pub start: &'a gmod::Start,
+    /// What a worker asked to be kept when the same file was started before.
+    pub kept: &'a [u8],
+    /// The files that it needs lie where no other user can go: it may read all there are.
+    pub reads_all: bool,
+}
 
 /// What a worker is to run, and within which bounds.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +69,8 @@ pub struct WorkerConf<'a> {
     pub exe: &'a Path,
     /// The plugin: a copy that nobody else writes, already probed. It is needed only until the worker has started.
     pub plugin: &'a Path,
+    /// It is no plugin of graftd's own kind.
+    pub gmod: Option<Gmod<'a>>,
     /// Its module's parameters.
     pub params: &'a Params,
     /// How long the library's loading and the module's `new` may take together.
@@ -103,6 +115,8 @@ pub struct Worker {
     ahead: usize,
     /// When the worker could begin with the oldest of them.
     since: Instant,
+    /// What it asked to be kept for its next start.
+    kept: Option<Vec<u8>>,
     /// Why it is of no use any more.
     broken: Option<WorkerError>,
 }
@@ -125,6 +139,7 @@ impl Worker {
             memory_bytes: conf.memory_bytes,
             ahead: 0,
             since: Instant::now(),
+            kept: None,
             broken: None,
         };
         worker.begin(conf)?;
@@ -134,8 +149,12 @@ impl Worker {
 
     fn begin(&mut self, conf: &WorkerConf<'_>) -> Result<(), WorkerError> {
         let until = Instant::now() + conf.start_limit;
-        let params = params::encode(conf.params).map_err(|why| WorkerError::Module(Error::config(why)))?;
-        if params.len() > WORKER_MESSAGE_BYTES_MAX {
+        let params = match &conf.gmod {
+            None => params::encode(conf.params).map_err(str::to_owned),
+            Some(gmod) => gmod.start.encode(conf.params, gmod.kept),
+        };
+        let params = params.map_err(|why| WorkerError::Module(Error::config(why)))?;
+        if params.len() > MESSAGE_BYTES_MAX {
             return Err(WorkerError::Module(Error::config("more parameters than a worker can be handed")));
         }
         match self.answer(doing::LOAD, until)? {
@@ -146,10 +165,16 @@ impl Worker {
         let mut start = Vec::new();
         wire::put(&mut start, tag::START, &params);
         self.send(&start, doing::LOAD, until)?;
-        match self.answer(doing::LOAD, until)? {
-            (Reply::Loaded(declared), _) => self.declared = *declared,
-            (Reply::Failed(error), _) => return Err(self.over(WorkerError::Module(error))),
-            _ => return Err(self.lied("another message than that it has loaded the plugin")),
+        loop {
+            match self.answer(doing::LOAD, until)? {
+                (Reply::Loaded(declared), _) => {
+                    self.declared = *declared;
+                    break;
+                }
+                (Reply::Keep, body) if self.kept.is_none() => self.kept = Some(self.link.body(body).to_vec()),
+                (Reply::Failed(error), _) => return Err(self.over(WorkerError::Module(error))),
+                _ => return Err(self.lied("another message than that it has loaded the plugin")),
+            }
         }
         match self.answer(doing::NEW, until)? {
             (Reply::Ready { is_pipe, wants }, _) => {
@@ -167,6 +192,11 @@ impl Worker {
     #[must_use]
     pub fn is_pipe(&self) -> bool {
         self.is_pipe
+    }
+
+    /// What it asks to be kept for the next start of the same file; once.
+    pub fn take_kept(&mut self) -> Option<Vec<u8>> {
+        self.kept.take()
     }
 
     /// What its plugin says of itself.
@@ -262,20 +292,27 @@ impl Worker {
         wire::put(&mut message, order, &wire::clock_bytes(clock));
         self.send(&message, doing, until)?;
         match self.answer(doing, until)? {
-            (Reply::Frame, body) => {
-                let found = self.link.body(body);
-                if found.is_empty() {
-                    return Ok(());
-                }
-                match Reader::new(found).and_then(Reader::check) {
-                    Ok(_) => frame.extend_from_slice(found),
-                    Err(error) => return Err(self.lied(&format!("a {error}"))),
-                }
-                Ok(())
+            (Reply::Frame, body) => self.believe(body, frame),
+            (Reply::Partly { error, frame_at }, body) => {
+                self.believe(body.start + frame_at..body.end, frame)?;
+                Err(WorkerError::Partly(error))
             }
             (Reply::Failed(error), _) => Err(WorkerError::Module(error)),
             _ => Err(self.lied(&format!("no frame as the answer to a {doing}"))),
         }
+    }
+
+    /// Appends what came as a frame, if it is one.
+    fn believe(&mut self, body: Range<usize>, frame: &mut Vec<u8>) -> Result<(), WorkerError> {
+        let found = self.link.body(body);
+        if found.is_empty() {
+            return Ok(());
+        }
+        match Reader::new(found).and_then(Reader::check) {
+            Ok(_) => frame.extend_from_slice(found),
+            Err(error) => return Err(self.lied(&format!("a {error}"))),
+        }
+        Ok(())
     }
 
     /// Waits for the oldest batches to be folded.
@@ -414,7 +451,14 @@ fn spawn(conf: &WorkerConf<'_>) -> io::Result<(Link, Child)> {
     let (data, worker_end) = UnixStream::pair()?;
     let (control, keeper_end) = UnixStream::pair()?;
     let mut command = Command::new(conf.exe);
-    command.arg("worker").arg("--memory-bytes").arg(conf.memory_bytes.to_string()).arg("--").arg(conf.plugin);
+    command.arg("worker").arg("--memory-bytes").arg(conf.memory_bytes.to_string());
+    if let Some(gmod) = &conf.gmod {
+        command.arg("--gmod").arg(gmod.exe);
+        if gmod.reads_all {
+            command.arg("--reads-all");
+        }
+    }
+    command.arg("--").arg(conf.plugin);
     command.stdin(Stdio::from(OwnedFd::from(worker_end)));
     command.stdout(Stdio::from(OwnedFd::from(keeper_end)));
     command.stderr(Stdio::null());

@@ -1,10 +1,10 @@
 //! A worker that is hostile: the daemon comes to an end with it, in time, whatever it is sent.
 
 use super::link::{Broken, Link, Wanted};
-use super::records::Encoder;
-use super::wire::{self, tag};
 use super::{Worker, WorkerError};
 use crate::module::Declared;
+use gmod_compat::protocol::records::Encoder;
+use gmod_compat::protocol::wire::{self, tag};
 use plugin_api::delta::wire::{Op, Writer};
 use plugin_api::{Access, Clock, Error, Field, Fields};
 use proptest::prelude::*;
@@ -30,6 +30,7 @@ fn pair() -> (Worker, UnixStream, UnixStream) {
         memory_bytes: 1 << 20,
         ahead: 0,
         since: Instant::now(),
+        kept: None,
         broken: None,
     };
     (worker, worker_end, keeper_end)

@@ -69,6 +69,7 @@ impl Start {
         Worker::start(&WorkerConf {
             exe: &self.exe,
             plugin: &self.plugin,
+            gmod: None,
             params: &self.params,
             start_limit: self.start_limit,
             time_limit: self.limit,

@@ -9,9 +9,11 @@ const DEPTH_MAX: usize = 64;
 const TOO_DEEP: &str = "parameters nested too deep";
 const CUT: &str = "cut parameters";
 
+/// Writes them.
+///
 /// # Errors
 /// They are nested too deep.
-pub(super) fn encode(params: &Params) -> Result<Vec<u8>, &'static str> {
+pub fn encode(params: &Params) -> Result<Vec<u8>, &'static str> {
     let mut out = Vec::new();
     let entries: Vec<(&str, &Value)> = params.iter().collect();
     put_size(&mut out, entries.len());
@@ -66,9 +68,11 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
+/// Reads them.
+///
 /// # Errors
 /// These are no parameters.
-pub(super) fn decode(mut bytes: &[u8]) -> Result<Params, &'static str> {
+pub fn decode(mut bytes: &[u8]) -> Result<Params, &'static str> {
     let mut params = Params::new();
     for _ in 0..take_size(&mut bytes)? {
         let name = take_text(&mut bytes)?;

@@ -10,8 +10,8 @@
 //! Heads are all of one size, and the texts are checked to be UTF-8 in one go, so that a record costs some nanoseconds on
 //! either side; the reader's records borrow from the buffer that was received. A record's line is, here, its wanted texts.
 
+use super::limits::{BATCH_BYTES, FIELD_BYTES_MAX};
 use super::wire::{self, CLOCK, HEAD, tag};
-use crate::limits::{LINE_BYTES_MAX, WORKER_BATCH_BYTES};
 use plugin_api::limits::cut;
 use plugin_api::{Access, Clock, Field, Fields, Span};
 
@@ -20,13 +20,15 @@ const ABSENT: u32 = u32::MAX;
 
 /// Which fields cross, and how large a head is.
 #[derive(Clone, Debug)]
-pub(super) struct Shape {
+pub struct Shape {
     fields: Vec<Field>,
     head_bytes: usize,
 }
 
 impl Shape {
-    pub(super) fn of(wants: Fields) -> Shape {
+    /// Of the fields that a pipe reads.
+    #[must_use]
+    pub fn of(wants: Fields) -> Shape {
         let fields: Vec<Field> = Field::ALL.into_iter().filter(|field| wants.has(*field)).collect();
         let head_bytes = fields.iter().map(|field| 4 + number_bytes(*field)).sum();
         Shape { fields, head_bytes }
@@ -44,7 +46,7 @@ const fn number_bytes(field: Field) -> usize {
 
 /// Writes batches. Its buffers keep their memory from one to the next.
 #[derive(Debug)]
-pub(super) struct Encoder {
+pub struct Encoder {
     shape: Shape,
     /// The message's head, the clock, the count and the records' heads.
     heads: Vec<u8>,
@@ -52,12 +54,14 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    pub(super) fn new(wants: Fields) -> Encoder {
+    /// For a pipe that reads these fields.
+    #[must_use]
+    pub fn new(wants: Fields) -> Encoder {
         Encoder { shape: Shape::of(wants), heads: Vec::new(), texts: Vec::new() }
     }
 
     /// Writes a message of as many records as fit, and gives those that are left.
-    pub(super) fn encode<'b, 'a>(&mut self, clock: Clock, batch: &'b [Access<'a>]) -> &'b [Access<'a>] {
+    pub fn encode<'b, 'a>(&mut self, clock: Clock, batch: &'b [Access<'a>]) -> &'b [Access<'a>] {
         let Encoder { shape, heads, texts } = self;
         heads.clear();
         texts.clear();
@@ -70,7 +74,7 @@ impl Encoder {
             put(shape, record, heads, texts);
             count += 1;
             rest = others;
-            if heads.len() + texts.len() > WORKER_BATCH_BYTES {
+            if heads.len() + texts.len() > BATCH_BYTES {
                 break;
             }
         }
@@ -81,7 +85,8 @@ impl Encoder {
     }
 
     /// The message written last, in two parts.
-    pub(super) fn parts(&self) -> [&[u8]; 2] {
+    #[must_use]
+    pub fn parts(&self) -> [&[u8]; 2] {
         [&self.heads, &self.texts]
     }
 }
@@ -92,7 +97,7 @@ fn put(shape: &Shape, record: &Access<'_>, heads: &mut Vec<u8>, texts: &mut Vec<
         match record.text(field) {
             Some(text) => {
                 // No line is longer; it is cut so that a message can never be.
-                let text = cut(text, LINE_BYTES_MAX);
+                let text = cut(text, FIELD_BYTES_MAX);
                 heads.extend_from_slice(&(text.len() as u32).to_le_bytes());
                 texts.extend_from_slice(text.as_bytes());
             }
@@ -113,7 +118,7 @@ fn put(shape: &Shape, record: &Access<'_>, heads: &mut Vec<u8>, texts: &mut Vec<
 ///
 /// # Errors
 /// It is no batch of this shape.
-pub(super) fn decode<'a>(shape: &Shape, body: &'a [u8], records: &mut Vec<Access<'a>>) -> Result<Clock, &'static str> {
+pub fn decode<'a>(shape: &Shape, body: &'a [u8], records: &mut Vec<Access<'a>>) -> Result<Clock, &'static str> {
     let (clock, rest) = wire::take_clock(body).ok_or("a cut batch")?;
     let (count, rest) = rest.split_first_chunk::<4>().ok_or("a cut batch")?;
     let count = u32::from_le_bytes(*count) as usize;
@@ -123,7 +128,7 @@ pub(super) fn decode<'a>(shape: &Shape, body: &'a [u8], records: &mut Vec<Access
     let mut at = 0;
     if shape.head_bytes == 0 {
         // A pipe that only counts: there is nothing of a record but that it is there.
-        if count > WORKER_BATCH_BYTES {
+        if count > BATCH_BYTES {
             return Err("a batch of more records than there can be");
         }
         records.resize(records.len() + count, Access::new(""));
@@ -178,7 +183,8 @@ fn bytes<const N: usize>(cursor: &mut &[u8]) -> Result<[u8; N], &'static str> {
 }
 
 /// An empty vector for records of another lifetime, in the same memory: collecting in place does not allocate.
-pub(super) fn recycle<'b>(mut records: Vec<Access<'_>>) -> Vec<Access<'b>> {
+#[must_use]
+pub fn recycle<'b>(mut records: Vec<Access<'_>>) -> Vec<Access<'b>> {
     records.clear();
     records.into_iter().map(|_| Access::new("")).collect()
 }
@@ -278,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_large_batch_goes_in_parts() {
-        let line = "x".repeat(LINE_BYTES_MAX + 7);
+        let line = "x".repeat(FIELD_BYTES_MAX + 7);
         let mut long = Access::new(&line);
         for field in Field::ALL {
             long.set_span(field, Span::new(0, line.len() as u32));
@@ -289,10 +295,10 @@ mod tests {
         assert_eq!(rest.len(), 1);
         // The longest message that there can be is within its bound.
         let bytes = body(&encoder);
-        assert!(bytes.len() < crate::limits::WORKER_MESSAGE_BYTES_MAX);
+        assert!(bytes.len() < super::super::limits::MESSAGE_BYTES_MAX);
         let mut read = Vec::new();
         assert!(decode(&Shape::of(Fields::ALL), &bytes, &mut read).is_ok());
-        assert_eq!(read[1].url().map(str::len), Some(LINE_BYTES_MAX));
+        assert_eq!(read[1].url().map(str::len), Some(FIELD_BYTES_MAX));
         assert!(encoder.encode(Clock::default(), rest).is_empty());
     }
 
