@@ -41,3 +41,4 @@
 
 pub mod conf;
 pub mod protocol;
+pub mod descriptor;
