@@ -42,3 +42,4 @@
 pub mod conf;
 pub mod protocol;
 pub mod descriptor;
+pub mod groups;
