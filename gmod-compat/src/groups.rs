@@ -13,8 +13,8 @@
 //! pattern that is none, or a title that refers to no group of it, ends gmond; here it is a remark. What `collect_once`
 //! could not collect is tried again.
 
-use crate::conf::CollectionGroup;
 use crate::descriptor::Entered;
+use crate::protocol::gmod;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -57,7 +57,7 @@ impl Plan {
     /// What collection groups take of a module's metrics. `compile` makes a PCRE pattern searchable. What is wrong with the
     /// groups is told in `remarks`; names that are not among these metrics may be another module's.
     pub fn of(
-        groups: &[CollectionGroup],
+        groups: &[gmod::Group],
         names: &[&str],
         compile: &dyn Fn(&str) -> Result<Search, String>,
         remarks: &mut Vec<String>,
@@ -69,7 +69,7 @@ impl Plan {
                 let taken = match (&metric.name_match, &metric.name) {
                     (Some(pattern), _) => {
                         matching(pattern, metric.title.as_deref(), names, compile).unwrap_or_else(|why| {
-                            remarks.push(format!("{}: name_match {pattern:?}: {why}; it takes nothing", metric.pos));
+                            remarks.push(format!("{}: name_match {pattern:?}: {why}; it takes nothing", metric.place));
                             Vec::new()
                         })
                     }
@@ -100,6 +100,13 @@ impl Plan {
             remarks.push("no collection group takes any of its metrics: nothing is collected".to_owned());
         }
         plan
+    }
+
+    /// The same, all groups at one interval.
+    #[must_use]
+    pub fn at(mut self, every: Duration) -> Plan {
+        self.groups.iter_mut().for_each(|group| group.every = every);
+        self
     }
 
     /// The title that the groups give a metric.

@@ -1,9 +1,9 @@
 use super::*;
 use crate::conf::{Gmond, parse};
 
-fn groups(text: &str) -> Vec<CollectionGroup> {
+fn groups(text: &str) -> Vec<gmod::Group> {
     let tree = parse("m.pyconf", text.as_bytes(), &|_| None).expect("a text");
-    Gmond::from_tree(&tree).expect("groups").collection_groups
+    Gmond::from_tree(&tree).expect("groups").collection_groups.iter().map(gmod::Group::from).collect()
 }
 
 /// As much of PCRE as these tests need: `^` and one `(.+)` at the end.
@@ -85,6 +85,8 @@ fn groups_have_their_turns() {
     // The title that was given last counts.
     assert_eq!((plan.title(2), plan.title(3)), (Some("b"), Some("a")));
     assert_eq!(turns(plan, 30), "0:0,2,3 10:2 15:2,3 20:2 30:2,3");
+    let (plan, _) = self::plan(text, NAMES);
+    assert_eq!(turns(plan.at(Duration::from_secs(20)), 20), "0:0,2,3 20:2,3");
     assert_eq!(turns(Plan::all(2, Duration::from_secs(7)), 14), "0:0,1 7:0,1 14:0,1");
 }
 
@@ -180,7 +182,7 @@ proptest::proptest! {
         let mut groups = groups("collection_group { metric { name = x } metric { name_match = y } }");
         let template = groups.remove(0);
         for (collect_every, time_threshold, collect_once, name) in every {
-            let mut group = CollectionGroup { collect_every, time_threshold, collect_once, ..template.clone() };
+            let mut group = gmod::Group { collect_every, time_threshold, collect_once, ..template.clone() };
             group.metrics[0].name = Some(name.clone());
             group.metrics[1].name_match = Some(name);
             group.metrics[1].title = Some(title.clone());

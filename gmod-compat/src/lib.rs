@@ -40,6 +40,6 @@
 //! From the disk, includes and all: [`conf::load`] with [`conf::Disk`].
 
 pub mod conf;
-pub mod protocol;
 pub mod descriptor;
 pub mod groups;
+pub mod protocol;
