@@ -37,8 +37,10 @@
 //! # Ok::<(), gmod_compat::conf::Error>(())
 //! ```
 //!
-//! From the disk, includes and all: [`conf::load`] with [`conf::Disk`].
+//! From the disk, includes and all: [`conf::load`] with [`conf::Disk`]. Which shared objects are modules for gmond
+//! says [`celf`].
 
+pub mod celf;
 pub mod conf;
 pub mod descriptor;
 pub mod groups;
