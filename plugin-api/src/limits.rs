@@ -16,6 +16,18 @@ pub const DELTA_PATHS_MAX: usize = 65_536;
 /// Bytes of keys that a [`Delta`](crate::Delta) keeps between two flushes; past it as above.
 pub const DELTA_KEYS_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Pairs in the metadata of a node: gmond's modules have a dozen. A module's further ones are left out, a frame with more
+/// is refused.
+pub const META_PAIRS_MAX: usize = 64;
+
+/// Bytes of a node's metadata, as it is encoded: a description and a few texts fit, a manual does not. What a module says
+/// beyond is cut, a frame with more is refused.
+pub const META_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes of metadata that a [`Delta`](crate::Delta) keeps between two flushes: that of some ten thousand values. What does
+/// not fit is not said; values go on.
+pub const DELTA_META_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// The key at which everything is counted that has no room of its own.
 pub const OTHER: &str = "(other)";
 

@@ -106,7 +106,7 @@ impl<C: Collector> CollectorKit<C> {
 /// What was found at a path.
 #[derive(Clone, Debug)]
 pub enum Value {
-    /// By `add` or `set`.
+    /// By `add`, `set` or `total`.
     Number(f64),
     /// By `set_text` or `mark`.
     Text(String),
@@ -124,6 +124,8 @@ pub enum Value {
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     values: Vec<(String, Value)>,
+    /// By path, what was said of it beside a value.
+    metas: Vec<(String, Vec<(String, String)>)>,
 }
 
 impl Found {
@@ -135,12 +137,17 @@ impl Found {
         let mut reader = Reader::new(frame).expect("a delta writes whole frames");
         while let Some(entry) = reader.next_entry().expect("a delta writes whole entries") {
             let value = match entry.op {
-                Op::Number(n) | Op::Add(n) | Op::Set(n) => Value::Number(n),
+                Op::Number(n) | Op::Add(n) | Op::Set(n) | Op::Total(n) => Value::Number(n),
                 Op::Text(text) => Value::Text(text.to_owned()),
                 Op::Bool(flag) => Value::Bool(flag),
                 Op::Quantiles(bytes) => Value::Quantiles(Quantiles::decode(bytes).expect("encoded by the delta")),
                 Op::Distinct(bytes) => Value::Distinct(Distinct::decode(bytes).expect("encoded by the delta")),
                 Op::Top(bytes) => Value::Top(Top::decode(bytes).expect("encoded by the delta")),
+                Op::Meta(pairs) => {
+                    let pairs = pairs.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+                    found.metas.push((reader.path().join(","), pairs));
+                    continue;
+                }
                 Op::Action(_) | Op::Lifetime(_) => continue,
             };
             found.values.push((reader.path().join(","), value));
@@ -153,7 +160,13 @@ impl Found {
         self.values.iter().map(|(path, value)| (path.as_str(), value))
     }
 
-    /// Whether nothing was said.
+    /// The metadata that was said of a path, in order; none if none was said.
+    #[must_use]
+    pub fn meta(&self, path: &str) -> &[(String, String)] {
+        self.metas.iter().find(|(at, _)| at == path).map_or(&[], |(_, pairs)| pairs)
+    }
+
+    /// Whether no value was said.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()

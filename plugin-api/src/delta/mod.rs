@@ -1,12 +1,14 @@
 //! What a module has to say since it was last asked.
 
+pub mod meta;
 mod table;
 pub mod wire;
 
 use crate::action::Action;
 use crate::clock::Clock;
-use crate::limits::{DEPTH_MAX, MARKER, OTHER, TEXT_BYTES_MAX, cut};
+use crate::limits::{DELTA_META_BYTES_MAX, DEPTH_MAX, MARKER, OTHER, TEXT_BYTES_MAX, cut};
 use core::time::Duration;
+use meta::Pairs;
 use table::{Acc, Kind, Table};
 use wire::{Op, Writer};
 
@@ -31,8 +33,10 @@ pub struct Delta {
     clock: Clock,
     table: Table,
     writer: Writer,
-    /// Sketches are encoded here on their way into the frame.
+    /// Sketches are encoded here on their way into the frame, and metadata on its way into the table.
     sketch: Vec<u8>,
+    /// Metadata said since the last flush, in bytes.
+    meta_bytes: usize,
     /// What was counted at `(other)` for want of room since the last flush.
     overflowed: u64,
 }
@@ -57,7 +61,14 @@ impl Delta {
     /// An empty delta.
     #[must_use]
     pub fn new() -> Delta {
-        Delta { clock: Clock::default(), table: Table::new(), writer: Writer::new(), sketch: Vec::new(), overflowed: 0 }
+        Delta {
+            clock: Clock::default(),
+            table: Table::new(),
+            writer: Writer::new(),
+            sketch: Vec::new(),
+            meta_bytes: 0,
+            overflowed: 0,
+        }
     }
 
     /// The moment of this call.
@@ -170,6 +181,39 @@ impl Delta {
         self.table.put(index, Acc::Lifetime(life));
     }
 
+    /// Says what the counter at a path stands at, where somebody else counts (bytes of an interface, requests of a
+    /// server). It is the path's value as it stands, and how fast it grows is told from one to the next; one that is less
+    /// than the one before began anew. Where there is no room for a new path, it is counted as overflowed and not kept: the
+    /// last of many totals would tell nothing. Below a `top` there are none.
+    pub fn total(&mut self, path: &[&str], n: f64) {
+        if !n.is_finite() {
+            return;
+        }
+        match self.locate_own(path, Kind::Total) {
+            Some(index) => self.table.put(index, Acc::Total(n)),
+            None => self.overflowed += 1,
+        }
+    }
+
+    /// Says what is to be known of the value at a path beside the value, as pairs of key and text: `units`, `title`,
+    /// `description`, `group` (once for each group), `type`, `slope`, … It replaces what was said there before; no pairs take it
+    /// away. To be said when it changes, and again as one likes: saying the same costs little and changes nothing. Where a
+    /// value has a [lifetime](Delta::lifetime), its metadata goes with it, so it is said again with the value.
+    ///
+    /// At most [`META_PAIRS_MAX`](crate::limits::META_PAIRS_MAX) pairs and
+    /// [`META_BYTES_MAX`](crate::limits::META_BYTES_MAX) bytes; what is more is cut.
+    pub fn meta(&mut self, path: &[&str], pairs: &[(&str, &str)]) {
+        let length = Pairs::write(&mut self.sketch, pairs).bytes().len();
+        let Some(index) = self.locate_own(path, Kind::Meta) else { return };
+        let Acc::Meta(said) = self.table.peek(index) else { return };
+        let others = self.meta_bytes - said.len();
+        if others + length <= DELTA_META_BYTES_MAX {
+            self.meta_bytes = others + length;
+            let said = self.sketch.clone();
+            self.table.put(index, Acc::Meta(said));
+        }
+    }
+
     /// Whether nothing was fed since the last flush.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -191,6 +235,7 @@ impl Delta {
     /// Takes what was fed since the last flush as a [frame](wire), and starts anew. Empty if there was nothing.
     pub fn flush(&mut self) -> &[u8] {
         self.overflowed = 0;
+        self.meta_bytes = 0;
         self.writer.clear();
         if self.table.is_clean() {
             return &[];
@@ -206,6 +251,8 @@ impl Delta {
             Acc::Bool(flag) => writer.entry_bytes(path, Op::Bool(*flag)),
             Acc::Action(action) => writer.entry_bytes(path, Op::Action(*action)),
             Acc::Lifetime(life) => writer.entry_bytes(path, Op::Lifetime(*life)),
+            Acc::Total(n) => writer.entry_bytes(path, Op::Total(*n)),
+            Acc::Meta(pairs) => writer.entry_bytes(path, Op::Meta(Pairs::reread(&std::mem::take(pairs)))),
             Acc::Quantiles(quantiles) => {
                 sketch.clear();
                 quantiles.encode(sketch);
@@ -234,6 +281,12 @@ impl Delta {
             Some(index) => index,
             None => self.make(path, kind),
         }
+    }
+
+    /// As [`Delta::locate`], but only at the path itself: `None` when there is no room for it.
+    fn locate_own(&mut self, path: &[&str], kind: Kind) -> Option<u32> {
+        let path = &path[..path.len().min(DEPTH_MAX)];
+        self.table.find(path, kind).or_else(|| self.table.insert(path, kind))
     }
 
     #[cold]
@@ -265,7 +318,7 @@ impl Delta {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::{DELTA_KEYS_BYTES_MAX, DELTA_PATHS_MAX, EMPTY, KEY_BYTES_MAX};
+    use crate::limits::{DELTA_KEYS_BYTES_MAX, DELTA_PATHS_MAX, EMPTY, KEY_BYTES_MAX, META_BYTES_MAX};
     use wire::Reader;
 
     fn entries(delta: &mut Delta) -> Vec<(String, String)> {
@@ -338,6 +391,47 @@ mod tests {
         delta.observe(&["c"], f64::NAN);
         let found = entries(&mut delta);
         assert_eq!(found[0], ("b".to_owned(), format!("{:?}", Op::Add(f64::MAX))));
+    }
+
+    #[test]
+    fn a_total_and_what_is_told_of_it_are_the_last_that_were_said() {
+        let mut delta = Delta::new();
+        delta.total(&["rx"], 5.0);
+        delta.total(&["rx"], f64::NAN);
+        delta.total(&["rx"], 7.0);
+        delta.meta(&["rx"], &[("units", "bytes")]);
+        delta.meta(&["rx"], &[("units", "B"), ("group", "net"), ("group", "eth0")]);
+        let mut bytes = Vec::new();
+        let pairs = Pairs::write(&mut bytes, &[("units", "B"), ("group", "net"), ("group", "eth0")]);
+        let said = [("rx".to_owned(), "Total(7.0)".to_owned()), ("rx".to_owned(), format!("{:?}", Op::Meta(pairs)))];
+        assert_eq!(entries(&mut delta), said);
+        assert!(delta.is_empty() && delta.table.memory_bytes() < 10_000);
+        delta.meta(&["rx"], &[]);
+        assert_eq!(entries(&mut delta), [("rx".to_owned(), format!("{:?}", Op::Meta(Pairs::reread(&[]))))]);
+    }
+
+    #[test]
+    fn what_has_no_room_of_its_own_is_no_total_and_has_no_metadata() {
+        let mut delta = Delta::new();
+        (0..DELTA_PATHS_MAX).for_each(|i| delta.add(&[&i.to_string()], 1.0));
+        delta.total(&["new"], 5.0);
+        delta.meta(&["new"], &[("units", "s")]);
+        assert_eq!((delta.overflowed(), entries(&mut delta).len()), (1, DELTA_PATHS_MAX));
+    }
+
+    #[test]
+    fn metadata_is_bounded_by_its_bytes() {
+        let mut delta = Delta::new();
+        let long = "x".repeat(2 * META_BYTES_MAX);
+        for i in 0..10_000 {
+            for _ in 0..2 {
+                delta.meta(&[&i.to_string()], &[("description", &long)]);
+            }
+        }
+        assert!(delta.memory_bytes() < DELTA_META_BYTES_MAX + (4 << 20), "{}", delta.memory_bytes());
+        assert_eq!(entries(&mut delta).len(), DELTA_META_BYTES_MAX / META_BYTES_MAX);
+        delta.meta(&["1"], &[("units", "s")]);
+        assert_eq!(entries(&mut delta).len(), 1);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub(super) enum Kind {
     Top { k: u32 },
     Action,
     Lifetime,
+    Total,
+    Meta,
 }
 
 /// What has been fed to a path.
@@ -43,6 +45,9 @@ pub(super) enum Acc {
     Top(Box<Top>),
     Action(Action),
     Lifetime(Duration),
+    Total(f64),
+    /// Encoded [`Pairs`](super::meta::Pairs); none once it is flushed.
+    Meta(Vec<u8>),
 }
 
 impl Acc {
@@ -57,6 +62,8 @@ impl Acc {
             Kind::Top { k } => Acc::Top(Box::new(Top::new(k))),
             Kind::Action => Acc::Action(Action::Add),
             Kind::Lifetime => Acc::Lifetime(Duration::ZERO),
+            Kind::Total => Acc::Total(0.0),
+            Kind::Meta => Acc::Meta(Vec::new()),
         }
     }
 
@@ -70,7 +77,9 @@ impl Acc {
             | (Acc::Quantiles(_), Kind::Quantiles)
             | (Acc::Distinct(_), Kind::Distinct)
             | (Acc::Action(_), Kind::Action)
-            | (Acc::Lifetime(_), Kind::Lifetime) => true,
+            | (Acc::Lifetime(_), Kind::Lifetime)
+            | (Acc::Total(_), Kind::Total)
+            | (Acc::Meta(_), Kind::Meta) => true,
             _ => false,
         }
     }
@@ -78,6 +87,7 @@ impl Acc {
     fn memory_bytes(&self) -> usize {
         match self {
             Acc::Text(text) => text.capacity(),
+            Acc::Meta(pairs) => pairs.capacity(),
             Acc::Quantiles(sketch) => sketch.memory_bytes(),
             Acc::Distinct(sketch) => sketch.memory_bytes(),
             Acc::Top(sketch) => sketch.memory_bytes(),
@@ -204,6 +214,11 @@ impl Table {
             self.dirty.push(index);
         }
         &mut entry.acc
+    }
+
+    /// The accumulator of an entry, as it is.
+    pub(super) fn peek(&self, index: u32) -> &Acc {
+        &self.entries[index as usize].acc
     }
 
     pub(super) fn put(&mut self, index: u32, acc: Acc) {

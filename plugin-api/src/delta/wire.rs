@@ -8,13 +8,15 @@
 //! entry   = tag:u8 shared:varint fresh:varint (length:varint key:bytes){fresh} payload
 //! payload = number, add, set: f64 little endian      text, sketches: length:varint bytes
 //!           boolean: u8                               action: u8 [k:varint]   lifetime: varint milliseconds
+//!           total: f64 little endian                  metadata: length:varint (length:varint text)*, in pairs
 //! ```
 //!
 //! Integers are LEB128 varints (as in Protocol Buffers). Reading checks everything and allocates nothing but
 //! the stack of keys, which borrow from the frame: a frame may come from anywhere.
 
+use super::meta::Pairs;
 use crate::action::Action;
-use crate::limits::{DEPTH_MAX, KEY_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::limits::{DEPTH_MAX, KEY_BYTES_MAX, META_BYTES_MAX, TEXT_BYTES_MAX};
 use crate::varint;
 use core::fmt;
 use core::time::Duration;
@@ -44,6 +46,10 @@ pub enum Op<'a> {
     Action(Action),
     /// Sets how long the node's value lives without being renewed; zero is for ever.
     Lifetime(Duration),
+    /// Says what a counter stands at.
+    Total(f64),
+    /// Sets the node's metadata; none takes it away.
+    Meta(Pairs<'a>),
 }
 
 mod tag {
@@ -57,6 +63,8 @@ mod tag {
     pub(super) const TOP: u8 = 8;
     pub(super) const ACTION: u8 = 9;
     pub(super) const LIFETIME: u8 = 10;
+    pub(super) const TOTAL: u8 = 11;
+    pub(super) const META: u8 = 12;
 }
 
 /// Why bytes are no frame, and at which byte.
@@ -174,10 +182,12 @@ impl Writer {
             Op::Top(_) => tag::TOP,
             Op::Action(_) => tag::ACTION,
             Op::Lifetime(_) => tag::LIFETIME,
+            Op::Total(_) => tag::TOTAL,
+            Op::Meta(_) => tag::META,
         });
         self.write_path();
         match op {
-            Op::Number(x) | Op::Add(x) | Op::Set(x) => self.bytes.extend_from_slice(&x.to_le_bytes()),
+            Op::Number(x) | Op::Add(x) | Op::Set(x) | Op::Total(x) => self.bytes.extend_from_slice(&x.to_le_bytes()),
             Op::Text(text) => self.sized(text.as_bytes()),
             Op::Bool(flag) => self.bytes.push(u8::from(flag)),
             Op::Quantiles(sketch) | Op::Distinct(sketch) | Op::Top(sketch) => self.sized(sketch),
@@ -186,6 +196,7 @@ impl Writer {
                 let millis = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
                 varint::put(&mut self.bytes, millis);
             }
+            Op::Meta(pairs) => self.sized(pairs.bytes()),
         }
     }
 
@@ -338,6 +349,8 @@ impl<'a> Reader<'a> {
             tag::TOP => Op::Top(self.sized(usize::MAX)?),
             tag::ACTION => Op::Action(self.action()?),
             tag::LIFETIME => Op::Lifetime(Duration::from_millis(self.varint()?)),
+            tag::TOTAL => Op::Total(self.number()?),
+            tag::META => Op::Meta(self.pairs()?),
             _ => return Err(self.error("unknown tag")),
         };
         Ok(Some(ReadEntry { shared, op }))
@@ -413,6 +426,11 @@ impl<'a> Reader<'a> {
         core::str::from_utf8(bytes).map_err(|_| self.error("not UTF-8"))
     }
 
+    fn pairs(&mut self) -> Result<Pairs<'a>, FrameError> {
+        let bytes = self.sized(META_BYTES_MAX)?;
+        Pairs::read(bytes).map_err(|(at, why)| FrameError { at: self.at - bytes.len() + at, why })
+    }
+
     fn number(&mut self) -> Result<f64, FrameError> {
         let bytes = self.frame.get(self.at..self.at + 8).ok_or(self.error("cut off"))?;
         let number = f64::from_le_bytes(bytes.try_into().map_err(|_| self.error("cut off"))?);
@@ -456,8 +474,8 @@ mod tests {
         Ok(entries)
     }
 
-    fn op(kind: u8, number: f64, text: &str) -> Op<'_> {
-        match kind % 10 {
+    fn op<'a>(kind: u8, number: f64, text: &'a str, meta: &'a mut Vec<u8>) -> Op<'a> {
+        match kind % 12 {
             0 => Op::Number(number),
             1 => Op::Add(number),
             2 => Op::Set(number),
@@ -467,7 +485,9 @@ mod tests {
             6 => Op::Distinct(text.as_bytes()),
             7 => Op::Top(text.as_bytes()),
             8 => Op::Action(Action::Top { k: 1 + u32::from(kind) }),
-            _ => Op::Lifetime(Duration::from_millis(u64::from(kind) << 20)),
+            9 => Op::Lifetime(Duration::from_millis(u64::from(kind) << 20)),
+            10 => Op::Total(number),
+            _ => Op::Meta(Pairs::write(meta, &[("units", text), ("", text), ("group", ""), (text, "x")])),
         }
     }
 
@@ -479,10 +499,11 @@ mod tests {
         ) {
             let mut writer = Writer::new();
             let mut wanted = Vec::new();
+            let mut meta = Vec::new();
             for (path, kind, number, text) in &entries {
                 let keys: Vec<&str> = path.iter().map(String::as_str).collect();
-                writer.entry(&keys, op(*kind, *number, text));
-                wanted.push((path.clone(), format!("{:?}", op(*kind, *number, text))));
+                writer.entry(&keys, op(*kind, *number, text, &mut meta));
+                wanted.push((path.clone(), format!("{:?}", op(*kind, *number, text, &mut meta))));
             }
             prop_assert_eq!(writer.entries(), entries.len());
             prop_assert_eq!(read(writer.bytes()).unwrap(), wanted);
@@ -517,11 +538,13 @@ mod tests {
         }
 
         #[test]
-        fn a_cut_frame_is_refused_or_shorter(cut in 0usize..60) {
+        fn a_cut_frame_is_refused_or_shorter(cut in 0usize..90) {
             let mut writer = Writer::new();
             writer.entry(&["ie", "7"], Op::Add(8.0));
             writer.entry(&["ie", "7", "venders"], Op::Text("sogou"));
             writer.entry(&["ie"], Op::Action(Action::Top { k: 1_000 }));
+            writer.entry(&["ie", "7"], Op::Meta(Pairs::write(&mut Vec::new(), &[("units", "hits"), ("group", "web")])));
+            writer.entry(&["ie", "7"], Op::Total(9.0));
             let whole = read(writer.bytes()).unwrap();
             if let Ok(part) = read(&writer.bytes()[..cut.min(writer.bytes().len())]) {
                 prop_assert_eq!(&part[..], &whole[..part.len()]);
@@ -538,6 +561,10 @@ mod tests {
         };
         assert_eq!(frame(&["a"], Op::Add(f64::NAN)), Err("not a number"));
         assert_eq!(frame(&["a"], Op::Set(f64::INFINITY)), Err("not a number"));
+        assert_eq!(frame(&["a"], Op::Total(f64::NAN)), Err("not a number"));
+        let twice = [0, 0, 1, b'b'];
+        assert_eq!(frame(&["a"], Op::Meta(Pairs::reread(&twice))), Err("metadata without a key"));
+        assert_eq!(frame(&["a"], Op::Meta(Pairs::reread(&[0; META_BYTES_MAX + 1]))), Err("longer than allowed"));
         assert_eq!(frame(&[""], Op::Add(1.0)), Err("empty key"));
         assert_eq!(frame(&["k"; DEPTH_MAX], Op::Add(1.0)), Ok(()));
         assert_eq!(frame(&["k"; DEPTH_MAX + 1], Op::Add(1.0)), Err("path too deep"));
