@@ -42,6 +42,8 @@ pub trait Source {
     fn each_child(&self, each: &mut dyn FnMut(&str, &dyn Source) -> bool);
     /// Whether nothing hangs below it.
     fn is_leaf(&self) -> bool;
+    /// Whether it only waits for its value.
+    fn is_bare(&self) -> bool;
 }
 
 impl Source for NodeRef<'_> {
@@ -61,6 +63,9 @@ impl Source for NodeRef<'_> {
     fn is_leaf(&self) -> bool {
         NodeRef::is_leaf(*self)
     }
+    fn is_bare(&self) -> bool {
+        NodeRef::is_bare(*self)
+    }
 }
 
 impl Source for Folded<'_> {
@@ -79,6 +84,9 @@ impl Source for Folded<'_> {
     }
     fn is_leaf(&self) -> bool {
         self.children().next().is_none()
+    }
+    fn is_bare(&self) -> bool {
+        Source::is_leaf(self) && Folded::value(self).is_none()
     }
 }
 
@@ -140,6 +148,9 @@ fn write_source(out: &mut Vec<u8>, source: &dyn Source, shape: Shape, depth: usi
         first = false;
     }
     source.each_child(&mut |key, child| {
+        if child.is_bare() {
+            return true;
+        }
         if shape.want == Want::Rate && child.is_leaf() && child.value(shape.want).is_none() {
             // A gauge or a text has no rate: it is left out rather than shown as null.
             return true;

@@ -107,6 +107,7 @@ impl Tree {
         let mut sketches = check(frame)?.into_iter();
         let mut reader = Reader::new(frame)?;
         let mut merged = Merged::default();
+        let mut dropped = 0;
         let mut levels = vec![self.root_level()];
         for key in base {
             self.descend(&mut levels, key);
@@ -130,12 +131,17 @@ impl Tree {
                 op if level.full => self.apply_at_other(level, op, now_ms),
                 op => self.apply(level, op, now_ms),
             };
-            if !matches!(entry.op, Op::Action(_) | Op::Lifetime(_)) {
-                merged.leaves += 1;
-                merged.overflowed += u64::from(level.full || !kept);
+            match entry.op {
+                Op::Action(_) | Op::Lifetime(_) => {}
+                // Of a value that is counted elsewhere there is nothing to tell.
+                Op::Meta(_) => dropped += u64::from(!level.full && !kept),
+                _ => {
+                    merged.leaves += 1;
+                    merged.overflowed += u64::from(level.full || !kept);
+                }
             }
         }
-        self.overflowed += merged.overflowed;
+        self.overflowed += merged.overflowed + dropped;
         Ok(merged)
     }
 
@@ -251,13 +257,22 @@ impl Tree {
             Op::Bool(flag) => self.replace(id, Value::Bool(flag), now_ms),
             Op::Action(action) => self.act(level, action),
             Op::Lifetime(life) => self.set_lifetime(id, life, now_ms),
+            Op::Meta(pairs) => return self.set_meta(id, pairs, now_ms),
+            // Pruned, and told again, it would be counted twice.
+            Op::Total(_) if matches!(level.action, Some(Action::Top { .. })) => return false,
+            Op::Total(x) => {
+                if !adds(level.action) {
+                    self.act(level, Action::Add);
+                }
+                self.total(id, x, now_ms);
+            }
             Op::Quantiles(_) | Op::Distinct(_) | Op::Top(_) => return false,
         }
         true
     }
 
     /// As [`Tree::apply`], at a node that many keys share for want of room: only what can be told together is kept. The
-    /// last of many gauges or texts would tell nothing, and an action or a lifetime is that of one key, not of all.
+    /// last of many gauges, totals or texts would tell nothing, and an action, a lifetime or metadata is that of one key, not of all.
     #[cold]
     fn apply_at_other(&mut self, level: &mut Level, op: Op<'_>, now_ms: i64) -> bool {
         match op {

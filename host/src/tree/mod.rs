@@ -8,11 +8,13 @@ mod changes;
 mod fold;
 mod lifetime;
 mod merge;
+mod meta;
 mod path;
 mod query;
 mod rate;
 mod store;
 mod top;
+mod total;
 mod value;
 
 #[cfg(test)]
@@ -21,17 +23,20 @@ mod tests;
 pub use changes::Change;
 pub use fold::Folded;
 pub use merge::Merged;
+pub use meta::Meta;
 pub use path::{PathError, Pattern, Step, encode_key, encode_path, parse_plain};
 pub use query::{Hit, NodeRef, Reading, Sketched, Want};
 
 use changes::Gone;
 use hashbrown::HashMap;
 use lifetime::Lifetimes;
+use meta::Metas;
 use plugin_api::Action;
 use rate::Rates;
 use std::time::Duration;
 use store::{Marks, NodeId, Store};
 use top::Tops;
+use total::Totals;
 
 /// What bounds a tree.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +45,7 @@ pub struct Limits {
     pub nodes_max: usize,
     /// Nodes below one key of the root.
     pub branch_nodes_max: usize,
-    /// Bytes of the nodes, their keys and values, and of what is kept beside them for rates and lifetimes. Nodes
+    /// Bytes of the nodes, their keys and values, and of what is kept beside them for rates, lifetimes and metadata. Nodes
     /// alone are no bound: a key may have 16 KiB, a text 64 KiB, and a sketch that slides over a minute more than both.
     pub bytes_max: usize,
 }
@@ -69,6 +74,8 @@ pub struct Tree {
     /// Ticks in a slice of a sketch's last minute.
     slice_ticks: u32,
     rates: Rates,
+    totals: Totals,
+    metas: Metas,
     lifetimes: Lifetimes,
     tops: Tops,
     /// Nodes below each key of the root.
@@ -103,6 +110,8 @@ impl Tree {
             tick,
             slice_ticks: (slice.as_secs_f64() / tick.as_secs_f64()).ceil().max(1.0) as u32,
             rates: Rates::default(),
+            totals: Totals::default(),
+            metas: Metas::default(),
             lifetimes: Lifetimes::default(),
             tops: Tops::default(),
             branches: HashMap::new(),
@@ -126,12 +135,7 @@ impl Tree {
     /// Memory held, in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        size_of::<Tree>()
-            + self.store.memory_bytes()
-            + self.rates.memory_bytes()
-            + self.lifetimes.memory_bytes()
-            + self.tops.memory_bytes()
-            + self.gone.memory_bytes()
+        size_of::<Tree>() + self.held_bytes() + self.tops.memory_bytes() + self.gone.memory_bytes()
     }
 
     /// Leaves that were counted at an `(other)`, or dropped, because a limit was met; since the start.
@@ -162,19 +166,36 @@ impl Tree {
 
     /// Bytes that [`Limits::bytes_max`] bounds. What `top`s and removals keep beside is in proportion to these.
     fn held_bytes(&self) -> usize {
-        self.store.memory_bytes() + self.rates.memory_bytes() + self.lifetimes.memory_bytes()
+        self.store.memory_bytes()
+            + self.rates.memory_bytes()
+            + self.totals.memory_bytes()
+            + self.lifetimes.memory_bytes()
+            + self.metas.memory_bytes()
     }
 
     fn slice(&self) -> u32 {
         self.now / self.slice_ticks
     }
 
-    /// Notes that a node's own value changed in this tick; whether for the first time in it.
+    /// Notes that a node's own value changed in this tick, and is no total; whether for the first time in it.
     fn touch(&mut self, id: NodeId, now_ms: i64) -> bool {
+        if self.store.node(id).marks.has(Marks::TOTAL) {
+            self.end_total(id);
+        }
+        self.renew(id, now_ms)
+    }
+
+    /// As [`Tree::touch`], whether it is a total or not.
+    fn renew(&mut self, id: NodeId, now_ms: i64) -> bool {
         let now = self.now;
         let node = self.store.node_mut(id);
-        if node.marks.has(Marks::LIFETIME) {
-            self.lifetimes.renew(id, now_ms);
+        if node.marks.has(Marks::LIFETIME | Marks::META) {
+            if node.marks.has(Marks::LIFETIME) {
+                self.lifetimes.renew(id, now_ms);
+            }
+            if node.marks.has(Marks::META) {
+                self.metas.reported(id, now_ms);
+            }
         }
         let first = node.changed != now;
         node.changed = now;
@@ -227,6 +248,12 @@ impl Tree {
         }
         if marks.has(Marks::RATE) {
             self.rates.forget(id);
+        }
+        if marks.has(Marks::TOTAL) {
+            self.totals.forget(id);
+        }
+        if marks.has(Marks::META) {
+            self.metas.forget(id);
         }
         self.tops.forget(id, parent);
         if parent == NodeId::ROOT {

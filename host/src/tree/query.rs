@@ -2,6 +2,7 @@
 
 use super::Tree;
 use super::fold::{FOLD_NODES_MAX, Fold, Folded};
+use super::meta::Meta;
 use super::path::{Pattern, Step, encode_key};
 use super::store::NodeId;
 use super::value::{Sketch, Value, Windowed};
@@ -92,6 +93,33 @@ impl<'t> NodeRef<'t> {
         self.tree.store.node(self.id).children == 0
     }
 
+    /// Whether there is nothing here to be told: no value, nothing below it, no action of its own. So it is with a node
+    /// that only waits for its value.
+    #[must_use]
+    pub fn is_bare(self) -> bool {
+        let node = self.tree.store.node(self.id);
+        node.children == 0 && node.value.is_none() && self.tree.store.own_action(self.id).is_none()
+    }
+
+    /// What is told of it beside its value.
+    #[must_use]
+    pub fn meta(self) -> Option<Meta<'t>> {
+        self.tree.meta(self.id)
+    }
+
+    /// Whether it or something below it has metadata, or had.
+    #[must_use]
+    pub fn may_have_meta(self) -> bool {
+        self.tree.may_have_meta(self.id)
+    }
+
+    /// The child of this key.
+    #[must_use]
+    pub fn child(self, key: &str) -> Option<NodeRef<'t>> {
+        let NodeRef { tree, id } = self;
+        tree.store.child(id, key).map(|id| NodeRef { tree, id })
+    }
+
     /// Its children in the order in which they came.
     pub fn children(self) -> impl Iterator<Item = NodeRef<'t>> {
         let NodeRef { tree, id } = self;
@@ -125,6 +153,18 @@ pub enum Hit<'t> {
 }
 
 impl Tree {
+    /// The root, to walk from.
+    #[must_use]
+    pub fn root(&self) -> NodeRef<'_> {
+        NodeRef { tree: self, id: NodeId::ROOT }
+    }
+
+    /// The node at a path, if there is one.
+    #[must_use]
+    pub fn node(&self, path: &[&str]) -> Option<NodeRef<'_>> {
+        path.iter().try_fold(self.root(), |at, key| at.child(key))
+    }
+
     /// What a query finds: one entry, or with `*` one a match. Each comes with its path, in which a folding step is
     /// still empty. A `*` behind a folding step folds too, for the fold has made one of what it would list.
     ///
@@ -210,7 +250,7 @@ impl Tree {
         match (&self.store.node(id).value, want) {
             (Value::None, _) => None,
             (Value::Number(_), Want::Rate) => match self.store.action(id) {
-                None | Some(Action::Add | Action::Top { .. }) => Some(Reading::Number(self.rate(id))),
+                None | Some(Action::Add | Action::Top { .. }) => self.rate(id).map(Reading::Number),
                 _ => None,
             },
             (_, Want::Rate) => None,

@@ -127,13 +127,17 @@ impl Tree {
         self.store.node_mut(to).marks.set(Marks::RATE);
     }
 
-    /// By how much a counter grows per second, over the last ticks that are over.
-    pub(super) fn rate(&self, id: NodeId) -> f64 {
+    /// By how much a counter grows per second: over the last ticks that are over, or of a total between its last reports,
+    /// if that is known.
+    pub(super) fn rate(&self, id: NodeId) -> Option<f64> {
+        if self.store.node(id).marks.has(Marks::TOTAL) {
+            return self.total_rate(id);
+        }
         let last = self.now - 1;
-        let Some(growth) = self.rates.of.get(&id) else { return 0.0 };
+        let Some(growth) = self.rates.of.get(&id) else { return Some(0.0) };
         let window = (last as usize).min(WINDOW_TICKS);
         let skipped = (last - growth.newest.min(last)) as usize;
         let grown: f32 = (skipped..window).map(|ago| growth.by[(last as usize - ago) % WINDOW_TICKS]).sum();
-        f64::from(grown) / (window.max(1) as f64 * self.tick.as_secs_f64())
+        Some(f64::from(grown) / (window.max(1) as f64 * self.tick.as_secs_f64()))
     }
 }

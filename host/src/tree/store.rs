@@ -37,7 +37,14 @@ impl Marks {
     pub(super) const LIFETIME: u8 = 1;
     /// It counts for the rates.
     pub(super) const RATE: u8 = 2;
+    /// It has metadata.
+    pub(super) const META: u8 = 4;
+    /// It or something below it has metadata, or had.
+    pub(super) const META_BELOW: u8 = 8;
+    /// It is a counter whose totals are told.
+    pub(super) const TOTAL: u8 = 16;
 
+    /// Whether it has this mark, or one of these.
     pub(super) fn has(self, mark: u8) -> bool {
         self.0 & mark != 0
     }

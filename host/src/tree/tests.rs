@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
+mod beside;
 mod bounds;
 mod folds;
 mod since;
