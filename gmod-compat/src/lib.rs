@@ -45,3 +45,4 @@ pub mod conf;
 pub mod descriptor;
 pub mod groups;
 pub mod protocol;
+pub mod xdr;

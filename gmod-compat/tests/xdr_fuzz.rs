@@ -1,0 +1,119 @@
+//! A million datagrams that are random, or good ones with something wrong, are read or refused: nothing panics, nothing is
+//! read past its end, and what is read is written and read again as the same. `GRAFTD_FUZZ_CASES` and `GRAFTD_FUZZ_SEED` have it try
+//! more and others.
+
+use gmod_compat::xdr::{Argument, Datum, Packet, decode, encode, format, text};
+use std::env;
+
+const CASES: u64 = 1_000_000;
+const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// xorshift64* (Vigna, An experimental exploration of Marsaglia's xorshift generators, scrambled).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.next() >> 33).expect("31 bits") % n.max(1)
+    }
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a whole number")))
+}
+
+fn good() -> Vec<Vec<u8>> {
+    let lines = include_str!("fixtures/packets.txt").lines().filter(|line| !line.starts_with('#'));
+    let hex = lines.map(|line| line.split(' ').next().expect("bytes"));
+    hex.map(|hex| (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex")).collect())
+        .collect()
+}
+
+/// Does something to a datagram that a bad network, a bad sender or somebody bad might do.
+fn mutate(random: &mut Random, datagram: &mut Vec<u8>) {
+    let at = random.below(datagram.len());
+    match random.below(8) {
+        0 => datagram.truncate(at),
+        1 => datagram.extend((0..random.below(64)).map(|_| 0)),
+        2 => datagram.extend_from_within(at..),
+        3 => drop(datagram.drain(at..(at + 4).min(datagram.len()))),
+        4 => {
+            // A length or a count that is another.
+            let at = at & !3;
+            let word = [0, 1, 3, 5, 0x7fff_ffff, 0x8000_0000, u32::MAX, 1025][random.below(8)];
+            if let Some(place) = datagram.get_mut(at..at + 4) {
+                place.copy_from_slice(&word.to_be_bytes());
+            }
+        }
+        5 => {
+            if let Some(kind) = datagram.get_mut(3) {
+                *kind = 126 + random.below(13) as u8;
+            }
+        }
+        6 => {
+            if let Some(byte) = datagram.get_mut(at) {
+                *byte ^= 1 << random.below(8);
+            }
+        }
+        _ => {
+            if let Some(byte) = datagram.get_mut(at) {
+                *byte = random.next() as u8;
+            }
+        }
+    }
+}
+
+/// Whether it was read.
+fn try_one(datagram: &[u8], again: &mut Vec<u8>) -> bool {
+    let Ok(packet) = decode(datagram) else { return false };
+    let id = packet.id();
+    let _ = (id.shown_name(), id.host_and_ip());
+    if let Packet::Value(value) = &packet {
+        let by = text(value.format);
+        let _ = value.datum.number().map(|x| format(&by, Argument::Number(x)));
+        if let Datum::Text(value) = value.datum {
+            let _ = format(&by, Argument::Text(&text(value)));
+        }
+    }
+    again.clear();
+    encode(&packet, again);
+    assert_eq!(again.len(), datagram.len(), "{packet:?}");
+    // Not the packets themselves: of two NaNs neither is the other.
+    let mut thrice = Vec::new();
+    encode(&decode(again).expect("what was written is read"), &mut thrice);
+    assert_eq!(*again, thrice);
+    true
+}
+
+#[test]
+fn a_million_datagrams_are_read_or_refused() {
+    let (cases, good) = (number("GRAFTD_FUZZ_CASES", CASES), good());
+    let mut random = Random(number("GRAFTD_FUZZ_SEED", SEED).max(1));
+    let (mut read, mut again) = (0u64, Vec::new());
+    for case in 0..cases {
+        let datagram = if case % 4 == 0 {
+            let mut bytes: Vec<u8> = (0..random.below(200)).map(|_| random.next() as u8).collect();
+            if let Some(head) = bytes.first_chunk_mut::<4>() {
+                // Else nearly all would be refused for their kind alone.
+                *head = [0, 0, 0, 128 + random.below(9) as u8];
+            }
+            bytes
+        } else {
+            let mut bytes = good[random.below(good.len())].clone();
+            for _ in 0..=random.below(3) {
+                mutate(&mut random, &mut bytes);
+            }
+            bytes
+        };
+        read += u64::from(try_one(&datagram, &mut again));
+    }
+    println!("{cases} datagrams: {read} read, {} refused", cases - read);
+    // Both ways were walked.
+    assert!(cases < 1_000 || (read > cases / 20 && read < cases / 2), "{read} of {cases} were read");
+}
