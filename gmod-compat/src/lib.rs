@@ -1,8 +1,8 @@
 //! Reads what ganglia's users already have.
 //!
 //! A shelf of gmond modules is a shelf of `NAME.py` and `NAME.pyconf`. This crate knows the second: the grammar of
-//! `gmond.conf` and `*.pyconf`, whole, and what it means to gmond. It runs nothing and writes nothing, links no
-//! Python and waits for nobody.
+//! `gmond.conf` and `*.pyconf`, whole, and what it means to gmond. It knows what gmond says to others too: its packets
+//! ([`xdr`]) and its XML ([`xml`]). It runs nothing and writes nothing, links no Python and waits for nobody.
 //!
 //! ```
 //! use gmod_compat::conf::{Gmond, parse};
@@ -45,4 +45,8 @@ pub mod conf;
 pub mod descriptor;
 pub mod groups;
 pub mod protocol;
+mod text;
 pub mod xdr;
+pub mod xml;
+
+pub use text::text;

@@ -2,7 +2,8 @@
 //! read past its end, and what is read is written and read again as the same. `GRAFTD_FUZZ_CASES` and `GRAFTD_FUZZ_SEED` have it try
 //! more and others.
 
-use gmod_compat::xdr::{Argument, Datum, Packet, decode, encode, format, text};
+use gmod_compat::text;
+use gmod_compat::xdr::{Argument, Datum, Packet, decode, encode, format};
 use std::env;
 
 const CASES: u64 = 1_000_000;
@@ -29,7 +30,7 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 fn good() -> Vec<Vec<u8>> {
-    let lines = include_str!("fixtures/packets.txt").lines().filter(|line| !line.starts_with('#'));
+    let lines = include_str!("recorded/packets.txt").lines().filter(|line| !line.starts_with('#'));
     let hex = lines.map(|line| line.split(' ').next().expect("bytes"));
     hex.map(|hex| (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex")).collect())
         .collect()

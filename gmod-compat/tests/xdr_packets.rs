@@ -57,7 +57,7 @@ fn told(packet: &Packet<'_>) -> String {
 
 #[test]
 fn packets_of_gmond_and_gmetric() {
-    let lines = include_str!("fixtures/packets.txt").lines().filter(|line| !line.starts_with('#'));
+    let lines = include_str!("recorded/packets.txt").lines().filter(|line| !line.starts_with('#'));
     let mut read = 0;
     for line in lines {
         let (hex, expected) = line.split_once(' ').expect("bytes and what they say");

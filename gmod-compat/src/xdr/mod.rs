@@ -23,6 +23,7 @@ pub use decode::{DecodeError, decode};
 pub use encode::encode;
 pub use printf::{Argument, format};
 
+use crate::text;
 use std::borrow::Cow;
 
 /// Bytes of a packet that is read: the largest datagram there is. gmond's own end at 1,464.
@@ -193,20 +194,6 @@ impl<'a> MetricId<'a> {
         let name = text(self.name);
         if name.contains(':') { Cow::Owned(name.replace(':', "_")) } else { name }
     }
-}
-
-/// Bytes as text: UTF-8 where it is some, and else every byte that is none as Latin-1, which no byte fails to be.
-#[must_use]
-pub fn text(bytes: &[u8]) -> Cow<'_, str> {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(bytes.len() + bytes.len() / 2);
-    for chunk in bytes.utf8_chunks() {
-        out.push_str(chunk.valid());
-        out.extend(chunk.invalid().iter().map(|byte| char::from(*byte)));
-    }
-    Cow::Owned(out)
 }
 
 #[cfg(test)]
