@@ -3,6 +3,7 @@
 mod cli;
 mod collectors;
 mod fences;
+mod ganglia;
 mod http;
 mod ingest;
 mod modules;

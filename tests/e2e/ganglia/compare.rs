@@ -1,0 +1,166 @@
+//! When two that ran a module agree.
+
+use super::seen::{Metric, Sample, Seen};
+use serde_json::Value;
+
+/// What is drawn by lot: only where it lies can agree. The range is that of the modules' defaults and `.pyconf`s.
+const BY_LOT: [(&str, f64); 2] = [("PyRandom_Numbers", 600.0), ("spfexample_", 600.0)];
+
+/// How far a value may lie outside of what the measure has seen, as a part of its size: the two do not look at the same instant.
+const NEAR: f64 = 0.1;
+
+/// How far a figure may lie outside that is small and moves: one connection more is none too many.
+const FEW: f64 = 3.0;
+
+/// How a module came out under two, in a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// So many metrics agree.
+    Agree(usize),
+    /// Both fail, and in the same way.
+    FailAlike,
+    /// In what they differ.
+    Differ(Vec<String>),
+}
+
+/// Whether Python's types are known on both sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Types {
+    Known,
+    Unknown,
+}
+
+/// Compares all of what is fixed, and values as far as they hold still.
+pub fn compare(measure: &Seen, candidate: &Seen, types: Types) -> Verdict {
+    match (&measure.error, &candidate.error) {
+        (Some(measure), Some(candidate)) if alike(measure, candidate) => return Verdict::FailAlike,
+        (None, None) => {}
+        (measure, candidate) => {
+            let said = |error: &Option<String>| error.clone().unwrap_or_else(|| "it works".to_owned());
+            return Verdict::Differ(vec![format!("{:?} became {:?}", said(measure), said(candidate))]);
+        }
+    }
+    let mut differences = Vec::new();
+    let names =
+        measure.metrics.keys().chain(candidate.metrics.keys().filter(|name| !measure.metrics.contains_key(*name)));
+    for name in names {
+        match (measure.metrics.get(name), candidate.metrics.get(name)) {
+            (Some(measure), Some(candidate)) => {
+                let found = metric(name, measure, candidate, types);
+                differences.extend(found.into_iter().map(|difference| format!("{name}: {difference}")));
+            }
+            (measure, _) => {
+                differences.push(format!("{name}: {}", if measure.is_some() { "is missing" } else { "is new" }))
+            }
+        }
+    }
+    if !differences.is_empty() {
+        return Verdict::Differ(differences);
+    }
+    let all_fail = measure.metrics.values().all(|metric| metric.samples.iter().all(|sample| sample.error.is_some()));
+    if all_fail && !measure.metrics.is_empty() { Verdict::FailAlike } else { Verdict::Agree(measure.metrics.len()) }
+}
+
+fn metric(name: &str, measure: &Metric, candidate: &Metric, types: Types) -> Vec<String> {
+    let mut differences = Vec::new();
+    if measure.collected != candidate.collected {
+        differences.push(format!("collected: {} became {}", measure.collected, candidate.collected));
+    }
+    for ((fact, expected), (_, found)) in measure.facts().into_iter().zip(candidate.facts()) {
+        if expected != found {
+            differences.push(format!("{fact}: {expected:?} became {found:?}"));
+        }
+    }
+    if types == Types::Known {
+        differences.extend(python_types(measure, candidate));
+    }
+    differences.extend(values(name, measure, candidate));
+    differences
+}
+
+/// The types that calls returned, as a set: a rate may be an int zero at first, and a float later.
+fn python_types(measure: &Metric, candidate: &Metric) -> Option<String> {
+    let all = |metric: &Metric| {
+        let mut all: Vec<&str> = metric.samples.iter().map(|sample| sample.python.as_str()).collect();
+        all.sort_unstable();
+        all.dedup();
+        all.join(" or ")
+    };
+    let (expected, found) = (all(measure), all(candidate));
+    (expected != found).then(|| format!("Python's type: {expected} became {found}"))
+}
+
+fn values(name: &str, measure: &Metric, candidate: &Metric) -> Vec<String> {
+    let errors =
+        |metric: &Metric| -> Vec<String> { metric.samples.iter().filter_map(|sample| sample.error.clone()).collect() };
+    let (expected, found) = (errors(measure), errors(candidate));
+    if let (Some(expected), Some(found)) = (expected.last(), found.last()) {
+        return if alike(expected, found) { Vec::new() } else { vec![format!("{expected:?} became {found:?}")] };
+    }
+    if let Some(found) = found.last() {
+        return vec![format!("raises {found:?}")];
+    }
+    if let Some(expected) = expected.last() {
+        return vec![format!("does not raise {expected:?}")];
+    }
+    let mut differences = Vec::new();
+    for sample in &candidate.samples {
+        if let Some(difference) = value(name, measure, sample) {
+            differences.push(difference);
+            break;
+        }
+    }
+    let rises = |numbers: &[f64]| numbers.windows(2).all(|pair| pair[0] <= pair[1]);
+    if measure.slope == "positive" && rises(&measure.numbers()) && !rises(&candidate.numbers()) {
+        differences.push(format!("falls: {:?}", candidate.numbers()));
+    }
+    differences
+}
+
+fn value(name: &str, measure: &Metric, sample: &Sample) -> Option<String> {
+    let Some(found) = sample.value.as_f64() else {
+        let same = measure.samples.iter().any(|known| known.value == sample.value);
+        let known: Vec<&Value> = measure.samples.iter().map(|sample| &sample.value).collect();
+        return (!same).then(|| format!("{} is none of {known:?}", sample.value));
+    };
+    if let Some((_, most)) = BY_LOT.iter().find(|(prefix, _)| name.starts_with(prefix)) {
+        return (!(0.0..=*most).contains(&found)).then(|| format!("{found} is not within 0 and {most}"));
+    }
+    let numbers = measure.numbers();
+    let (low, high) = (
+        numbers.iter().copied().fold(f64::INFINITY, f64::min),
+        numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+    );
+    let moves = high - low;
+    let slack = moves.max(NEAR * high.abs()).max(if moves > 0.0 { FEW } else { 0.0 });
+    let near = (low - slack..=high + slack).contains(&found);
+    (!near).then(|| format!("{found} is not between or near {numbers:?}"))
+}
+
+/// Whether two exceptions are the same: Python 3 has other names for some, and other words. What could not be imported
+/// is the same in both.
+pub fn alike(measure: &str, candidate: &str) -> bool {
+    let missing = |error: &str| {
+        let name = error.split_once("No module named ").map(|(_, name)| name.replace('\'', ""));
+        name.map(|name| name.split_whitespace().next().unwrap_or_default().to_owned())
+    };
+    let kind = |error: &str| {
+        let name = error.split(':').next().unwrap_or_default().trim();
+        match name.rsplit('.').next().unwrap_or_default() {
+            "ModuleNotFoundError" => "ImportError",
+            // socket.error, select.error and what became of them.
+            "IOError"
+            | "error"
+            | "ConnectionRefusedError"
+            | "FileNotFoundError"
+            | "PermissionError"
+            | "timeout"
+            | "TimeoutError"
+            | "ConnectionResetError"
+            | "BrokenPipeError" => "OSError",
+            name => name,
+        }
+        .to_owned()
+    };
+    kind(measure) == kind(candidate) && missing(measure) == missing(candidate)
+}
