@@ -45,8 +45,10 @@ pub mod conf;
 pub mod descriptor;
 pub mod groups;
 pub mod protocol;
+mod source;
 mod text;
 pub mod xdr;
 pub mod xml;
 
+pub use source::{SourceKind, source_kind};
 pub use text::text;

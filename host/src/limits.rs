@@ -147,6 +147,15 @@ pub const CONF_BYTES_MAX: u64 = 1024 * 1024;
 /// Bytes of a plugin's file: it is copied aside before it is loaded. Ours have half a million to a million.
 pub const PLUGIN_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
+/// Bytes of a module in Python. The largest that people have are of some hundred thousand.
+pub const PYTHON_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// How long a gmond module's start may take unless its `.on` says otherwise: there are some that sleep half a minute in it.
+pub const GMOD_INIT_MAX: Duration = Duration::from_secs(60);
+
+/// Bytes of a traceback that is shown of a module's fault.
+pub const DETAIL_BYTES_MAX: usize = 8 * 1024;
+
 /// How long a probe may take in all: a module's `new` may read a database.
 pub const PROBE_TIME_MAX: Duration = Duration::from_secs(10);
 

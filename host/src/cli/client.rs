@@ -342,5 +342,9 @@ fn print_module(module: &Value) -> Result<(), Failure> {
     let next = part("next");
     let next = if next.is_empty() { next } else { format!(" (next try {next})") };
     let line = format!("{:<16} {:<9} {kind:<10} {}{next}", part("name"), part("state"), why);
-    print(line.trim_end())
+    print(line.trim_end())?;
+    for line in module.get("traceback").and_then(Value::as_str).unwrap_or_default().lines() {
+        print(&format!("    {}", printable(line)))?;
+    }
+    Ok(())
 }

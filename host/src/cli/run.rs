@@ -124,7 +124,7 @@ async fn serve(conf: DaemonConf, token: Option<String>, folders: Folders, data: 
     let signals = Signals::listen().map_err(broken("signals"))?;
     guard_signals();
     let aside = data.join(format!("{ASIDE}{}", std::process::id()));
-    let loader = Loader::start(&aside, &shared.host, &events, &folders, blamed)
+    let loader = Loader::start(&aside, data, &shared.host, &events, &folders, blamed)
         .map_err(broken("the folder of plugins on their way, in the data folder"))?;
     for folder in folders.both() {
         if folder.is_dir() {

@@ -22,6 +22,9 @@ pub(super) struct Worker {
     /// The program that runs the module, where it is one of gmond's or a pipe in Python
     #[arg(long, hide = true, value_name = "FILE")]
     gmod: Option<PathBuf>,
+    /// The folder of the module's helpers
+    #[arg(long, hide = true, value_name = "DIR")]
+    folder: Option<PathBuf>,
     /// It may read every file that there is
     #[arg(long, hide = true)]
     reads_all: bool,
@@ -38,15 +41,15 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let Worker { plugin, memory_bytes, gmod, reads_all, inside: keeper, user, kill_all_of: killed } = self;
+        let Worker { plugin, memory_bytes, gmod, folder, reads_all, inside: keeper, user, kill_all_of: killed } = self;
         let plugin = plugin.unwrap_or_default();
         let done = match (killed, keeper) {
             (Some(uid), _) => kill_all_of(uid),
             (None, Some(keeper)) => {
                 let fence = Fence { keeper, user, reads_all, memory_bytes };
-                inside(&Inside { plugin, gmod, fence })
+                inside(&Inside { plugin, gmod, folder, fence })
             }
-            (None, None) => keep(&Keeping { plugin, memory_bytes, gmod, reads_all }),
+            (None, None) => keep(&Keeping { plugin, memory_bytes, gmod, folder, reads_all }),
         };
         done.map_err(Failure::work)
     }

@@ -13,6 +13,11 @@ pub struct ConfError {
 }
 
 impl ConfError {
+    /// A message that says its place itself.
+    pub(crate) fn whole(why: String) -> ConfError {
+        ConfError { file: PathBuf::new(), line: 0, why }
+    }
+
     pub(crate) fn new(file: &Path, line: usize, why: impl fmt::Display) -> ConfError {
         ConfError { file: file.to_owned(), line, why: why.to_string() }
     }
@@ -21,6 +26,7 @@ impl ConfError {
 impl fmt::Display for ConfError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
+            0 if self.file.as_os_str().is_empty() => f.write_str(&self.why),
             0 => write!(f, "{}: {}", self.file.display(), self.why),
             line => write!(f, "{}:{line}: {}", self.file.display(), self.why),
         }

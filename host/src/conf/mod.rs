@@ -3,6 +3,7 @@
 mod daemon;
 mod error;
 mod file;
+mod gmond;
 mod module;
 mod places;
 mod table;
@@ -10,5 +11,6 @@ mod table;
 pub use daemon::{DaemonConf, TokenFile};
 pub use error::ConfError;
 pub(crate) use file::read_text;
+pub use gmond::GmondConf;
 pub use module::{Isolation, ModuleConf, PathTemplate};
 pub use table::nearest;

@@ -1,9 +1,11 @@
 //! `conf/NAME.on`: how one module is to run.
 
 use super::error::ConfError;
+use super::gmond::{self, GmondConf};
 use super::places::Places;
 use super::table::Source;
 use crate::tree::parse_plain;
+use gmod_compat::conf::looks_like_gmond;
 use plugin_api::{Action, Params};
 use std::fmt;
 use std::path::Path;
@@ -27,6 +29,12 @@ pub struct ModuleConf {
     pub time_limit: Option<Duration>,
     /// How much memory a process of its own may have, in bytes.
     pub memory_limit: Option<u64>,
+    /// How long a gmond module's start may take.
+    pub init_timeout: Option<Duration>,
+    /// The Python environment of a module in Python.
+    pub python: Option<String>,
+    /// What a gmond configuration says of it.
+    pub gmond: Option<GmondConf>,
     /// What is handed to the module.
     pub params: Params,
     /// Where all that stands, for errors that are found later.
@@ -90,14 +98,28 @@ const MEMORY_LIMIT_MAX: u64 = 1024 * 1024 * 1024 * 1024;
 
 impl ModuleConf {
     /// The keys that a `.on` knows.
-    pub const KEYS: [&'static str; 8] =
-        ["plugin", "every", "path", "action", "isolation", "time_limit", "memory_limit", "params"];
+    pub const KEYS: [&'static str; 11] = [
+        "plugin",
+        "every",
+        "path",
+        "action",
+        "isolation",
+        "time_limit",
+        "memory_limit",
+        "init_timeout",
+        "python",
+        "pyconf",
+        "params",
+    ];
 
     /// Reads the text of a `.on`.
     ///
     /// # Errors
     /// What is wrong in it, with its line.
     pub fn parse(file: &Path, text: &str) -> Result<ModuleConf, ConfError> {
+        if looks_like_gmond(text.as_bytes()) {
+            return gmond::read(file, text);
+        }
         let mut table = Source { file, text }.parse()?;
         let keys = table.lines();
         let params = table.table("params")?;
@@ -137,8 +159,38 @@ impl ModuleConf {
             }
             conf.memory_limit = Some(bytes);
         }
+        if let Some(given) = table.take("init_timeout") {
+            let limit = given.duration()?;
+            if !(TIME_LIMIT_MIN..=TIME_LIMIT_MAX).contains(&limit) {
+                return Err(given.error("\"init_timeout\" must be between 10ms and 1h"));
+            }
+            conf.init_timeout = Some(limit);
+        }
+        if let Some(given) = table.take("python") {
+            let python = given.text()?;
+            if !Path::new(&python).is_absolute() {
+                return Err(given.error("\"python\" must be the absolute path of a virtual environment"));
+            }
+            conf.python = Some(python);
+        }
+        if let Some(given) = table.take("pyconf") {
+            conf.read_pyconf(file, &given.text()?).map_err(|why| given.error(why))?;
+        }
         table.finish(&ModuleConf::KEYS)?;
         Ok(conf)
+    }
+
+    /// Takes groups and parameters from a `.pyconf` that lies elsewhere; what the `.on` itself says holds.
+    fn read_pyconf(&mut self, file: &Path, pyconf: &str) -> Result<(), String> {
+        let at = file.parent().unwrap_or(Path::new("")).join(pyconf);
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+        let (plugin, params, gmond) = gmond::named(&at, self.plugin.as_deref().unwrap_or(&stem))?;
+        let own = std::mem::replace(&mut self.params, params);
+        self.params =
+            own.iter().fold(std::mem::take(&mut self.params), |all, (name, value)| all.with(name, value.clone()));
+        self.plugin = self.plugin.take().or(plugin);
+        self.gmond = Some(gmond);
+        Ok(())
     }
 
     /// Says where the fault stands that a plugin found in its parameters: `params: "k" must be …` becomes
@@ -237,7 +289,7 @@ mod tests {
             ("\nevry = \"10s\"", "conf/x.on:2: unknown key \"evry\"; did you mean \"every\"?"),
             (
                 "zzz = 1",
-                "conf/x.on:1: unknown key \"zzz\"; known are plugin, every, path, action, isolation, time_limit, memory_limit, params",
+                "conf/x.on:1: unknown key \"zzz\"; known are plugin, every, path, action, isolation, time_limit, memory_limit, init_timeout, python, pyconf, params",
             ),
             (
                 "every = 10",

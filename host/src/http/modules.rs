@@ -70,7 +70,7 @@ fn wants_page(headers: &HeaderMap) -> bool {
 }
 
 fn shown(module: &ModuleStatus) -> Value {
-    json!({
+    let mut shown = json!({
         "name": module.name,
         "kind": module.kind.name(),
         "file": module.file.to_string_lossy(),
@@ -80,7 +80,11 @@ fn shown(module: &ModuleStatus) -> Value {
         "next": module.next_ms.map(rfc3339),
         "isolation": module.isolation.as_str(),
         "runs": module.runs,
-    })
+    });
+    if !module.detail.is_empty() {
+        shown["traceback"] = module.detail.as_str().into();
+    }
+    shown
 }
 
 fn page(modules: &[ModuleStatus]) -> String {
@@ -106,12 +110,13 @@ fn page(modules: &[ModuleStatus]) -> String {
         let _ = write!(
             main,
             "<tr><th scope=\"row\" title=\"{file}\">{name}</th><td>{kind}</td><td class=\"state {state}\">{state}</td>\
-             <td><time datetime=\"{since}\">{since}</time></td><td>{why}</td><td>",
+             <td><time datetime=\"{since}\">{since}</time></td><td>{why}{traceback}</td><td>",
             file = escaped(&module.file.to_string_lossy()),
             name = escaped(&module.name),
             kind = kind_of(module),
             state = module.state.name(),
             why = escaped(&why),
+            traceback = traceback_of(module),
         );
         let switches: &[&str] = if module.state == State::Off { &["on"] } else { &["off", "reload"] };
         let name = in_url(&module.name);
@@ -126,6 +131,14 @@ fn page(modules: &[ModuleStatus]) -> String {
     }
     main.push_str("</tbody>\n</table>\n");
     frame("Modules", "", &main)
+}
+
+/// What there is to read beyond the line that says why, folded away.
+fn traceback_of(module: &ModuleStatus) -> String {
+    if module.detail.is_empty() {
+        return String::new();
+    }
+    format!("<details><summary>Traceback</summary><pre>{}</pre></details>", escaped(&module.detail))
 }
 
 /// What a module does, and where, if that is not the daemon's process.
@@ -155,6 +168,7 @@ mod tests {
             state: State::Off,
             since_ms: 0,
             why: "<script>".to_owned(),
+            detail: "File \"<x>\"".to_owned(),
             next_ms: Some(1_000),
             isolation: Isolation::None,
             runs: false,
@@ -164,6 +178,7 @@ mod tests {
         assert!(page.contains("a&lt;b&quot;/ c"), "{page}");
         assert!(page.contains("action=\"/modules/a%3Cb%22%2F%20c/on\""), "{page}");
         assert!(page.contains("&lt;script&gt; (next try 1970-01-01T00:00:01.000Z)"), "{page}");
+        assert!(page.contains("<pre>File &quot;&lt;x&gt;&quot;</pre>"), "{page}");
         assert!(!page.contains("<script>"), "{page}");
         assert_eq!(switch_of("a%2Fb/reload"), Some(("a%2Fb", Switch::Reload)));
         assert_eq!(switch_of("a/b"), None);

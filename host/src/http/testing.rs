@@ -102,7 +102,7 @@ impl Server {
         let (shared, inbox) = parts(None, Duration::from_secs(3_600));
         let aside = std::env::temp_dir().join(format!("graftd-http-{}-{:p}", std::process::id(), Arc::as_ptr(&shared)));
         let blamed = Arc::new(Blamed::read(&std::env::temp_dir().join("nowhere"), "now"));
-        let loader = Loader::start(&aside, &shared.host, &shared.events, &Folders::default(), blamed).unwrap();
+        let loader = Loader::start(&aside, &aside, &shared.host, &shared.events, &Folders::default(), blamed).unwrap();
         let registry = Registry::new(Folders::default(), loader, Disposer::start().unwrap());
         let core = CoreParts { shared: Arc::clone(&shared), registry, events: inbox };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();

@@ -38,6 +38,43 @@ impl Branch {
         Ok(Branch { keys: path.keys(host).into(), action: Some((path.keys_above_host().max(1), action)) })
     }
 
+    /// The branch of a module that another program runs. A gmond module says itself which host each of its metrics is of, so
+    /// its branch ends where the host's key begins.
+    ///
+    /// # Errors
+    /// Keys follow the host's; or what the module says is no path or no action.
+    pub fn of_gmod(
+        name: &str,
+        conf: &ModuleConf,
+        declared: &Declared,
+        is_pipe: bool,
+        host: &str,
+    ) -> Result<Branch, String> {
+        if is_pipe {
+            return Branch::of(name, conf, declared, host);
+        }
+        let path = match &conf.path {
+            Some(path) => path.clone(),
+            None => {
+                let mut written = String::new();
+                crate::tree::encode_key(name, &mut written);
+                PathTemplate::parse(&written)?
+            }
+        };
+        let mut keys = path.keys(host);
+        let above = path.keys_above_host();
+        if above + 1 < keys.len() {
+            return Err(conf
+                .place(&format!("\"path\": {{host}} must be the last key of {path}: metrics hang below their host")));
+        }
+        keys.truncate(above);
+        if keys.is_empty() {
+            return Err(conf.place("\"path\": at least one key must stand before {host}"));
+        }
+        let depth = keys.len();
+        Ok(Branch { keys: keys.into(), action: Some((depth, conf.action.unwrap_or(Action::Average))) })
+    }
+
     /// The same branch below a log's prefix.
     #[must_use]
     pub fn below(&self, prefix: &[String]) -> Branch {

@@ -20,6 +20,8 @@ pub struct Collecting {
     pub(crate) collector: CollectorBody,
     pub(crate) branch: Branch,
     pub(crate) every: Duration,
+    /// It is asked on its interval alone: no second sample after a tick, and no longer pause for what fails.
+    pub(crate) keeps_its_beat: bool,
 }
 
 /// What a collector's thread needs of the daemon.
@@ -78,8 +80,9 @@ impl Collecting {
         let (own, disposer) = (Arc::clone(&self.callee), around.disposer.clone());
         let started = spawn(&thread, Box::new(self), move |collecting| {
             let Around { tick, clock, events, disposer } = around;
-            let Collecting { callee, mut collector, branch, every } = *collecting;
-            let mut schedule = Schedule { next: Instant::now(), every, first: Some(tick), failures: 0 };
+            let Collecting { callee, mut collector, branch, every, keeps_its_beat } = *collecting;
+            let first = Some(tick).filter(|_| !keeps_its_beat);
+            let mut schedule = Schedule { next: Instant::now(), every, first, failures: 0 };
             loop {
                 let wait = schedule.next.saturating_duration_since(Instant::now());
                 if !matches!(stopped.recv_timeout(wait), Err(RecvTimeoutError::Timeout)) {
@@ -102,7 +105,7 @@ impl Collecting {
                 if failed {
                     callee.stats.failed();
                 }
-                let pause = schedule.after(failed, now);
+                let pause = schedule.after(failed && !keeps_its_beat, now);
                 let next_ms = failed.then(|| clock.unix_ms() + pause.as_millis() as i64);
                 let frames = if frame.is_empty() { Vec::new() } else { vec![(branch.clone(), frame)] };
                 let report = Report { callee: Arc::clone(&callee), fault, next_ms, rolled_back: false, log: None };

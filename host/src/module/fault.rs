@@ -59,7 +59,9 @@ impl Fault {
 
     /// The line to show of a module that was on trial.
     pub(crate) fn goes_on(&self) -> String {
-        format!("{}; the one before goes on", self.why)
+        // What follows the first line stays behind it.
+        let (line, detail) = self.why.split_once('\n').map_or((&*self.why, ""), |(line, detail)| (line, detail));
+        format!("{line}; the one before goes on\n{detail}").trim_end().to_owned()
     }
 
     /// Whether its module goes, to be made anew.

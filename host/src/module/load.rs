@@ -3,9 +3,11 @@
 use super::body::PipeBody;
 use super::branch::Branch;
 use super::collector::Collecting;
+use super::copy::Copy;
 use super::crash::Blamed;
 use super::fence::{Callee, Desk, Doing, Started, Watched, spawn};
 use super::files::{Folders, PluginFile};
+use super::gmod::{GmodMaker, language};
 use super::library::Declared;
 use super::make::{make_apart, make_here, prepare};
 use super::probe::Refusal;
@@ -13,6 +15,7 @@ use super::stats::ModuleStats;
 use crate::conf::{ModuleConf, nearest};
 use crate::core::{Event, Events};
 use crate::limits::NEW_TIME_MAX;
+use gmod_compat::protocol::gmod::Language;
 use parking_lot::{Condvar, Mutex};
 use plugin_api::Fields;
 use std::collections::VecDeque;
@@ -21,6 +24,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// What is to be loaded.
@@ -126,16 +130,36 @@ pub(super) struct Hand {
     pub(super) aside: PathBuf,
     pub(super) host: String,
     pub(super) blamed: Arc<Blamed>,
+    gmod: GmodMaker,
+}
+
+impl Hand {
+    /// Has another program run it. That may take its time (some modules sleep in their init), which is not this thread's:
+    /// others wait for it.
+    fn make_gmod(&self, job: Job, copy: Copy, language: Language) {
+        let Hand { events, folders, host, gmod, .. } = self.clone();
+        let Job { name, generation, .. } = job.clone();
+        let made = thread::Builder::new().name("graftd-make".to_owned()).spawn(move || {
+            let result = gmod.make(&job, &copy, language, &host, &folders);
+            // A core that is gone wants no module.
+            events.send(Event::Loaded(Loaded { name: job.name, generation: job.generation, result }));
+        });
+        if let Err(error) = made {
+            let result = Err(Refusal::now(format!("its thread cannot be started: {error}")));
+            self.events.send(Event::Loaded(Loaded { name, generation, result }));
+        }
+    }
 }
 
 impl Loader {
     /// Starts the loader. Plugins are copied to `aside` and loaded from there: what lies in `plugins/` may be written
-    /// over at any time.
+    /// over at any time. What workers ask to be kept lies in `data`.
     ///
     /// # Errors
     /// The folder cannot be made (or is there already, so that nobody knows who made it), or the threads not be started.
     pub(crate) fn start(
         aside: &Path,
+        data: &Path,
         host: &str,
         events: &Events,
         folders: &Folders,
@@ -150,6 +174,7 @@ impl Loader {
             aside: aside.to_owned(),
             host: host.to_owned(),
             blamed: Arc::clone(&blamed),
+            gmod: GmodMaker::new(data),
         };
         let mut watched = Vec::new();
         for _ in 0..THREADS {
@@ -197,7 +222,23 @@ fn start(hand: Box<Hand>, desk: &Arc<Desk<Hand>>) -> Started<Hand> {
 fn run(mut hand: Box<Hand>, desk: &Desk<Hand>) {
     loop {
         let Some(job) = hand.queue.take() else { return };
-        let result = match prepare(&job, &hand) {
+        let taken =
+            Copy::of(&job.plugin, &hand.folders, &hand.aside).and_then(|copy| Ok((language(&job, &copy)?, copy)));
+        let copy = match taken {
+            Ok((None, copy)) => copy,
+            Ok((Some(language), copy)) => {
+                hand.make_gmod(job, copy, language);
+                continue;
+            }
+            Err(refusal) => {
+                let Job { name, generation, .. } = job;
+                if !hand.events.send(Event::Loaded(Loaded { name, generation, result: Err(refusal) })) {
+                    return;
+                }
+                continue;
+            }
+        };
+        let result = match prepare(&job, copy, &hand) {
             Err(refusal) => Err(refusal),
             Ok(prepared) if prepared.isolated => make_apart(&job, prepared, &hand.blamed),
             Ok(prepared) => {

@@ -34,10 +34,9 @@ pub(super) struct Prepared {
     remark: String,
 }
 
-/// Copies a plugin aside, decides where it is to run, and tries it there: what is not trusted never runs with the daemon's
+/// Decides where a plugin is to run, and tries it there: what is not trusted never runs with the daemon's
 /// rights, not even in a probe.
-pub(super) fn prepare(job: &Job, hand: &Hand) -> Result<Prepared, Refusal> {
-    let copy = Copy::of(&job.plugin, &hand.folders, &hand.aside)?;
+pub(super) fn prepare(job: &Job, copy: Copy, hand: &Hand) -> Result<Prepared, Refusal> {
     let tag = Tag::new(&job.name, copy.fingerprint);
     let (isolated, remark) = place(job, &copy, &hand.blamed)?;
     let declared = if isolated { try_apart(job, &copy, &tag, &hand.blamed)? } else { try_here(job, &copy)? };
@@ -154,6 +153,7 @@ fn collecting(job: &Job, callee: &Arc<Callee>, branch: &Branch, collector: Colle
         collector,
         branch: branch.clone(),
         every: job.conf.every.unwrap_or(COLLECT_EVERY),
+        keeps_its_beat: false,
     })
 }
 

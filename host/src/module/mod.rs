@@ -13,6 +13,7 @@ mod dispose;
 mod fault;
 mod fence;
 mod files;
+mod gmod;
 mod library;
 mod load;
 mod make;

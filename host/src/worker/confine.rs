@@ -3,7 +3,7 @@
 
 use super::users;
 use crate::limits::{WORKER_DESCRIPTORS_MAX, WORKER_FILE_BYTES_MAX, WORKER_OOM_SCORE, WORKER_PROCESSES_MAX};
-use rustix::fs::{MemfdFlags, Mode, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create, openat};
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit, setsid, umask,
 };
@@ -13,7 +13,7 @@ use rustix::thread::{
 };
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
 /// What the fence is made for.
@@ -41,9 +41,19 @@ impl Image {
 
     /// Lets the program that takes this one's place have it too, and gives its number.
     pub(super) fn hand_over(&self) -> io::Result<String> {
-        rustix::io::fcntl_setfd(&self.0, rustix::io::FdFlags::empty())?;
-        Ok(self.0.as_raw_fd().to_string())
+        hand_over(&self.0)
     }
+}
+
+/// Lets the program that takes this one's place have a descriptor too, and gives its number.
+pub(super) fn hand_over(descriptor: impl AsFd) -> io::Result<String> {
+    rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::empty())?;
+    Ok(descriptor.as_fd().as_raw_fd().to_string())
+}
+
+/// Opens a folder to go on from.
+pub(super) fn open_folder(folder: &Path) -> rustix::io::Result<OwnedFd> {
+    openat(CWD, folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// Fences this process in.

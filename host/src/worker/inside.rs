@@ -22,6 +22,8 @@ pub(crate) struct Inside {
     pub(crate) plugin: PathBuf,
     /// The program that runs it; none: this very one.
     pub(crate) gmod: Option<PathBuf>,
+    /// The folder of the module's helpers.
+    pub(crate) folder: Option<PathBuf>,
     pub(crate) fence: Fence,
 }
 
@@ -35,13 +37,19 @@ pub(crate) fn inside(inside: &Inside) -> io::Result<()> {
     if inside.gmod.is_none() {
         rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
     }
+    // Before it cannot be gone to any more. Without it helpers are looked for by its path.
+    let folder = inside.folder.as_deref().and_then(|folder| confine::open_folder(folder).ok());
     let image = match confine::confine(&inside.plugin, &inside.fence) {
         Ok(image) => image,
         Err(why) => return say(daemon, tag::FAULT, why.as_bytes()),
     };
     if let Some(program) = &inside.gmod {
         // The socket goes on as its standard input.
-        let error = image.hand_over().map(|image| Command::new(program).args(["--image-fd", &image]).exec());
+        let mut command = Command::new(program);
+        if let Some(folder) = &folder {
+            command.args(["--folder-fd", &confine::hand_over(folder)?]);
+        }
+        let error = image.hand_over().map(|image| command.args(["--image-fd", &image]).exec());
         let why = error.unwrap_or_else(|error| error);
         return say(daemon, tag::FAULT, format!("{}: {why}", program.display()).as_bytes());
     }

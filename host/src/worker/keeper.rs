@@ -28,6 +28,8 @@ pub(crate) struct Keeping {
     pub(crate) memory_bytes: u64,
     /// The program that runs it; none: this very one.
     pub(crate) gmod: Option<PathBuf>,
+    /// The folder of the module's helpers.
+    pub(crate) folder: Option<PathBuf>,
     /// It may read all files that there are.
     pub(crate) reads_all: bool,
 }
@@ -82,6 +84,9 @@ fn start(keeping: &Keeping, data: OwnedFd) -> io::Result<Started> {
     }
     if let Some(gmod) = &keeping.gmod {
         command.arg("--gmod").arg(gmod);
+    }
+    if let Some(folder) = &keeping.folder {
+        command.arg("--folder").arg(folder);
     }
     if keeping.reads_all {
         command.arg("--reads-all");

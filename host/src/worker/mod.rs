@@ -58,6 +58,8 @@ pub struct Gmod<'a> {
     pub start: &'a gmod::Start,
     /// What a worker asked to be kept when the same file was started before.
     pub kept: &'a [u8],
+    /// The folder of the module's helpers, handed over open: the worker's user may not be able to go there by its path.
+    pub folder: Option<&'a Path>,
     /// The files that it needs lie where no other user can go: it may read all there are.
     pub reads_all: bool,
 }
@@ -192,6 +194,11 @@ impl Worker {
     #[must_use]
     pub fn is_pipe(&self) -> bool {
         self.is_pipe
+    }
+
+    /// Changes how long a call may take: what a module is, it says only at its start.
+    pub fn set_time_limit(&mut self, limit: Duration) {
+        self.time_limit = limit;
     }
 
     /// What it asks to be kept for the next start of the same file; once.
@@ -454,6 +461,9 @@ fn spawn(conf: &WorkerConf<'_>) -> io::Result<(Link, Child)> {
     command.arg("worker").arg("--memory-bytes").arg(conf.memory_bytes.to_string());
     if let Some(gmod) = &conf.gmod {
         command.arg("--gmod").arg(gmod.exe);
+        if let Some(folder) = gmod.folder {
+            command.arg("--folder").arg(folder);
+        }
         if gmod.reads_all {
             command.arg("--reads-all");
         }

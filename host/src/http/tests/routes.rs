@@ -83,6 +83,7 @@ async fn modules_are_listed_and_switched() {
         file: "conf/cpu.on".into(),
         state: State::Failing,
         since_ms: 1_000,
+        detail: String::new(),
         why: "no data".to_owned(),
         next_ms: Some(2_000),
         isolation: Isolation::None,

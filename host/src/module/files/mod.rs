@@ -11,7 +11,7 @@ mod watch;
 
 pub use folders::Folders;
 pub use scan::{BUILT_IN, Plan, Planned, Seen, look, plan, plan_after};
-pub(super) use scan::{PluginFile, Stamp};
+pub(super) use scan::{PluginFile, PluginKind, Stamp};
 pub(super) use trust::open_trusted;
 pub(crate) use trust::{check_folder, open_anywhere, open_conf};
 pub use watch::Watch;

@@ -5,9 +5,12 @@
 use super::folders::Folders;
 use super::trust;
 use crate::conf::{ModuleConf, nearest, read_text};
+use crate::limits::PYTHON_BYTES_MAX;
+use gmod_compat::conf::looks_like_gmond;
+use gmod_compat::{SourceKind, source_kind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -39,11 +42,24 @@ impl Stamp {
     }
 }
 
-/// A `.so` in `plugins/`.
+/// What a file in `plugins/` is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PluginKind {
+    /// A `.so`: a plugin of graftd's own, or one of gmond's modules in C.
+    Library,
+    /// A `.py` with a gmond module or a pipe.
+    Python,
+    /// A `.py` that is neither: a helper of others.
+    Helper,
+}
+
+/// A `.so` or a `.py` in `plugins/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginFile {
     /// Where it lies.
     pub path: PathBuf,
+    /// What it is written in.
+    pub kind: PluginKind,
     /// Which state of it.
     pub stamp: Stamp,
     /// Why it may not be loaded, whatever is in it.
@@ -98,13 +114,19 @@ fn look_into(folders: &Folders) -> Result<Seen, String> {
     let mut seen = Seen::default();
     for path in entries(folders, folders.plugins.as_deref())? {
         let Some(name) = plugin_name(&path) else { continue };
+        let mut kind = if is_python(&path) { PluginKind::Python } else { PluginKind::Library };
         let (stamp, refused) = match trust::open_trusted(&path, folders) {
-            Ok(file) => (file.metadata().map_or(Stamp::default(), |meta| Stamp::of(&meta)), None),
+            Ok(file) => {
+                if kind == PluginKind::Python && is_helper(&file) {
+                    kind = PluginKind::Helper;
+                }
+                (file.metadata().map_or(Stamp::default(), |meta| Stamp::of(&meta)), None)
+            }
             // What is no file any more when it is looked at was just taken away.
             Err(_) if path.symlink_metadata().is_err() => continue,
             Err(why) => (fs::metadata(&path).map_or(Stamp::default(), |meta| Stamp::of(&meta)), Some(why)),
         };
-        seen.plugins.entry(name).or_default().push(PluginFile { path, stamp, refused });
+        seen.plugins.entry(name).or_default().push(PluginFile { path, kind, stamp, refused });
     }
     for path in entries(folders, folders.conf.as_deref())? {
         let Some((name, on)) = conf_name(&path) else { continue };
@@ -142,10 +164,24 @@ pub(super) fn speaks(path: &Path) -> bool {
     plugin_name(path).is_some() || conf_name(path).is_some()
 }
 
-/// `cpu` of `cpu.so` and of `libcpu.so`. Hidden files are editors' and copiers' own.
+fn is_python(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "py")
+}
+
+/// A `.py` that can be read and is neither module nor pipe.
+fn is_helper(file: &fs::File) -> bool {
+    let mut source = Vec::new();
+    let read = file.take(PYTHON_BYTES_MAX).read_to_end(&mut source);
+    read.is_ok() && source_kind(&source) == SourceKind::Helper
+}
+
+/// `cpu` of `cpu.so` and of `libcpu.so`, `redis` of `redis.py`. Hidden files are editors' and copiers' own.
 fn plugin_name(path: &Path) -> Option<String> {
-    let stem = path.file_name()?.to_str()?.strip_suffix(".so")?;
-    let name = stem.strip_prefix("lib").filter(|rest| !rest.is_empty()).unwrap_or(stem);
+    let file = path.file_name()?.to_str()?;
+    let (stem, name) = match file.strip_suffix(".so") {
+        Some(stem) => (stem, stem.strip_prefix("lib").filter(|rest| !rest.is_empty()).unwrap_or(stem)),
+        None => file.strip_suffix(".py").map(|stem| (stem, stem))?,
+    };
     (!name.is_empty() && !stem.starts_with('.')).then(|| name.to_owned())
 }
 
@@ -233,7 +269,8 @@ pub fn plan_after(seen: &Seen, before: impl Fn(&str) -> Option<Plan>) -> BTreeMa
         plans.extend(keep(name));
     }
     for (name, files) in &seen.plugins {
-        if spoken_for.contains(name) || seen.unfinished_plugins.contains(name) {
+        let helpers = files.iter().all(|file| file.kind == PluginKind::Helper);
+        if helpers || spoken_for.contains(name) || seen.unfinished_plugins.contains(name) {
             continue;
         }
         let what = match only_file(name, seen) {
@@ -268,6 +305,7 @@ fn run(name: &str, file: &ConfFile, seen: &Seen) -> (Option<Planned>, Option<Str
         only_file(&plugin, seen)
     };
     let what = match found {
+        _ if conf.gmond.as_ref().is_some_and(|gmond| gmond.disabled) => Planned::Off,
         Ok(plugin) => Planned::Run { plugin, conf },
         Err(why) => Planned::Rejected(format!("{}: {why}", file.path.display())),
     };
@@ -283,6 +321,9 @@ fn unbelieved(path: &Path) -> Option<String> {
 
 /// The plugin that a `.on` or `.off` speaks for, as well as can be told where it is broken.
 fn spoken_plugin(text: &str) -> Option<String> {
+    if looks_like_gmond(text.as_bytes()) {
+        return ModuleConf::parse(Path::new(""), text).ok()?.plugin;
+    }
     let value =
         text.lines().find_map(|line| line.trim_start().strip_prefix("plugin")?.trim_start().strip_prefix('='))?;
     let (_, rest) = value.split_once(['"', '\''])?;
@@ -290,7 +331,13 @@ fn spoken_plugin(text: &str) -> Option<String> {
 }
 
 fn only_file(plugin: &str, seen: &Seen) -> Result<PluginFile, String> {
-    match seen.plugins.get(plugin).map(Vec::as_slice) {
+    let modules =
+        |files: &Vec<PluginFile>| files.iter().filter(|file| file.kind != PluginKind::Helper).cloned().collect();
+    let found: Option<Vec<PluginFile>> = seen.plugins.get(plugin).map(modules);
+    match found.as_deref() {
+        Some([]) => Err(format!(
+            "{plugin}.py is no module: it has neither metric_init, as a gmond module, nor process, as a pipe"
+        )),
         Some([file]) => file.refused.clone().map_or_else(|| Ok(file.clone()), Err),
         Some(files) => {
             let names: Vec<String> = files.iter().map(|file| file.path.display().to_string()).collect();
@@ -301,8 +348,10 @@ fn only_file(plugin: &str, seen: &Seen) -> Result<PluginFile, String> {
             Err(format!("{plugin}.so is the plugin {name:?}: a file's \"lib\" is no part of its name"))
         }
         None => Err(match nearest(plugin, seen.plugins.keys().map(String::as_str)) {
-            Some(near) => format!("there is no plugin {plugin:?} (no {plugin}.so); did you mean {near:?}?"),
-            None => format!("there is no plugin {plugin:?} (no {plugin}.so)"),
+            Some(near) => {
+                format!("there is no plugin {plugin:?} (no {plugin}.so, no {plugin}.py); did you mean {near:?}?")
+            }
+            None => format!("there is no plugin {plugin:?} (no {plugin}.so, no {plugin}.py)"),
         }),
     }
 }

@@ -20,8 +20,8 @@ use super::stats::ModuleStats;
 use crate::conf::{Isolation, nearest};
 use crate::core::{Shared, Switch, SwitchError};
 use crate::ingest::{LogHandle, LogName, PipeRun};
-use crate::limits::{BACKOFF, BACKOFF_MAX, START_PATIENCE, WHY_BYTES_MAX};
-use crate::text::one_line;
+use crate::limits::{BACKOFF, BACKOFF_MAX, DETAIL_BYTES_MAX, START_PATIENCE, WHY_BYTES_MAX};
+use crate::text::line_and_detail;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt;
@@ -182,6 +182,7 @@ impl Registry {
                 state: State::Probing,
                 since_ms,
                 why: String::new(),
+                detail: String::new(),
                 next_ms: None,
                 isolation: Isolation::None,
                 runs: false,
@@ -456,7 +457,7 @@ impl Registry {
 
     pub(super) fn enter(&mut self, name: &str, state: State, why: String, shared: &Shared) {
         // Some of it is what foreign code said.
-        let why = one_line(why, WHY_BYTES_MAX);
+        let (why, detail) = line_and_detail(why, WHY_BYTES_MAX, DETAIL_BYTES_MAX);
         let Some(module) = self.modules.get_mut(name) else { return };
         let status = &mut module.status;
         match state {
@@ -472,6 +473,7 @@ impl Registry {
         }
         status.state = state;
         status.why = why;
+        status.detail = detail;
     }
 
     pub(super) fn publish(&mut self, shared: &Shared) {

@@ -3,10 +3,10 @@
 use super::status::State;
 use super::{Life, LifeBody, Registry, logs};
 use crate::core::{Report, Shared};
-use crate::limits::{BACKOFF_FORGET, WHY_BYTES_MAX};
+use crate::limits::{BACKOFF_FORGET, DETAIL_BYTES_MAX, WHY_BYTES_MAX};
 use crate::module::fault::{Fault, FaultKind};
 use crate::module::make::second_death;
-use crate::text::one_line;
+use crate::text::line_and_detail;
 
 impl Registry {
     /// A module tells how a call of it went.
@@ -27,7 +27,8 @@ impl Registry {
 
     fn trial_told(&mut self, name: &str, report: Report, shared: &Shared) {
         match report.fault {
-            Some(fault) if fault.kind != FaultKind::NoData => {
+            // Of one of which a part works, the rest may never.
+            Some(fault) if !matches!(fault.kind, FaultKind::NoData | FaultKind::Partly) => {
                 self.trial_failed(name, &fault, report.rolled_back, report.next_ms, shared);
             }
             _ => {
@@ -112,8 +113,9 @@ impl Registry {
             Some(fault) if fault.kind == FaultKind::NoData => (State::Running, fault.why),
             Some(fault) => (State::Failing, fault.why),
         };
-        let why = one_line(why, WHY_BYTES_MAX);
-        if module.status.state != state || module.status.why != why {
+        let (line, detail) = line_and_detail(why.clone(), WHY_BYTES_MAX, DETAIL_BYTES_MAX);
+        let status = &module.status;
+        if status.state != state || status.why != line || status.detail != detail {
             self.enter(name, state, why, shared);
             if let Some(module) = self.modules.get_mut(name) {
                 module.status.next_ms = report.next_ms;

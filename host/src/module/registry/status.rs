@@ -85,6 +85,8 @@ pub struct ModuleStatus {
     pub since_ms: i64,
     /// Why, where there is something to say.
     pub why: String,
+    /// What is known beyond that, in several lines: a traceback.
+    pub detail: String,
     /// When a failing module is tried next, in milliseconds since the Unix epoch.
     pub next_ms: Option<i64>,
     /// Whether it runs in a process of its own.

@@ -5,7 +5,8 @@ use super::*;
 fn plugin(path: &str) -> (String, PluginFile) {
     let path = PathBuf::from(path);
     let stamp = Stamp { device: 1, inode: 1, size: 1, modified_ns: 1 };
-    (plugin_name(&path).unwrap(), PluginFile { path, stamp, refused: None })
+    let kind = if is_python(&path) { PluginKind::Python } else { PluginKind::Library };
+    (plugin_name(&path).unwrap(), PluginFile { path, kind, stamp, refused: None })
 }
 
 fn plans(plugins: &[&str], confs: &[(&str, &str)]) -> Vec<String> {
@@ -44,6 +45,31 @@ fn what_runs() {
 }
 
 #[test]
+fn a_python_module_is_a_plugin_and_a_helper_is_none() {
+    let pyconf = "modules { module { name = redis language = python } }";
+    assert_eq!(
+        plans(&["p/redis.py", "p/up.py"], &[("c/cache.on", pyconf), ("c/up.off", "")]),
+        ["cache runs p/redis.py", "up off"]
+    );
+    assert_eq!(plans(&["p/redis.py"], &[("c/cache.off", pyconf)]), ["cache off"]);
+    assert_eq!(
+        plans(&["p/redis.py"], &[("c/redis.on", &pyconf.replace("python", "python enabled = no"))]),
+        ["redis off"]
+    );
+    let both = plans(&["p/cpu.so", "p/cpu.py"], &[]);
+    assert_eq!(both, ["cpu rejected: p/cpu.so and p/cpu.py are all the plugin \"cpu\"; remove all but one"]);
+
+    let mut seen = Seen::default();
+    let (name, file) = plugin("p/DBUtil.py");
+    seen.plugins.insert(name, vec![PluginFile { kind: PluginKind::Helper, ..file }]);
+    assert!(plan(&seen).is_empty(), "a helper of others is left alone");
+    let conf = ConfFile { path: "c/DBUtil.on".into(), on: true, text: Ok(String::new()), speaks_for: None };
+    seen.confs.insert("DBUtil".to_owned(), vec![conf]);
+    let Planned::Rejected(why) = &plan(&seen)["DBUtil"].what else { panic!("it runs") };
+    assert!(why.starts_with("c/DBUtil.on: DBUtil.py is no module"), "{why}");
+}
+
+#[test]
 fn what_is_off_keeps_its_plugin_from_running_by_itself() {
     assert_eq!(plans(&["p/url.so"], &[("c/shop.off", "isolation = \"process\"\nplugin = \"url\"\n")]), ["shop off"]);
 }
@@ -62,7 +88,7 @@ fn what_does_not_and_why() {
             ]
         ),
         [
-            "a rejected: c/a.on: there is no plugin \"ulr\" (no ulr.so); did you mean \"url\"?",
+            "a rejected: c/a.on: there is no plugin \"ulr\" (no ulr.so, no ulr.py); did you mean \"url\"?",
             "b rejected: c/b.on:1: unknown key \"evry\"; did you mean \"every\"?",
             "cpu rejected: p/cpu.so and p/libcpu.so are all the plugin \"cpu\"; remove all but one",
             "r rejected: c/r.on: the built-in module \"relay\" is not part of this version",

@@ -1,0 +1,181 @@
+//! Modules that another program runs: gmond's in Python and in C, and pipes in Python.
+//!
+//! There is no probe of them: the process in which one starts is its own, so its start is the probe, and what
+//! `metric_init` does to the world it does once. What it says of itself decides where its branch hangs and how often it is asked.
+
+mod kept;
+mod program;
+
+use super::body::{Apart, CollectorBody, PipeBody, refused};
+use super::branch::Branch;
+use super::collector::Collecting;
+use super::copy::{Copy, named};
+use super::crash::Tag;
+use super::fence::Callee;
+use super::files::{Folders, PluginKind};
+use super::load::{Job, Ready, ReadyWhat};
+use super::probe::Refusal;
+use crate::limits::{
+    BATCH_TIME_MAX, COLLECT_EVERY, COLLECT_TIME_MAX, GMOD_INIT_MAX, WORKER_BATCHES_AHEAD, WORKER_GRACE,
+    WORKER_MEMORY_BYTES,
+};
+use crate::worker::{Gmod, Worker, WorkerConf};
+use gmod_compat::protocol::gmod::{Language, Start};
+use kept::Kept;
+use parking_lot::Mutex;
+use program::Program;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Time limits that a call may take: for the batches that were handed over before, and for itself.
+const CALLS: u32 = WORKER_BATCHES_AHEAD as u32 + 2;
+
+/// Makes such modules.
+#[derive(Clone, Debug)]
+pub(super) struct GmodMaker {
+    kept: Kept,
+    /// Found when it is needed first, and looked for again only where it was not there.
+    program: Arc<Mutex<Option<Program>>>,
+}
+
+/// Which language a plugin's file is in, if another program is to run it.
+pub(super) fn language(job: &Job, copy: &Copy) -> Result<Option<Language>, Refusal> {
+    if job.plugin.kind != PluginKind::Library {
+        return Ok(Some(Language::Python));
+    }
+    let file = &job.plugin.path;
+    let bytes = std::fs::read(&copy.path).map_err(|error| named(file, Refusal::now(error.to_string())))?;
+    let found = gmod_compat::celf::modules(&bytes);
+    match found.iter().find_map(|module| module.misfit()) {
+        Some(why) => Err(named(file, Refusal::from(why))),
+        None => Ok((!found.is_empty()).then_some(Language::C)),
+    }
+}
+
+impl GmodMaker {
+    pub(super) fn new(data: &Path) -> GmodMaker {
+        GmodMaker { kept: Kept::in_folder(data.join("gmod")), program: Arc::default() }
+    }
+
+    fn program(&self) -> Result<Program, Refusal> {
+        let mut known = self.program.lock();
+        // What was replaced since may need other files, but a file that is gone is looked for.
+        if let Some(program) = known.as_ref().filter(|program| program.exe.is_file()) {
+            return Ok(program.clone());
+        }
+        // It may be built any time.
+        let program = Program::find().map_err(Refusal::now)?;
+        Ok(known.insert(program).clone())
+    }
+
+    /// Starts a process for it, or one for each log.
+    pub(super) fn make(
+        &self,
+        job: &Job,
+        copy: &Copy,
+        language: Language,
+        host: &str,
+        folders: &Folders,
+    ) -> Result<Ready, Refusal> {
+        let program = self.program()?;
+        let conf = &job.conf;
+        let file = &job.plugin.path;
+        let start = start_of(job, language, host, folders);
+        let hidden = program
+            .hidden
+            .clone()
+            .or_else(|| conf.python.as_ref().map(PathBuf::from).filter(|venv| !program::others_reach(venv)));
+        let plugin = &start.plugin;
+        let given = self.kept.get(plugin, copy.fingerprint);
+        let mut worker_conf = WorkerConf {
+            exe: Path::new(WorkerConf::THIS_EXE),
+            plugin: &copy.path,
+            gmod: Some(Gmod {
+                exe: &program.exe,
+                start: &start,
+                kept: &given,
+                folder: start.folder.as_deref().map(Path::new),
+                reads_all: hidden.is_some(),
+            }),
+            params: &conf.params,
+            start_limit: conf.init_timeout.unwrap_or(GMOD_INIT_MAX),
+            time_limit: conf.time_limit.unwrap_or(COLLECT_TIME_MAX),
+            memory_bytes: conf.memory_limit.unwrap_or(WORKER_MEMORY_BYTES),
+        };
+        let begin = |conf: &WorkerConf<'_>| Worker::start(conf).map_err(|error| named(file, refused(error, &job.conf)));
+        let mut worker = begin(&worker_conf)?;
+        if let Some(bytes) = worker.take_kept()
+            && let Err(error) = self.kept.put(plugin, copy.fingerprint, &bytes)
+        {
+            tracing::warn!("what {plugin} was converted to cannot be kept: {error}; its next start takes as long");
+        }
+        let is_pipe = worker.is_pipe();
+        if is_pipe && conf.every.is_some() {
+            return Err(Refusal::from(conf.place("\"every\" is for collectors; a pipe is fed as lines come")));
+        }
+        let declared = worker.declared().clone();
+        let time_limit = conf.time_limit.unwrap_or(if is_pipe { BATCH_TIME_MAX } else { COLLECT_TIME_MAX });
+        worker.set_time_limit(time_limit);
+        worker_conf.time_limit = time_limit;
+        let branch = Branch::of_gmod(&job.name, conf, &declared, is_pipe, host)?;
+        let callee = Arc::new(Callee {
+            module: job.name.clone(),
+            tag: Tag::new(&job.name, copy.fingerprint),
+            generation: job.generation,
+            stats: Arc::clone(&job.stats),
+            time_limit,
+            give_up_after: time_limit * CALLS + WORKER_GRACE,
+        });
+        let what = if is_pipe {
+            let wants = worker.wants();
+            let mut first = Some(worker);
+            let each = |log: &String| {
+                let worker = first.take().map_or_else(|| begin(&worker_conf), Ok)?;
+                Ok((log.clone(), PipeBody::Apart(Apart::new(worker))))
+            };
+            ReadyWhat::Pipe { wants, by_log: job.logs.iter().map(each).collect::<Result<_, Refusal>>()? }
+        } else {
+            let every = conf.every.or(declared.every_ms.map(Duration::from_millis)).unwrap_or(COLLECT_EVERY);
+            ReadyWhat::Collector(Collecting {
+                callee: Arc::clone(&callee),
+                collector: CollectorBody::Apart(Apart::new(worker)),
+                branch: branch.clone(),
+                every,
+                keeps_its_beat: true,
+            })
+        };
+        let mut remarks = declared.remarks;
+        remarks.extend(conf.gmond.iter().flat_map(|gmond| gmond.remarks.iter().cloned()));
+        if let Some(hidden) = hidden {
+            remarks.push(format!(
+                "may read every file of this machine, for no other user can read {}; a python3 that all can read needs no such right",
+                hidden.display()
+            ));
+        }
+        Ok(Ready { callee, branch, what, isolated: true, remark: remarks.join("; ") })
+    }
+}
+
+fn start_of(job: &Job, language: Language, host: &str, folders: &Folders) -> Start {
+    let conf = &job.conf;
+    let file = &job.plugin.path;
+    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let gmond = conf.gmond.as_ref();
+    Start {
+        plugin: file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        language,
+        file: file.to_string_lossy().into_owned(),
+        folder: folders.plugins.as_ref().map(|folder| {
+            std::path::absolute(folder).unwrap_or_else(|_| folder.clone()).to_string_lossy().into_owned()
+        }),
+        host: host.to_owned(),
+        every_ms: millis(conf.every.unwrap_or(COLLECT_EVERY)),
+        every_of_on_ms: conf.every.map(millis),
+        groups: gmond.and_then(|gmond| gmond.groups.clone()),
+        debug_level: gmond.map_or(0, |gmond| gmond.debug_level),
+        python: conf.python.clone(),
+        symbol: gmond.and_then(|gmond| gmond.symbol.clone()),
+        c_params: gmond.and_then(|gmond| gmond.params.clone()),
+    }
+}
