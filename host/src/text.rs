@@ -44,7 +44,7 @@ mod tests {
         assert_eq!(one_line("as it is".into(), 100), "as it is");
         assert_eq!(one_line("a\nb\x1b[31mc\r".into(), 100), "a b [31mc ");
         assert_eq!(one_line("ééé".into(), 3), "é…");
-        let told = |text: &str| line_and_detail(text.into(), 100, 6);
+        let told = |text: &str| line_and_detail(text.into(), 100, 5);
         assert_eq!(told("why"), ("why".into(), String::new()));
         assert_eq!(told("why\na\x1b\nb\n"), ("why".into(), "a \nb".into()));
         assert_eq!(told("why\n123é6789"), ("why".into(), "…6789".into()));

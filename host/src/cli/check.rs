@@ -2,9 +2,11 @@
 
 use super::error::print;
 use super::{Dirs, Failure, dirs};
-use crate::module::{Planned, look, plan, probe};
+use crate::conf::ModuleConf;
+use crate::module::{Folders, Once, Plan, Planned, Refusal, look, once, plan, probe};
 use clap::Args;
 use serde_json::json;
+use std::path::Path;
 
 /// Check the configuration and the plugins without running them.
 ///
@@ -27,20 +29,11 @@ impl Check {
         let mut rejected = 0;
         let mut findings = Vec::new();
         for (name, plan) in plan(&seen) {
-            let (state, what) = match plan.what {
-                Planned::Off => ("off", String::new()),
-                Planned::Rejected(why) => ("rejected", why),
-                Planned::Run { plugin, conf } => match probe(&plugin.path, conf.source()) {
-                    Ok(found) => (
-                        "ok",
-                        format!("{} at {} ({} {})", found.kind, found.path, plugin.path.display(), found.version),
-                    ),
-                    Err(why) => ("rejected", format!("{}: {why}", plan.file.display())),
-                },
-            };
+            let file = plan.file.clone();
+            let (state, what) = found(&name, plan, &folders);
             rejected += usize::from(state == "rejected");
             if self.json {
-                findings.push(json!({"name": name, "file": plan.file, "state": state, "what": what}));
+                findings.push(json!({"name": name, "file": file, "state": state, "what": what}));
             } else {
                 print(format!("{state:<9} {name:<16} {what}").trim_end())?;
             }
@@ -57,3 +50,38 @@ impl Check {
         }
     }
 }
+
+/// What would become of a module, and why.
+fn found(name: &str, plan: Plan, folders: &Folders) -> (&'static str, String) {
+    let (plugin, conf) = match plan.what {
+        Planned::Off => return ("off", String::new()),
+        Planned::Rejected(why) => return ("rejected", why),
+        Planned::Run { plugin, conf } => (plugin, conf),
+    };
+    let tried = tried(name, &plugin.path, &conf, folders.plugins.as_deref()).unwrap_or_else(|| {
+        probe(&plugin.path, conf.source())
+            .map(|found| format!("{} at {} ({} {})", found.kind, found.path, plugin.path.display(), found.version))
+    });
+    match tried {
+        Ok(what) => ("ok", what),
+        Err(why) => ("rejected", format!("{}: {why}", plan.file.display())),
+    }
+}
+
+/// What came of a module that another program runs; none where it is a plugin of graftd's own kind.
+fn tried(name: &str, file: &Path, conf: &ModuleConf, folder: Option<&Path>) -> Option<Result<String, Refusal>> {
+    let shown = |once: Once| {
+        let kind = if once.is_pipe { "pipe" } else { "collector" };
+        let mut what = format!("{kind} at {} ({})", once.branch.keys.join(","), file.display());
+        for remark in &once.remarks {
+            let line = remark.lines().next().unwrap_or_default();
+            what.push_str("; ");
+            what.push_str(line);
+        }
+        what
+    };
+    once(name, file, conf, folder, HOST).map(|found| found.map(shown)).transpose()
+}
+
+/// Stands for the host's name, which plays no part.
+const HOST: &str = "localhost";

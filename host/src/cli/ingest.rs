@@ -6,7 +6,7 @@ use crate::clock::Timepiece;
 use crate::ingest::format::Format;
 use crate::ingest::{PipeRun, Remember, Solo};
 use crate::json::{Shape, write_view};
-use crate::module::{Branch, Folders, Library, Planned, check_conf, look, plan, refusal};
+use crate::module::{Branch, Folders, Library, PipeBody, Planned, check_conf, look, plan, python_pipe, refusal};
 use crate::tree::{Hit, Pattern, Tree, Want};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -115,6 +115,11 @@ fn pipes(folders: &Folders, host: &str) -> Result<Vec<PipeRun>, Failure> {
         let loaded = match plan.what {
             Planned::Off => continue,
             Planned::Rejected(why) => Err(why),
+            Planned::Run { plugin, conf } if plugin.is_python() => {
+                python_pipe(&name, &plugin.path, &conf, Some(plugins), host)
+                    .map(|found| found.map(|(branch, wants, pipe)| PipeRun::alone(&name, branch, wants, pipe)))
+                    .map_err(|refusal| refusal.why)
+            }
             Planned::Run { plugin, conf } => Library::load(&plugin.path).and_then(|library| {
                 if !library.is_pipe() {
                     return Ok(None);
@@ -123,7 +128,7 @@ fn pipes(folders: &Folders, host: &str) -> Result<Vec<PipeRun>, Failure> {
                 check_conf(&declared, &conf)?;
                 let branch = Branch::of(&name, &conf, &declared, host)?;
                 let pipe = library.pipe(&conf.params).map_err(|error| refusal(&error, &conf).why)?;
-                Ok(Some(PipeRun::alone(&name, branch, library.wants(), pipe)))
+                Ok(Some(PipeRun::alone(&name, branch, library.wants(), PipeBody::Here(pipe))))
             }),
         };
         match loaded {

@@ -9,6 +9,7 @@ mod new;
 mod probe;
 mod read;
 mod run;
+mod sampled;
 mod show;
 mod worker;
 

@@ -1,7 +1,7 @@
 //! `graftd probe`: would this plugin be let in?
 
-use super::Failure;
 use super::error::print;
+use super::{Failure, sampled};
 use crate::conf::read_text;
 use crate::module::{DeclaredParam, Probed, inside, probe};
 use clap::Args;
@@ -14,8 +14,13 @@ use std::path::{Path, PathBuf};
 /// Looks at the file's header, loads it, checks its layout, makes its module and has it work once (a batch of lines or a
 /// collect), all of it within 10 s and 1024 MiB of memory. Ends with 1 when the daemon would refuse it for what
 /// it is, and says why; who may write it is not asked (graftd check does).
+///
+/// A module in Python, or one of gmond's in C, is started as the daemon would start it, and what it samples is shown: its
+/// metrics with their values and units.
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  graftd probe plugins/cpu.so --conf plugins/cpu/sample.on")]
+#[command(
+    after_help = "Example:\n  graftd probe plugins/cpu.so --conf plugins/cpu/sample.on\n  graftd probe redis.py --conf redis.pyconf"
+)]
 pub(super) struct Probe {
     /// The plugin
     #[arg(value_name = "FILE")]
@@ -44,6 +49,9 @@ impl Probe {
             opened.and_then(|opened| read_text(&opened, conf))
         };
         let text = conf.map(read).transpose().map_err(Failure::usage)?;
+        if let Some(done) = sampled::probe(&self.file, conf.zip(text.as_deref()), self.json) {
+            return done;
+        }
         match probe(&self.file, conf.zip(text.as_deref())) {
             Ok(probed) if self.json => {
                 print(&json!({"file": self.file, "ok": true, "plugin": shown(&probed)}).to_string())?;

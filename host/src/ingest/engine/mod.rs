@@ -13,7 +13,7 @@ use super::format::{Decoded, Format, Parser};
 use super::lines::{LineFault, LogStats, Remember, SAMPLE_BYTES};
 use crate::clock::{Timepiece, thread_cpu};
 use crate::limits::{BATCH_RECORDS, LINE_BYTES_MAX, LINE_FAULTS_MAX};
-use crate::module::{Branch, Callee, Doing, Fault, Pipe, PipeBody, Tag};
+use crate::module::{Branch, Callee, Doing, Fault, PipeBody, Tag};
 use plugin_api::{Access, Clock, Fields};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ pub struct PipeRun {
 
 impl PipeRun {
     /// A pipe that belongs to no daemon, so that nobody counts its calls or asks how long they take.
-    pub(crate) fn alone(module: &str, branch: Branch, wants: Fields, pipe: Pipe) -> PipeRun {
+    pub(crate) fn alone(module: &str, branch: Branch, wants: Fields, pipe: PipeBody) -> PipeRun {
         let callee = Arc::new(Callee {
             module: module.to_owned(),
             tag: Tag::new(module, 0),
@@ -42,7 +42,7 @@ impl PipeRun {
             time_limit: Duration::MAX,
             give_up_after: Duration::MAX,
         });
-        PipeRun { callee, branch, wants, pipe: PipeBody::Here(pipe) }
+        PipeRun { callee, branch, wants, pipe }
     }
 }
 

@@ -53,6 +53,13 @@ pub enum PluginKind {
     Helper,
 }
 
+impl PluginKind {
+    /// As far as the name tells.
+    pub(crate) fn of(path: &Path) -> PluginKind {
+        if path.extension().is_some_and(|ending| ending == "py") { PluginKind::Python } else { PluginKind::Library }
+    }
+}
+
 /// A `.so` or a `.py` in `plugins/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginFile {
@@ -64,6 +71,13 @@ pub struct PluginFile {
     pub stamp: Stamp,
     /// Why it may not be loaded, whatever is in it.
     pub refused: Option<String>,
+}
+
+impl PluginFile {
+    /// It is run by another program.
+    pub(crate) fn is_python(&self) -> bool {
+        self.kind != PluginKind::Library
+    }
 }
 
 /// A `.on` or `.off` in `conf/`.
@@ -114,7 +128,7 @@ fn look_into(folders: &Folders) -> Result<Seen, String> {
     let mut seen = Seen::default();
     for path in entries(folders, folders.plugins.as_deref())? {
         let Some(name) = plugin_name(&path) else { continue };
-        let mut kind = if is_python(&path) { PluginKind::Python } else { PluginKind::Library };
+        let mut kind = PluginKind::of(&path);
         let (stamp, refused) = match trust::open_trusted(&path, folders) {
             Ok(file) => {
                 if kind == PluginKind::Python && is_helper(&file) {
@@ -162,10 +176,6 @@ fn entries(folders: &Folders, folder: Option<&Path>) -> Result<Vec<PathBuf>, Str
 /// A file of this name in `plugins/` or `conf/` says something of a module.
 pub(super) fn speaks(path: &Path) -> bool {
     plugin_name(path).is_some() || conf_name(path).is_some()
-}
-
-fn is_python(path: &Path) -> bool {
-    path.extension().is_some_and(|ending| ending == "py")
 }
 
 /// A `.py` that can be read and is neither module nor pipe.

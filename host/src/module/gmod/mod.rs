@@ -4,7 +4,10 @@
 //! `metric_init` does to the world it does once. What it says of itself decides where its branch hangs and how often it is asked.
 
 mod kept;
+mod once;
 mod program;
+
+pub(crate) use once::{Once, once, pipe};
 
 use super::body::{Apart, CollectorBody, PipeBody, refused};
 use super::branch::Branch;
@@ -13,17 +16,20 @@ use super::copy::{Copy, named};
 use super::crash::Tag;
 use super::fence::Callee;
 use super::files::{Folders, PluginKind};
+use super::library::Declared;
 use super::load::{Job, Ready, ReadyWhat};
 use super::probe::Refusal;
+use crate::conf::ModuleConf;
 use crate::limits::{
-    BATCH_TIME_MAX, COLLECT_EVERY, COLLECT_TIME_MAX, GMOD_INIT_MAX, WORKER_BATCHES_AHEAD, WORKER_GRACE,
-    WORKER_MEMORY_BYTES,
+    BATCH_TIME_MAX, COLLECT_EVERY, COLLECT_TIME_MAX, GMOD_INIT_MAX, PLUGIN_BYTES_MAX, WORKER_BATCHES_AHEAD,
+    WORKER_GRACE, WORKER_MEMORY_BYTES,
 };
 use crate::worker::{Gmod, Worker, WorkerConf};
+use gmod_compat::celf;
 use gmod_compat::protocol::gmod::{Language, Start};
 use kept::Kept;
 use parking_lot::Mutex;
-use program::Program;
+use program::{Program, others_reach};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,16 +45,38 @@ pub(super) struct GmodMaker {
     program: Arc<Mutex<Option<Program>>>,
 }
 
+/// Which module is to be started, and where.
+#[derive(Clone, Copy, Debug)]
+struct Wanted<'a> {
+    /// The plugin's file.
+    file: &'a Path,
+    /// What is opened of it: a copy that nobody else writes.
+    image: &'a Path,
+    language: Language,
+    conf: &'a ModuleConf,
+    host: &'a str,
+    /// Where its helpers lie.
+    folder: Option<&'a Path>,
+}
+
 /// Which language a plugin's file is in, if another program is to run it.
 pub(super) fn language(job: &Job, copy: &Copy) -> Result<Option<Language>, Refusal> {
-    if job.plugin.kind != PluginKind::Library {
+    let file = &job.plugin.path;
+    language_of(job.plugin.kind, &copy.path).map_err(|refusal| named(file, refusal))
+}
+
+fn language_of(kind: PluginKind, image: &Path) -> Result<Option<Language>, Refusal> {
+    if kind != PluginKind::Library {
         return Ok(Some(Language::Python));
     }
-    let file = &job.plugin.path;
-    let bytes = std::fs::read(&copy.path).map_err(|error| named(file, Refusal::now(error.to_string())))?;
-    let found = gmod_compat::celf::modules(&bytes);
+    // What is no file is for the probe to refuse.
+    if !std::fs::metadata(image).is_ok_and(|meta| meta.is_file() && meta.len() <= PLUGIN_BYTES_MAX) {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(image).map_err(|error| Refusal::now(error.to_string()))?;
+    let found = celf::modules(&bytes);
     match found.iter().find_map(|module| module.misfit()) {
-        Some(why) => Err(named(file, Refusal::from(why))),
+        Some(why) => Err(Refusal::from(why)),
         None => Ok((!found.is_empty()).then_some(Language::C)),
     }
 }
@@ -80,44 +108,19 @@ impl GmodMaker {
     ) -> Result<Ready, Refusal> {
         let program = self.program()?;
         let conf = &job.conf;
-        let file = &job.plugin.path;
-        let start = start_of(job, language, host, folders);
-        let hidden = program
-            .hidden
-            .clone()
-            .or_else(|| conf.python.as_ref().map(PathBuf::from).filter(|venv| !program::others_reach(venv)));
-        let plugin = &start.plugin;
-        let given = self.kept.get(plugin, copy.fingerprint);
-        let mut worker_conf = WorkerConf {
-            exe: Path::new(WorkerConf::THIS_EXE),
-            plugin: &copy.path,
-            gmod: Some(Gmod {
-                exe: &program.exe,
-                start: &start,
-                kept: &given,
-                folder: start.folder.as_deref().map(Path::new),
-                reads_all: hidden.is_some(),
-            }),
-            params: &conf.params,
-            start_limit: conf.init_timeout.unwrap_or(GMOD_INIT_MAX),
-            time_limit: conf.time_limit.unwrap_or(COLLECT_TIME_MAX),
-            memory_bytes: conf.memory_limit.unwrap_or(WORKER_MEMORY_BYTES),
-        };
-        let begin = |conf: &WorkerConf<'_>| Worker::start(conf).map_err(|error| named(file, refused(error, &job.conf)));
-        let mut worker = begin(&worker_conf)?;
+        let folder = folders.plugins.as_deref();
+        let wanted = Wanted { file: &job.plugin.path, image: &copy.path, language, conf, host, folder };
+        let plugin = wanted.plugin();
+        let given = self.kept.get(&plugin, copy.fingerprint);
+        let mut worker = wanted.start(&program, &given)?;
         if let Some(bytes) = worker.take_kept()
-            && let Err(error) = self.kept.put(plugin, copy.fingerprint, &bytes)
+            && let Err(error) = self.kept.put(&plugin, copy.fingerprint, &bytes)
         {
             tracing::warn!("what {plugin} was converted to cannot be kept: {error}; its next start takes as long");
         }
         let is_pipe = worker.is_pipe();
-        if is_pipe && conf.every.is_some() {
-            return Err(Refusal::from(conf.place("\"every\" is for collectors; a pipe is fed as lines come")));
-        }
         let declared = worker.declared().clone();
-        let time_limit = conf.time_limit.unwrap_or(if is_pipe { BATCH_TIME_MAX } else { COLLECT_TIME_MAX });
-        worker.set_time_limit(time_limit);
-        worker_conf.time_limit = time_limit;
+        let time_limit = wanted.time_limit(is_pipe);
         let branch = Branch::of_gmod(&job.name, conf, &declared, is_pipe, host)?;
         let callee = Arc::new(Callee {
             module: job.name.clone(),
@@ -131,51 +134,99 @@ impl GmodMaker {
             let wants = worker.wants();
             let mut first = Some(worker);
             let each = |log: &String| {
-                let worker = first.take().map_or_else(|| begin(&worker_conf), Ok)?;
+                let worker = first.take().map_or_else(|| wanted.start(&program, &given), Ok)?;
                 Ok((log.clone(), PipeBody::Apart(Apart::new(worker))))
             };
             ReadyWhat::Pipe { wants, by_log: job.logs.iter().map(each).collect::<Result<_, Refusal>>()? }
         } else {
-            let every = conf.every.or(declared.every_ms.map(Duration::from_millis)).unwrap_or(COLLECT_EVERY);
             ReadyWhat::Collector(Collecting {
                 callee: Arc::clone(&callee),
                 collector: CollectorBody::Apart(Apart::new(worker)),
                 branch: branch.clone(),
-                every,
+                every: wanted.every(&declared),
                 keeps_its_beat: true,
             })
         };
-        let mut remarks = declared.remarks;
-        remarks.extend(conf.gmond.iter().flat_map(|gmond| gmond.remarks.iter().cloned()));
-        if let Some(hidden) = hidden {
-            remarks.push(format!(
-                "may read every file of this machine, for no other user can read {}; a python3 that all can read needs no such right",
-                hidden.display()
-            ));
-        }
-        Ok(Ready { callee, branch, what, isolated: true, remark: remarks.join("; ") })
+        let remark = wanted.remarks(&program, &declared).join("; ");
+        Ok(Ready { callee, branch, what, isolated: true, remark })
     }
 }
 
-fn start_of(job: &Job, language: Language, host: &str, folders: &Folders) -> Start {
-    let conf = &job.conf;
-    let file = &job.plugin.path;
-    let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let gmond = conf.gmond.as_ref();
-    Start {
-        plugin: file.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-        language,
-        file: file.to_string_lossy().into_owned(),
-        folder: folders.plugins.as_ref().map(|folder| {
-            std::path::absolute(folder).unwrap_or_else(|_| folder.clone()).to_string_lossy().into_owned()
-        }),
-        host: host.to_owned(),
-        every_ms: millis(conf.every.unwrap_or(COLLECT_EVERY)),
-        every_of_on_ms: conf.every.map(millis),
-        groups: gmond.and_then(|gmond| gmond.groups.clone()),
-        debug_level: gmond.map_or(0, |gmond| gmond.debug_level),
-        python: conf.python.clone(),
-        symbol: gmond.and_then(|gmond| gmond.symbol.clone()),
-        c_params: gmond.and_then(|gmond| gmond.params.clone()),
+impl Wanted<'_> {
+    /// The plugin's name.
+    fn plugin(&self) -> String {
+        self.file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    fn start(&self, program: &Program, given: &[u8]) -> Result<Worker, Refusal> {
+        let conf = self.conf;
+        let order = self.order();
+        let folder = order.folder.as_deref().map(Path::new);
+        let gmod =
+            Gmod { exe: &program.exe, start: &order, kept: given, folder, reads_all: self.hidden(program).is_some() };
+        let worker = Worker::start(&WorkerConf {
+            exe: Path::new(WorkerConf::THIS_EXE),
+            plugin: self.image,
+            gmod: Some(gmod),
+            params: &conf.params,
+            start_limit: conf.init_timeout.unwrap_or(GMOD_INIT_MAX),
+            time_limit: conf.time_limit.unwrap_or(COLLECT_TIME_MAX),
+            memory_bytes: conf.memory_limit.unwrap_or(WORKER_MEMORY_BYTES),
+        });
+        let mut worker = worker.map_err(|error| named(self.file, refused(error, conf)))?;
+        if worker.is_pipe() && conf.every.is_some() {
+            return Err(Refusal::from(conf.place("\"every\" is for collectors; a pipe is fed as lines come")));
+        }
+        worker.set_time_limit(self.time_limit(worker.is_pipe()));
+        Ok(worker)
+    }
+
+    fn time_limit(&self, is_pipe: bool) -> Duration {
+        self.conf.time_limit.unwrap_or(if is_pipe { BATCH_TIME_MAX } else { COLLECT_TIME_MAX })
+    }
+
+    fn every(&self, declared: &Declared) -> Duration {
+        self.conf.every.or(declared.every_ms.map(Duration::from_millis)).unwrap_or(COLLECT_EVERY)
+    }
+
+    /// A file that it needs and that no other user can read.
+    fn hidden(&self, program: &Program) -> Option<PathBuf> {
+        let environment = || self.conf.python.as_ref().map(PathBuf::from);
+        program.hidden.clone().or_else(|| environment().filter(|folder| folder.exists() && !others_reach(folder)))
+    }
+
+    /// What is to be said of it although it runs.
+    fn remarks(&self, program: &Program, declared: &Declared) -> Vec<String> {
+        let mut remarks = declared.remarks.clone();
+        remarks.extend(self.conf.gmond.iter().flat_map(|gmond| gmond.remarks.iter().cloned()));
+        if let Some(hidden) = self.hidden(program).filter(|_| rustix::process::geteuid().is_root()) {
+            remarks.push(format!(
+                "may read every file of this machine, for no other user can read {}; a python3 that all can read needs \
+                 no such right",
+                hidden.display()
+            ));
+        }
+        remarks
+    }
+
+    fn order(&self) -> Start {
+        let conf = self.conf;
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let absolute = |folder: &Path| std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let gmond = conf.gmond.as_ref();
+        Start {
+            plugin: self.plugin(),
+            language: self.language,
+            file: absolute(self.file).to_string_lossy().into_owned(),
+            folder: self.folder.map(|folder| absolute(folder).to_string_lossy().into_owned()),
+            host: self.host.to_owned(),
+            every_ms: millis(conf.every.unwrap_or(COLLECT_EVERY)),
+            every_of_on_ms: conf.every.map(millis),
+            groups: gmond.and_then(|gmond| gmond.groups.clone()),
+            debug_level: gmond.map_or(0, |gmond| gmond.debug_level),
+            python: conf.python.clone(),
+            symbol: gmond.and_then(|gmond| gmond.symbol.clone()),
+            c_params: gmond.and_then(|gmond| gmond.params.clone()),
+        }
     }
 }

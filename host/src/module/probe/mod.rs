@@ -8,7 +8,7 @@ mod apart;
 mod death;
 mod elf;
 mod inside;
-mod sample;
+pub(super) mod sample;
 
 pub(super) use apart::probe_apart;
 pub use inside::inside;

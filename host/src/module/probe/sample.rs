@@ -4,7 +4,7 @@ use crate::ingest::format::{Decoded, Format};
 use plugin_api::{Access, Fields};
 
 /// Hands over the sample's records, with the fields that are wanted.
-pub(super) fn with<T>(wants: Fields, work: impl FnOnce(&[Access<'_>]) -> T) -> T {
+pub(in crate::module) fn with<T>(wants: Fields, work: impl FnOnce(&[Access<'_>]) -> T) -> T {
     let (mut decoded, mut records) = (Decoded::default(), Vec::new());
     // The format is one of our own.
     if let Ok(format) = Format::compile("timed") {

@@ -5,7 +5,7 @@ use super::*;
 fn plugin(path: &str) -> (String, PluginFile) {
     let path = PathBuf::from(path);
     let stamp = Stamp { device: 1, inode: 1, size: 1, modified_ns: 1 };
-    let kind = if is_python(&path) { PluginKind::Python } else { PluginKind::Library };
+    let kind = PluginKind::of(&path);
     (plugin_name(&path).unwrap(), PluginFile { path, kind, stamp, refused: None })
 }
 
