@@ -107,6 +107,10 @@ pub const ANSWER_NODES: usize = 100_000;
 /// Nodes in an answer at most.
 pub const ANSWER_NODES_MAX: usize = 4_000_000;
 
+/// Metadata in an answer, in bytes: that of a hundred thousand values as they mostly are. Nodes alone are no bound, for each
+/// may have 8 KiB of it.
+pub const META_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+
 /// Faults named in the answer to a push; by TCP in the answer to what was read at once.
 pub const PUSH_FAULTS_MAX: usize = 10;
 

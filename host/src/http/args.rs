@@ -30,6 +30,8 @@ pub(super) struct Asked {
     pub(super) last_minute: bool,
     pub(super) depth: Option<usize>,
     pub(super) limit: Option<usize>,
+    /// Metadata beside the values.
+    pub(super) meta: bool,
     pub(super) since: Option<u64>,
     /// At most [`PULL_WAIT_MAX`].
     pub(super) wait: Option<Duration>,
@@ -99,6 +101,13 @@ impl Family {
                 asked.limit =
                     Some(limit.ok_or_else(|| wrong(&format_args!("between 1 and {ANSWER_NODES_MAX} nodes")))?);
             }
+            "meta" => {
+                asked.meta = match value {
+                    "1" => true,
+                    "0" => false,
+                    _ => return Err(wrong(&"1, for units, titles and the like beside the values, or 0")),
+                };
+            }
             "since" => asked.since = Some(value.parse().map_err(|_| wrong(&"a tick, as an answer's X-Tick has it"))?),
             "wait" => {
                 let wait = parse_duration(value).ok_or_else(|| wrong(&"a duration such as 200ms, 10s or 30s"))?;
@@ -167,7 +176,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const GET: Family = Family { name: "/get/", known: &["as", "window", "depth", "limit"], keys: true };
+    const GET: Family = Family { name: "/get/", known: &["as", "window", "depth", "limit", "meta"], keys: true };
     const PULL: Family = Family { name: "/pull/", known: &["since", "wait", "limit"], keys: true };
 
     fn keys(query: &str) -> Vec<String> {
@@ -201,6 +210,7 @@ mod tests {
             ("key-a&depth=x", "/get/: depth=x: must be a number of levels"),
             ("key-a&limit=0", "/get/: limit=0: must be between 1 and 4000000 nodes"),
             ("key-a&as=p51", "/get/: as=p51: must be one of value, rate, error, count, sum, min, max, p50, p90,"),
+            ("key-a&meta=yes", "/get/: meta=yes: must be 1, for units, titles and the like beside the values, or 0"),
             ("key-a&window=5m", "/get/: window=5m: must be 1m"),
             ("key-a&depth=1&depth=2", "/get/: depth is given twice"),
             ("key-a=b", "/get/: key-a takes no value"),
@@ -212,6 +222,8 @@ mod tests {
         }
         assert!(refused(&PULL, "key-a&since=x").contains("must be a tick"));
         assert!(refused(&PULL, "key-a&wait=soon").contains("must be a duration"));
+        assert!(GET.read("key-a&meta=1").unwrap().meta && !GET.read("key-a&meta=0").unwrap().meta);
+        assert!(refused(&PULL, "key-a&meta=1").contains("unknown argument \"meta\""));
         assert!(refused(&PULL, "key-a&as=value").contains("unknown argument \"as\""));
         let many = "key-a&".repeat(PATHS_MAX + 1);
         assert!(refused(&GET, &many).contains("257 keys; at most 256"));

@@ -69,6 +69,13 @@ pub(super) fn merge(shared: &Shared, json: &str) {
     }
 }
 
+/// Merges what a module says.
+pub(super) fn say(shared: &Shared, feed: impl FnOnce(&mut plugin_api::Delta)) {
+    let mut delta = plugin_api::Delta::new();
+    feed(&mut delta);
+    shared.tree.write().merge(&[], delta.flush(), 0).unwrap();
+}
+
 /// Closes a tick and tells all that wait.
 pub(super) fn tick(shared: &Shared) -> u64 {
     let over = shared.tree.write().end_tick(0).tick;

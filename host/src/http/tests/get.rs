@@ -1,4 +1,4 @@
-use crate::http::testing::{Server, TICK_BASE, merge, tick};
+use crate::http::testing::{Server, TICK_BASE, merge, say, tick};
 use std::sync::Arc;
 
 const TREE: &str = r#"[{"br":{"ie":{"6":3,"7":[8,{"venders":{"sogou":2}}]},"ff":{"6":1}},"os":{"win":5},"a,b":{"x y":1}},
@@ -114,12 +114,59 @@ async fn the_api_answers_the_subtree_of_all_the_rest_of_the_url() {
         (
             "/api/q/a?dept=1",
             400,
-            "{\"error\":\"/api/q/: unknown argument \\\"dept\\\"; did you mean \\\"depth\\\"?; known are depth, limit\"}",
+            "{\"error\":\"/api/q/: unknown argument \\\"dept\\\"; did you mean \\\"depth\\\"?; known are depth, limit, meta\"}",
         ),
     ] {
         let reply = server.get(target).await;
         assert_eq!((reply.status, reply.body.as_str()), (status, want), "{target}");
     }
+}
+
+#[tokio::test]
+async fn metadata_stands_beside_the_values_where_it_is_asked_for() {
+    let server = Server::still(None).await;
+    merge(&server.shared, r#"{"redis":{"h1":{"up":1},"h2":{"up":2}},"meta":{"":3,"x":4}}"#);
+    say(&server.shared, |out| {
+        for host in ["h1", "h2"] {
+            out.meta(&["redis", host, "up"], &[("units", "s"), ("group", "redis"), ("tmax", "60")]);
+            out.meta(&["redis", host, "new"], &[("units", "none yet")]);
+        }
+        out.meta(&["redis", "h1"], &[("ip", "10.0.0.1")]);
+        out.meta(&["meta"], &[("title", "<b>")]);
+    });
+    let up = r#"{"units":"s","group":["redis"],"tmax":60}"#;
+    let ip = r#"{"ip":"10.0.0.1"}"#;
+    let both = format!(r#""redis,h1":{ip},"redis,h1,up":{up}"#);
+    for (target, want) in [
+        ("/get/?key-redis,h1", r#"[{"redis,h1":{"up":1}}]"#.to_owned()),
+        ("/get/?key-redis,h1&meta=0", r#"[{"redis,h1":{"up":1}}]"#.to_owned()),
+        ("/get/?key-redis,h1&meta=1", format!(r#"[{{"redis,h1":{{"up":1}},"meta":{{{both}}}}}]"#)),
+        ("/get/?key-redis,h1&meta=1&depth=0", format!(r#"[{{"redis,h1":1,"meta":{{"redis,h1":{ip}}}}}]"#)),
+        ("/get/?key-redis,h1,up&meta=1&as=value", format!(r#"[{{"redis,h1,up":1,"meta":{{"redis,h1,up":{up}}}}}]"#)),
+        ("/get/?key-redis,h1&meta=1&as=value", format!(r#"[{{"redis,h1":1,"meta":{{"redis,h1":{ip}}}}}]"#)),
+        ("/get/?key-redis,h1&meta=1&as=p50", format!(r#"[{{"redis,h1":null,"meta":{{"redis,h1":{ip}}}}}]"#)),
+        (
+            "/get/?key-redis,*,up&meta=1",
+            format!(r#"[{{"redis,h1,up":1,"redis,h2,up":2,"meta":{{"redis,h1,up":{up},"redis,h2,up":{up}}}}}]"#),
+        ),
+        (
+            "/get/?key-redis,,up&key-no&key-no,*&meta=1",
+            r#"[{"redis,,up":3,"meta":{}},{"no":null,"meta":{}},{"meta":{}}]"#.to_owned(),
+        ),
+        ("/get/?key-meta&meta=1", r#"[{"%6Deta":{"":3,"x":4},"meta":{"meta":{"title":"<b>"}}}]"#.to_owned()),
+        ("/get/?key-%256Deta,x&meta=1", r#"[{"meta,x":4,"meta":{}}]"#.to_owned()),
+        ("/api/q/redis,h1.json?meta=1", format!(r#"{{"value":{{"up":1}},"meta":{{"":{ip},"up":{up}}}}}"#)),
+        ("/api/q/redis,h1,up.json?meta=1", format!(r#"{{"value":1,"meta":{{"":{up}}}}}"#)),
+        ("/api/q/redis?meta=1&depth=1", format!(r#"{{"value":{{"h1":1,"h2":2}},"meta":{{"h1":{ip}}}}}"#)),
+        ("/api/q/redis,,up?meta=1", r#"{"value":3,"meta":{}}"#.to_owned()),
+    ] {
+        let reply = server.get(target).await;
+        assert_eq!((reply.status, reply.body.as_str()), (200, want.as_str()), "{target}");
+        assert_eq!(reply.header("x-truncated"), None, "{target}");
+    }
+    let cut = server.get("/api/q/redis,h1?meta=1&limit=1").await;
+    assert_eq!(cut.body, format!(r#"{{"value":{{}},"meta":{{"":{ip}}}}}"#));
+    assert_eq!(cut.header("x-truncated"), Some("1"));
 }
 
 #[tokio::test]
