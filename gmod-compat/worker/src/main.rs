@@ -1,6 +1,54 @@
-//! `graftd-gmod`: runs gmond's modules, Python and C, each in a process of its own that graftd starts.
+//! `graftd-gmod`: runs one of gmond's modules, Python or C, or a pipe in Python, in a process of its own.
+//!
+//! graftd starts it, fenced in already: its orders come by the socket that is its standard input, the module's file as an
+//! open descriptor, and what the module prints goes to standard error, which graftd keeps the end of.
+//!
+//! `orders.rs` is the conversation with the daemon, `sampler.rs` what all modules of gmond have in common, `python/` the
+//! interpreter and what runs in it.
 
-#[cfg_attr(not(test), expect(dead_code))]
+mod about;
 mod c;
+mod orders;
+mod pattern;
+mod python;
+mod sampler;
 
-fn main() {}
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+const USAGE: &str = "graftd-gmod runs gmond's modules for graftd, which starts it.
+
+  graftd-gmod --about              says which Python it has, as a line of JSON
+  graftd-gmod --image-fd N         runs the module whose file is open as N; orders come by standard input
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+    let done = match words.as_slice() {
+        ["--about"] => about::print(),
+        ["--image-fd", number] => match number.parse::<u16>() {
+            Ok(number) => orders::follow(number),
+            Err(_) => Err(format!("--image-fd {number}: no number of a descriptor")),
+        },
+        ["--version" | "-V"] => {
+            println!("graftd-gmod {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+        ["--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("graftd-gmod: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Starting and ending the interpreter.
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use std::ffi::{CStr, CString};
+use std::path::{Path, PathBuf};
+use std::ptr;
+
+/// Which Python this is.
+pub(crate) struct About {
+    /// `3.11.7`.
+    pub(crate) version: String,
+    /// The library, and the folders of the standard library and of installed packages.
+    pub(crate) paths: Vec<String>,
+}
+
+/// Says which Python this is.
+///
+/// # Errors
+/// It cannot be started.
+pub(crate) fn about() -> Result<About, String> {
+    start(None)?;
+    Python::attach(|py| {
+        let sys = py.import("sys")?;
+        let version: String = sys.getattr("version")?.extract()?;
+        let mut paths: Vec<String> = sys.getattr("path")?.extract()?;
+        paths.retain(|path| Path::new(path).exists());
+        paths.extend(library());
+        Ok(About { version: version.split(' ').next().unwrap_or_default().to_owned(), paths })
+    })
+    .map_err(|error: PyErr| error.to_string())
+}
+
+/// The file of libpython in this process.
+fn library() -> Option<String> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let file = maps.lines().find(|line| line.contains("/libpython"))?;
+    file.find('/').and_then(|at| file.get(at..)).map(str::to_owned)
+}
+
+/// Starts it: nothing of the environment or of a user's folder counts, signals are left as they are, text is UTF-8, and a
+/// crash writes the Python stack to standard error.
+///
+/// # Errors
+/// The environment at `venv` is none, or of another Python.
+pub(super) fn start(venv: Option<&str>) -> Result<(), String> {
+    let executable = match venv {
+        Some(venv) => Some(executable_of(venv)?),
+        None => Some(PathBuf::from(env!("GRAFTD_PYTHON"))).filter(|executable| executable.exists()),
+    };
+    let executable = executable.map(|path| CString::new(path.into_os_string().into_encoded_bytes()));
+    let executable = executable.transpose().map_err(|_| "python: a path with a NUL".to_owned())?;
+    initialize(executable.as_deref()).map_err(|why| format!("Python cannot be started: {why}"))
+}
+
+/// The interpreter's own program in a virtual environment, by which it finds the environment's packages.
+fn executable_of(venv: &str) -> Result<PathBuf, String> {
+    let given = Path::new(venv);
+    let executable = if given.is_dir() { given.join("bin/python") } else { given.to_owned() };
+    if !executable.exists() {
+        return Err(format!("python = {venv:?}: there is no bin/python; give the folder of a virtual environment"));
+    }
+    let root = executable.parent().and_then(Path::parent).unwrap_or(given);
+    // Without that file it is no virtual environment but an interpreter of its own, whose library tells its version.
+    let about = std::fs::read_to_string(root.join("pyvenv.cfg")).unwrap_or_default();
+    let version = about.lines().filter_map(|line| line.split_once('=')).find(|(key, _)| {
+        let key = key.trim();
+        key == "version" || key == "version_info"
+    });
+    let ours = env!("GRAFTD_PYTHON_VERSION");
+    let minor = version.map(|(_, version)| version.trim().split('.').take(2).collect::<Vec<_>>().join("."));
+    match minor {
+        Some(minor) if minor != ours => Err(format!(
+            "python = {venv:?}: an environment of Python {minor}, and graftd-gmod has {ours}; make one with python{ours} -m venv"
+        )),
+        None if !root.join(format!("lib/python{ours}")).is_dir() => {
+            Err(format!("python = {venv:?}: no environment of Python {ours}; make one with python{ours} -m venv"))
+        }
+        _ => Ok(executable),
+    }
+}
+
+#[allow(unsafe_code)]
+fn initialize(executable: Option<&CStr>) -> Result<(), String> {
+    // Safety: both structures are plain data that the Init functions fill in whole; every status is looked at before the next call; the
+    // configuration is cleared once, after its last use. No interpreter runs yet, and no other thread.
+    unsafe {
+        let mut pre: ffi::PyPreConfig = std::mem::zeroed();
+        ffi::PyPreConfig_InitIsolatedConfig(&raw mut pre);
+        pre.utf8_mode = 1;
+        check(ffi::Py_PreInitialize(&raw const pre))?;
+        let mut config: ffi::PyConfig = std::mem::zeroed();
+        ffi::PyConfig_InitIsolatedConfig(&raw mut config);
+        config.write_bytecode = 0;
+        config.faulthandler = 1;
+        #[cfg(Py_3_11)]
+        {
+            // The columns of tracebacks are not worth their memory.
+            config.code_debug_ranges = 0;
+        }
+        let config_ptr = &raw mut config;
+        let mut done = Ok(());
+        if let Some(executable) = executable {
+            done =
+                check(ffi::PyConfig_SetBytesString(config_ptr, &raw mut (*config_ptr).executable, executable.as_ptr()));
+        }
+        let done = done.and_then(|()| check(ffi::Py_InitializeFromConfig(config_ptr)));
+        ffi::PyConfig_Clear(config_ptr);
+        done?;
+        // Whoever needs the interpreter's lock takes it.
+        ffi::PyEval_SaveThread();
+    }
+    Ok(())
+}
+
+#[allow(unsafe_code)]
+fn check(status: ffi::PyStatus) -> Result<(), String> {
+    // Safety: the status is one that Python gave; its texts, where there are any, are static.
+    unsafe {
+        if ffi::PyStatus_Exception(status) == 0 {
+            return Ok(());
+        }
+        let text = |text: *const std::ffi::c_char| {
+            if text == ptr::null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().into_owned() }
+        };
+        let (function, message) = (text(status.func), text(status.err_msg));
+        Err(if function.is_empty() { message } else { format!("{function}: {message}") })
+    }
+}
+
+/// Sends what the module prints to standard error: whole lines, and never an exception for want of a reader.
+pub(super) fn settle(py: Python<'_>) -> PyResult<()> {
+    const STREAMS: &CStr = c"
+import io, sys
+class Stream(io.FileIO):
+    def write(self, data):
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
+def stream():
+    raw = io.BufferedWriter(Stream(2, 'w', closefd=False), 8192)
+    return io.TextIOWrapper(raw, 'utf-8', 'backslashreplace', line_buffering=True)
+sys.stdout = sys.__stdout__ = stream()
+sys.stderr = sys.__stderr__ = stream()
+";
+    py.run(STREAMS, Some(&pyo3::types::PyDict::new(py)), None)
+}
+
+/// Runs what the module asked for at its end (`atexit`), writes out what it printed, and ends the process. Threads that
+/// never end are not waited for.
+pub(super) fn leave() {
+    if !is_started() {
+        return;
+    }
+    Python::attach(|py| {
+        let _ = py.run(
+            c"
+import sys
+try:
+    import atexit
+    atexit._run_exitfuncs()
+except BaseException as error:
+    print('at exit:', type(error).__name__, error, file=sys.stderr)
+for stream in sys.stdout, sys.stderr:
+    try:
+        stream.flush()
+    except BaseException:
+        pass
+",
+            Some(&pyo3::types::PyDict::new(py)),
+            None,
+        );
+        // With the lock held, so that no thread of the module's runs into what ends.
+        std::process::exit(0);
+    })
+}
+
+#[allow(unsafe_code)]
+fn is_started() -> bool {
+    // Safety: the call may be made at any time.
+    unsafe { ffi::Py_IsInitialized() != 0 }
+}

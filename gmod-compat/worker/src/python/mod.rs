@@ -1,0 +1,58 @@
+//! The interpreter, and what runs in it: modules of gmond and pipes.
+//!
+//! One interpreter, one module. Between two orders no thread of ours holds the interpreter's lock, so that threads which the
+//! module started go on.
+
+mod document;
+mod embedded;
+mod fault;
+mod ganglia;
+mod gmond;
+mod graft;
+mod interpreter;
+mod load;
+mod params;
+mod pipe;
+mod value;
+
+pub(crate) use interpreter::{About, about};
+
+use crate::orders::{Made, Module, Order};
+use crate::sampler::Sampler;
+use gmod_compat::protocol::declared::Declared;
+use plugin_api::Error;
+use pyo3::prelude::*;
+
+/// Starts the interpreter, runs the module's source in it and makes what it is.
+///
+/// # Errors
+/// The module is none, or its own code failed.
+pub(crate) fn make(order: Order<'_>) -> Result<Made, Error> {
+    interpreter::start(order.start.python.as_deref()).map_err(Error::config)?;
+    Python::attach(|py| {
+        interpreter::settle(py).map_err(|error| Error::failed(format_args!("Python: {error}")))?;
+        ganglia::provide(py, order.start.debug_level)
+            .and_then(|()| graft::provide(py))
+            .map_err(|error| Error::failed(format_args!("Python: {error}")))?;
+        let loaded = load::load(py, &order)?;
+        let has = |name: &str| loaded.module.getattr(name).is_ok_and(|found| found.is_callable());
+        let (module, declared) = if has("metric_init") {
+            let (descriptors, source, remarks) = gmond::make(&loaded, &order.params)?;
+            let (sampler, declared) = Sampler::new(&order.start, descriptors, source, remarks);
+            (Module::Collector(sampler), declared)
+        } else if has("process") {
+            let path = loaded.module.getattr("path").ok().and_then(|path| path.extract::<String>().ok());
+            let declared = Declared { is_pipe: true, path: path.unwrap_or_default(), ..Declared::default() };
+            (Module::Pipe(pipe::make(&loaded, &order.params)?), declared)
+        } else {
+            let why = "neither metric_init (a module of gmond) nor process (a pipe) is defined in it";
+            return Err(Error::config(format_args!("{}: {why}", order.start.file)));
+        };
+        Ok(Made { module, declared, keep: loaded.keep })
+    })
+}
+
+/// Ends the process as Python would, but without waiting for the module's threads.
+pub(crate) fn leave() {
+    interpreter::leave();
+}

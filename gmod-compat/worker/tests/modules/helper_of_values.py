@@ -1,0 +1,2 @@
+def helped(name):
+    return "helped " + name

@@ -1,0 +1,263 @@
+//! The daemon's end of a worker, for tests.
+
+use gmod_compat::protocol::declared::Declared;
+use gmod_compat::protocol::gmod::{Group, Language, Start};
+use gmod_compat::protocol::records::Encoder;
+use gmod_compat::protocol::wire::{self, Messages, Reply, tag};
+use plugin_api::delta::wire::{Op, Reader};
+use plugin_api::{Access, Clock, Error, Fields, Params};
+use rustix::io::{FdFlags, fcntl_setfd};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+
+/// A module's file among the tests' own.
+pub(crate) fn module(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/modules").join(name)
+}
+
+/// What is told at the start, to be changed at will.
+pub(crate) struct Setup {
+    pub(crate) start: Start,
+    pub(crate) params: Params,
+    pub(crate) kept: Vec<u8>,
+}
+
+/// The usual order for this file.
+pub(crate) fn setup(file: &Path) -> Setup {
+    let start = Start {
+        plugin: file.file_stem().expect("a file").to_string_lossy().into_owned(),
+        language: Language::Python,
+        file: file.to_string_lossy().into_owned(),
+        folder: file.parent().map(|folder| folder.to_string_lossy().into_owned()),
+        host: "me".to_owned(),
+        every_ms: 10_000,
+        every_of_on_ms: None,
+        groups: None,
+        debug_level: 0,
+        python: None,
+        symbol: None,
+        c_params: None,
+    };
+    Setup { start, params: Params::new(), kept: Vec::new() }
+}
+
+impl Setup {
+    pub(crate) fn groups(mut self, text: &str) -> Setup {
+        let tree = gmod_compat::conf::parse("m.on", text.as_bytes(), &|_| None).expect("a text");
+        let gmond = gmod_compat::conf::Gmond::from_tree(&tree).expect("groups");
+        self.start.groups = Some(gmond.collection_groups.iter().map(Group::from).collect());
+        self
+    }
+
+    pub(crate) fn params(mut self, params: Params) -> Setup {
+        self.params = params;
+        self
+    }
+
+    /// Starts the worker and hears what it says of the module.
+    pub(crate) fn start(self) -> (Worker, Result<Told, Error>) {
+        let mut worker = Worker::spawn(Path::new(&self.start.file));
+        assert!(matches!(worker.hear(), (Reply::Hello(_), _)));
+        worker.say(tag::START, &self.start.encode(&self.params, &self.kept).expect("an order"));
+        let mut keep = None;
+        let mut declared = Declared::default();
+        loop {
+            match worker.hear() {
+                (Reply::Keep, body) => keep = Some(body),
+                (Reply::Loaded(loaded), _) => declared = *loaded,
+                (Reply::Ready { is_pipe, wants }, _) => {
+                    worker.wants = wants;
+                    return (worker, Ok(Told { declared, is_pipe, keep }));
+                }
+                (Reply::Failed(error), _) => return (worker, Err(error)),
+                (other, _) => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// The same, for a module that can be made.
+    pub(crate) fn run(self) -> (Worker, Told) {
+        let (worker, told) = self.start();
+        (worker, told.expect("a module"))
+    }
+
+    /// The same, for one that cannot: why.
+    pub(crate) fn refused(self) -> Error {
+        self.start().1.expect_err("no module")
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) declared: Declared,
+    pub(crate) is_pipe: bool,
+    pub(crate) keep: Option<Vec<u8>>,
+}
+
+pub(crate) struct Worker {
+    child: Child,
+    data: UnixStream,
+    replies: Messages<UnixStream>,
+    wants: Fields,
+    words: Option<JoinHandle<String>>,
+}
+
+/// What a sample came to: the entries by path, and what failed.
+#[derive(Debug, Default)]
+pub(crate) struct Sample {
+    pub(crate) entries: BTreeMap<String, String>,
+    pub(crate) meta: BTreeMap<String, Vec<(String, String)>>,
+    pub(crate) error: Option<Error>,
+}
+
+impl Sample {
+    pub(crate) fn of(frame: &[u8]) -> Sample {
+        let mut sample = Sample::default();
+        if frame.is_empty() {
+            return sample;
+        }
+        let mut reader = Reader::new(frame).expect("a frame");
+        while let Some(entry) = reader.next_entry().expect("a frame") {
+            let path = reader.path().join(",");
+            let text = match entry.op {
+                Op::Meta(pairs) => {
+                    let pairs = pairs.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+                    sample.meta.insert(path, pairs);
+                    continue;
+                }
+                Op::Set(number) => format!("{number}"),
+                Op::Text(text) => format!("{text:?}"),
+                Op::Total(number) => format!("total {number}"),
+                Op::Add(number) => format!("+{number}"),
+                Op::Bool(flag) => format!("{flag}"),
+                Op::Action(action) => format!("{action:?}"),
+                Op::Quantiles(_) => "quantiles".to_owned(),
+                Op::Distinct(_) => "distinct".to_owned(),
+                Op::Top(_) => "top".to_owned(),
+                other => format!("{other:?}"),
+            };
+            let place = sample.entries.entry(path).or_default();
+            *place = if place.is_empty() { text } else { format!("{place} {text}") };
+        }
+        sample
+    }
+
+    /// All entries in a line.
+    pub(crate) fn line(&self) -> String {
+        self.entries.iter().map(|(path, value)| format!("{path}={value}")).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The first line of what failed, empty if nothing did.
+    pub(crate) fn fault(&self) -> String {
+        self.error.as_ref().map_or_else(String::new, |error| first_line(error).to_owned())
+    }
+}
+
+pub(crate) fn first_line(error: &Error) -> &str {
+    error.message().lines().next().unwrap_or_default()
+}
+
+impl Worker {
+    fn spawn(file: &Path) -> Worker {
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        let image = File::open(file).expect("the module");
+        fcntl_setfd(&image, FdFlags::empty()).expect("inherited");
+        let number = image.as_raw_fd().to_string();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_graftd-gmod"))
+            .args(["--image-fd", &number])
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .current_dir("/")
+            .spawn()
+            .expect("a worker");
+        let mut stderr = child.stderr.take().expect("piped");
+        let words = std::thread::spawn(move || {
+            let mut words = Vec::new();
+            let _ = stderr.read_to_end(&mut words);
+            String::from_utf8_lossy(&words).into_owned()
+        });
+        let replies = Messages::of(ours.try_clone().expect("cloned"));
+        Worker { child, data: ours, replies, wants: Fields::NONE, words: Some(words) }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn say(&mut self, tag: u8, body: &[u8]) {
+        let mut message = Vec::new();
+        wire::put(&mut message, tag, body);
+        self.data.write_all(&message).expect("a worker");
+    }
+
+    /// The next answer, and its body.
+    pub(crate) fn hear(&mut self) -> (Reply, Vec<u8>) {
+        self.hear_if_any().expect("an answer")
+    }
+
+    /// The same; none if the worker is gone.
+    pub(crate) fn hear_if_any(&mut self) -> Option<(Reply, Vec<u8>)> {
+        let (tag, body) = self.replies.next().unwrap_or(None)?;
+        Some((Reply::decode(tag, body).expect("sense"), body.to_vec()))
+    }
+
+    /// Has it sampled so many seconds after the start of time.
+    pub(crate) fn collect(&mut self, second: u64) -> Sample {
+        let clock = Clock::new(1_700_000_000_000 + second as i64 * 1000, (1_000 + second) * 1_000_000_000);
+        self.say(tag::COLLECT, &wire::clock_bytes(clock));
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Sample {
+        match self.hear() {
+            (Reply::Frame, body) => Sample::of(&body),
+            (Reply::Partly { error, frame_at }, body) => Sample { error: Some(error), ..Sample::of(&body[frame_at..]) },
+            (Reply::Failed(error), _) => Sample { error: Some(error), ..Sample::default() },
+            (other, _) => panic!("{other:?}"),
+        }
+    }
+
+    /// Has it fold a batch: how many batches were, or why not.
+    pub(crate) fn batch(&mut self, records: &[Access<'_>]) -> Result<u32, Error> {
+        let mut encoder = Encoder::new(self.wants);
+        assert!(encoder.encode(Clock::new(1, 1), records).is_empty());
+        self.data.write_all(&encoder.parts().concat()).expect("a worker");
+        match self.hear() {
+            (Reply::Done(batches), _) => Ok(batches),
+            (Reply::Failed(error), _) => Err(error),
+            (other, _) => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn flush(&mut self) -> Sample {
+        self.say(tag::FLUSH, &wire::clock_bytes(Clock::new(1, 1)));
+        self.answer()
+    }
+
+    /// No more orders: how it ends, and all that it printed.
+    pub(crate) fn end(mut self) -> (ExitStatus, String) {
+        self.data.shutdown(std::net::Shutdown::Write).expect("a socket");
+        self.ended()
+    }
+
+    /// How it ended, and all that it printed.
+    pub(crate) fn ended(&mut self) -> (ExitStatus, String) {
+        let status = self.child.wait().expect("its end");
+        let words = self.words.take().map(|words| words.join().expect("its words"));
+        (status, words.unwrap_or_default())
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
