@@ -48,7 +48,7 @@ KeyError: 'inner'
 During handling of the above exception, another exception occurred:
 
 Traceback (most recent call last):
-  File \"{file}\", line 44, in raising
+  File \"{file}\", line 46, in raising
     return boom(HOW[\"callback\"])
   File \"{file}\", line 14, in boom
     raise ValueError(\"outer\\nwith two lines\")

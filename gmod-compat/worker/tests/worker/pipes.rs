@@ -98,7 +98,7 @@ fn an_exception_tells_the_record() {
     let (mut worker, _) = counting("raise").run();
     let error = worker.batch(&records()).expect_err("raised");
     assert_eq!(error.kind(), ErrorKind::Failed);
-    assert_eq!(first_line(&error), "process: ValueError: no such page (counting.py:35)");
+    assert_eq!(first_line(&error), "process: ValueError: no such page (counting.py:34)");
     assert!(error.message().contains("    raise ValueError(\"no such page\")\n"), "{error}");
     assert!(error.message().contains("\nThe record: ['192.0.2.2', 'ann', "), "{error}");
     let (mut worker, _) = counting("types").run();
