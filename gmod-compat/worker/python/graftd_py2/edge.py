@@ -1,0 +1,62 @@
+"""Where old code meets whoever calls it: its strings become text, and text given to it becomes its strings."""
+
+import functools
+import types
+
+from .text import of_bytes, text_in, text_out
+
+_DEPTH_MAX = 16  # containers in containers
+
+
+def inward(value, depth=_DEPTH_MAX):
+    """What old code is given for a value."""
+    kind = type(value)
+    if kind is str:
+        return text_in(value)
+    if kind is bytes:
+        return of_bytes(value)
+    if depth and kind in (list, tuple):
+        return kind(inward(item, depth - 1) for item in value)
+    if depth and kind is dict:
+        return {inward(key, depth - 1): inward(item, depth - 1) for key, item in value.items()}
+    return value
+
+
+def outward(value, depth=_DEPTH_MAX):
+    """What is made of a value that old code gives; functions in it are called across this edge too."""
+    kind = type(value)
+    if kind is str:
+        return text_out(value)
+    if kind is bytes:
+        return text_out(of_bytes(value))
+    if depth and isinstance(value, (list, tuple)) and kind.__iter__ in (list.__iter__, tuple.__iter__):
+        items = [outward(item, depth - 1) for item in value]
+        return tuple(items) if isinstance(value, tuple) else items
+    if depth and isinstance(value, dict):
+        return {outward(key, depth - 1): outward(item, depth - 1) for key, item in value.items()}
+    if isinstance(value, str):
+        return text_out(str(value))
+    if kind in (types.FunctionType, types.MethodType, functools.partial):
+        return crossing(value)
+    return value
+
+
+def crossing(function):
+    """A function of old code for callers outside."""
+
+    @functools.wraps(function)
+    def called(*args, **keywords):
+        made = function(*map(inward, args), **{key: inward(value) for key, value in keywords.items()})
+        return outward(made)
+
+    return called
+
+
+class OldModule(types.ModuleType):
+    """A module of old code, as seen from outside. Its own code works on its `__dict__` and sees nothing of this."""
+
+    def __getattribute__(self, name):
+        value = super().__getattribute__(name)
+        if name[:2] == "__":
+            return value
+        return outward(value) if isinstance(value, (types.FunctionType, types.MethodType, str)) else value

@@ -1,0 +1,194 @@
+"""Imports of old code, and of what lies beside a module."""
+
+import builtins
+import importlib.machinery
+import importlib.util
+import os
+import sys
+import types
+
+from . import facades
+from .loading import PRIVATE, detect, register_lines, run_old
+
+_NEW_IN_3 = frozenset(
+    "asyncio builtins concurrent configparser contextvars copyreg dataclasses dbm ensurepip enum faulthandler graphlib html "
+    "http ipaddress lzma pathlib queue reprlib secrets selectors socketserver statistics tkinter tomllib tracemalloc typing "
+    "venv xmlrpc zipapp zoneinfo".split()
+)
+"""Modules of the standard library that Python 2 had not: old code that imports such a name means a file of its own."""
+
+_folders = []
+_cache = {}
+
+
+def add_folder(folder, cache):
+    """Makes the modules in a folder importable, after all others."""
+    global _cache
+    _cache = cache
+    if folder not in _folders:
+        _folders.append(folder)
+    if not any(isinstance(finder, Finder) for finder in sys.meta_path):
+        sys.meta_path.append(Finder())
+
+
+def installed(name):
+    """Whether something else provides a module of this name."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return False
+    return spec is not None and not isinstance(spec.loader, Loader)
+
+
+def _file_of(name, folders):
+    """(path, whether it is a package) of the module `name`."""
+    stem = name.rpartition(".")[2]
+    for folder in folders:
+        for tail, package in ((os.path.join(stem, "__init__.py"), True), (stem + ".py", False)):
+            path = os.path.join(folder, tail)
+            if os.path.isfile(path):
+                return path, package
+    return None
+
+
+class Finder:
+    """Finds helpers for code that imports in Python 3's way. Stands at the end of `sys.meta_path`."""
+
+    def find_spec(self, name, path=None, target=None):
+        """A spec, or None."""
+        found = _file_of(name, path if path is not None else _folders)
+        if found is None:
+            return None
+        file, package = found
+        places = [os.path.dirname(file)] if package else None
+        return importlib.util.spec_from_file_location(
+            name, file, loader=Loader(name, file), submodule_search_locations=places
+        )
+
+
+class Loader(importlib.machinery.SourceFileLoader):
+    """Loads a helper; it is converted if it is Python 2."""
+
+    def exec_module(self, module):
+        """Runs it."""
+        source = self.get_data(self.path)
+        if detect(source):
+            register_lines(source, self.path, True)
+            run_old(module, source, self.path, _cache)
+        else:
+            super().exec_module(module)
+
+
+def _helper(name, folders):
+    """A module that lies in `folders`, for old code; kept apart from all else in `sys.modules`."""
+    found = _file_of(name, folders)
+    if found is None:
+        return None
+    path, package = found
+    key = "%s%s:%s" % (PRIVATE, name, path)
+    module = sys.modules.get(key)
+    if module is not None:
+        return module
+    module = types.ModuleType(name)
+    module.__dict__.update(__file__=path, __package__=name if package else name.rpartition(".")[0])
+    if package:
+        module.__path__ = [os.path.dirname(path)]
+    with open(path, "rb") as file:
+        source = file.read()
+    sys.modules[key] = module
+    try:
+        if detect(source):
+            register_lines(source, path, True)
+            run_old(module, source, path, _cache)
+        else:
+            exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
+    except BaseException:
+        sys.modules.pop(key, None)
+        raise
+    return module
+
+
+def _walk(top, name):
+    """The module `name` below the helper `top`, each part an attribute of the one before."""
+    module = top
+    at = top.__name__
+    for part in name.split("."):
+        at = at + "." + part
+        below = _helper(at, getattr(module, "__path__", ()))
+        if below is None:
+            return None
+        setattr(module, part, below)
+        module = below
+    return module
+
+
+def import_old(name, globals=None, locals=None, fromlist=(), level=0):
+    """The `__import__` of old code."""
+    globals = globals or {}
+    package = globals.get("__package__") or ""
+    if level > 0 or (package and _is_helper(package, name)):
+        return _relative(name, package, level, fromlist)
+    head, _, rest = name.partition(".")
+    if head in _NEW_IN_3 and _file_of(head, _folders):
+        return _from_helper(head, rest, fromlist)
+    found = facades.find(name, fromlist)
+    if found is not None:
+        return found
+    try:
+        module = builtins.__import__(name, {"__name__": globals.get("__name__", "")}, None, fromlist or (), 0)
+    except ModuleNotFoundError as why:
+        if why.name == head:
+            helper = _from_helper(head, rest, fromlist)
+            if helper is not None:
+                return helper
+        raise ImportError("No module named %s" % name) from None
+    if type(module.__spec__.loader if getattr(module, "__spec__", None) else None) is Loader:
+        helper = _from_helper(head, rest, fromlist)
+        if helper is not None:
+            return helper
+    return module
+
+
+def _is_helper(package, name):
+    module = _package(package)
+    return module is not None and _file_of(name.partition(".")[0], module.__path__) is not None
+
+
+def _package(package):
+    top, _, rest = package.partition(".")
+    module = _helper(top, _folders)
+    if module is not None and rest:
+        module = _walk(module, rest)
+    return module if hasattr(module, "__path__") else None
+
+
+def _relative(name, package, level, fromlist):
+    parts = package.split(".") if package else []
+    base = ".".join(parts[: len(parts) - max(level - 1, 0)])
+    module = _package(base)
+    if module is None:
+        raise ImportError("No module named %s" % name)
+    if not name:
+        for part in fromlist:
+            if not hasattr(module, part):
+                _walk(module, part)
+        return module
+    below = _walk(module, name)
+    if below is None:
+        raise ImportError("No module named %s" % name)
+    return below if fromlist else getattr(module, name.partition(".")[0])
+
+
+def _from_helper(head, rest, fromlist):
+    top = _helper(head, _folders)
+    if top is None:
+        return None
+    module = top
+    if rest:
+        module = _walk(top, rest)
+        if module is None:
+            raise ImportError("No module named %s.%s" % (head, rest))
+    for part in fromlist or ():
+        if part != "*" and not hasattr(module, part) and hasattr(module, "__path__"):
+            _walk(module, part)
+    return module if fromlist else top
