@@ -85,6 +85,9 @@ def _storbinary(ftp, command, source, *args):
     return ftp.storbinary(command, bytes_of(source), *args)
 
 
+_carries("builtins.bytearray", "extend")
+
+
 @method("array.array", "tostring")
 def _tostring(array):
     return of_bytes(array.tobytes())

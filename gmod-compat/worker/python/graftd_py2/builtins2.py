@@ -233,6 +233,11 @@ def bytearray_(source=b"", *encoding):
     return bytearray(to_bytes(source)) if isinstance(source, str) and not encoding else bytearray(source, *encoding)
 
 
+def memoryview_(source):
+    """`memoryview()`."""
+    return memoryview(to_bytes(source) if isinstance(source, str) else source)
+
+
 def intern_(text):
     """`intern()`."""
     return sys.intern(text)
@@ -280,7 +285,10 @@ def make(importer, converter):
     def reload_(module):
         import importlib
 
-        return importlib.reload(getattr(module, "_py2_real", module))
+        from .facades import Facade
+
+        # `reload(sys)` brought setdefaultencoding back; a facade has it always.
+        return module if isinstance(module, Facade) else importlib.reload(module)
 
     own.update(
         __import__=importer, StandardError=Exception, apply=apply_, basestring=str, buffer=buffer_, bytes=str, chr=chr_,
@@ -290,7 +298,7 @@ def make(importer, converter):
         print=print_function, range=range_, raw_input=raw_input_, reduce=reduce_, reload=reload_, repr=ops.repr_,
         round=round_, sorted=sorted_, sum=sum_, unichr=chr, unicode=str, xrange=xrange_, zip=zip_,
         _py2_attr=attrs.attr, _py2_call=attrs.call, _py2_r=attrs.result, _py2_iter=iter_, _py2_class=classes.finish,
-        _py2_str=ops.str_, _py2_unicode=ops.unicode_, _py2_bytearray=bytearray_, _py2_int=int_, _py2_eval=evaluate,
+        _py2_str=ops.str_, _py2_unicode=ops.unicode_, _py2_bytearray=bytearray_, _py2_memoryview=memoryview_, _py2_int=int_, _py2_eval=evaluate,
         _py2_exec=execute, _py2_execfile=execute_file, _py2_globals=globals, _py2_locals=locals, _py2_slice=slice,
         _py2_repr=ops.repr_, _py2_raise=ops.raise_, _py2_print=ops.print_,
     )

@@ -35,7 +35,8 @@ class Expressions:
     def step(self):
         """Takes the current token."""
         token = self.at
-        self.index += 1
+        if self.index + 1 < len(self.tokens):  # END stays
+            self.index += 1
         self.at = self.tokens[self.index]
         self.kind = self.at.kind
         return token

@@ -7,7 +7,8 @@ from .text import to_bytes
 
 @facade("socket")
 def _socket_facade(real):
-    own = carrying(real, "inet_ntoa inet_aton inet_pton inet_ntop")
+    own = carrying(real, "inet_ntoa")
+    own["inet_ntop"] = lambda family, packed: real.inet_ntop(family, to_bytes(packed))
 
     def ssl(sock, keyfile=None, certfile=None):
         return _wrap(sock, keyfile, certfile)

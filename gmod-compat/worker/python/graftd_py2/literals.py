@@ -8,6 +8,7 @@ _UNICODE_ESCAPE = re.compile(
     r"\\(\n|[\\'\"abfnrtv]|[0-7]{1,3}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|N\{[^}]+\}|[xuUN])"
 )
 _RAW_UNICODE_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})")
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _SIMPLE = {
     "\n": "", "\\": "\\", "'": "'", '"': '"', "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v",
 }
@@ -27,6 +28,13 @@ def _escaped(match):
     return chr(int(what[1:], 16))
 
 
+def _joined(text):
+    """Characters of pairs of surrogates, which a literal may be written in."""
+    if not any("\ud800" <= char < "\udc00" for char in text):
+        return text
+    return _PAIR.sub(lambda found: found.group().encode("utf-16", "surrogatepass").decode("utf-16"), text)
+
+
 def string(token, encoding, unicode_literals):
     """(value, is_unicode) of a string token. Raises ValueError."""
     quote = min(i for i in (token.find("'"), token.find('"')) if i >= 0)
@@ -36,7 +44,7 @@ def string(token, encoding, unicode_literals):
     is_unicode = "u" in prefix or (unicode_literals and "b" not in prefix)
     if is_unicode:
         if "r" not in prefix:
-            return _UNICODE_ESCAPE.sub(_escaped, body), True
+            return _joined(_UNICODE_ESCAPE.sub(_escaped, body)), True
         if "u" not in prefix:
             return body, True
         return _RAW_UNICODE_ESCAPE.sub(lambda m: m.group(1) + chr(int(m.group(2)[1:], 16)), body), True

@@ -166,7 +166,7 @@ class Lower(ast.NodeTransformer):
     def _builtin(self, node, text):
         """A call of a builtin that means something else now."""
         args = node.args
-        if text in ("str", "unicode", "bytearray", "bytes"):
+        if text in ("str", "unicode", "bytearray", "bytes", "memoryview"):
             node.func = self.name(node, "_py2_" + ("str" if text == "bytes" else text))
             return node
         if text == "int" and len(args) + len(node.keywords) == 2:

@@ -12,7 +12,7 @@ WATCHED = frozenset(
     islower istitle splitlines join format translate __getslice__ encode decode
     recv recvfrom send sendall sendto getsockopt setsockopt read write getpeercert read1 readline peek getvalue compress decompress
     flush update digest hexdigest find rfind read_byte write_byte pack unpack Parse retrbinary storbinary send_bytes recv_bytes
-    readlines xreadlines writelines makefile tostring fromstring getheader getheaders getrawheader dict headers gettype
+    readlines xreadlines writelines makefile tostring fromstring extend getheader getheaders getrawheader dict headers gettype
     getmaintype getsubtype getparam getencoding request endheaders get_data add_data has_data get_host get_type
     get_selector get_origin_req_host is_unverifiable open getcode getchildren getiterator readfp
     """.split()

@@ -48,7 +48,15 @@ class _Float(float):
 def float_text(number):
     """`str()` of a float."""
     text = "%.12g" % number
-    return text if not text.lstrip("-").isdigit() else text + ".0"
+    digits = text.lstrip("-")
+    if not digits.isdigit():
+        if len(digits.partition(".")[0]) < 12:
+            return text
+    elif len(digits) < 12:
+        return text + ".0"
+    # Twelve digits before the point leave none for the `.0` that a float has to show.
+    mantissa, _, exponent = ("%.11e" % number).partition("e")
+    return mantissa.rstrip("0").rstrip(".") + "e" + exponent
 
 
 def str_(*args):
