@@ -12,15 +12,20 @@ const NEAR: f64 = 0.1;
 /// How far a figure may lie outside that is small and moves: one connection more is none too many.
 const FEW: f64 = 3.0;
 
+/// For how long modules keep what they have read, in seconds.
+const KEPT: f64 = 15.0;
+
 /// How a module came out under two, in a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// So many metrics agree.
     Agree(usize),
+    /// What differed once did not differ again.
+    AgreeByRounds,
     /// Both fail, and in the same way.
     FailAlike,
-    /// In what they differ.
-    Differ(Vec<String>),
+    /// In which metrics they differ, and how; what concerns the whole module has no metric's name.
+    Differ(Vec<(String, String)>),
 }
 
 /// Whether Python's types are known on both sides.
@@ -30,6 +35,16 @@ pub enum Types {
     Unknown,
 }
 
+impl Verdict {
+    /// What differs in both of two rounds. What moves does not always move alike, but what is wrong is wrong again.
+    pub fn and_again(self, again: Verdict) -> Verdict {
+        let (Verdict::Differ(first), Verdict::Differ(second)) = (self, &again) else { return again };
+        let also = |name: &String| second.iter().any(|(again, _)| again == name);
+        let both: Vec<_> = first.into_iter().filter(|(name, _)| also(name)).collect();
+        if both.is_empty() { Verdict::AgreeByRounds } else { Verdict::Differ(both) }
+    }
+}
+
 /// Compares all of what is fixed, and values as far as they hold still.
 pub fn compare(measure: &Seen, candidate: &Seen, types: Types) -> Verdict {
     match (&measure.error, &candidate.error) {
@@ -37,7 +52,8 @@ pub fn compare(measure: &Seen, candidate: &Seen, types: Types) -> Verdict {
         (None, None) => {}
         (measure, candidate) => {
             let said = |error: &Option<String>| error.clone().unwrap_or_else(|| "it works".to_owned());
-            return Verdict::Differ(vec![format!("{:?} became {:?}", said(measure), said(candidate))]);
+            let why = format!("{:?} became {:?}", said(measure), said(candidate));
+            return Verdict::Differ(vec![(String::new(), why)]);
         }
     }
     let mut differences = Vec::new();
@@ -47,10 +63,11 @@ pub fn compare(measure: &Seen, candidate: &Seen, types: Types) -> Verdict {
         match (measure.metrics.get(name), candidate.metrics.get(name)) {
             (Some(measure), Some(candidate)) => {
                 let found = metric(name, measure, candidate, types);
-                differences.extend(found.into_iter().map(|difference| format!("{name}: {difference}")));
+                differences.extend(found.into_iter().map(|difference| (name.clone(), difference)));
             }
             (measure, _) => {
-                differences.push(format!("{name}: {}", if measure.is_some() { "is missing" } else { "is new" }))
+                let why = if measure.is_some() { "is missing" } else { "is new" };
+                differences.push((name.clone(), why.to_owned()));
             }
         }
     }
@@ -78,16 +95,12 @@ fn metric(name: &str, measure: &Metric, candidate: &Metric, types: Types) -> Vec
     differences
 }
 
-/// The types that calls returned, as a set: a rate may be an int zero at first, and a float later.
+/// A type that no call of the measure returned. A rate may be an int zero at first and a float later, and not each run
+/// needs to see both.
 fn python_types(measure: &Metric, candidate: &Metric) -> Option<String> {
-    let all = |metric: &Metric| {
-        let mut all: Vec<&str> = metric.samples.iter().map(|sample| sample.python.as_str()).collect();
-        all.sort_unstable();
-        all.dedup();
-        all.join(" or ")
-    };
-    let (expected, found) = (all(measure), all(candidate));
-    (expected != found).then(|| format!("Python's type: {expected} became {found}"))
+    let known: Vec<&str> = measure.samples.iter().map(|sample| sample.python.as_str()).collect();
+    let new = candidate.samples.iter().find(|sample| !known.contains(&sample.python.as_str()))?;
+    Some(format!("Python's type: {known:?} became {:?}", new.python))
 }
 
 fn values(name: &str, measure: &Metric, candidate: &Metric) -> Vec<String> {
@@ -110,8 +123,7 @@ fn values(name: &str, measure: &Metric, candidate: &Metric) -> Vec<String> {
             break;
         }
     }
-    let rises = |numbers: &[f64]| numbers.windows(2).all(|pair| pair[0] <= pair[1]);
-    if measure.slope == "positive" && rises(&measure.numbers()) && !rises(&candidate.numbers()) {
+    if measure.slope == "positive" && measure.rises && !candidate.rises {
         differences.push(format!("falls: {:?}", candidate.numbers()));
     }
     differences
@@ -127,12 +139,15 @@ fn value(name: &str, measure: &Metric, sample: &Sample) -> Option<String> {
         return (!(0.0..=*most).contains(&found)).then(|| format!("{found} is not within 0 and {most}"));
     }
     let numbers = measure.numbers();
-    let (low, high) = (
-        numbers.iter().copied().fold(f64::INFINITY, f64::min),
-        numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-    );
+    let least = |of: &mut dyn Iterator<Item = f64>| of.fold(f64::INFINITY, f64::min);
+    let most = |of: &mut dyn Iterator<Item = f64>| of.fold(f64::NEG_INFINITY, f64::max);
+    let (low, high) = (least(&mut numbers.iter().copied()), most(&mut numbers.iter().copied()));
     let moves = high - low;
-    let slack = moves.max(NEAR * high.abs()).max(if moves > 0.0 { FEW } else { 0.0 });
+    let (first, last) = (least(&mut measure.timed().map(|(at, _)| at)), most(&mut measure.timed().map(|(at, _)| at)));
+    // What was told before the measure began to look, or after it had ended, has moved on meanwhile.
+    let away = (first - sample.at).max(sample.at - last).max(0.0) + KEPT;
+    let moved = if last > first { moves / (last - first) * away } else { 0.0 };
+    let slack = moves.max(moved).max(NEAR * high.abs()).max(if moves > 0.0 { FEW } else { 0.0 });
     let near = (low - slack..=high + slack).contains(&found);
     (!near).then(|| format!("{found} is not between or near {numbers:?}"))
 }

@@ -3,6 +3,7 @@
 
 use super::peers::STATUS_AS_2_2;
 use super::source::Module;
+use super::standins::varnishstat;
 use std::fs;
 use std::path::Path;
 
@@ -10,12 +11,26 @@ use std::path::Path;
 const SUFFIX: &str = "_fitted";
 
 /// A module, and what is put in the place of what in its `.pyconf`.
-const FITTINGS: [(&str, &[(&str, &str)]); 4] = [
+const FITTINGS: [(&str, &[(&str, &str)]); 5] = [
     ("apache_status", &[("/server-status", STATUS_AS_2_2)]),
-    ("mysql", &[("get_innodb {\n        value = True", "get_innodb {\n        value = False")]),
+    (
+        "mysql",
+        &[
+            // What MariaDB tells of InnoDB has another form today.
+            ("get_innodb {\n      value = True", "get_innodb {\n      value = False"),
+            ("\"mysql_innodb_pending_normal_aio_reads\"", "\"mysql_\""),
+        ],
+    ),
     ("multi_interface", &[("value = \"\"", "value = \"lo\""), ("lo vnet", "vnet")]),
     ("traffic1", &[("bond0.2", "lo")]),
+    (
+        "varnish",
+        &[("varnishstat -1", VARNISHSTAT), ("name  = \"varnish_client_req\"", "name_match = \"varnish_(.+)\"")],
+    ),
 ];
+
+/// Stands for a command that tells what Varnish would.
+const VARNISHSTAT: &str = "VARNISHSTAT";
 
 /// Puts the modules into a folder with their `.pyconf`s beside them, and those that are fitted under names of their own.
 /// They are given as they lie there.
@@ -38,6 +53,7 @@ fn copy(module: &Module, name: &str, changes: &[(&str, &str)], folder: &Path) ->
         for (from, to) in changes {
             assert!(text.contains(from), "{}: no {from:?} to put {to:?} in its place", conf.display());
             text = text.replace(from, to);
+            text = text.replace(VARNISHSTAT, &format!("sh {}", varnishstat(folder).display()));
         }
         for quote in ['"', '\''] {
             text = text.replace(&format!("= {quote}{}{quote}", module.name), &format!("= {quote}{name}{quote}"));

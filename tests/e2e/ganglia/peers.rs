@@ -102,10 +102,11 @@ fn memcached() -> Result<Command, String> {
     Ok(memcached)
 }
 
-/// What `procstat.pyconf` looks for: a process without a parent, whose command line has `gmond` in it.
+/// What `procstat.pyconf` looks for: a process without a parent, whose command line has `gmond` in it. It counts the memory
+/// of all its group, so that has to be its own.
 fn orphan_named_gmond() -> Result<Command, String> {
     let mut shell = Command::new("bash");
-    shell.args(["-c", "(exec -a gmond sleep 3600) & exit"]);
+    shell.args(["-c", "setsid bash -c 'exec -a gmond sleep 3600' & exit"]);
     Ok(shell)
 }
 

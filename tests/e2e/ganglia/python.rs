@@ -14,12 +14,17 @@ use std::time::Duration;
 pub const TIMES: u32 = 6;
 pub const EVERY: Duration = Duration::from_millis(3_500);
 
+/// Between the starts of one module under several Pythons: `mysql` does nothing while another of its kind is at work.
+const APART: Duration = Duration::from_millis(700);
+
 /// A Python, and whether modules are loaded through the layer that runs the source of 2 on 3.
 #[derive(Clone, Debug)]
 pub struct Python {
     pub binary: PathBuf,
     /// `2.7.18`.
     pub version: String,
+    /// What it is called in the table.
+    pub label: String,
     pub layer: Option<PathBuf>,
 }
 
@@ -28,7 +33,12 @@ impl Python {
         let program = "import sys; print('%d.%d.%d' % sys.version_info[:3])";
         let ran = Command::new(binary).args(["-c", program]).output().ok().filter(|ran| ran.status.success())?;
         let version = String::from_utf8(ran.stdout).ok()?.trim().to_owned();
-        Some(Python { binary: binary.to_owned(), version, layer: None })
+        Some(Python { binary: binary.to_owned(), label: version.clone(), version, layer: None })
+    }
+
+    /// The same once more: what it does not agree with itself in is no fault of anybody's.
+    pub fn again(&self) -> Python {
+        Python { label: format!("{} again", self.version), ..self.clone() }
     }
 
     /// Python 2.7: what `PYTHON2` names, or one in PATH, or one of pyenv's.
@@ -55,9 +65,10 @@ impl Python {
         found.into_iter().map(|(_, python)| python).collect()
     }
 
-    /// Starts a module; `folder` is where it lies, with what it imports, and what is said goes there.
-    pub fn start(&self, module: &Module, corpus: &Corpus, folder: &Path) -> Running {
-        let stem = format!("{}-{}", module.name, self.version);
+    /// Starts a module as the so-manieth of its kind; `folder` is where it lies, with what it imports, and what is said goes
+    /// there.
+    pub fn start(&self, nth: usize, module: &Module, corpus: &Corpus, folder: &Path) -> Running {
+        let stem = format!("{}-{}", module.name, self.label.replace(' ', "-"));
         let out = folder.join(format!("{stem}.json"));
         let log = folder.join(format!("{stem}.log"));
         let mut command = Command::new(&self.binary);
@@ -73,6 +84,7 @@ impl Python {
             command.arg("--layer").arg(layer);
         }
         command.args(["--times", &TIMES.to_string(), "--every", &EVERY.as_secs_f64().to_string()]);
+        command.args(["--after", &(APART.as_secs_f64() * nth as f64).to_string()]);
         let said = File::create(&log).expect("a file");
         command.stdin(Stdio::null()).stderr(said.try_clone().expect("a file")).stdout(said);
         let child = command.current_dir("/").spawn().expect("a Python that has just run");

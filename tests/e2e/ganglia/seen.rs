@@ -28,11 +28,15 @@ pub struct Metric {
     /// Whether a collection group takes it.
     pub collected: bool,
     pub samples: Vec<Sample>,
+    /// Whether it never fell.
+    pub rises: bool,
 }
 
 /// What a call came to.
 #[derive(Clone, Debug, Default)]
 pub struct Sample {
+    /// When, in seconds of Unix time.
+    pub at: f64,
     /// The Python type of what was returned; empty where nobody knows.
     pub python: String,
     /// A number or a text, as gmond would send it.
@@ -61,6 +65,17 @@ impl Seen {
         }
     }
 
+    /// The same with what another run has seen.
+    pub fn with(mut self, other: Seen) -> Seen {
+        for (name, other) in other.metrics {
+            let metric = self.metrics.entry(name).or_insert_with(|| Metric { rises: true, ..other.clone() });
+            metric.rises &= other.rises;
+            metric.samples.extend(other.samples);
+        }
+        self.error = self.error.or(other.error);
+        self
+    }
+
     /// The metrics that gmond would collect.
     pub fn collected(&self) -> impl Iterator<Item = (&String, &Metric)> {
         self.metrics.iter().filter(|(_, metric)| metric.collected)
@@ -71,11 +86,15 @@ impl Metric {
     fn of_report(name: &str, metric: &Value) -> Metric {
         let pair = |pair: &Value| (text(&pair[0]), text(&pair[1]));
         let sample = |sample: &Value| Sample {
+            at: sample["at"].as_f64().unwrap_or_default(),
             python: text(&sample["python"]),
             value: sample["sent"].clone(),
             error: sample["error"].as_str().map(str::to_owned),
         };
+        let samples: Vec<Sample> = list(&metric["samples"]).map(sample).collect();
+        let numbers: Vec<f64> = samples.iter().filter_map(|sample| sample.value.as_f64()).collect();
         Metric {
+            rises: numbers.windows(2).all(|pair| pair[0] <= pair[1]),
             kind: text(&metric["type"]),
             units: text(&metric["units"]),
             slope: text(&metric["slope"]),
@@ -86,7 +105,7 @@ impl Metric {
             groups: list(&metric["groups"]).map(text).collect(),
             extra: list(&metric["extra"]).map(pair).collect(),
             collected: metric["collected"] == true,
-            samples: list(&metric["samples"]).map(sample).collect(),
+            samples,
         }
     }
 
@@ -107,6 +126,12 @@ impl Metric {
 
     /// Its numbers, in the order in which they came.
     pub fn numbers(&self) -> Vec<f64> {
-        self.samples.iter().filter(|sample| sample.error.is_none()).filter_map(|sample| sample.value.as_f64()).collect()
+        self.timed().map(|(_, number)| number).collect()
+    }
+
+    /// The same, each with the time at which it was told.
+    pub fn timed(&self) -> impl Iterator<Item = (f64, f64)> {
+        let told = self.samples.iter().filter(|sample| sample.error.is_none());
+        told.filter_map(|sample| Some((sample.at, sample.value.as_f64()?)))
     }
 }

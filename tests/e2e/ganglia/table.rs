@@ -22,6 +22,7 @@ impl Verdict {
     pub fn text(&self) -> String {
         match self {
             Verdict::Agree(metrics) => format!("agree in {metrics} metrics"),
+            Verdict::AgreeByRounds => "agree, not at once".to_owned(),
             Verdict::FailAlike => "fail alike".to_owned(),
             Verdict::Differ(differences) => format!("DIFFER in {}", differences.len()),
         }
