@@ -6,6 +6,9 @@ use serde_json::Value;
 /// What is drawn by lot: only where it lies can agree. The range is that of the modules' defaults and `.pyconf`s.
 const BY_LOT: [(&str, f64); 2] = [("PyRandom_Numbers", 600.0), ("spfexample_", 600.0)];
 
+/// What those that look make themselves: a process that ends leaves its connection. How much of it is none too much.
+const BY_LOOKING: [(&str, f64); 1] = [("mysql_aborted_clients", 1.0)];
+
 /// How far a value may lie outside of what the measure has seen, as a part of its size: the two do not look at the same instant.
 const NEAR: f64 = 0.1;
 
@@ -147,7 +150,8 @@ fn value(name: &str, measure: &Metric, sample: &Sample) -> Option<String> {
     // What was told before the measure began to look, or after it had ended, has moved on meanwhile.
     let away = (first - sample.at).max(sample.at - last).max(0.0) + KEPT;
     let moved = if last > first { moves / (last - first) * away } else { 0.0 };
-    let slack = moves.max(moved).max(NEAR * high.abs()).max(if moves > 0.0 { FEW } else { 0.0 });
+    let looked = BY_LOOKING.iter().find(|(looked, _)| *looked == name).map_or(0.0, |(_, slack)| *slack);
+    let slack = looked.max(moves).max(moved).max(NEAR * high.abs()).max(if moves > 0.0 { FEW } else { 0.0 });
     let near = (low - slack..=high + slack).contains(&found);
     (!near).then(|| format!("{found} is not between or near {numbers:?}"))
 }
