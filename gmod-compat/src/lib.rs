@@ -44,6 +44,7 @@ pub mod celf;
 pub mod conf;
 pub mod descriptor;
 pub mod groups;
+pub mod import;
 pub mod protocol;
 mod source;
 mod text;
