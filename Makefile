@@ -17,8 +17,8 @@ help: ## What there is to make
 deps:
 	@.ci/install-deps build
 
-build: deps ## Build the daemon and the plugins, and put the plugins into plugins/
-	$(CARGO) build --$(PROFILE) -p graftd $(PLUGINS:%=-p graft-%)
+build: deps ## Build the daemon, its worker for Python and the plugins, and put the plugins into plugins/
+	$(CARGO) build --$(PROFILE) -p graftd -p graftd-gmod $(PLUGINS:%=-p graft-%)
 	@$(MAKE) --no-print-directory plugins
 
 # The same and what only tests and benches need: plugins that misbehave, the harness.

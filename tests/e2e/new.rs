@@ -86,20 +86,16 @@ fn a_collector_is_built_tested_and_dropped_in_by_what_is_printed() {
     took("collector", began);
 }
 
-/// Its test has run, and it lies in the plugins folder of a daemon that does not mind.
-fn python(kind: &str, name: &str) {
-    let daemon = Daemon::builder().plugins(&["status"]).start();
-    let commands = new(&daemon, &[kind, name, "--python"]);
+/// Its test has run, it has worked once, and it runs in a daemon that it was dropped into.
+fn python(daemon: &Daemon, kind: &str, name: &str) {
+    let commands = new(daemon, &[kind, name, "--python"]);
     let said = shell(&commands);
     assert!(said.contains("Ran 2 tests") && said.contains("OK"), "{said}");
     let file = daemon.plugin(&format!("{name}.py"));
     assert!(file.is_file(), "{commands:?}");
-    daemon.await_state("status", "running");
-    // As long as it is not run, this is said where its author will read it.
+    daemon.await_state(name, "running");
     let work = daemon.folders().root().join("work").join(name);
-    let readme = fs::read_to_string(work.join("README.md")).expect("a README.md");
-    assert!(readme.contains("does not run .py files yet"), "{readme}");
-    assert!(work.join("sample.on").is_file());
+    assert!(work.join("README.md").is_file() && work.join("sample.on").is_file());
     has_teeth(&work, name);
 }
 
@@ -114,13 +110,19 @@ fn has_teeth(work: &Path, name: &str) {
 }
 
 #[test]
-fn a_pipe_in_python_is_tested_by_plain_python() {
-    python("pipe", "request_methods");
+fn a_pipe_in_python_is_tested_by_plain_python_and_runs() {
+    let daemon = Daemon::builder().start();
+    python(&daemon, "pipe", "request_methods");
+    let line = "192.0.2.1 - - [01/May/2025:00:00:00 +0000] \"GET / HTTP/1.1\" 404 10 \"-\" \"curl/8.5.0\"\n";
+    daemon.push_log(&line.repeat(3));
+    assert_eq!(daemon.subtree("request_methods"), json!({"GET": 3}));
 }
 
 #[test]
-fn a_collector_in_python_is_tested_by_plain_python() {
-    python("collector", "up_time");
+fn a_collector_in_python_is_tested_by_plain_python_and_runs() {
+    let daemon = Daemon::builder().start();
+    python(&daemon, "collector", "up_time");
+    assert!(daemon.await_number(&format!("up_time,{HOST},up_time_uptime")) > 0.0);
 }
 
 #[test]

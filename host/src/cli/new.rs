@@ -79,13 +79,6 @@ const CARGO_CONFIG: Template = (
      [build]\ntarget-dir = {{target}}\n",
 );
 
-/// What has to be said of Python as long as it is so.
-const PYTHON_LATER: &str = concat!(
-    "graftd ",
-    env!("CARGO_PKG_VERSION"),
-    " does not run .py files yet and leaves them alone; a later version will run it as it is."
-);
-
 /// What stands for what in a template.
 type Words = Vec<(&'static str, String)>;
 
@@ -102,16 +95,14 @@ impl New {
         if self.python {
             names::check_python(&self.name).map_err(Failure::usage)?;
             let drop_in = drop_in(&format!("{}.py", self.name), &self.name, "py", &plugins);
-            let words = vec![
-                ("{{name}}", self.name.clone()),
-                ("{{drop}}", drop_in.clone()),
-                ("{{later}}", PYTHON_LATER.into()),
-            ];
+            let words = vec![("{{name}}", self.name.clone()), ("{{drop}}", drop_in.clone())];
             write(&folder, if self.kind == Kind::Pipe { &PYTHON_PIPE } else { &PYTHON_COLLECTOR }, &words)?;
             return print(&format!(
-                "{at}/{name}.py is the plugin. Test it and drop it in:\n\n  cd {}\n  python3 test_{name}.py\n  {drop_in}\n\n{PYTHON_LATER}",
+                "{at}/{name}.py is the plugin. Test it, try it and drop it in:\n\n  cd {}\n  python3 test_{name}.py\n  \
+                 graftd probe {name}.py\n  {drop_in}\n\nthen watch its branch grow: graftd watch {name}{lines}",
                 quoted(&folder),
-                name = self.name
+                name = self.name,
+                lines = with_lines(self.kind),
             ));
         }
         names::check_crate(&self.name).map_err(Failure::usage)?;
@@ -146,11 +137,7 @@ impl New {
              cargo build --release && {drop_in}\n\nthen watch its branch grow: graftd watch {}{}",
             quoted(&folder),
             self.name,
-            if self.kind == Kind::Pipe {
-                "\nwith lines from a log: tail -n 1000 access.log | graftd push --accesslog -f -"
-            } else {
-                ""
-            }
+            with_lines(self.kind)
         ))
     }
 
@@ -163,6 +150,14 @@ impl New {
             .ok()
             .filter(|folder| folder.join("Cargo.toml").is_file())
             .ok_or_else(|| Failure::usage("the crate plugin-api is not found; name its folder with --plugin-api DIR"))
+    }
+}
+
+/// How a pipe gets something to fold.
+fn with_lines(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Pipe => "\nwith lines from a log: tail -n 1000 access.log | graftd push --accesslog -f -",
+        Kind::Collector => "",
     }
 }
 
