@@ -123,9 +123,9 @@ impl<'t> Gathering<'t, '_> {
     }
 
     /// Gathers a node and all below it, and tells what it is worth.
-    fn pour(&mut self, id: NodeId, into: &mut Gathered<'t>) -> Option<(u32, Reading<'t>)> {
+    fn pour(&mut self, id: NodeId, into: &mut Gathered<'t>) -> Option<(Stamp, Reading<'t>)> {
         let tree = self.tree;
-        let own = tree.own(id, self.want).map(|own| (tree.store.node(id).changed, own));
+        let own = tree.own(id, self.want).map(|own| (tree.stamp(id), own));
         let mut below = own.is_none().then(|| Fold::new(tree.store.action(id)));
         for child in tree.store.children(id) {
             let worth = match self.child(into, &tree.store.node(child).key) {
@@ -133,8 +133,8 @@ impl<'t> Gathering<'t, '_> {
                 None if below.is_some() => tree.newest_value_at(child, &[], self.want),
                 None => None,
             };
-            if let (Some(below), Some((changed, worth))) = (&mut below, worth) {
-                below.feed(changed, worth);
+            if let (Some(below), Some((stamp, worth))) = (&mut below, worth) {
+                below.feed(stamp, worth);
             }
         }
         let folded = below.and_then(Fold::finish);
@@ -180,14 +180,14 @@ impl<'t> Gathered<'t> {
     }
 
     /// Takes in one that has this value of its own, and is worth that, or else this.
-    fn feed(&mut self, own: Option<(u32, Reading<'t>)>, worth: Option<(u32, Reading<'t>)>) {
-        if let Some((changed, worth)) = worth {
-            self.worth.get_or_insert_with(|| Box::new(self.own.clone())).feed(changed, worth);
-        } else if let (Some(fold), Some((changed, own))) = (&mut self.worth, &own) {
-            fold.feed(*changed, own.clone());
+    fn feed(&mut self, own: Option<(Stamp, Reading<'t>)>, worth: Option<(Stamp, Reading<'t>)>) {
+        if let Some((stamp, worth)) = worth {
+            self.worth.get_or_insert_with(|| Box::new(self.own.clone())).feed(stamp, worth);
+        } else if let (Some(fold), Some((stamp, own))) = (&mut self.worth, &own) {
+            fold.feed(*stamp, own.clone());
         }
-        if let Some((changed, own)) = own {
-            self.own.feed(changed, own);
+        if let Some((stamp, own)) = own {
+            self.own.feed(stamp, own);
         }
     }
 
@@ -205,11 +205,22 @@ impl<'t> Gathered<'t> {
     }
 }
 
+/// What a fold has to know of a value beside it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stamp {
+    /// The tick in which the newest of it changed.
+    pub(super) changed: u32,
+    /// It is a total, or a sum of such.
+    pub(super) total: bool,
+}
+
 /// A fold across keys under way.
 #[derive(Clone, Debug)]
 pub(super) struct Fold<'t> {
     action: Option<Action>,
     numbers: u64,
+    /// How many of the numbers are totals.
+    totals: u64,
     sum: f64,
     min: f64,
     max: f64,
@@ -225,6 +236,7 @@ impl<'t> Fold<'t> {
         Fold {
             action,
             numbers: 0,
+            totals: 0,
             sum: 0.0,
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
@@ -236,11 +248,13 @@ impl<'t> Fold<'t> {
         }
     }
 
-    pub(super) fn feed(&mut self, changed: u32, value: Reading<'t>) {
+    pub(super) fn feed(&mut self, stamp: Stamp, value: Reading<'t>) {
+        let Stamp { changed, total } = stamp;
         self.changed = self.changed.max(changed);
         match value {
             Reading::Number(x) => {
                 self.numbers += 1;
+                self.totals += u64::from(total);
                 self.sum += x;
                 self.min = self.min.min(x);
                 self.max = self.max.max(x);
@@ -265,13 +279,18 @@ impl<'t> Fold<'t> {
     }
 
     /// The fold, and when the newest of what it folded changed. Numbers pass over strings, and where there are no
-    /// numbers sketches are merged, or the newest string holds.
-    pub(super) fn finish(self) -> Option<(u32, Reading<'t>)> {
+    /// numbers sketches are merged, or the newest string holds. Totals that would be averaged are summed: a collector's branch
+    /// averages unless told otherwise, and a mean says nothing of counters.
+    pub(super) fn finish(self) -> Option<(Stamp, Reading<'t>)> {
+        let totals = self.numbers > 0 && self.totals == self.numbers;
+        let action = if totals && self.action == Some(Action::Average) { Some(Action::Add) } else { self.action };
+        let sums = matches!(action, None | Some(Action::Add | Action::Top { .. }));
+        let stamp = Stamp { changed: self.changed, total: totals && sums };
         let quantiles = self.quantiles.map(Reading::Quantiles);
         let distinct = self.distinct.map(Reading::Distinct);
         let number = |x: f64| (self.numbers > 0).then(|| Reading::Number(x.clamp(f64::MIN, f64::MAX)));
         let newest_other = self.newest_other;
-        let folded = match self.action {
+        let folded = match action {
             Some(Action::Last) => match (self.newest_number, &newest_other) {
                 (Some((when, x)), Some((other, _))) if when > *other => number(x),
                 (Some((_, x)), None) => number(x),
@@ -296,6 +315,6 @@ impl<'t> Fold<'t> {
                 number(x).or(quantiles).or(distinct).or_else(|| newest_other.map(|(_, value)| value))
             }
         };
-        folded.map(|value| (self.changed, value))
+        folded.map(|value| (stamp, value))
     }
 }

@@ -1,10 +1,10 @@
 //! What the tree answers: nodes, folded nodes, values.
 
 use super::Tree;
-use super::fold::{FOLD_NODES_MAX, Fold, Folded};
+use super::fold::{FOLD_NODES_MAX, Fold, Folded, Stamp};
 use super::meta::Meta;
 use super::path::{Pattern, Step, encode_key};
-use super::store::NodeId;
+use super::store::{Marks, NodeId};
 use super::value::{Sketch, Value, Windowed};
 use plugin_api::Action;
 use plugin_api::sketch::{Distinct, Quantiles};
@@ -271,20 +271,26 @@ impl Tree {
         self.newest_value_at(id, steps, want).map(|(_, value)| value)
     }
 
-    /// As [`Tree::value_at`], and when the newest of it changed.
-    pub(super) fn newest_value_at(&self, id: NodeId, steps: &[Step], want: Want) -> Option<(u32, Reading<'_>)> {
+    /// What a fold has to know of a node's own value beside it.
+    pub(super) fn stamp(&self, id: NodeId) -> Stamp {
+        let node = self.store.node(id);
+        Stamp { changed: node.changed, total: node.marks.has(Marks::TOTAL) }
+    }
+
+    /// As [`Tree::value_at`], and what a fold has to know of it.
+    pub(super) fn newest_value_at(&self, id: NodeId, steps: &[Step], want: Want) -> Option<(Stamp, Reading<'_>)> {
         let rest = match steps.split_first() {
             Some((Step::Key(key), rest)) => return self.newest_value_at(self.store.child(id, key)?, rest, want),
             Some((Step::Fold | Step::Each, rest)) => rest,
             None => match self.own(id, want) {
-                Some(own) => return Some((self.store.node(id).changed, own)),
+                Some(own) => return Some((self.stamp(id), own)),
                 None => &[],
             },
         };
         let mut fold = Fold::new(self.store.action(id));
         for child in self.store.children(id) {
-            if let Some((changed, value)) = self.newest_value_at(child, rest, want) {
-                fold.feed(changed, value);
+            if let Some((stamp, value)) = self.newest_value_at(child, rest, want) {
+                fold.feed(stamp, value);
             }
         }
         fold.finish()

@@ -156,7 +156,7 @@ fn past_the_bytes_no_metadata_is_taken_in_and_it_is_counted() {
     merge(&mut tree, &["m"], 0, |out| names.iter().for_each(|name| out.set(&[name], 1.0)));
     let long = "x".repeat(META_BYTES_MAX);
     merge(&mut tree, &["m"], 0, |out| {
-        names.iter().for_each(|name| out.meta(&[name], &[("title", name), ("d", &long)]))
+        names.iter().for_each(|name| out.meta(&[name], &[("title", name), ("d", &long)]));
     });
     let had = metas(&tree, &["m"]).len();
     assert!(had > 10 && tree.memory_bytes() < bytes_max + 20_000, "{had} {}", tree.memory_bytes());
@@ -258,7 +258,11 @@ fn a_total_brings_its_action_and_is_none_below_a_top() {
         out.total(&["a", "n"], 4.0);
         out.total(&["b", "n"], 6.0);
     });
-    assert_eq!(value(&tree, "g,,n"), 5, "the fold is the branch's");
+    assert_eq!(value(&tree, "g,,n"), 10, "a mean says nothing of counters");
+    push(&mut tree, r#"{"g":{"c":{"n":2}}}"#);
+    assert_eq!(value(&tree, "g,,n"), 4, "with a gauge among them it is a mean as the branch has it");
+    tree.set_action(&["g"], Action::Max);
+    assert_eq!(value(&tree, "g,,n"), 6);
     assert_eq!(tree.node(&["g", "a", "n"]).unwrap().action(), Some(Action::Add));
     let mut frame = Writer::new();
     frame.entry(&["t", "n"], Op::Total(5.0));

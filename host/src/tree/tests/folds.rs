@@ -93,11 +93,17 @@ proptest! {
             prop::sample::select(vec!["add", "average", "min", "max", "last"]),
             0..4,
         ),
+        totals in prop::collection::btree_map(
+            prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..4), -20i32..20, 0..8,
+        ),
         steps in prop::collection::vec(prop::sample::select(vec!["", "", "a", "b", "c"]), 1..4),
     ) {
         let mut tree = tree();
         for (path, action) in &actions {
             tree.set_action(path, action.parse().unwrap());
+        }
+        for (path, total) in &totals {
+            merge(&mut tree, path, 0, |out| out.total(&[], f64::from(*total)));
         }
         for documents in &rounds {
             for document in documents {
