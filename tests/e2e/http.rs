@@ -9,11 +9,12 @@ use std::path::PathBuf;
 /// A daemon that knows the same in every test.
 fn daemon() -> Daemon {
     let daemon = Daemon::builder()
-        .plugins(&["status", "load", "request-time", "visitors"])
+        .plugins(&["status", "load", "request-time", "visitors", "beat"])
         .conf("load.off", "")
         .conf("broken.on", "evry = 1")
+        .conf("beat.on", "every = \"1h\"")
         .start();
-    for name in ["status", "request-time", "visitors"] {
+    for name in ["status", "request-time", "visitors", "beat"] {
         daemon.await_state(name, "running");
     }
     let documents = fs::read_to_string(fixture("documents.json")).expect("the documents");

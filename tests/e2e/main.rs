@@ -1,5 +1,6 @@
 //! End to end, a file a feature. The figures that are expected are counted here by other means than the daemon's own.
 
+mod beside;
 mod cli;
 mod collectors;
 mod fences;
