@@ -17,6 +17,9 @@ _NEW_IN_3 = frozenset(
 )
 """Modules of the standard library that Python 2 had not: old code that imports such a name means a file of its own."""
 
+_SUCCESSORS = {"MySQLdb": "pymysql"}
+"""Packages that stand in for one that is not installed, as their own documentation offers."""
+
 _folders = []
 _cache = {}
 
@@ -141,6 +144,9 @@ def import_old(name, globals=None, locals=None, fromlist=(), level=0):
             helper = _from_helper(head, rest, fromlist)
             if helper is not None:
                 return helper
+            other = _SUCCESSORS.get(head)
+            if other and installed(other):
+                return import_old(other + name[len(head) :], globals, locals, fromlist)
         raise ImportError("No module named %s" % name) from None
     if type(module.__spec__.loader if getattr(module, "__spec__", None) else None) is Loader:
         helper = _from_helper(head, rest, fromlist)
