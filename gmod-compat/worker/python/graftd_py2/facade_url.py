@@ -1,7 +1,7 @@
 """`urllib`, `urllib2` and `urlparse`, which Python 3 has cut into other pieces."""
 
 from .attrs_io import data_in, text_url
-from .facades import facade, get
+from .facades import facade
 from .text import to_bytes
 
 
@@ -160,10 +160,8 @@ def _urllib2_facade(real):
     own = _pieces()
     own.update(
         Request=Request, urlopen=urlopen, HTTPError=error.HTTPError, URLError=error.URLError, addinfourl=response.addinfourl,
-        __version__="2.7",
+        __version__="2.7", _py2_modules=("httplib", "urlparse", "socket", "StringIO", "base64", "hashlib"),
     )
-    for name in ("httplib", "urlparse", "socket", "StringIO", "base64", "hashlib"):
-        own[name] = get(name)
     return own
 
 

@@ -5,7 +5,6 @@ code sets on it is set on the real one too, as in `socket.setdefaulttimeout` or 
 """
 
 import importlib
-import importlib.util
 import types
 
 BUILDERS = {}
@@ -50,6 +49,8 @@ class Facade(types.ModuleType):
         full = "%s.%s" % (self.__name__, name)
         if full in _HOME_OF or full in _PARENTS:
             return get(full)
+        if name in self.__dict__.get("_py2_modules", ()):
+            return get(name)
         real = self.__dict__.get("_py2_real")
         if real is None or name == "__all__":
             raise AttributeError("'module' object has no attribute '%s'" % name)
@@ -110,8 +111,11 @@ def find(name, fromlist):
     head = name.partition(".")[0]
     if head not in _HOME_OF and head not in _PARENTS:
         return None
-    if head == "simplejson" and _installed(head):
-        return None
+    if head == "simplejson":
+        from .importing import installed
+
+        if installed(head):
+            return None
     top = get(head) if head in _HOME_OF or head in _PARENTS else None
     if name == head:
         return top
@@ -124,13 +128,6 @@ def find(name, fromlist):
             return None
         return top
     return full if fromlist else top
-
-
-def _installed(name):
-    try:
-        return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 def carrying(real, names):

@@ -1,14 +1,13 @@
 """Imports of old code, and of what lies beside a module."""
 
 import builtins
-import importlib.machinery
-import importlib.util
+from importlib.machinery import ModuleSpec, SourceFileLoader
 import os
 import sys
 import types
 
 from . import facades
-from .loading import PRIVATE, detect, register_lines, run_old
+from .loading import PRIVATE, Source, code_of, run
 
 _NEW_IN_3 = frozenset(
     "asyncio builtins concurrent configparser contextvars copyreg dataclasses dbm ensurepip enum faulthandler graphlib html "
@@ -36,11 +35,18 @@ def add_folder(folder, cache):
 
 def installed(name):
     """Whether something else provides a module of this name."""
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError, AttributeError):
-        return False
-    return spec is not None and not isinstance(spec.loader, Loader)
+    if name in sys.builtin_module_names:
+        return True
+    for finder in sys.meta_path:
+        look = getattr(finder, "find_spec", None)
+        if look is None or isinstance(finder, Finder):
+            continue
+        try:
+            if look(name, None) is not None:
+                return True
+        except (ImportError, ValueError, AttributeError):
+            continue
+    return False
 
 
 def _file_of(name, folders):
@@ -63,23 +69,20 @@ class Finder:
         if found is None:
             return None
         file, package = found
-        places = [os.path.dirname(file)] if package else None
-        return importlib.util.spec_from_file_location(
-            name, file, loader=Loader(name, file), submodule_search_locations=places
-        )
+        spec = ModuleSpec(name, Loader(name, file), origin=file, is_package=package)
+        spec.has_location = True
+        if package:
+            spec.submodule_search_locations = [os.path.dirname(file)]
+        return spec
 
 
-class Loader(importlib.machinery.SourceFileLoader):
+class Loader(SourceFileLoader):
     """Loads a helper; it is converted if it is Python 2."""
 
     def exec_module(self, module):
         """Runs it."""
-        source = self.get_data(self.path)
-        if detect(source):
-            register_lines(source, self.path, True)
-            run_old(module, source, self.path, _cache)
-        else:
-            super().exec_module(module)
+        old, code = code_of(self.get_data(self.path), self.path, _cache)
+        run(module, code, old)
 
 
 def _helper(name, folders):
@@ -93,18 +96,17 @@ def _helper(name, folders):
     if module is not None:
         return module
     module = types.ModuleType(name)
-    module.__dict__.update(__file__=path, __package__=name if package else name.rpartition(".")[0])
-    if package:
-        module.__path__ = [os.path.dirname(path)]
     with open(path, "rb") as file:
         source = file.read()
+    module.__dict__.update(
+        __file__=path, __package__=name if package else name.rpartition(".")[0], __loader__=Source(source)
+    )
+    if package:
+        module.__path__ = [os.path.dirname(path)]
     sys.modules[key] = module
     try:
-        if detect(source):
-            register_lines(source, path, True)
-            run_old(module, source, path, _cache)
-        else:
-            exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
+        old, code = code_of(source, path, _cache)
+        run(module, code, old)
     except BaseException:
         sys.modules.pop(key, None)
         raise

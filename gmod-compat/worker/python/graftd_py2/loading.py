@@ -1,12 +1,8 @@
 """Loads a module from its source, converted if it is Python 2."""
 
-import hashlib
-import linecache
 import marshal
 import sys
 import types
-
-from .detection import detect, encoding_of, text_of
 
 VERSION = "1"
 """Goes into the cache's keys: raise it with every change of what conversion makes."""
@@ -22,6 +18,7 @@ def convert(source, filename, mode="exec"):
     import ast
 
     from . import lower, statements
+    from .detection import encoding_of, text_of
 
     if isinstance(source, str):
         text, encoding = source.replace("\r\n", "\n").replace("\r", "\n"), "latin-1"
@@ -64,20 +61,34 @@ def _place(tree):
                 stack.append((child, line))
 
 
-def cached(source, filename, cache):
-    """The same, from `cache` if it is there; else it is added."""
-    key = hashlib.sha256(
-        b"\0".join((VERSION.encode(), sys.version.encode(), filename.encode("utf-8", "surrogateescape"), source))
-    ).hexdigest()
-    found = cache.get(key)
-    if found is not None:
+def _key(source, filename):
+    try:
+        from _sha256 import sha256
+    except ImportError:
         try:
-            return marshal.loads(found)
+            from _sha2 import sha256
+        except ImportError:
+            # The same, but it brings OpenSSL: some megabytes for one sum.
+            from hashlib import sha256
+    parts = VERSION.encode(), sys.version.encode(), filename.encode("utf-8", "surrogateescape"), source
+    return sha256(b"\0".join(parts)).hexdigest()
+
+
+def code_of(source, filename, cache):
+    """(whether `source` is Python 2, its code object), of `cache` if it is there; else it is added."""
+    key = _key(source, filename)
+    found = cache.get(key)
+    if found:
+        try:
+            return found[:1] == b"2", marshal.loads(found[1:])
         except (ValueError, EOFError, TypeError):
             pass
-    code = convert(source, filename)
-    cache[key] = marshal.dumps(code)
-    return code
+    from .detection import detect
+
+    old = detect(source)
+    code = convert(source, filename) if old else compile(source, filename, "exec", dont_inherit=True)
+    cache[key] = (b"2" if old else b"3") + marshal.dumps(code)
+    return old, code
 
 
 def old_builtins():
@@ -89,46 +100,53 @@ def old_builtins():
     return _state["builtins"]
 
 
-def run_old(module, source, filename, cache):
-    """Runs Python 2 source as `module`, whose names are set already."""
-    module.__dict__["__builtins__"] = old_builtins()
-    exec(cached(source, filename, cache), module.__dict__)
+class Source:
+    """What a traceback asks for the lines of a file that it cannot read, as a module's `__loader__`."""
+
+    def __init__(self, source):
+        self._source = source
+
+    def get_source(self, _name):
+        """The text."""
+        from .detection import text_of
+
+        return text_of(self._source)
+
+    def is_package(self, _name):
+        """It is not."""
+        return False
 
 
-def register_lines(source, filename, old):
-    """Lets tracebacks show the source although nobody reads the file."""
-    try:
-        text = text_of(source) if old else source.decode(encoding_of(source), "replace")
-    except LookupError:
-        text = source.decode("latin-1")
-    linecache.cache[filename] = (len(source), None, text.splitlines(True), filename)
+def run(module, code, old):
+    """Runs code as `module`, whose names are set already."""
+    if old:
+        module.__dict__["__builtins__"] = old_builtins()
+    exec(code, module.__dict__)
 
 
 def load(name, source, filename, folder, cache):
     """Makes and runs the module `name`. Old code is converted; other code runs as it is."""
-    from . import edge, importing
+    from . import importing
 
-    old = detect(source)
+    old, code = code_of(source, filename, cache)
     if folder:
         importing.add_folder(folder, cache)
-    register_lines(source, filename, old)
-    module = (edge.OldModule if old else types.ModuleType)(name)
-    module.__dict__.update(__file__=filename, __package__="", __loader__=None)
+    if old:
+        from .edge import OldModule as kind
+    else:
+        kind = types.ModuleType
+    module = kind(name)
+    module.__dict__.update(__file__=filename, __package__="", __loader__=Source(source))
     private = "%s%s:%s" % (PRIVATE, name, filename)
     sys.modules[private] = module
     public = name not in sys.modules and not importing.installed(name)
     if public:
         sys.modules[name] = module
     try:
-        if old:
-            run_old(module, source, filename, cache)
-        else:
-            exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)
+        run(module, code, old)
     except BaseException:
         sys.modules.pop(private, None)
         if public:
             sys.modules.pop(name, None)
         raise
     return module
-
-

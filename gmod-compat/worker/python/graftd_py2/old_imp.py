@@ -14,7 +14,7 @@ def new_module(name):
 
 def load_source(name, path, file=None):
     """Runs a file as a module."""
-    from .loading import detect, register_lines, run_old
+    from .loading import code_of, run
 
     with open(path, "rb") as source_file:
         source = source_file.read()
@@ -23,11 +23,8 @@ def load_source(name, path, file=None):
         module = _types.ModuleType(name)
     module.__dict__["__file__"] = path
     _sys.modules[name] = module
-    if detect(source):
-        register_lines(source, path, True)
-        run_old(module, source, path, {})
-    else:
-        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
+    old, code = code_of(source, path, {})
+    run(module, code, old)
     return module
 
 

@@ -1,7 +1,5 @@
 """Operators with Python 2's meaning."""
 
-import datetime
-import numbers
 import sys
 import types
 
@@ -15,7 +13,7 @@ def div(left, right):
     """`left / right` without `from __future__ import division`."""
     if isinstance(left, int) and isinstance(right, int):
         return left // right
-    if isinstance(left, datetime.timedelta) and isinstance(right, int):
+    if type(left).__name__ == "timedelta" and isinstance(right, int):
         return left // right
     return left / right
 
@@ -171,7 +169,7 @@ def _rank(value):
     """Where values of different kinds stand: None, numbers, then the names of the types."""
     if value is None:
         return 0, ""
-    if isinstance(value, numbers.Number) and not isinstance(value, complex):
+    if isinstance(value, (int, float)) or type(value).__name__ in ("Decimal", "Fraction"):
         return 1, ""
     name = "str" if isinstance(value, (str, bytes)) else type(value).__name__
     return 2, name
