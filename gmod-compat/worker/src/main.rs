@@ -4,10 +4,12 @@
 //! open descriptor, and what the module prints goes to standard error, which graftd keeps the end of.
 //!
 //! `orders.rs` is the conversation with the daemon, `sampler.rs` what all modules of gmond have in common, `python/` the
-//! interpreter and what runs in it.
+//! interpreter and what runs in it, `c/` modules in C.
 
 mod about;
 mod c;
+mod c_source;
+mod inherited;
 mod orders;
 mod pattern;
 mod python;
@@ -19,7 +21,8 @@ use std::process::ExitCode;
 const USAGE: &str = "graftd-gmod runs gmond's modules for graftd, which starts it.
 
   graftd-gmod --about              says which Python it has, as a line of JSON
-  graftd-gmod --image-fd N         runs the module whose file is open as N; orders come by standard input
+  graftd-gmod --image-fd N [--folder-fd M]
+                                   runs the module whose file is open as N, its folder as M; orders come by standard input
 ";
 
 fn main() -> ExitCode {
@@ -27,10 +30,8 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
     let done = match words.as_slice() {
         ["--about"] => about::print(),
-        ["--image-fd", number] => match number.parse::<u16>() {
-            Ok(number) => orders::follow(number),
-            Err(_) => Err(format!("--image-fd {number}: no number of a descriptor")),
-        },
+        ["--image-fd", image] => orders::follow(image, None),
+        ["--image-fd", image, "--folder-fd", folder] => orders::follow(image, Some(folder)),
         ["--version" | "-V"] => {
             println!("graftd-gmod {}", env!("CARGO_PKG_VERSION"));
             Ok(())

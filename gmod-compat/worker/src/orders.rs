@@ -1,7 +1,8 @@
 //! The conversation with the daemon: what `host/src/worker/inside.rs` is for plugins in Rust.
 
-use crate::python;
+use crate::inherited;
 use crate::sampler::{Sample, Sampler};
+use crate::{c_source, python};
 use gmod_compat::protocol::declared::Declared;
 use gmod_compat::protocol::gmod::{Language, Start};
 use gmod_compat::protocol::limits::{DECLARED_BYTES_MAX, FRAME_BYTES_MAX, KEPT_BYTES_MAX};
@@ -10,7 +11,7 @@ use gmod_compat::protocol::wire::{self, Hello, Messages, tag};
 use plugin_api::limits::cut;
 use plugin_api::{Access, Clock, Error, Fields};
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,10 @@ use std::time::{Duration, Instant};
 pub(crate) struct Order<'a> {
     pub(crate) start: Start,
     pub(crate) params: plugin_api::Params,
-    /// The module's file.
-    pub(crate) image: Vec<u8>,
+    /// A path by which this process can open the module's file.
+    pub(crate) image_path: String,
+    /// A path by which it can look into the folder of the module's helpers, where there is one.
+    pub(crate) folder: Option<String>,
     /// What was kept at an earlier start.
     pub(crate) kept: &'a [u8],
 }
@@ -54,29 +57,31 @@ pub(crate) trait Pipe {
 ///
 /// # Errors
 /// The daemon is gone, or says what makes no sense.
-pub(crate) fn follow(image: u16) -> Result<(), String> {
-    talk(image).map_err(|error| error.to_string())?;
+pub(crate) fn follow(image: &str, folder: Option<&str>) -> Result<(), String> {
+    let image = inherited::take(image).map_err(|why| format!("--image-fd {why}"))?;
+    let folder = folder.map(inherited::take).transpose().map_err(|why| format!("--folder-fd {why}"))?;
+    talk(image, folder).map_err(|error| error.to_string())?;
     python::leave();
     Ok(())
 }
 
-fn talk(image: u16) -> io::Result<()> {
+fn talk(image: OwnedFd, folder: Option<OwnedFd>) -> io::Result<()> {
     // The daemon's socket comes as standard input, which a module takes for its own.
     let daemon = &UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
     say(daemon, tag::HELLO, &Hello::ours().encode())?;
     let mut orders = Messages::of(daemon);
-    let order = match orders.next()? {
+    let made = match orders.next()? {
         Some((tag::START, body)) => {
             let (start, params, kept) = Start::decode(body).map_err(nonsense)?;
-            // The number is closed for whoever is started from here; the module's file needs no path.
-            let image = std::fs::read(format!("/proc/self/fd/{image}"))?;
-            make(Order { start, params, image, kept })
+            let named = start.folder.clone().filter(|folder| std::fs::read_dir(folder).is_ok());
+            let folder = named.or_else(|| folder.as_ref().map(inherited::path));
+            make(&Order { start, params, image_path: inherited::path(&image), folder, kept })
         }
         Some(_) => return Err(nonsense("another order than to start")),
         None => return Ok(()),
     };
-    let mut made = match order {
+    let mut made = match made {
         Ok(made) => made,
         Err(error) => return say(daemon, tag::FAILED, &wire::failed(&error)),
     };
@@ -97,10 +102,10 @@ fn talk(image: u16) -> io::Result<()> {
     obeyed
 }
 
-fn make(order: Order<'_>) -> Result<Made, Error> {
+fn make(order: &Order<'_>) -> Result<Made, Error> {
     match order.start.language {
         Language::Python => python::make(order),
-        Language::C => Err(Error::config("a C module of gmond: this graftd-gmod runs Python only")),
+        Language::C => c_source::make(order),
     }
 }
 

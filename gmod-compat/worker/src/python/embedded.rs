@@ -8,35 +8,23 @@ include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 /// The package's name.
 pub(super) const PACKAGE: &str = "graftd_py2";
 
+/// A module of this name: whether it is a package, its source, its code. Copied when it is asked for, for most never are.
+#[pyfunction]
+fn read<'py>(py: Python<'py>, name: &str) -> Option<(bool, Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+    let (_, is_package, source, code) = MODULES.iter().find(|module| module.0 == name)?;
+    // The code is this very interpreter's or of one that reads the same: the binary is linked with its library. Where there is none the
+    // source is compiled.
+    let source = if code.is_empty() { *source } else { &[] };
+    Some((*is_package, PyBytes::new(py, source), PyBytes::new(py, code)))
+}
+
 /// Makes the package importable; nothing of it is read yet. False if it is not in this binary.
 pub(super) fn provide(py: Python<'_>) -> PyResult<bool> {
-    const FINDER: &std::ffi::CStr = c"
-import marshal, sys
-from _frozen_importlib import ModuleSpec
-class Embedded:
-    def __init__(self, modules):
-        self.modules = modules
-    def find_spec(self, name, path=None, target=None):
-        if name in self.modules:
-            return ModuleSpec(name, self, origin='<%s>' % name, is_package=self.modules[name][0])
-    def create_module(self, spec):
-        return None
-    def exec_module(self, module):
-        package, source, code = self.modules[module.__name__]
-        try:
-            code = marshal.loads(code)
-        except (EOFError, ValueError, TypeError):
-            code = compile(source, '<%s>' % module.__name__, 'exec', dont_inherit=True)
-        exec(code, module.__dict__)
-sys.meta_path.append(Embedded(modules))
-";
-    let modules = PyDict::new(py);
-    for (name, is_package, source, code) in MODULES {
-        // The code is this very interpreter's or of one that reads the same: the binary is linked with its library.
-        modules.set_item(name, (*is_package, PyBytes::new(py, source), PyBytes::new(py, code)))?;
+    if !MODULES.iter().any(|module| module.0 == PACKAGE) {
+        return Ok(false);
     }
     let names = PyDict::new(py);
-    names.set_item("modules", &modules)?;
-    py.run(FINDER, Some(&names), None)?;
-    modules.contains(PACKAGE)
+    names.set_item("read", wrap_pyfunction!(read, py)?)?;
+    super::interpreter::run(py, include_str!("embedded.py"), &names)?;
+    Ok(true)
 }

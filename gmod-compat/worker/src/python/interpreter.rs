@@ -2,6 +2,7 @@
 
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
 use std::ptr;
@@ -21,6 +22,7 @@ pub(crate) struct About {
 pub(crate) fn about() -> Result<About, String> {
     start(None)?;
     Python::attach(|py| {
+        settle(py, "")?;
         let sys = py.import("sys")?;
         let version: String = sys.getattr("version")?.extract()?;
         let mut paths: Vec<String> = sys.getattr("path")?.extract()?;
@@ -92,6 +94,8 @@ fn initialize(executable: Option<&CStr>) -> Result<(), String> {
         let mut config: ffi::PyConfig = std::mem::zeroed();
         ffi::PyConfig_InitIsolatedConfig(&raw mut config);
         config.write_bytecode = 0;
+        // `settle.py` does what this would.
+        config.site_import = 0;
         config.faulthandler = 1;
         #[cfg(Py_3_11)]
         {
@@ -128,23 +132,16 @@ fn check(status: ffi::PyStatus) -> Result<(), String> {
     }
 }
 
-/// Sends what the module prints to standard error: whole lines, and never an exception for want of a reader.
-pub(super) fn settle(py: Python<'_>) -> PyResult<()> {
-    const STREAMS: &CStr = c"
-import io, sys
-class Stream(io.FileIO):
-    def write(self, data):
-        try:
-            return super().write(data)
-        except OSError:
-            return len(data)
-def stream():
-    raw = io.BufferedWriter(Stream(2, 'w', closefd=False), 8192)
-    return io.TextIOWrapper(raw, 'utf-8', 'backslashreplace', line_buffering=True)
-sys.stdout = sys.__stdout__ = stream()
-sys.stderr = sys.__stderr__ = stream()
-";
-    py.run(STREAMS, Some(&pyo3::types::PyDict::new(py)), None)
+/// Makes it ready for the module of this name: what that prints goes to standard error, installed packages can be imported.
+pub(super) fn settle(py: Python<'_>, plugin: &str) -> PyResult<()> {
+    let names = PyDict::new(py);
+    names.set_item("plugin", plugin)?;
+    run(py, include_str!("settle.py"), &names)
+}
+
+/// Runs a source of our own.
+pub(super) fn run(py: Python<'_>, source: &str, names: &Bound<'_, PyDict>) -> PyResult<()> {
+    py.run(&CString::new(source)?, Some(names), None)
 }
 
 /// Runs what the module asked for at its end (`atexit`), writes out what it printed, and ends the process. Threads that
@@ -154,23 +151,7 @@ pub(super) fn leave() {
         return;
     }
     Python::attach(|py| {
-        let _ = py.run(
-            c"
-import sys
-try:
-    import atexit
-    atexit._run_exitfuncs()
-except BaseException as error:
-    print('at exit:', type(error).__name__, error, file=sys.stderr)
-for stream in sys.stdout, sys.stderr:
-    try:
-        stream.flush()
-    except BaseException:
-        pass
-",
-            Some(&pyo3::types::PyDict::new(py)),
-            None,
-        );
+        let _ = run(py, include_str!("leave.py"), &PyDict::new(py));
         // With the lock held, so that no thread of the module's runs into what ends.
         std::process::exit(0);
     })

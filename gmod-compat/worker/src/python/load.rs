@@ -10,6 +10,8 @@ use plugin_api::{Error, ErrorKind};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyModule};
+use std::fs::File;
+use std::io::Read;
 
 /// A module that has run.
 pub(super) struct Loaded<'py> {
@@ -24,19 +26,35 @@ pub(super) struct Loaded<'py> {
 /// # Errors
 /// It is no Python, or its own code raised something.
 pub(super) fn load<'py>(py: Python<'py>, order: &Order<'_>) -> Result<Loaded<'py>, Error> {
-    let known = Known { file: order.start.file.clone(), text: String::from_utf8_lossy(&order.image).into_owned() };
+    let source = read(&order.image_path)?;
+    let known = Known { file: order.start.file.clone(), text: String::from_utf8_lossy(&source).into_owned() };
     let told = |doing: &str, error: &PyErr| {
         // A source that no Python reads stays so until it is changed.
         let syntax = error.is_instance_of::<pyo3::exceptions::PySyntaxError>(py);
         let kind = if syntax { ErrorKind::Config } else { ErrorKind::Failed };
         fault::of(py, error, &known).error(kind, doing)
     };
-    let (module, keep) = if is_old(py, &order.image).map_err(|error| told("import", &error))? {
-        load_old(py, order).map_err(|error| told("import", &error))?
+    let (module, keep) = if is_old(py, &source).map_err(|error| told("import", &error))? {
+        load_old(py, order, &source).map_err(|error| told("import", &error))?
     } else {
-        (load_new(py, order).map_err(|error| told("import", &error))?, None)
+        (load_new(py, order, &source).map_err(|error| told("import", &error))?, None)
     };
     Ok(Loaded { module, known: std::rc::Rc::new(known), keep })
+}
+
+/// Bytes of a module's source; more is none.
+const SOURCE_BYTES_MAX: u64 = 16 << 20;
+
+fn read(path: &str) -> Result<Vec<u8>, Error> {
+    let mut source = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(SOURCE_BYTES_MAX + 1).read_to_end(&mut source));
+    match read {
+        Ok(_) if source.len() as u64 > SOURCE_BYTES_MAX => {
+            Err(Error::config(format_args!("a source of more than {} MiB", SOURCE_BYTES_MAX >> 20)))
+        }
+        Ok(_) => Ok(source),
+        Err(error) => Err(Error::failed(format_args!("the module's file: {error}"))),
+    }
 }
 
 /// Whether the source is of Python 2.
@@ -53,14 +71,18 @@ fn says_python_3(source: &[u8]) -> bool {
     source.split(|byte| *byte == b'\n').take(5).any(|line| line.trim_ascii() == b"# graftd: python3")
 }
 
-fn load_old<'py>(py: Python<'py>, order: &Order<'_>) -> PyResult<(Bound<'py, PyModule>, Option<Vec<u8>>)> {
+fn load_old<'py>(
+    py: Python<'py>,
+    order: &Order<'_>,
+    source: &[u8],
+) -> PyResult<(Bound<'py, PyModule>, Option<Vec<u8>>)> {
     let marshal = py.import("marshal")?;
     // What was kept is this module's own; that it is still readable is for marshal to say.
     let kept = marshal.call_method1("loads", (PyBytes::new(py, order.kept),)).ok();
     let cache = kept.and_then(|kept| kept.cast_into::<PyDict>().ok()).unwrap_or_else(|| PyDict::new(py));
     let before = cache.len();
-    let folder = order.start.folder.as_deref().unwrap_or_default();
-    let source = PyBytes::new(py, &order.image);
+    let folder = order.folder.as_deref().unwrap_or_default();
+    let source = PyBytes::new(py, source);
     let load = py.import(embedded::PACKAGE)?.getattr("load")?;
     let module = load.call1((&order.start.plugin, source, &order.start.file, folder, &cache))?;
     let keep = if cache.len() == before {
@@ -71,9 +93,9 @@ fn load_old<'py>(py: Python<'py>, order: &Order<'_>) -> PyResult<(Bound<'py, PyM
     Ok((module.cast_into::<PyModule>()?, keep))
 }
 
-fn load_new<'py>(py: Python<'py>, order: &Order<'_>) -> PyResult<Bound<'py, PyModule>> {
+fn load_new<'py>(py: Python<'py>, order: &Order<'_>, source: &[u8]) -> PyResult<Bound<'py, PyModule>> {
     let (name, file) = (&order.start.plugin, &order.start.file);
-    let code = compile(py, &order.image, file)?;
+    let code = compile(py, source, file)?;
     let sys = py.import("sys")?;
     let modules = sys.getattr("modules")?;
     let module = PyModule::new(py, name)?;
@@ -86,7 +108,7 @@ fn load_new<'py>(py: Python<'py>, order: &Order<'_>) -> PyResult<Bound<'py, PyMo
         || machinery.call_method1("find_spec", (name,)).is_ok_and(|found| !found.is_none());
     let registered = if is_installed { format!("graftd.plugins.{name}") } else { name.clone() };
     modules.set_item(registered, &module)?;
-    if let Some(folder) = &order.start.folder {
+    if let Some(folder) = &order.folder {
         sys.getattr("path")?.call_method1("append", (folder,))?;
     }
     run(&code, &module.dict())?;
@@ -94,7 +116,6 @@ fn load_new<'py>(py: Python<'py>, order: &Order<'_>) -> PyResult<Bound<'py, PyMo
 }
 
 /// Compiles a source; its encoding is what its first lines say.
-#[allow(unsafe_code)]
 fn compile<'py>(py: Python<'py>, source: &[u8], file: &str) -> PyResult<Bound<'py, PyAny>> {
     let builtins = py.import("builtins")?;
     // `dont_inherit`: nothing of whoever calls counts.

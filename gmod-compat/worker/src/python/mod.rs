@@ -27,14 +27,14 @@ use pyo3::prelude::*;
 ///
 /// # Errors
 /// The module is none, or its own code failed.
-pub(crate) fn make(order: Order<'_>) -> Result<Made, Error> {
+pub(crate) fn make(order: &Order<'_>) -> Result<Made, Error> {
     interpreter::start(order.start.python.as_deref()).map_err(Error::config)?;
     Python::attach(|py| {
-        interpreter::settle(py).map_err(|error| Error::failed(format_args!("Python: {error}")))?;
+        interpreter::settle(py, &order.start.plugin).map_err(|error| Error::failed(format_args!("Python: {error}")))?;
         ganglia::provide(py, order.start.debug_level)
             .and_then(|()| graft::provide(py))
             .map_err(|error| Error::failed(format_args!("Python: {error}")))?;
-        let loaded = load::load(py, &order)?;
+        let loaded = load::load(py, order)?;
         let has = |name: &str| loaded.module.getattr(name).is_ok_and(|found| found.is_callable());
         let (module, declared) = if has("metric_init") {
             let (descriptors, source, remarks) = gmond::make(&loaded, &order.params)?;

@@ -1,0 +1,59 @@
+//! A module in C as a collector.
+
+use crate::c::{CModule, Opening};
+use crate::orders::{Made, Module, Order};
+use crate::sampler::{Fault, Sampler, Source};
+use gmod_compat::descriptor::Value;
+use plugin_api::{Error, Value as Param};
+use std::path::Path;
+
+/// Opens the module.
+///
+/// # Errors
+/// It is none, or cannot run here.
+pub(crate) fn make(order: &Order<'_>) -> Result<Made, Error> {
+    let start = &order.start;
+    let param: Vec<(String, String)> =
+        order.params.iter().map(|(name, value)| (name.to_owned(), text(value))).collect();
+    let opening = Opening {
+        symbol: start.symbol.as_deref(),
+        params: start.c_params.as_deref(),
+        param: &param,
+        config: None,
+        debug_level: start.debug_level,
+    };
+    let module = CModule::open(Path::new(&order.image_path), &opening).map_err(Error::config)?;
+    let (descriptors, remarks) = (module.descriptors().to_vec(), module.remarks().to_vec());
+    let (sampler, declared) = Sampler::new(start, descriptors, Box::new(Opened(Some(module))), remarks);
+    Ok(Made { module: Module::Collector(sampler), declared, keep: None })
+}
+
+fn text(value: &Param) -> String {
+    match value {
+        Param::Bool(flag) => if *flag { "yes" } else { "no" }.to_owned(),
+        Param::Integer(n) => n.to_string(),
+        Param::Float(x) => x.to_string(),
+        Param::Text(text) => text.to_string(),
+        Param::List(list) => list.iter().map(text).collect::<Vec<_>>().join(","),
+        Param::Table(_) => String::new(),
+    }
+}
+
+/// None once it is closed.
+struct Opened(Option<CModule>);
+
+impl Source for Opened {
+    fn value(&mut self, metric: usize) -> Result<Value, Fault> {
+        let value = match &mut self.0 {
+            Some(module) => module.value(metric),
+            None => Err("the module is closed".to_owned()),
+        };
+        value.map_err(|what| Fault { what, ..Fault::default() })
+    }
+
+    fn cleanup(&mut self) {
+        if let Some(module) = self.0.take() {
+            module.close();
+        }
+    }
+}

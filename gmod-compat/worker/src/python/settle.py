@@ -1,0 +1,57 @@
+# Makes the interpreter ready, before any module runs. Names in here are not the module's. `plugin` is the module's name.
+import io
+import sys
+
+
+class Stream(io.FileIO):
+    """Standard error, for all that is printed: never an exception for want of a reader."""
+
+    def write(self, data):
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
+
+
+def stream():
+    raw = io.BufferedWriter(Stream(2, "w", closefd=False), 8192)
+    return io.TextIOWrapper(raw, "utf-8", "backslashreplace", line_buffering=True)
+
+
+sys.stdout = sys.__stdout__ = stream()
+sys.stderr = sys.__stderr__ = stream()
+
+# Paths of installed packages, as `site` finds them. Code in .pth files (`import …`) costs megabytes where it is there, and
+# a module needs it only where an import finds nothing without it: it is put off until then.
+import site
+
+late = []
+site.exec = late.append
+site.main()
+del site.exec
+
+
+class Late:
+    """The last finder: runs what was put off, once, and looks again."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name == plugin:
+            # Whether there is an installed package of the module's own name; mostly there is none.
+            return None
+        sys.meta_path.remove(self)
+        lines, late[:] = late[:], []
+        for line in lines:
+            try:
+                exec(line, {})
+            except Exception as error:
+                print("a .pth file's %s: %s: %s" % (line.strip(), type(error).__name__, error), file=sys.stderr)
+        for finder in list(sys.meta_path):
+            find = getattr(finder, "find_spec", None)
+            spec = find(name, path, target) if find else None
+            if spec is not None:
+                return spec
+        return None
+
+
+if late:
+    sys.meta_path.append(Late())
