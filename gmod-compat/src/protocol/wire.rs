@@ -137,6 +137,7 @@ impl<R: Read> Messages<R> {
     ///
     /// # Errors
     /// The stream fails or ends within a message, or the message makes no sense.
+    #[allow(clippy::should_implement_trait)] // What it gives borrows from it, which an iterator's items cannot.
     pub fn next(&mut self) -> io::Result<Option<(u8, &[u8])>> {
         loop {
             let found = peek(&self.bytes[self.from..self.to]);
