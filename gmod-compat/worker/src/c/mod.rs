@@ -30,6 +30,7 @@ use gmod_compat::descriptor::{Descriptor, Value};
 use layout::{Array, Handler, Module, Param, SAMPLE_TEXT_BYTES, Sample};
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 use libraries::Libraries;
+use plugin_api::Error;
 use std::io::Read;
 use std::path::Path;
 use std::ptr;
@@ -66,59 +67,35 @@ impl CModule {
     ///
     /// # Errors
     /// It is no such module, not for this gmond, needs what is not there, or its `init` says no.
-    pub(crate) fn open(file: &Path, opening: &Opening<'_>) -> Result<CModule, String> {
-        let bytes = read(file)?;
-        let symbol = choose(&celf::modules(&bytes), opening.symbol)?;
-        if symbol == "python_module" {
-            return Err(
-                "is gmond's own host of Python modules, and graftd runs those itself: put NAME.py into plugins/ \
-                        and NAME.pyconf, as NAME.on, into conf/"
-                    .to_owned(),
-            );
-        }
+    pub(crate) fn open(file: &Path, opening: &Opening<'_>) -> Result<CModule, Error> {
+        // What cannot be opened now may be there at the next try; what is wrong in the file stays so until it changes.
+        let bytes = read(file).map_err(Error::failed)?;
+        let symbol = choose(&celf::modules(&bytes), opening.symbol).map_err(Error::config)?;
         let reads_config = celf::imports(&bytes, |name| name.starts_with("cfg_"));
         drop(bytes);
-        let libraries = Libraries::open()?;
-        // Safety: what its constructors do is the module's affair, as all it does is; see the head of this file.
-        let library = unsafe { Library::open(Some(file), RTLD_NOW | RTLD_GLOBAL) }
-            .map_err(|error| cannot_load(&error, &libraries))?;
-        // Safety: nothing is read through it before it is known to point at a structure of this version.
-        let module = unsafe { library.get::<*mut Module>(symbol.as_bytes()) }
-            .map_err(|error| format!("has no symbol {symbol} after all ({error}); build it again"))?
-            .into_raw()
-            .cast::<Module>();
-        let handle = library.into_raw();
-        // Safety: the symbol is a variable of at least the structure's size, by the file's own table.
-        let (version, magic) =
-            unsafe { (ptr::read(&raw const (*module).version), ptr::read(&raw const (*module).magic)) };
-        if let Some(misfit) = (celf::Found { symbol: symbol.clone(), version, magic }).misfit() {
-            return Err(misfit);
-        }
+        let libraries = Libraries::open().map_err(Error::failed)?;
+        let module = load(file, &symbol, &libraries)?;
         libraries.debug_level(opening.debug_level);
-        let params = opening.params.map(|text| libraries.text(text)).transpose()?;
-        let list = param_list(&libraries, opening.param)?;
-        let name = libraries.text(&symbol)?;
         let config = match (reads_config, opening.config) {
-            (true, text) => libraries.config(text.unwrap_or_default())?,
+            (true, text) => libraries.config(text.unwrap_or_default()).map_err(Error::failed)?,
             (false, _) => ptr::null_mut(),
         };
-        // Safety: it is a structure of this version, in the module's writable data; nobody else knows it yet. What is
-        // put in lives as long as the pool.
+        // Safety: it is a module's structure, as yet without its init.
+        unsafe { give(module, &symbol, opening, &libraries) }.map_err(Error::config)?;
+        // Safety: as above. What init does is the module's affair.
         let said = unsafe {
-            (*module).handle = handle;
-            (*module).name = name;
-            (*module).params = params.unwrap_or(ptr::null_mut());
-            (*module).param_list = list;
             (*module).config = config;
             (*module).init.map_or(0, |init| init(libraries.pool()))
         };
         if said != 0 {
-            return Err(format!("its init returned {said}, by which a gmond module says that it cannot run here"));
+            let why = "by which a gmond module says that it cannot run here";
+            return Err(Error::failed(format_args!("its init returned {said}, {why}")));
         }
         // Safety: as above. The table is read after init, which may have replaced it.
         let (handler, metrics) = unsafe { ((*module).handler, (*module).metrics) };
-        let handler =
-            handler.ok_or_else(|| format!("its {symbol} has no handler to call for values; build it anew"))?;
+        let handler = handler.ok_or_else(|| {
+            Error::config(format_args!("its {symbol} has no handler to call for values; build it anew"))
+        })?;
         // Safety: the module says that its table is one.
         let table = unsafe { Table::read(metrics, &libraries) };
         Ok(CModule { module, handler, table, libraries })
@@ -179,6 +156,44 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
+/// Loads the file, for ever, and gives the module's structure in it.
+fn load(file: &Path, symbol: &str, libraries: &Libraries) -> Result<*mut Module, Error> {
+    // Safety: what its constructors do is the module's affair, as all it does is; see the head of this file.
+    let library = unsafe { Library::open(Some(file), RTLD_NOW | RTLD_GLOBAL) }
+        .map_err(|error| Error::failed(cannot_load(&error, libraries)))?;
+    // Safety: nothing is read through it before it is known to point at a structure of this version.
+    let module = unsafe { library.get::<*mut Module>(symbol.as_bytes()) }
+        .map_err(|error| Error::config(format_args!("has no symbol {symbol} after all ({error}); build it again")))?
+        .into_raw()
+        .cast::<Module>();
+    let handle = library.into_raw();
+    // Safety: the symbol is a variable of at least the structure's size, by the file's own table.
+    let (version, magic) = unsafe { (ptr::read(&raw const (*module).version), ptr::read(&raw const (*module).magic)) };
+    if let Some(misfit) = (celf::Found { symbol: symbol.to_owned(), version, magic }).misfit() {
+        return Err(Error::config(misfit));
+    }
+    // Safety: it is a structure of this version, in the module's writable data; nobody else knows it yet.
+    unsafe { (*module).handle = handle };
+    Ok(module)
+}
+
+/// Gives a module its name and its parameters, which live as long as the pool.
+///
+/// # Safety
+/// `module` is a structure of this version that nobody uses yet.
+unsafe fn give(module: *mut Module, symbol: &str, opening: &Opening<'_>, libraries: &Libraries) -> Result<(), String> {
+    let name = libraries.text(symbol)?;
+    let params = opening.params.map(|text| libraries.text(text)).transpose()?;
+    let list = param_list(libraries, opening.param)?;
+    // Safety: the caller's.
+    unsafe {
+        (*module).name = name;
+        (*module).params = params.unwrap_or(ptr::null_mut());
+        (*module).param_list = list;
+    }
+    Ok(())
+}
+
 /// The symbol of the module to run.
 fn choose(found: &[celf::Found], wanted: Option<&str>) -> Result<String, String> {
     let names = || found.iter().map(|found| found.symbol.as_str()).collect::<Vec<_>>().join(", ");
@@ -190,6 +205,13 @@ fn choose(found: &[celf::Found], wanted: Option<&str>) -> Result<String, String>
         (None, [only]) => only,
         (None, _) => return Err(format!("holds several modules; write name = \"…\" with one of {}", names())),
     };
+    if chosen.symbol == "python_module" {
+        return Err(
+            "is gmond's own host of Python modules, and graftd runs those itself: put NAME.py into plugins/ and \
+                    NAME.pyconf, as NAME.on, into conf/"
+                .to_owned(),
+        );
+    }
     chosen.misfit().map_or_else(|| Ok(chosen.symbol.clone()), Err)
 }
 

@@ -37,7 +37,7 @@ fn refused(source: &str, options: &[&str], opening: &Opening<'_>) -> String {
     let _alone = alone();
     match CModule::open(&compiled(source, options).0, opening) {
         Ok(_) => panic!("{source} {options:?} was opened"),
-        Err(why) => why,
+        Err(why) => why.to_string(),
     }
 }
 
@@ -178,7 +178,7 @@ fn what_cannot_run_is_told() {
         let why = refused("small.c", options, opening);
         assert!(why.starts_with(start), "{options:?}: {why}");
     }
-    let why = CModule::open(Path::new("/nowhere/modx.so"), &none).err().unwrap();
+    let why = CModule::open(Path::new("/nowhere/modx.so"), &none).err().unwrap().to_string();
     assert!(why.starts_with("cannot be opened: No such file"), "{why}");
 }
 
