@@ -51,7 +51,12 @@ impl Verdict {
 /// Compares all of what is fixed, and values as far as they hold still.
 pub fn compare(measure: &Seen, candidate: &Seen, types: Types) -> Verdict {
     match (&measure.error, &candidate.error) {
-        (Some(measure), Some(candidate)) if alike(measure, candidate) => return Verdict::FailAlike,
+        (Some(failed), Some(candidate)) if alike(failed, candidate) => {
+            // Others of its metrics may work.
+            if measure.metrics.is_empty() {
+                return Verdict::FailAlike;
+            }
+        }
         (None, None) => {}
         (measure, candidate) => {
             let said = |error: &Option<String>| error.clone().unwrap_or_else(|| "it works".to_owned());

@@ -5,6 +5,7 @@
 //! time. What fails under Python 2.7 has to fail likewise.
 
 mod compare;
+mod daemon;
 mod fitted;
 mod load;
 mod namespace;
@@ -15,6 +16,7 @@ mod seen;
 mod source;
 mod standins;
 mod table;
+mod tree;
 
 use compare::{Types, Verdict, compare};
 use graftd_tests::{copy, workspace};
@@ -156,5 +158,38 @@ fn the_layer_agrees_with_python_2_on_every_python_3() {
         });
         let who: Vec<String> = candidates.iter().map(|python| python.label.clone()).collect();
         tell(modules, &two, &seen, &who, &verdicts);
+    });
+}
+
+#[test]
+fn modules_run_in_the_daemon_as_under_python_2() {
+    const GRAFTD: &str = "graftd";
+    let corpus = match source::corpus() {
+        Ok(corpus) => corpus,
+        Err(why) => return eprintln!("skipped: {why}"),
+    };
+    namespace::within("ganglia::modules_run_in_the_daemon_as_under_python_2", || {
+        let Some(two) = Python::two() else {
+            return eprintln!("skipped: there is no Python 2.7; PYTHON2 may name one");
+        };
+        let stage = Stage::set(corpus);
+        let modules = &stage.corpus.modules;
+        let mut seen = BTreeMap::new();
+        let verdicts = settle(modules, |open| {
+            let running = measure(&two, open, &stage);
+            let daemon = daemon::start(open, &stage.corpus);
+            let now = measured(open, running);
+            let verdict = |module: &Module| {
+                daemon::await_settled(&daemon, &module.name);
+                let found = tree::seen(&daemon, &module.name);
+                let verdict = compare(&now[&module.name].in_a_tree(), &found, Types::Unknown);
+                ((GRAFTD.to_owned(), module.name.clone()), verdict)
+            };
+            let verdicts = open.iter().map(verdict).collect();
+            assert!(daemon.stop().success(), "the daemon ends in order");
+            seen.extend(now);
+            verdicts
+        });
+        tell(modules, &two, &seen, &[GRAFTD.to_owned()], &verdicts);
     });
 }

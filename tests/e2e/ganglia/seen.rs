@@ -1,5 +1,6 @@
 //! What a module came to, under whatever ran it.
 
+use graftd_tests::HOST;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -14,6 +15,8 @@ pub struct Seen {
 /// A metric: what is fixed, in the terms of gmond's XML, and what moves.
 #[derive(Clone, Debug, Default)]
 pub struct Metric {
+    /// The host that it speaks for.
+    pub host: String,
     /// `uint32`.
     pub kind: String,
     pub units: String,
@@ -39,7 +42,7 @@ pub struct Sample {
     pub at: f64,
     /// The Python type of what was returned; empty where nobody knows.
     pub python: String,
-    /// A number or a text, as gmond would send it.
+    /// A number or a text, as it is to be seen.
     pub value: Value,
     /// What was raised.
     pub error: Option<String>,
@@ -76,26 +79,73 @@ impl Seen {
         self
     }
 
-    /// The metrics that gmond would collect.
-    pub fn collected(&self) -> impl Iterator<Item = (&String, &Metric)> {
-        self.metrics.iter().filter(|(_, metric)| metric.collected)
+    /// The same as a tree is to show it: what no group takes is not in it, nor is what never had a value.
+    pub fn in_a_tree(&self) -> Seen {
+        let mut seen = Seen { error: self.error.clone(), ..Seen::default() };
+        for (name, metric) in self.metrics.iter().filter(|(_, metric)| metric.collected) {
+            let mut metric = metric.clone();
+            let fault = |sample: &Sample| sample.error.clone().or_else(|| sample.no_value(&metric.kind));
+            let last = metric.samples.iter().filter_map(fault).last();
+            let valued = |sample: &Sample| fault(sample).is_none();
+            let samples: Vec<Sample> = metric.samples.iter().filter(|sample| valued(sample)).cloned().collect();
+            metric.samples = samples;
+            match last {
+                Some(error) if metric.samples.is_empty() => seen.error = Some(error),
+                _ => {
+                    seen.metrics.insert(name.clone(), metric);
+                }
+            }
+        }
+        seen
+    }
+}
+
+impl Sample {
+    /// Why there is no value in it, where gmond would send a zero.
+    fn no_value(&self, kind: &str) -> Option<String> {
+        let is_text = kind == "string";
+        match self.python.as_str() {
+            "NoneType" => Some("returned None".to_owned()),
+            "list" | "tuple" | "dict" => Some(format!("returned a {}", self.python)),
+            "str" if !is_text && self.value.is_string() => Some("returned text that is no number".to_owned()),
+            _ => None,
+        }
+    }
+
+    /// A value in a report, as it enters a tree: a fraction is cut off where an integer is wanted, and text that is a number is one.
+    fn entered(kind: &str, returned: &Value) -> Value {
+        if kind == "string" {
+            return returned.clone();
+        }
+        let number = match returned {
+            Value::Bool(truth) => Some(f64::from(u8::from(*truth))),
+            Value::String(text) => text.trim().parse().ok(),
+            other => other.as_f64(),
+        };
+        let whole = |number: f64| if kind.ends_with("32") { number.trunc() } else { number };
+        number.map_or_else(|| returned.clone(), |number| Value::from(whole(number)))
     }
 }
 
 impl Metric {
     fn of_report(name: &str, metric: &Value) -> Metric {
         let pair = |pair: &Value| (text(&pair[0]), text(&pair[1]));
+        let kind = text(&metric["type"]);
         let sample = |sample: &Value| Sample {
             at: sample["at"].as_f64().unwrap_or_default(),
             python: text(&sample["python"]),
-            value: sample["sent"].clone(),
+            value: Sample::entered(&kind, if kind == "string" { &sample["sent"] } else { &sample["value"] }),
             error: sample["error"].as_str().map(str::to_owned),
         };
         let samples: Vec<Sample> = list(&metric["samples"]).map(sample).collect();
         let numbers: Vec<f64> = samples.iter().filter_map(|sample| sample.value.as_f64()).collect();
+        let extra: Vec<(String, String)> = list(&metric["extra"]).map(pair).collect();
+        let spoof = extra.iter().find(|(key, _)| key.eq_ignore_ascii_case("spoof_host"));
+        let spoofed = spoof.and_then(|(_, spoof)| Some(spoof.split_once(':')?.1));
         Metric {
             rises: numbers.windows(2).all(|pair| pair[0] <= pair[1]),
-            kind: text(&metric["type"]),
+            host: spoofed.unwrap_or(HOST).to_owned(),
+            kind: kind.clone(),
             units: text(&metric["units"]),
             slope: text(&metric["slope"]),
             format: text(&metric["format"]),
@@ -103,7 +153,7 @@ impl Metric {
             title: metric["title"].as_str().unwrap_or(name).to_owned(),
             tmax: metric["tmax"].as_u64().unwrap_or_default(),
             groups: list(&metric["groups"]).map(text).collect(),
-            extra: list(&metric["extra"]).map(pair).collect(),
+            extra: extra.clone(),
             collected: metric["collected"] == true,
             samples,
         }
@@ -112,6 +162,7 @@ impl Metric {
     /// What is fixed, with a name for each.
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         vec![
+            ("host", self.host.clone()),
             ("type", self.kind.clone()),
             ("units", self.units.clone()),
             ("slope", self.slope.clone()),
