@@ -46,12 +46,12 @@ pub(crate) fn inside(inside: &Inside) -> io::Result<()> {
     if let Some(program) = &inside.gmod {
         // The socket goes on as its standard input.
         let mut command = Command::new(program);
+        command.args(["--image-fd", &image.hand_over()?]);
         if let Some(folder) = &folder {
             command.args(["--folder-fd", &confine::hand_over(folder)?]);
         }
-        let error = image.hand_over().map(|image| command.args(["--image-fd", &image]).exec());
-        let why = error.unwrap_or_else(|error| error);
-        return say(daemon, tag::FAULT, format!("{}: {why}", program.display()).as_bytes());
+        let error = command.exec();
+        return say(daemon, tag::FAULT, format!("{}: {error}", program.display()).as_bytes());
     }
     say(daemon, tag::HELLO, &Hello::ours().encode())?;
     let mut orders = Messages::of(daemon);
