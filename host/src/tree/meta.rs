@@ -116,6 +116,12 @@ impl Metas {
         }
     }
 
+    /// How many different lists there are.
+    #[cfg(test)]
+    pub(super) fn texts(&self) -> usize {
+        self.texts.len()
+    }
+
     pub(super) fn memory_bytes(&self) -> usize {
         self.of.allocation_size() + self.texts.allocation_size() + self.text_bytes
     }

@@ -149,6 +149,25 @@ fn metadata_goes_with_its_node() {
 }
 
 #[test]
+fn what_hangs_beside_nodes_that_come_and_go_does_not_grow() {
+    let mut tree = tree();
+    for round in 0..1_000 {
+        let now_ms = round * 1_000;
+        merge(&mut tree, &["m"], now_ms, |out| {
+            for i in 0..10 {
+                let key = format!("{round}-{i}");
+                out.total(&[&key], 1.0);
+                out.meta(&[&key], &[("title", &key)]);
+                out.lifetime(&[&key], SECOND);
+            }
+        });
+        assert_eq!(tree.end_tick(now_ms + 1_000).expired, 10);
+    }
+    assert!(tree.totals.memory_bytes() + tree.metas.memory_bytes() < 10_000);
+    assert_eq!(tree.metas.texts(), 0);
+}
+
+#[test]
 fn past_the_bytes_no_metadata_is_taken_in_and_it_is_counted() {
     let bytes_max = 200_000;
     let mut tree = Tree::new(Limits { bytes_max, ..Limits::default() }, SECOND, 0);
