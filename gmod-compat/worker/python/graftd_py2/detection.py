@@ -7,7 +7,8 @@ In this order, the first that says something decides:
 3. source that Python 3 compiles and that has something only Python 3 has: Python 3, also where it has a branch for 2;
 4. source that compiles and asks for what Python 3 has not, or does what fails there (`clues.py`): Python 2;
 5. all else is Python 3. It runs on both; what differs silently is `/`, and there a float too many does less harm than a
-   share of 0: whoever wants an integer cuts it, but nobody finds the fraction again.
+   share of 0: whoever wants an integer cuts it, but nobody finds the fraction again. A helper that old code imports is as old
+   as that, if nothing says.
 """
 
 import ast
@@ -46,8 +47,8 @@ def text_of(source):
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def detect(source):
-    """True if source (bytes) is Python 2."""
+def detect(source, unsure=False):
+    """True if source (bytes) is Python 2; `unsure` is the answer if nothing says (5)."""
     head = source.split(b"\n", _OVERRIDE_LINES)[:_OVERRIDE_LINES]
     for line in head:
         found = _OVERRIDE.search(line)
@@ -67,7 +68,7 @@ def detect(source):
     from .clues import Clues
 
     clues = Clues(tree)
-    return clues.two and not clues.three
+    return not clues.three and (clues.two or unsure)
 
 
 _THREE = re.compile(
@@ -75,7 +76,8 @@ _THREE = re.compile(
       (?<![\w.]) (?: [rR]?[fF] | [fF][rR] ) ['"]
     | ^[ \t]* async [ \t]+ (?: def | for | with ) \b
     | ^[ \t]* nonlocal [ \t]+ \w
-    | ^[ \t]* def [ \t]+ \w+ [ \t]* \( [^()]* \) [ \t]* -> 
+    | ^[ \t]* def [ \t]+ \w+ [ \t]* \( [^()]* \) [ \t]* ->
+    | ^[ \t]* def [ \t]+ \w+ [ \t]* \( (?: [^(){}]* , )? \s* \*{0,2} \w+ [ \t]* : [ \t]* \w
     | := | \b yield [ \t]+ from \b | \b await [ \t]+ \w
     | \b print [ \t]* \( [^()\n]* , [ \t]* (?: end | sep | file | flush ) [ \t]* =
     | ^[ \t]* (?: from | import ) [ \t]+ (?: urllib\.(?:request|parse|error) | http\.(?:client|server) | configparser

@@ -36,7 +36,7 @@ def outward(value, depth=_DEPTH_MAX):
         return {outward(key, depth - 1): outward(item, depth - 1) for key, item in value.items()}
     if isinstance(value, str):
         return text_out(str(value))
-    if kind in (types.FunctionType, types.MethodType, functools.partial):
+    if callable(value) and not isinstance(value, type):
         return crossing(value)
     return value
 

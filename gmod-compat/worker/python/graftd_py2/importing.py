@@ -1,7 +1,7 @@
 """Imports of old code, and of what lies beside a module."""
 
 import builtins
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 import os
 import sys
 import types
@@ -37,16 +37,11 @@ def installed(name):
     """Whether something else provides a module of this name."""
     if name in sys.builtin_module_names:
         return True
-    for finder in sys.meta_path:
-        look = getattr(finder, "find_spec", None)
-        if look is None or isinstance(finder, Finder):
-            continue
-        try:
-            if look(name, None) is not None:
-                return True
-        except (ImportError, ValueError, AttributeError):
-            continue
-    return False
+    try:
+        # Not all of sys.meta_path: some finders there run code of their own for a name they do not know.
+        return PathFinder.find_spec(name) is not None
+    except (ImportError, ValueError, AttributeError):
+        return False
 
 
 def _file_of(name, folders):
@@ -105,7 +100,7 @@ def _helper(name, folders):
         module.__path__ = [os.path.dirname(path)]
     sys.modules[key] = module
     try:
-        old, code = code_of(source, path, _cache)
+        old, code = code_of(source, path, _cache, True)
         run(module, code, old)
     except BaseException:
         sys.modules.pop(key, None)
@@ -139,22 +134,20 @@ def import_old(name, globals=None, locals=None, fromlist=(), level=0):
     found = facades.find(name, fromlist)
     if found is not None:
         return found
-    try:
-        module = builtins.__import__(name, {"__name__": globals.get("__name__", "")}, None, fromlist or (), 0)
-    except ModuleNotFoundError as why:
-        if why.name == head:
-            helper = _from_helper(head, rest, fromlist)
-            if helper is not None:
-                return helper
-            other = _SUCCESSORS.get(head)
-            if other and installed(other):
-                return import_old(other + name[len(head) :], globals, locals, fromlist)
-        raise ImportError("No module named %s" % name) from None
-    if type(module.__spec__.loader if getattr(module, "__spec__", None) else None) is Loader:
+    if head not in sys.modules and not installed(head):
+        # Helpers of old code are old code's alone; `sys.modules` has them under private names.
         helper = _from_helper(head, rest, fromlist)
         if helper is not None:
             return helper
-    return module
+        other = _SUCCESSORS.get(head)
+        if other and installed(other):
+            return import_old(other + name[len(head) :], globals, locals, fromlist)
+    try:
+        return builtins.__import__(name, {"__name__": globals.get("__name__", "")}, None, fromlist or (), 0)
+    except ModuleNotFoundError as why:
+        if why.name is not None and (name + ".").startswith(why.name + "."):
+            raise ImportError("No module named %s" % name[name.rfind(".", 0, len(why.name)) + 1 :]) from None
+        raise
 
 
 def _is_helper(package, name):

@@ -13,8 +13,23 @@ PRIVATE = "graftd_py2:"
 _state = {"builtins": None, "folders": []}
 
 
+_DEPTH = 6000
+"""Frames that conversion may take: a bracket within a bracket takes ten, and Python's own limit is 1000."""
+
+
 def convert(source, filename, mode="exec"):
     """The code object of Python 2 source (bytes, or a string of bytes). Raises SyntaxError."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _DEPTH))
+    try:
+        return _converted(source, filename, mode)
+    except RecursionError:
+        raise SyntaxError("nested too deep", (filename, 1, 1, "")) from None
+    finally:
+        sys.setrecursionlimit(before)
+
+
+def _converted(source, filename, mode):
     import ast
 
     from . import lower, statements
@@ -61,7 +76,7 @@ def _place(tree):
                 stack.append((child, line))
 
 
-def _key(source, filename):
+def _key(source, filename, unsure):
     try:
         from _sha256 import sha256
     except ImportError:
@@ -70,13 +85,14 @@ def _key(source, filename):
         except ImportError:
             # The same, but it brings OpenSSL: some megabytes for one sum.
             from hashlib import sha256
-    parts = VERSION.encode(), sys.version.encode(), filename.encode("utf-8", "surrogateescape"), source
+    parts = (VERSION + "?" * unsure).encode(), sys.version.encode(), filename.encode("utf-8", "surrogateescape"), source
     return sha256(b"\0".join(parts)).hexdigest()
 
 
-def code_of(source, filename, cache):
-    """(whether `source` is Python 2, its code object), of `cache` if it is there; else it is added."""
-    key = _key(source, filename)
+def code_of(source, filename, cache, unsure=False):
+    """(whether `source` is Python 2, its code object), of `cache` if it is there; else it is added. For `unsure` see
+    `detection.py`."""
+    key = _key(source, filename, unsure)
     found = cache.get(key)
     if found:
         try:
@@ -85,10 +101,21 @@ def code_of(source, filename, cache):
             pass
     from .detection import detect
 
-    old = detect(source)
+    old = detect(source, unsure)
     code = convert(source, filename) if old else compile(source, filename, "exec", dont_inherit=True)
     cache[key] = (b"2" if old else b"3") + marshal.dumps(code)
     return old, code
+
+
+_ONCE = "lower scopes statements expressions literals tokens nodes clues detection".split()
+
+
+def _forget():
+    """Lets go of what only conversion needs; where old code compiles code of its own it comes back."""
+    package = sys.modules[__package__]
+    for name in _ONCE:
+        sys.modules.pop("%s.%s" % (__package__, name), None)
+        package.__dict__.pop(name, None)
 
 
 def old_builtins():
@@ -129,6 +156,7 @@ def load(name, source, filename, folder, cache):
     from . import importing
 
     old, code = code_of(source, filename, cache)
+    _forget()
     if folder:
         importing.add_folder(folder, cache)
     if old:

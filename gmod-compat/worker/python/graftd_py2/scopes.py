@@ -36,7 +36,7 @@ class Facts:
         self.bound, self.caught, self.raised = set(), set(), set()
         self.generators, self.leaks, self.globals = set(), {}, {}
         stored, made = set(), set()
-        stack = [(tree, _Scope(tree))]
+        stack = [(tree, _Scope(tree, None))]
         scopes = [stack[0][1]]
         while stack:
             node, scope = stack.pop()
@@ -61,7 +61,7 @@ class Facts:
             elif kind.__name__ == "Raise":
                 self._exceptions(node.type)
             if kind in (ast.FunctionDef, ast.Lambda, ast.ClassDef):
-                inner = _Scope(node)
+                inner = _Scope(node, scope)
                 scopes.append(inner)
             for child in ast.iter_child_nodes(node):
                 where = inner
@@ -95,16 +95,18 @@ class Facts:
 
 
 class _Scope:
-    """The names that one function, class or module reads, and the comprehensions in it."""
+    """The names that one function, class or module reads, or a function in it does, and the comprehensions in it."""
 
-    def __init__(self, node):
-        self.node = node
+    def __init__(self, node, around):
+        self.node, self.around = node, around
         self.loads = {}
         self.comprehensions = []
 
     def name(self, node):
-        if isinstance(node.ctx, ast.Load):
-            self.loads[node.id] = self.loads.get(node.id, 0) + 1
+        scope = self if isinstance(node.ctx, ast.Load) else None
+        while scope is not None:
+            scope.loads[node.id] = scope.loads.get(node.id, 0) + 1
+            scope = scope.around
 
     def find_leaks(self, leaks):
         if not self.comprehensions or isinstance(self.node, ast.ClassDef):

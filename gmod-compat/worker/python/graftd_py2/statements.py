@@ -31,7 +31,11 @@ def parse(text, filename="<source>", encoding="utf-8"):
     future = futures(text)
     keywords = KEYWORDS - {"print"} if "print_function" in future else KEYWORDS
     tokens = tokenize(text, filename, keywords)
-    return Statements(tokens, text, filename, encoding, "unicode_literals" in future).module()
+    parser = Statements(tokens, text, filename, encoding, "unicode_literals" in future)
+    try:
+        return parser.module()
+    except RecursionError:
+        return parser.fail("too many nested brackets or blocks")
 
 
 def parse_expression(text, filename="<string>", encoding="utf-8", future=()):

@@ -1,0 +1,2 @@
+ONE = 1L
+def where(): return __name__

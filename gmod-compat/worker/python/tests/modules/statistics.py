@@ -1,0 +1,3 @@
+def mean(values):
+    print "mean of", values
+    return sum(values) / len(values)
