@@ -52,6 +52,11 @@ _TEXT_WORDS = frozenset("split rsplit startswith endswith find rfind index repla
                         "rpartition join".split())
 _HASHES = frozenset("md5 sha1 sha256 sha512 sha224 sha384 b64encode b64decode encodestring".split())
 _TEXT_KEYWORDS = frozenset("universal_newlines text encoding".split())
+_SPECIAL_2 = {
+    "__nonzero__": "__bool__", "__unicode__": "__str__", "__getslice__": "__getitem__", "__div__": "__truediv__",
+    "next": "__next__",
+}
+"""Methods of Python 2 -> what has to stand beside them in code for both."""
 _KEYWORDS_3 = frozenset(("exist_ok", "capture_output", "daemon"))
 
 
@@ -61,7 +66,8 @@ class Clues:
     def __init__(self, tree):
         self.two = self.three = False
         self.bound, self.free, self.guarded = set(), set(), set()
-        self.from_bytes, self.listy = set(), set()
+        self.from_bytes, self.listy, self.special = set(), set(), set()
+        self.processes = False
         self.text_pipes = False
         nodes = list(ast.walk(tree))
         self.print_function = any(
@@ -77,6 +83,8 @@ class Clues:
             if look:
                 look(node)
         if (self.free - self.bound) & _NAMES_2:
+            self.two = True
+        if any(_SPECIAL_2[name] not in self.bound for name in self.special):
             self.two = True
         if (self.free - self.bound) & _NAMES_3:
             self.three = True
@@ -113,16 +121,16 @@ class Clues:
         self.bound.add(node.name)
         if node.returns is not None:
             self.three = True
-        if node.name in ("__nonzero__", "__unicode__", "__cmp__", "__getslice__", "__div__") and not node.decorator_list:
-            self.two = self.two or node.name != "__cmp__"
+        if node.name in _SPECIAL_2:
+            self.special.add(node.name)
 
     def _ClassDef(self, node):
         self.bound.add(node.name)
         if node.keywords:
             self.three = True
         own = {statement.name for statement in node.body if isinstance(statement, ast.FunctionDef)}
-        if "next" in own and "__iter__" in own and "__next__" not in own:
-            self.two = True
+        if "next" in own and "__iter__" in own:
+            self.special.add("next")
         if {"__nonzero__", "__bool__"} <= own:
             self.three = True
 
@@ -157,11 +165,13 @@ class Clues:
 
     def _ImportFrom(self, node):
         module = node.module or ""
+        self.bound.update(alias.asname or alias.name for alias in node.names)
         if node.level:
+            if node.names[0].name == "*":
+                self.bound |= _NAMES_2
             return
         self._module(node, module)
         for alias in node.names:
-            self.bound.add(alias.asname or alias.name)
             if alias.name in _FROM_2.get(module, ()) and id(node) not in self.guarded:
                 self.two = True
             if "%s.%s" % (module, alias.name) in _MODULES_3:
@@ -239,6 +249,7 @@ class Clues:
             self.text_pipes = True
         if isinstance(function, ast.Name):
             name = function.id
+            self.processes = self.processes or name == "Popen"
             if name == "print" and keywords and not self.print_function:
                 self.three = True
             elif name == "super" and not node.args:
@@ -255,9 +266,10 @@ class Clues:
         if not isinstance(function, ast.Attribute):
             return
         name = function.attr
+        self.processes = self.processes or name == "Popen"
         if keywords & _KEYWORDS_3 or (name in ("Popen", "check_output", "run") and keywords & {"text", "encoding"}):
             self.three = True
-        if name in _METHODS_2 and id(node) not in self.guarded:
+        if name in _METHODS_2 and id(node) not in self.guarded and len(node.args) == (name == "has_key"):
             self.two = True
         elif name == "next" and not node.args:
             self.two = True
@@ -311,7 +323,7 @@ class Clues:
                 return self._gives_bytes(function.value)
             return False
         if isinstance(node, ast.Attribute):
-            return node.attr in ("stdout", "stderr") and not self.text_pipes and not (
+            return self.processes and node.attr in ("stdout", "stderr") and not self.text_pipes and not (
                 isinstance(node.value, ast.Name) and node.value.id == "sys"
             )
         return isinstance(node, ast.Name) and node.id in self.from_bytes

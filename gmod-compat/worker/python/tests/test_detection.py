@@ -73,7 +73,7 @@ out = p.communicate()[0]|for l in out.split('\n'): pass
 out, err = p.communicate()|if 'x' in out: pass
 out = subprocess.check_output(c).strip().split('\n')
 data = ''|data = s.recv(10)|x = data.split(' ')
-for l in p.stdout:|    x = l.split(':')
+p = Popen(c)|for l in p.stdout:|    x = l.split(':')
 x = hashlib.md5('x' + y)
 x = base64.b64encode('%s:%s' % (u, p))
 x = y.encode('hex')
