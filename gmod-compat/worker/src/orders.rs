@@ -29,7 +29,7 @@ pub(crate) struct Order<'a> {
 
 /// A module that is made.
 pub(crate) enum Module {
-    Collector(Sampler),
+    Collector(Box<Sampler>),
     Pipe(Box<dyn Pipe>),
 }
 
@@ -60,12 +60,12 @@ pub(crate) trait Pipe {
 pub(crate) fn follow(image: &str, folder: Option<&str>) -> Result<(), String> {
     let image = inherited::take(image).map_err(|why| format!("--image-fd {why}"))?;
     let folder = folder.map(inherited::take).transpose().map_err(|why| format!("--folder-fd {why}"))?;
-    talk(image, folder).map_err(|error| error.to_string())?;
+    talk(&image, folder.as_ref()).map_err(|error| error.to_string())?;
     python::leave();
     Ok(())
 }
 
-fn talk(image: OwnedFd, folder: Option<OwnedFd>) -> io::Result<()> {
+fn talk(image: &OwnedFd, folder: Option<&OwnedFd>) -> io::Result<()> {
     // The daemon's socket comes as standard input, which a module takes for its own.
     let daemon = &UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
@@ -75,8 +75,8 @@ fn talk(image: OwnedFd, folder: Option<OwnedFd>) -> io::Result<()> {
         Some((tag::START, body)) => {
             let (start, params, kept) = Start::decode(body).map_err(nonsense)?;
             let named = start.folder.clone().filter(|folder| std::fs::read_dir(folder).is_ok());
-            let folder = named.or_else(|| folder.as_ref().map(inherited::path));
-            make(&Order { start, params, image_path: inherited::path(&image), folder, kept })
+            let folder = named.or_else(|| folder.map(inherited::path));
+            make(&Order { start, params, image_path: inherited::path(image), folder, kept })
         }
         Some(_) => return Err(nonsense("another order than to start")),
         None => return Ok(()),

@@ -26,15 +26,21 @@ struct Callbacks {
     known: Rc<Known>,
 }
 
-/// Calls `metric_init` and reads what it gives: descriptors, whose names differ, and their callbacks. What was passed over is
-/// told in remarks.
+/// What `metric_init` gave.
+pub(super) struct Metrics {
+    /// Their names differ.
+    pub(super) descriptors: Vec<Descriptor>,
+    /// Their callbacks.
+    pub(super) source: Box<dyn Source>,
+    /// What was passed over, a line each.
+    pub(super) remarks: Vec<String>,
+}
+
+/// Calls `metric_init` and reads what it gives.
 ///
 /// # Errors
 /// It raised something, or gave no metrics that gmond would take.
-pub(super) fn make(
-    loaded: &Loaded<'_>,
-    given: &Params,
-) -> Result<(Vec<Descriptor>, Box<dyn Source>, Vec<String>), Error> {
+pub(super) fn make(loaded: &Loaded<'_>, given: &Params) -> Result<Metrics, Error> {
     let py = loaded.module.py();
     let told = |error: PyErr| fault::of(py, &error, &loaded.known).error(ErrorKind::Failed, "metric_init");
     let given = params::texts(py, given).map_err(told)?;
@@ -65,7 +71,7 @@ pub(super) fn make(
     let (descriptors, callbacks) = metrics.into_iter().unzip();
     let cleanup = loaded.module.getattr("metric_cleanup").ok().filter(|cleanup| cleanup.is_callable());
     let source = Callbacks { callbacks, cleanup: cleanup.map(Bound::unbind), known: Rc::clone(&loaded.known) };
-    Ok((descriptors, Box::new(source), remarks))
+    Ok(Metrics { descriptors, source: Box::new(source), remarks })
 }
 
 /// What stands for metrics in what `metric_init` returned: a list's elements (or a tuple's, which gmond passes over), or one mapping.

@@ -5,7 +5,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
-use std::ptr;
 
 /// Which Python this is.
 pub(crate) struct About {
@@ -125,7 +124,7 @@ fn check(status: ffi::PyStatus) -> Result<(), String> {
             return Ok(());
         }
         let text = |text: *const std::ffi::c_char| {
-            if text == ptr::null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().into_owned() }
+            if text.is_null() { String::new() } else { CStr::from_ptr(text).to_string_lossy().into_owned() }
         };
         let (function, message) = (text(status.func), text(status.err_msg));
         Err(if function.is_empty() { message } else { format!("{function}: {message}") })
@@ -154,7 +153,7 @@ pub(super) fn leave() {
         let _ = run(py, include_str!("leave.py"), &PyDict::new(py));
         // With the lock held, so that no thread of the module's runs into what ends.
         std::process::exit(0);
-    })
+    });
 }
 
 #[allow(unsafe_code)]

@@ -37,9 +37,9 @@ pub(crate) fn make(order: &Order<'_>) -> Result<Made, Error> {
         let loaded = load::load(py, order)?;
         let has = |name: &str| loaded.module.getattr(name).is_ok_and(|found| found.is_callable());
         let (module, declared) = if has("metric_init") {
-            let (descriptors, source, remarks) = gmond::make(&loaded, &order.params)?;
+            let gmond::Metrics { descriptors, source, remarks } = gmond::make(&loaded, &order.params)?;
             let (sampler, declared) = Sampler::new(&order.start, descriptors, source, remarks);
-            (Module::Collector(sampler), declared)
+            (Module::Collector(Box::new(sampler)), declared)
         } else if has("process") {
             let path = loaded.module.getattr("path").ok().and_then(|path| path.extract::<String>().ok());
             let declared = Declared { is_pipe: true, path: path.unwrap_or_default(), ..Declared::default() };

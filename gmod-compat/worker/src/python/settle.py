@@ -24,11 +24,23 @@ sys.stderr = sys.__stderr__ = stream()
 # Paths of installed packages, as `site` finds them. Code in .pth files (`import …`) costs megabytes where it is there, and
 # a module needs it only where an import finds nothing without it: it is put off until then.
 import site
+from _frozen_importlib import ModuleSpec
 
 late = []
-site.exec = late.append
+# In a virtual environment `site` reads its files twice.
+site.exec = lambda line: line in late or late.append(line)
 site.main()
 del site.exec
+
+
+class Made:
+    """Gives a module that put-off code has made."""
+
+    def create_module(self, spec):
+        return sys.modules[spec.name]
+
+    def exec_module(self, module):
+        pass
 
 
 class Late:
@@ -45,6 +57,8 @@ class Late:
                 exec(line, {})
             except Exception as error:
                 print("a .pth file's %s: %s: %s" % (line.strip(), type(error).__name__, error), file=sys.stderr)
+        if name in sys.modules:
+            return ModuleSpec(name, Made())
         for finder in list(sys.meta_path):
             find = getattr(finder, "find_spec", None)
             spec = find(name, path, target) if find else None

@@ -14,6 +14,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
 /// A module's file among the tests' own.
@@ -26,6 +27,8 @@ pub(crate) struct Setup {
     pub(crate) start: Start,
     pub(crate) params: Params,
     pub(crate) kept: Vec<u8>,
+    /// A folder that is handed over open.
+    pub(crate) folder: Option<PathBuf>,
 }
 
 /// The usual order for this file.
@@ -44,7 +47,7 @@ pub(crate) fn setup(file: &Path) -> Setup {
         symbol: None,
         c_params: None,
     };
-    Setup { start, params: Params::new(), kept: Vec::new() }
+    Setup { start, params: Params::new(), kept: Vec::new(), folder: None }
 }
 
 impl Setup {
@@ -62,7 +65,7 @@ impl Setup {
 
     /// Starts the worker and hears what it says of the module.
     pub(crate) fn start(self) -> (Worker, Result<Told, Error>) {
-        let mut worker = Worker::spawn(Path::new(&self.start.file));
+        let mut worker = Worker::spawn(Path::new(&self.start.file), self.folder.as_deref());
         assert!(matches!(worker.hear(), (Reply::Hello(_), _)));
         worker.say(tag::START, &self.start.encode(&self.params, &self.kept).expect("an order"));
         let mut keep = None;
@@ -164,13 +167,18 @@ pub(crate) fn first_line(error: &Error) -> &str {
 }
 
 impl Worker {
-    fn spawn(file: &Path) -> Worker {
+    fn spawn(file: &Path, folder: Option<&Path>) -> Worker {
         let (ours, theirs) = UnixStream::pair().expect("a pair");
         let image = File::open(file).expect("the module");
         fcntl_setfd(&image, FdFlags::empty()).expect("inherited");
-        let number = image.as_raw_fd().to_string();
+        let mut arguments = vec!["--image-fd".to_owned(), image.as_raw_fd().to_string()];
+        let folder = folder.map(|folder| File::open(folder).expect("the folder"));
+        if let Some(folder) = &folder {
+            fcntl_setfd(folder, FdFlags::empty()).expect("inherited");
+            arguments.extend(["--folder-fd".to_owned(), folder.as_raw_fd().to_string()]);
+        }
         let mut child = Command::new(env!("CARGO_BIN_EXE_graftd-gmod"))
-            .args(["--image-fd", &number])
+            .args(arguments)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -259,5 +267,28 @@ impl Drop for Worker {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A folder of a test's own, gone with it.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Folder {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("graftd-gmod-{}-{count}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        Folder(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }

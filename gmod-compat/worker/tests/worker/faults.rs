@@ -1,6 +1,6 @@
 //! What goes wrong in a module costs its own values, and says why.
 
-use crate::driver::{Setup, first_line, module, setup};
+use crate::driver::{Folder, Setup, first_line, module, setup};
 use plugin_api::{ErrorKind, Params};
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -80,8 +80,8 @@ fn what_metric_init_raises_is_told_by_kind() {
 }
 
 /// A module of this source.
-fn source(text: &str) -> (tempdir::Folder, Setup) {
-    let folder = tempdir::Folder::new();
+fn source(text: &str) -> (Folder, Setup) {
+    let folder = Folder::new();
     let file = folder.path().join("m.py");
     fs::write(&file, text).expect("a file");
     let setup = setup(&file);
@@ -154,32 +154,4 @@ fn a_threads_exception_and_one_at_the_end_are_printed() {
     assert!(status.success(), "{status}");
     assert!(words.contains("ZeroDivisionError") && words.contains("cleanup key\n"), "{words}");
     assert!(words.contains("metric_cleanup: KeyError: 'missing' (raising.py:9)"), "{words}");
-}
-
-mod tempdir {
-    use std::path::{Path, PathBuf};
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    /// A folder of a test's own, gone with it.
-    pub(super) struct Folder(PathBuf);
-
-    impl Folder {
-        pub(super) fn new() -> Folder {
-            static COUNT: AtomicU32 = AtomicU32::new(0);
-            let count = COUNT.fetch_add(1, Ordering::Relaxed);
-            let path = std::env::temp_dir().join(format!("graftd-gmod-{}-{count}", std::process::id()));
-            std::fs::create_dir_all(&path).expect("a folder");
-            Folder(path)
-        }
-
-        pub(super) fn path(&self) -> &Path {
-            &self.0
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
 }

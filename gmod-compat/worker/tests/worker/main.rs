@@ -6,3 +6,4 @@ mod faults;
 mod gmond;
 mod manners;
 mod pipes;
+mod sources;

@@ -1,0 +1,3 @@
+def helped(name):
+    print name
+    return 010
