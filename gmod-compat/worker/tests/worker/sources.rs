@@ -1,7 +1,6 @@
 //! What kind of Python a source is, where its packages and helpers lie, and what running it costs.
 
 use crate::driver::{Folder, first_line, module, setup};
-use gmod_compat::protocol::gmod::Language;
 use plugin_api::ErrorKind;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -131,15 +130,4 @@ fn a_module_in_python_3_costs_no_more_than_it_may() {
     let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("told").trim().trim_end_matches(" kB");
     let rss_kib: u64 = rss.parse().expect("a number");
     assert!(rss_kib < 16 * 1024, "{rss_kib} KiB");
-}
-
-#[test]
-fn a_c_module_is_opened_as_one() {
-    let mut setup = setup(&module("values.py"));
-    setup.start.language = Language::C;
-    let error = setup.refused();
-    assert_eq!(
-        (error.kind(), first_line(&error)),
-        (ErrorKind::Config, "holds no gmond module: it exports no `struct mmodule`")
-    );
 }
