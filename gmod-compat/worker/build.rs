@@ -4,6 +4,7 @@
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
+use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -39,10 +40,12 @@ fn embedded(executable: &str, out: &Path) -> String {
     let mut found = Vec::new();
     collect(&root, package, &mut found);
     found.sort();
+    let mut layer = std::hash::DefaultHasher::new();
     let mut text = String::from(
         "/// Name, whether it is a package, its source, its code.\npub(super) const MODULES: &[(&str, bool, &[u8], &[u8])] = &[\n",
     );
     for (name, file) in found {
+        (&name, fs::read(&file).unwrap_or_default()).hash(&mut layer);
         let is_package = file.ends_with("__init__.py");
         let code = out.join(format!("{name}.code"));
         let compiled = Command::new(executable)
@@ -55,6 +58,7 @@ fn embedded(executable: &str, out: &Path) -> String {
         writeln!(text, "    ({name:?}, {is_package}, include_bytes!({file:?}), include_bytes!({code:?})),")
             .expect("text");
     }
+    println!("cargo::rustc-env=GRAFTD_LAYER={:016x}", layer.finish());
     text + "];\n"
 }
 

@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
@@ -18,13 +19,18 @@ fn read<'py>(py: Python<'py>, name: &str) -> Option<(bool, Bound<'py, PyBytes>, 
     Some((*is_package, PyBytes::new(py, source), PyBytes::new(py, code)))
 }
 
-/// Makes the package importable; nothing of it is read yet. False if it is not in this binary.
-pub(super) fn provide(py: Python<'_>) -> PyResult<bool> {
-    if !MODULES.iter().any(|module| module.0 == PACKAGE) {
-        return Ok(false);
+/// Whether it is in this binary.
+pub(super) fn is_there() -> bool {
+    MODULES.iter().any(|module| module.0 == PACKAGE)
+}
+
+/// Makes the package importable, once; nothing of it is read yet.
+pub(super) fn provide(py: Python<'_>) -> PyResult<()> {
+    static PROVIDED: AtomicBool = AtomicBool::new(false);
+    if PROVIDED.swap(true, Ordering::Relaxed) {
+        return Ok(());
     }
     let names = PyDict::new(py);
     names.set_item("read", wrap_pyfunction!(read, py)?)?;
-    super::interpreter::run(py, include_str!("embedded.py"), &names)?;
-    Ok(true)
+    super::interpreter::run(py, include_str!("embedded.py"), &names)
 }

@@ -1,24 +1,35 @@
 //! A module's source, run.
 //!
-//! A source of Python 2 is run through the layer in `python/graftd_py2`. One of Python 3 is compiled and run as it is; its folder
-//! is the last on `sys.path`, as gmond has it, so that an installed package goes before a module's file of that name.
+//! A source of Python 2, or one with helpers beside it, is run by the layer in `python/graftd_py2`. Any other is compiled and run as it
+//! is; its folder is the last on `sys.path`, as gmond has it, so that an installed package goes before a module's file of that
+//! name.
 
 use super::embedded;
 use super::fault::{self, Known};
+use super::kept::{Kept, Way};
 use crate::orders::Order;
 use plugin_api::{Error, ErrorKind};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyModule};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
+use std::rc::Rc;
 
 /// A module that has run.
 pub(super) struct Loaded<'py> {
     pub(super) module: Bound<'py, PyModule>,
-    pub(super) known: std::rc::Rc<Known>,
-    /// What is to be kept for the next start, if it is not what was kept before.
-    pub(super) keep: Option<Vec<u8>>,
+    pub(super) known: Rc<Known>,
+    kept: Kept<'py>,
+}
+
+impl Loaded<'_> {
+    /// What is to be kept for the next start, if it is not what was kept before. To be asked once the module is made, for that
+    /// may have imported helpers.
+    pub(super) fn keep(&self) -> Option<Vec<u8>> {
+        self.kept.encode(self.module.py())
+    }
 }
 
 /// Runs the module.
@@ -28,18 +39,30 @@ pub(super) struct Loaded<'py> {
 pub(super) fn load<'py>(py: Python<'py>, order: &Order<'_>) -> Result<Loaded<'py>, Error> {
     let source = read(&order.image_path)?;
     let known = Known { file: order.start.file.clone(), text: String::from_utf8_lossy(&source).into_owned() };
-    let told = |doing: &str, error: &PyErr| {
+    let run = || -> PyResult<(Bound<'py, PyModule>, Kept<'py>)> {
+        let mut kept = Kept::decode(py, order.kept);
+        // Helpers come and go while the module's own file stays.
+        let has_helper =
+            order.folder.as_deref().is_some_and(|folder| names_a_helper(&source, folder, &order.start.plugin));
+        let way = match kept.way {
+            _ if has_helper && embedded::is_there() => Way::Layer,
+            Some(way) => way,
+            None => way_of(py, &source)?,
+        };
+        kept.way = Some(way);
+        let module = match way {
+            Way::Plain => plain(py, order, &source)?,
+            Way::Layer => through_layer(py, order, &source, &kept)?,
+        };
+        Ok((module, kept))
+    };
+    let (module, kept) = run().map_err(|error| {
         // A source that no Python reads stays so until it is changed.
         let syntax = error.is_instance_of::<pyo3::exceptions::PySyntaxError>(py);
         let kind = if syntax { ErrorKind::Config } else { ErrorKind::Failed };
-        fault::of(py, error, &known).error(kind, doing)
-    };
-    let (module, keep) = if is_old(py, &source).map_err(|error| told("import", &error))? {
-        load_old(py, order, &source).map_err(|error| told("import", &error))?
-    } else {
-        (load_new(py, order, &source).map_err(|error| told("import", &error))?, None)
-    };
-    Ok(Loaded { module, known: std::rc::Rc::new(known), keep })
+        fault::of(py, &error, &known).error(kind, "import")
+    })?;
+    Ok(Loaded { module, known: Rc::new(known), kept })
 }
 
 /// Bytes of a module's source; more is none.
@@ -57,13 +80,15 @@ fn read(path: &str) -> Result<Vec<u8>, Error> {
     }
 }
 
-/// Whether the source is of Python 2.
-fn is_old(py: Python<'_>, source: &[u8]) -> PyResult<bool> {
-    if says_python_3(source) || !embedded::provide(py)? {
-        return Ok(false);
+/// Which way a source without helpers is run. What its first lines say costs nothing; the layer's own detection takes two megabytes.
+fn way_of(py: Python<'_>, source: &[u8]) -> PyResult<Way> {
+    if says_python_3(source) || !embedded::is_there() {
+        return Ok(Way::Plain);
     }
+    embedded::provide(py)?;
     let detect = py.import(embedded::PACKAGE)?.getattr("detect")?;
-    detect.call1((PyBytes::new(py, source),))?.is_truthy()
+    let is_old = detect.call1((PyBytes::new(py, source),))?.is_truthy()?;
+    Ok(if is_old { Way::Layer } else { Way::Plain })
 }
 
 /// What the first lines say, if they do.
@@ -71,29 +96,36 @@ fn says_python_3(source: &[u8]) -> bool {
     source.split(|byte| *byte == b'\n').take(5).any(|line| line.trim_ascii() == b"# graftd: python3")
 }
 
-fn load_old<'py>(
+/// Files of a folder that are looked at for helpers' names; a plugins folder has some dozens.
+const FOLDER_FILES_MAX: usize = 4096;
+
+/// Whether a source has the name of another module of its folder in it. That may be of either Python, which the layer's importer
+/// looks at.
+fn names_a_helper(source: &[u8], folder: &str, own: &str) -> bool {
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80;
+    let words: HashSet<&[u8]> = source.split(|byte| !is_word(byte)).filter(|word| !word.is_empty()).collect();
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().take(FOLDER_FILES_MAX);
+    files.map(|file| file.file_name()).any(|name| {
+        let stem = name.as_encoded_bytes().strip_suffix(b".py");
+        stem.is_some_and(|stem| stem != own.as_bytes() && words.contains(stem))
+    })
+}
+
+fn through_layer<'py>(
     py: Python<'py>,
     order: &Order<'_>,
     source: &[u8],
-) -> PyResult<(Bound<'py, PyModule>, Option<Vec<u8>>)> {
-    let marshal = py.import("marshal")?;
-    // What was kept is this module's own; that it is still readable is for marshal to say.
-    let kept = marshal.call_method1("loads", (PyBytes::new(py, order.kept),)).ok();
-    let cache = kept.and_then(|kept| kept.cast_into::<PyDict>().ok()).unwrap_or_else(|| PyDict::new(py));
-    let before = cache.len();
+    kept: &Kept<'py>,
+) -> PyResult<Bound<'py, PyModule>> {
+    embedded::provide(py)?;
     let folder = order.folder.as_deref().unwrap_or_default();
     let source = PyBytes::new(py, source);
     let load = py.import(embedded::PACKAGE)?.getattr("load")?;
-    let module = load.call1((&order.start.plugin, source, &order.start.file, folder, &cache))?;
-    let keep = if cache.len() == before {
-        None
-    } else {
-        Some(marshal.call_method1("dumps", (&cache,))?.extract::<Vec<u8>>()?)
-    };
-    Ok((module.cast_into::<PyModule>()?, keep))
+    let module = load.call1((&order.start.plugin, source, &order.start.file, folder, &kept.cache))?;
+    Ok(module.cast_into::<PyModule>()?)
 }
 
-fn load_new<'py>(py: Python<'py>, order: &Order<'_>, source: &[u8]) -> PyResult<Bound<'py, PyModule>> {
+fn plain<'py>(py: Python<'py>, order: &Order<'_>, source: &[u8]) -> PyResult<Bound<'py, PyModule>> {
     let (name, file) = (&order.start.plugin, &order.start.file);
     let code = compile(py, source, file)?;
     let sys = py.import("sys")?;

@@ -10,6 +10,7 @@ mod ganglia;
 mod gmond;
 mod graft;
 mod interpreter;
+mod kept;
 mod load;
 mod params;
 mod pipe;
@@ -48,7 +49,7 @@ pub(crate) fn make(order: &Order<'_>) -> Result<Made, Error> {
             let why = "neither metric_init (a module of gmond) nor process (a pipe) is defined in it";
             return Err(Error::config(format_args!("{}: {why}", order.start.file)));
         };
-        Ok(Made { module, declared, keep: loaded.keep })
+        Ok(Made { module, declared, keep: loaded.keep() })
     })
 }
 

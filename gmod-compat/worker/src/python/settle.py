@@ -43,6 +43,15 @@ class Made:
         pass
 
 
+def look(finders, name, path, target):
+    for finder in finders:
+        find = getattr(finder, "find_spec", None)
+        spec = find(name, path, target) if find else None
+        if spec is not None:
+            return spec
+    return None
+
+
 class Late:
     """The last finder: runs what was put off, once, and looks again."""
 
@@ -50,7 +59,12 @@ class Late:
         if name == plugin:
             # Whether there is an installed package of the module's own name; mostly there is none.
             return None
-        sys.meta_path.remove(self)
+        # Whoever was added behind this one goes first.
+        at = sys.meta_path.index(self)
+        spec = look(sys.meta_path[at + 1 :], name, path, target)
+        if spec is not None:
+            return spec
+        del sys.meta_path[at]
         lines, late[:] = late[:], []
         for line in lines:
             try:
@@ -59,12 +73,7 @@ class Late:
                 print("a .pth file's %s: %s: %s" % (line.strip(), type(error).__name__, error), file=sys.stderr)
         if name in sys.modules:
             return ModuleSpec(name, Made())
-        for finder in list(sys.meta_path):
-            find = getattr(finder, "find_spec", None)
-            spec = find(name, path, target) if find else None
-            if spec is not None:
-                return spec
-        return None
+        return look(list(sys.meta_path), name, path, target)
 
 
 if late:

@@ -31,6 +31,29 @@ fn a_source_of_python_2_runs_as_it_did_and_is_converted_once() {
 }
 
 #[test]
+fn a_source_of_python_3_is_looked_at_once() {
+    let (_worker, told) = setup(&module("values.py")).run();
+    let keep = told.keep.expect("that it is of Python 3");
+    let mut again = setup(&module("values.py"));
+    again.kept = keep;
+    assert_eq!(again.run().1.keep, None);
+}
+
+#[test]
+fn a_module_of_python_3_may_have_a_helper_of_python_2() {
+    let folder = Folder::new();
+    fs::write(folder.path().join("old_helper.py"), "print 'old'\ndef value(name): return 7 / 2\n").expect("a file");
+    let file = folder.path().join("m.py");
+    let source = "def metric_init(params):\n    import old_helper\n    \
+                  return {'name': f'{1}', 'value_type': 'double', 'call_back': lambda name: old_helper.value(name) + 1 / 2}\n";
+    fs::write(&file, source).expect("a file");
+    let (mut worker, told) = setup(&file).run();
+    assert_eq!(worker.collect(0).line(), "me,1=3.5");
+    // What was converted while the module was made is kept too.
+    assert!(told.keep.expect("a conversion").len() > 200);
+}
+
+#[test]
 fn what_neither_python_reads_is_told_with_its_line() {
     let folder = Folder::new();
     let file = folder.path().join("m.py");
