@@ -233,3 +233,78 @@ pub const WORKER_LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 
 /// Bytes that are kept of the end of what a worker writes to its standard error.
 pub const WORKER_LAST_WORDS_BYTES: usize = 2 * 1024;
+
+/// Addresses that ganglia's packets are taken at, and as many where its XML is given out.
+pub const GMOND_SOCKETS_MAX: usize = 16;
+
+/// Networks from which ganglia may be spoken: each is looked at for every packet.
+pub const GMOND_ALLOW_MAX: usize = 64;
+
+/// Hosts whose ganglia XML is fetched.
+pub const GMOND_POLLED_MAX: usize = 256;
+
+/// How often it is fetched unless the `.on` says otherwise: as gmetad does.
+pub const GMOND_POLL_EVERY: Duration = Duration::from_secs(15);
+
+/// How long fetching one XML may take, its connection included; who is slower is tried again at the next turn.
+pub const GMOND_POLL_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// XML documents that are fetched at a time: each may take 128 MiB.
+pub const GMOND_POLLS_AT_ONCE: usize = 2;
+
+/// Clusters that are known at a time; hosts of others are not taken and counted.
+pub const GMOND_CLUSTERS_MAX: usize = 256;
+
+/// Hosts of ganglia that are known at a time, in all clusters; others are not taken and counted.
+pub const GMOND_HOSTS_MAX: usize = 16_384;
+
+/// Metrics of a host of ganglia; others are not taken and counted. gmond itself has some 35, modules add hundreds.
+pub const GMOND_HOST_METRICS_MAX: usize = 8_192;
+
+/// Bytes of what is remembered of ganglia's hosts and metrics beside the tree: some hundred a metric, and each different
+/// metadata once. What does not fit is not taken and counted.
+pub const GMOND_TABLE_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// Bytes of a value that is kept until its metadata comes.
+pub const GMOND_PENDING_BYTES_MAX: usize = 1_024;
+
+/// How long a text waits for metadata that says whether it is a number; then it hangs as the text that it is.
+pub const GMOND_PENDING_MAX: Duration = Duration::from_secs(60);
+
+/// Bytes of a frame at which what ganglia said goes to the core although the tick is not over.
+pub const GMOND_FRAME_BYTES: usize = 256 * 1024;
+
+/// The shortest pause between two requests for the metadata of the same metric; it doubles.
+pub const GMOND_ASK_PAUSE: Duration = Duration::from_secs(10);
+
+/// The longest.
+pub const GMOND_ASK_PAUSE_MAX: Duration = Duration::from_secs(600);
+
+/// Requests for metadata a second: after a restart a fleet is asked in some time, and nobody is flooded.
+pub const GMOND_ASKS_A_SECOND: u32 = 200;
+
+/// Bytes of the kernel's room for packets that wait at a socket; the system may grant less. gmonds of a fleet that was
+/// switched on at once speak at once.
+pub const GMOND_SOCKET_BYTES: usize = 8 * 1024 * 1024;
+
+/// Connections that read XML at a time; more are closed at once and counted.
+pub const GMOND_XML_CONNECTIONS_MAX: usize = 64;
+
+/// How long a reader of XML may leave it lying that does not fit into the socket.
+pub const GMOND_XML_WRITE_MAX: Duration = Duration::from_secs(10);
+
+/// Hosts whose metrics are copied out of the tree under one hold of its lock.
+pub const GMOND_XML_HOSTS_AT_ONCE: usize = 32;
+
+/// Metrics of this host's own modules that are shown in the XML.
+pub const GMOND_XML_OWN_METRICS_MAX: usize = 200_000;
+
+/// How often hosts are looked through for those that are to be forgotten.
+pub const GMOND_SWEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// How long the line that says the daemon is ready waits for built-in modules to listen: binding takes no time, but the
+/// folder that names them may lie far away.
+pub const BUILT_INS_READY_MAX: Duration = Duration::from_secs(5);
+
+/// How long a host of ganglia may have been silent that has no lifetime, where there is hardly room for others.
+pub const GMOND_SILENT_MAX: Duration = Duration::from_secs(3_600);

@@ -135,6 +135,30 @@ impl Given<'_> {
         }
     }
 
+    pub(super) fn key(&self) -> &'static str {
+        self.key
+    }
+
+    /// A text, or a list of texts.
+    pub(super) fn texts(&self) -> Result<Vec<String>, ConfError> {
+        let wrong = |other: &DeValue<'_>| self.wrong("text or a list of texts", other);
+        let text = |value: &DeValue<'_>| match value {
+            DeValue::String(text) => Ok(text.clone().into_owned()),
+            other => Err(wrong(other)),
+        };
+        match self.value.get_ref() {
+            DeValue::Array(list) => list.iter().map(|item| text(item.get_ref())).collect(),
+            other => Ok(vec![text(other)?]),
+        }
+    }
+
+    pub(super) fn flag(&self) -> Result<bool, ConfError> {
+        match self.value.get_ref() {
+            DeValue::Boolean(flag) => Ok(*flag),
+            other => Err(self.wrong("true or false", other)),
+        }
+    }
+
     pub(super) fn count(&self) -> Result<u64, ConfError> {
         match self.value.get_ref() {
             DeValue::Integer(n) => integer(n)

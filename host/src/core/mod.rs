@@ -7,4 +7,4 @@ mod shared;
 
 pub use event::{Delta, Event, Events, LogReport, Report, Switch, SwitchError};
 pub use run::{Core, CoreParts};
-pub use shared::{Counters, Live, Logs, Shared};
+pub use shared::{Counter, Counters, Live, Logs, Shared};

@@ -106,6 +106,38 @@ counters! {
     push_dropped,
     /// Connections refused because there are too many.
     push_connections_refused,
+    /// Datagrams taken for ganglia's.
+    gmond_packets,
+    /// Metadata among them.
+    gmond_metadata,
+    /// Values among them.
+    gmond_values,
+    /// Requests for metadata among them; they are for others.
+    gmond_requests,
+    /// Datagrams that are no packets of ganglia, or name nobody.
+    gmond_faults,
+    /// Packets of kinds that are not known here: ganglia 3.0 has others.
+    gmond_unknown,
+    /// Datagrams and connections from where none is allowed.
+    gmond_refused,
+    /// Datagrams that could not be read, or that the kernel dropped, mostly for want of room in the socket.
+    gmond_dropped,
+    /// Packets and polled metrics that were not taken because there are too many clusters, hosts or metrics.
+    gmond_overflowed,
+    /// Requests for metadata that were sent.
+    gmond_asked,
+    /// Hosts that were forgotten.
+    gmond_forgotten,
+    /// XML documents given out.
+    gmond_served,
+    /// Connections for XML refused because there are too many.
+    gmond_connections_refused,
+    /// XML documents fetched.
+    gmond_polls,
+    /// XML documents that could not be fetched, or not be read whole.
+    gmond_poll_faults,
+    /// Metrics met in them.
+    gmond_polled,
     /// Lines of the daemon's own log that were lost for want of room.
     self_dropped,
 }

@@ -3,7 +3,7 @@
 //! With a token set, the first line of a connection and every datagram is an object with the member `token`; what else
 //! stands in it is merged. The member itself is taken out wherever it says the token.
 
-use crate::core::Shared;
+use crate::core::{Counter, Shared};
 use crate::json::Documents;
 use crate::limits::{
     BODY_BYTES_SHORT, PUSH_BYTES_MAX, PUSH_CONNECTIONS_MAX, PUSH_DROPS_EVERY, PUSH_IDLE_MAX, PUSH_LINE_BYTES_MAX,
@@ -251,7 +251,7 @@ async fn merge(documents: Documents, shared: &Shared) -> (Vec<String>, u64) {
 pub async fn serve_udp(socket: UdpSocket, shared: Arc<Shared>) -> io::Result<()> {
     tokio::select! {
         ended = datagrams(&socket, &shared) => ended,
-        ended = count_drops(&socket, &shared) => ended,
+        ended = count_drops(&socket, &shared.counters.push_dropped) => ended,
     }
 }
 
@@ -277,7 +277,7 @@ async fn datagrams(socket: &UdpSocket, shared: &Shared) -> io::Result<()> {
 }
 
 /// Counts what the kernel dropped before it could be received. Where it does not tell, nothing is counted.
-async fn count_drops(socket: &UdpSocket, shared: &Shared) -> io::Result<()> {
+pub(crate) async fn count_drops<T>(socket: &UdpSocket, counter: &Counter) -> io::Result<T> {
     let Some(inode) = inode(socket) else { return pending().await };
     let mut counted = 0;
     let mut every = interval(PUSH_DROPS_EVERY);
@@ -285,7 +285,7 @@ async fn count_drops(socket: &UdpSocket, shared: &Shared) -> io::Result<()> {
         every.tick().await;
         let Ok(Some(drops)) = spawn_blocking(move || drops(inode)).await else { continue };
         // The kernel's figure has 32 bits and begins anew.
-        shared.counters.push_dropped.add(u64::from(drops.wrapping_sub(counted)));
+        counter.add(u64::from(drops.wrapping_sub(counted)));
         counted = drops;
     }
 }

@@ -29,6 +29,12 @@ impl<'t> Meta<'t> {
         self.pairs.get(key)
     }
 
+    /// The pairs as bytes, for who copies them: [`Pairs::reread`] reads them.
+    #[must_use]
+    pub fn encoded(self) -> &'t [u8] {
+        self.pairs.bytes()
+    }
+
     /// When the metadata was said last, changed or not; in milliseconds on the clock that [`Tree::merge`] is given.
     #[must_use]
     pub fn said_ms(self) -> i64 {

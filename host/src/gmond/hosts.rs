@@ -1,0 +1,135 @@
+//! What the table tells of hosts and clusters as such, and how they are forgotten.
+
+use super::table::{Now, Table, ms};
+use crate::conf::GangliaConf;
+use crate::limits::{GMOND_HOSTS_MAX, GMOND_SILENT_MAX};
+use gmod_compat::xml;
+use plugin_api::delta::meta::Pairs;
+use plugin_api::delta::wire::{Op, Writer};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The least that a lifetime can be: what has it is gone at the end of the tick.
+const AT_ONCE: Duration = Duration::from_millis(1);
+
+impl Table {
+    /// Tells of the hosts that were heard of since this was called last, and of their clusters.
+    pub(super) fn tell_hosts(&mut self, host_dmax: Duration, out: &mut Writer) {
+        let mut heard = std::mem::take(&mut self.heard);
+        heard.sort();
+        let mut last: Option<&Arc<str>> = None;
+        for (cluster, host) in &heard {
+            let Some(entry) = self.clusters.get_mut(cluster) else { continue };
+            if last.replace(cluster) != Some(cluster) {
+                let keys = ["owner", "latlong", "url"];
+                let pairs: Vec<_> = keys.into_iter().zip(entry.about.iter().map(String::as_str)).collect();
+                out.entry(&[cluster], Op::Meta(Pairs::write(&mut self.pairs, &pairs)));
+            }
+            let Some(entry) = entry.hosts.get_mut(host) else { continue };
+            entry.listed = false;
+            let dmax = if entry.reported.is_some() { entry.dmax.to_string() } else { host_dmax.as_secs().to_string() };
+            let (tmax, started) = (entry.tmax.to_string(), entry.started.to_string());
+            let mut pairs = vec![
+                ("ip", entry.ip.as_str()),
+                ("location", entry.location.as_str()),
+                ("tags", entry.tags.as_str()),
+                ("tmax", &tmax),
+                ("dmax", &dmax),
+                ("gmond_started", &started),
+            ];
+            let reported = entry.reported.map(|at| at.to_string());
+            pairs.extend(reported.as_deref().map(|at| ("reported", at)));
+            out.entry(&[cluster, host], Op::Meta(Pairs::write(&mut self.pairs, &pairs)));
+        }
+        heard.clear();
+        self.heard = heard;
+    }
+
+    /// Notes what is told of a cluster.
+    pub(super) fn about(&mut self, cluster: &str, about: [&str; 3]) {
+        if let Some(entry) = self.clusters.get_mut(cluster)
+            && entry.about != about
+        {
+            entry.about = about.map(str::to_owned);
+        }
+    }
+
+    /// Takes a host from XML that was written when it was `written`; whether there is room for it.
+    pub(super) fn polled_host(&mut self, cluster: &str, host: &xml::Host<'_>, written: i64, now: Now) -> bool {
+        let reported = if host.reported > 0 { host.reported } else { written.saturating_sub(host.tn) };
+        // By our clock, not by theirs.
+        let reported = now.unix_s.saturating_sub(written.saturating_sub(reported).max(0));
+        let known = self.clusters.get(cluster).and_then(|entry| entry.hosts.get(&*host.name));
+        // Whole seconds are cut off, and the way takes some time.
+        let silent = known.and_then(|entry| entry.reported).is_some_and(|before| reported <= before.saturating_add(1));
+        if silent {
+            return true;
+        }
+        let Some(entry) = self.host(cluster, &host.name, now) else { return false };
+        let short = |text: &str| plugin_api::limits::cut(text, 512).to_owned();
+        (entry.ip, entry.location, entry.tags) = (short(&host.ip), short(&host.location), short(&host.tags));
+        (entry.tmax, entry.dmax, entry.started) = (host.tmax, host.dmax, host.gmond_started);
+        entry.reported = Some(reported);
+        true
+    }
+
+    /// Forgets hosts and metrics whose time is over. The tree forgets the metrics by itself; of a host it is told here.
+    /// Where there is hardly any room left, hosts that have been silent for long make some.
+    pub(super) fn sweep(&mut self, conf: &GangliaConf, now: Now, out: &mut Writer) -> usize {
+        let crowded = self.hosts > GMOND_HOSTS_MAX / 4 * 3;
+        let mut forgotten = 0;
+        let names: Vec<Arc<str>> = self.clusters.keys().cloned().collect();
+        for cluster in names {
+            let Some(entry) = self.clusters.get(&cluster) else { continue };
+            let silent = entry.hosts.iter().filter(|(_, host)| {
+                let life = if host.reported.is_some() { Duration::from_secs(host.dmax.into()) } else { conf.host_dmax };
+                let life = if life.is_zero() && crowded { GMOND_SILENT_MAX } else { life };
+                !life.is_zero() && now.mono_ms - host.heard_ms > ms(life)
+            });
+            let silent: Vec<Arc<str>> = silent.map(|(name, _)| Arc::clone(name)).collect();
+            for host in &silent {
+                self.forget_host(&cluster, host, out);
+            }
+            forgotten += silent.len();
+            self.sweep_metrics(&cluster, now);
+            if self.clusters.get(&cluster).is_some_and(|entry| entry.hosts.is_empty()) {
+                self.clusters.remove(&cluster);
+            }
+        }
+        forgotten
+    }
+
+    fn sweep_metrics(&mut self, cluster: &str, now: Now) {
+        let mut gone = Vec::new();
+        if let Some(entry) = self.clusters.get_mut(cluster) {
+            for host in entry.hosts.values_mut() {
+                let over = |_: &Box<str>, metric: &mut super::table::MetricEntry| {
+                    metric.ends_ms().is_some_and(|ends| ends < now.mono_ms)
+                };
+                gone.extend(host.metrics.extract_if(over));
+            }
+        }
+        for (name, metric) in &gone {
+            self.gone(name, metric);
+        }
+    }
+
+    fn forget_host(&mut self, cluster: &str, host: &str, out: &mut Writer) {
+        let Some(entry) = self.clusters.get_mut(cluster).and_then(|entry| entry.hosts.remove(host)) else { return };
+        self.host_gone(host);
+        for (name, metric) in &entry.metrics {
+            out.entry(&[cluster, host, name], Op::Lifetime(AT_ONCE));
+            self.gone(name, metric);
+        }
+    }
+
+    /// Forgets a cluster, and has the tree forget it.
+    pub(super) fn forget_cluster(&mut self, cluster: &str, out: &mut Writer) {
+        let Some(entry) = self.clusters.get(cluster) else { return };
+        let hosts: Vec<Arc<str>> = entry.hosts.keys().cloned().collect();
+        for host in hosts {
+            self.forget_host(cluster, &host, out);
+        }
+        self.clusters.remove(cluster);
+    }
+}

@@ -1,0 +1,71 @@
+//! XML out, to whoever connects: the connection itself is the question.
+
+use super::Stop;
+use super::render::Rendering;
+use crate::conf::GangliaConf;
+use crate::core::Shared;
+use crate::limits::{GMOND_XML_CONNECTIONS_MAX, GMOND_XML_WRITE_MAX};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::yield_now;
+use tokio::time::{sleep, timeout};
+
+/// Gives XML out until it is to stop.
+///
+/// # Errors
+/// None as long as the listener lives.
+pub(super) async fn serve(
+    listener: TcpListener,
+    conf: Arc<GangliaConf>,
+    shared: Arc<Shared>,
+    mut stop: Stop,
+) -> io::Result<()> {
+    let connections = Arc::new(Semaphore::new(GMOND_XML_CONNECTIONS_MAX));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.told() => return Ok(()),
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, mostly: some will be given back.
+                tracing::warn!("gmond: a connection cannot be accepted: {error}");
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        if !conf.allows(peer.ip()) {
+            shared.counters.gmond_refused.add(1);
+            continue;
+        }
+        let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
+            shared.counters.gmond_connections_refused.add(1);
+            continue;
+        };
+        let (conf, shared) = (Arc::clone(&conf), Arc::clone(&shared));
+        tokio::spawn(async move {
+            let _permit = permit;
+            // A connection that breaks is its client's affair.
+            if write(stream, &conf, &shared).await.is_ok() {
+                shared.counters.gmond_served.add(1);
+            }
+        });
+    }
+}
+
+async fn write(mut stream: TcpStream, conf: &GangliaConf, shared: &Shared) -> io::Result<()> {
+    let mut rendering = Rendering::new(shared, conf, stream.local_addr()?.ip());
+    while let Some(piece) = rendering.next() {
+        timeout(GMOND_XML_WRITE_MAX, stream.write_all(piece.as_bytes()))
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)??;
+        // A fleet's XML is long, and the thread is for all.
+        yield_now().await;
+    }
+    stream.shutdown().await
+}
