@@ -4,6 +4,7 @@ pub mod cli;
 pub mod clock;
 pub mod conf;
 mod core;
+mod gmond;
 mod http;
 pub mod ingest;
 pub mod json;

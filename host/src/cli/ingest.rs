@@ -113,7 +113,7 @@ fn pipes(folders: &Folders, host: &str) -> Result<Vec<PipeRun>, Failure> {
     let mut pipes = Vec::new();
     for (name, plan) in plan(&seen) {
         let loaded = match plan.what {
-            Planned::Off => continue,
+            Planned::Off | Planned::BuiltIn(_) => continue,
             Planned::Rejected(why) => Err(why),
             Planned::Run { plugin, conf } if plugin.is_python() => {
                 python_pipe(&name, &plugin.path, &conf, Some(plugins), host)

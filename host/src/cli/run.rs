@@ -7,9 +7,10 @@ use crate::core::{Core, CoreParts, Counters, Event, Events, Live, Logs, Shared};
 use crate::http::{self, rfc3339};
 use crate::ingest::format::Format;
 use crate::ingest::{LogHandle, LogParts, Remember, push};
-use crate::limits::{EVENTS_MAX, STOP_GRACE};
+use crate::limits::{BUILT_INS_READY_MAX, EVENTS_MAX, STOP_GRACE};
 use crate::module::{
-    self, Blamed, Disposer, Folders, Loader, Registry, Watch, guard_signals, install_crash_handler, open_anywhere,
+    self, Blamed, BuiltIns, Disposer, Folders, Loader, Registry, Watch, guard_signals, install_crash_handler,
+    open_anywhere,
 };
 use crate::tree::Tree;
 use clap::Args;
@@ -27,12 +28,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// Run the daemon.
 ///
 /// It loads the plugins, serves the tree, and follows changes in both folders while it runs. When all listens it says
-/// so in one line on stdout: `graftd: ready http=ADDR push=ADDR`. SIGTERM and SIGINT stop it, SIGHUP has it look through both folders.
+/// so in one line on stdout: `graftd: ready http=ADDR push=ADDR`, and behind it where built-in modules listen (`gmond=ADDR`). SIGTERM and SIGINT stop it, SIGHUP has it look through both folders.
 #[derive(Args, Debug)]
 pub(super) struct Run {
     #[command(flatten)]
@@ -134,8 +135,9 @@ async fn serve(conf: DaemonConf, token: Option<String>, folders: Folders, data: 
         }
     }
     let watch = Watch::start(&folders, events.clone()).map_err(broken("watching the folders"))?;
-    let registry = Registry::new(folders, loader, disposer.clone());
-    let parts = CoreParts { shared: Arc::clone(&shared), registry, events: inbox };
+    let registry = Registry::new(folders, loader, disposer.clone(), BuiltIns::new(&shared));
+    let (listening, built_ins) = oneshot::channel();
+    let parts = CoreParts { shared: Arc::clone(&shared), registry, events: inbox, listening };
     let core = core_thread(parts).map_err(broken("the core"))?;
 
     let (stop, stopping) = watch::channel(false);
@@ -146,8 +148,12 @@ async fn serve(conf: DaemonConf, token: Option<String>, folders: Folders, data: 
         // A dropped sender stops as well.
         let _ = until.wait_for(|stop| *stop).await;
     }));
+    let mut ready = format!("graftd: ready http={http} push={push}");
+    if let Ok(Ok(addresses)) = tokio::time::timeout(BUILT_INS_READY_MAX, built_ins).await {
+        addresses.iter().for_each(|(name, address)| ready.push_str(&format!(" {name}={address}")));
+    }
     // Whoever started it may not read this.
-    let _ = writeln!(io::stdout(), "graftd: ready http={http} push={push}");
+    let _ = writeln!(io::stdout(), "{ready}");
     tracing::info!("look at http://{http}/ or ask: graftd get '' --depth 1 --url http://{http}");
     let signal = signals.wait(&events).await;
     tracing::info!("{signal}: stopping");

@@ -25,6 +25,13 @@ pub enum Event {
     Files,
     /// A module has been loaded, or could not be.
     Loaded(Loaded),
+    /// A built-in module has ended by itself.
+    BuiltInEnded {
+        /// The module's name, and which life of it.
+        life: (String, u64),
+        /// What happened.
+        why: String,
+    },
     /// Somebody switches a module.
     Switch {
         /// The module's name.

@@ -4,9 +4,10 @@ use super::event::{Delta, Event, LogReport, Pushed};
 use super::report::SelfReport;
 use super::shared::Shared;
 use crate::module::Registry;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 /// What the core is made of.
@@ -18,6 +19,8 @@ pub struct CoreParts {
     pub registry: Registry,
     /// What wakes it.
     pub events: mpsc::Receiver<Event>,
+    /// Told where built-in modules listen, when the folders have been looked into for the first time.
+    pub listening: oneshot::Sender<Vec<(&'static str, SocketAddr)>>,
 }
 
 /// The one that changes the tree.
@@ -33,13 +36,15 @@ pub struct Core {
 impl Core {
     /// Runs until it is told to stop; gives the registry back, for the modules to be stopped.
     pub async fn run(parts: CoreParts) -> Registry {
-        let CoreParts { shared, registry, mut events } = parts;
+        let CoreParts { shared, registry, mut events, listening } = parts;
         let tick = shared.conf.tick;
         let mut core = Core { report: SelfReport::new(&shared.host), shared, registry, merge_ms: 0.0 };
         let mut ticks = tokio::time::interval(tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         ticks.tick().await;
         core.registry.files(&core.shared);
+        // Who waited for it may have given up.
+        let _ = listening.send(core.registry.addresses());
         loop {
             let event = tokio::select! {
                 // The tick first: it is due once a tick at most, so it holds nothing up, and a full queue cannot hold it up.
@@ -66,6 +71,7 @@ impl Core {
             Event::Delta(delta) => self.delta(delta),
             Event::Files => self.registry.files(&self.shared),
             Event::Loaded(loaded) => self.registry.loaded(loaded, &self.shared),
+            Event::BuiltInEnded { life, why } => self.registry.built_in_ended(&life, &why, &self.shared),
             Event::Switch { name, to, reply } => {
                 let _ = reply.send(self.registry.switch(&name, to, &self.shared));
             }

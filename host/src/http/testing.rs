@@ -9,7 +9,7 @@ use crate::ingest::format::Format;
 use crate::ingest::{LogHandle, LogParts, Remember};
 use crate::json::read_documents;
 use crate::limits::{EVENTS_MAX, HTTP_CONNECTIONS_MAX};
-use crate::module::{Blamed, Disposer, Folders, Loader, Registry};
+use crate::module::{Blamed, BuiltIns, Disposer, Folders, Loader, Registry};
 use crate::tree::{Limits, Tree};
 use parking_lot::RwLock;
 use std::net::SocketAddr;
@@ -110,8 +110,9 @@ impl Server {
         let aside = std::env::temp_dir().join(format!("graftd-http-{}-{:p}", std::process::id(), Arc::as_ptr(&shared)));
         let blamed = Arc::new(Blamed::read(&std::env::temp_dir().join("nowhere"), "now"));
         let loader = Loader::start(&aside, &aside, &shared.host, &shared.events, &Folders::default(), blamed).unwrap();
-        let registry = Registry::new(Folders::default(), loader, Disposer::start().unwrap());
-        let core = CoreParts { shared: Arc::clone(&shared), registry, events: inbox };
+        let registry = Registry::new(Folders::default(), loader, Disposer::start().unwrap(), BuiltIns::new(&shared));
+        let listening = oneshot::channel().0;
+        let core = CoreParts { shared: Arc::clone(&shared), registry, events: inbox, listening };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         std::thread::spawn(move || drop(runtime.block_on(Core::run(core))));
         Server::of(shared, Patience::default()).await

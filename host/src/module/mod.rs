@@ -6,6 +6,7 @@
 
 mod body;
 mod branch;
+mod built_in;
 mod collector;
 mod copy;
 mod crash;
@@ -24,6 +25,8 @@ mod stats;
 
 pub use body::PipeBody;
 pub use branch::Branch;
+pub use built_in::BuiltInConf;
+pub(crate) use built_in::BuiltIns;
 pub(crate) use crash::{Blamed, Tag, guard_signals, install as install_crash_handler, stopping};
 pub(crate) use dispose::Disposer;
 pub(crate) use fault::Fault;

@@ -6,6 +6,7 @@ use super::folders::Folders;
 use super::trust;
 use crate::conf::{ModuleConf, nearest, read_text};
 use crate::limits::PYTHON_BYTES_MAX;
+use crate::module::built_in::BuiltInConf;
 use gmod_compat::conf::looks_like_gmond;
 use gmod_compat::{SourceKind, source_kind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -219,6 +220,8 @@ pub enum Planned {
         /// How it runs.
         conf: ModuleConf,
     },
+    /// It runs, and is part of the daemon.
+    BuiltIn(BuiltInConf),
     /// Its `.off` keeps it off.
     Off,
     /// It cannot run.
@@ -294,6 +297,9 @@ pub fn plan_after(seen: &Seen, before: impl Fn(&str) -> Option<Plan>) -> BTreeMa
 
 /// What is to become of a `.on`'s module, if that can be told by now, and the plugin that it speaks for.
 fn run(name: &str, file: &ConfFile, seen: &Seen) -> (Option<Planned>, Option<String>) {
+    if let Some(planned) = built_in(name, file) {
+        return planned;
+    }
     let conf = match &file.text {
         Ok(text) => ModuleConf::parse(&file.path, text).map_err(|error| error.to_string()),
         Err(why) => Err(why.clone()),
@@ -320,6 +326,14 @@ fn run(name: &str, file: &ConfFile, seen: &Seen) -> (Option<Planned>, Option<Str
         Err(why) => Planned::Rejected(format!("{}: {why}", file.path.display())),
     };
     (Some(what), Some(plugin))
+}
+
+/// The same, if it speaks for a module that is built in: those have keys of their own.
+fn built_in(name: &str, file: &ConfFile) -> Option<(Option<Planned>, Option<String>)> {
+    let plugin = file.speaks_for.as_deref().unwrap_or(name);
+    let conf = BuiltInConf::parse(plugin, &file.path, file.text.as_ref().ok()?)?;
+    let what = conf.map_or_else(|error| Planned::Rejected(error.to_string()), Planned::BuiltIn);
+    Some((Some(what), Some(plugin.to_owned())))
 }
 
 /// What stands in a file that others can write: good for nothing but to keep a plugin from running by itself.

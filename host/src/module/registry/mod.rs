@@ -3,6 +3,7 @@
 //! This file takes a module from what its files say to what runs; `report.rs` takes it on from what its calls came to, and
 //! `calls.rs` from calls that do not come back.
 
+mod built_in;
 mod calls;
 mod report;
 mod status;
@@ -10,6 +11,7 @@ mod status;
 pub use status::{Kind, ModuleStatus, State};
 
 use super::branch::Branch;
+use super::built_in::{BuiltIn, BuiltIns};
 use super::collector::{Around, CollectorThread};
 use super::dispose::Disposer;
 use super::fence::Callee;
@@ -62,6 +64,8 @@ pub(super) struct Module {
     pub(super) running: Option<Life>,
     /// What is to run in its place: what runs stays until this has worked once.
     pub(super) trial: Option<Life>,
+    /// What runs, where it is built in; and which life that is.
+    pub(super) built_in: Option<(u64, BuiltIn)>,
     /// The life that is being loaded.
     pub(super) loading: Option<u64>,
     /// Times in a row that it could not be made, or broke.
@@ -87,6 +91,7 @@ impl Module {
 pub struct Registry {
     folders: Folders,
     pub(super) loader: Loader,
+    pub(super) built_ins: BuiltIns,
     pub(super) disposer: Disposer,
     pub(super) modules: BTreeMap<String, Module>,
     /// What is shown, kept in step with `modules`.
@@ -106,10 +111,11 @@ pub struct Registry {
 impl Registry {
     /// A registry that has not looked into the folders yet.
     #[must_use]
-    pub(crate) fn new(folders: Folders, loader: Loader, disposer: Disposer) -> Registry {
+    pub(crate) fn new(folders: Folders, loader: Loader, disposer: Disposer, built_ins: BuiltIns) -> Registry {
         Registry {
             folders,
             loader,
+            built_ins,
             disposer,
             modules: BTreeMap::new(),
             statuses: Arc::default(),
@@ -191,6 +197,7 @@ impl Registry {
             plan: plan.clone(),
             running: None,
             trial: None,
+            built_in: None,
             loading: None,
             failures: 0,
             retry_ms: None,
@@ -221,7 +228,10 @@ impl Registry {
             }
             // What runs goes on: a slip in a file costs nothing but its message.
             Planned::Rejected(why) => self.enter(name, State::Rejected, why, shared),
+            Planned::BuiltIn(conf) => self.make_built_in(name, &conf, shared),
             Planned::Run { plugin, conf } => {
+                // It was built in under this name, and shares nothing with what it is now.
+                module.built_in = None;
                 self.last_generation += 1;
                 module.loading = Some(self.last_generation);
                 let job = Job {
@@ -436,6 +446,13 @@ impl Registry {
     /// Ends what runs of a module.
     pub(super) fn stop_running(&mut self, name: &str, shared: &Shared) {
         let Some(module) = self.modules.get_mut(name) else { return };
+        module.built_in = None;
+        self.stop_lives(name, shared);
+    }
+
+    /// Ends what runs of a plugin.
+    fn stop_lives(&mut self, name: &str, shared: &Shared) {
+        let Some(module) = self.modules.get_mut(name) else { return };
         // Also where no life is known to have one: what is on its way into a log must not stay there.
         if module.status.kind != Kind::Collector {
             take_pipes(name, shared);
@@ -478,7 +495,7 @@ impl Registry {
 
     pub(super) fn publish(&mut self, shared: &Shared) {
         for module in self.modules.values_mut() {
-            module.status.runs = module.running.is_some();
+            module.status.runs = module.running.is_some() || module.built_in.is_some();
         }
         self.statuses = Arc::new(self.modules.values().map(|module| module.status.clone()).collect());
         *shared.modules.write() = Arc::clone(&self.statuses);

@@ -54,6 +54,8 @@ pub enum Kind {
     Pipe,
     /// It samples on an interval.
     Collector,
+    /// It is part of the daemon.
+    BuiltIn,
     /// Its plugin has never been loaded, so nobody knows.
     Unknown,
 }
@@ -65,6 +67,7 @@ impl Kind {
         match self {
             Kind::Pipe => "pipe",
             Kind::Collector => "collector",
+            Kind::BuiltIn => "built-in",
             Kind::Unknown => "unknown",
         }
     }

@@ -27,10 +27,25 @@ fn plans(plugins: &[&str], confs: &[(&str, &str)]) -> Vec<String> {
     }
     let said = plan(&seen).into_iter().map(|(name, plan)| match plan.what {
         Planned::Run { plugin, .. } => format!("{name} runs {}", plugin.path.display()),
+        Planned::BuiltIn(conf) => format!("{name} is built in: {}", conf.plugin()),
         Planned::Off => format!("{name} off"),
         Planned::Rejected(why) => format!("{name} rejected: {why}"),
     });
     said.collect()
+}
+
+#[test]
+fn what_is_built_in_has_keys_of_its_own() {
+    let said = plans(
+        &["p/gmond.so"],
+        &[
+            ("c/gmond.on", "udp = \"127.0.0.1\""),
+            ("c/g.on", "plugin = \"gmond\""),
+            ("c/h.on", "plugin = \"gmond\"\nupd = 1"),
+        ],
+    );
+    assert_eq!(said[..2], ["g is built in: gmond", "gmond is built in: gmond"]);
+    assert_eq!(said[2], "h rejected: c/h.on:2: unknown key \"upd\"; did you mean \"udp\"?");
 }
 
 #[test]

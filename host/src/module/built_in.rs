@@ -1,0 +1,92 @@
+//! Modules that are no plugin's: they are part of the daemon, and are switched and configured as all others are.
+
+use crate::conf::{ConfError, GangliaConf};
+use crate::core::Shared;
+use crate::gmond::{Around, Gmond};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+/// What the `.on` of a built-in module says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BuiltInConf {
+    /// Ganglia's ports.
+    Gmond(Box<GangliaConf>),
+}
+
+impl BuiltInConf {
+    /// Reads the text of a `.on` that speaks for the built-in module `plugin`; `None` where there is none of that name.
+    #[must_use]
+    pub fn parse(plugin: &str, file: &Path, text: &str) -> Option<Result<BuiltInConf, ConfError>> {
+        match plugin {
+            Gmond::NAME => Some(GangliaConf::parse(file, text).map(|conf| BuiltInConf::Gmond(Box::new(conf)))),
+            _ => None,
+        }
+    }
+
+    /// Which built-in module it is for.
+    #[must_use]
+    pub const fn plugin(&self) -> &'static str {
+        match self {
+            BuiltInConf::Gmond(_) => Gmond::NAME,
+        }
+    }
+}
+
+/// A built-in module that runs; it ends when this is dropped.
+#[derive(Debug)]
+pub(crate) enum BuiltIn {
+    /// Ganglia's ports.
+    Gmond(Gmond),
+}
+
+impl BuiltIn {
+    /// Where it listens, under the name that the line has which says that the daemon is ready.
+    pub(crate) fn address(&self) -> Option<(&'static str, SocketAddr)> {
+        match self {
+            BuiltIn::Gmond(gmond) => gmond.address().map(|address| (Gmond::NAME, address)),
+        }
+    }
+
+    /// What is said of it while it runs.
+    pub(crate) fn remark(&self) -> String {
+        match self {
+            BuiltIn::Gmond(gmond) => gmond.remark(),
+        }
+    }
+}
+
+/// What built-in modules run with.
+#[derive(Clone, Debug)]
+pub(crate) struct BuiltIns {
+    shared: Arc<Shared>,
+    runtime: Handle,
+}
+
+impl BuiltIns {
+    /// They run on the runtime of the caller.
+    pub(crate) fn new(shared: &Arc<Shared>) -> BuiltIns {
+        BuiltIns { shared: Arc::clone(shared), runtime: Handle::current() }
+    }
+
+    /// Starts one, in place of the one `before`, which is to be dropped when this one runs. Takes no longer than binding
+    /// a port does.
+    ///
+    /// # Errors
+    /// It cannot be started as things are: a port is taken.
+    pub(crate) fn start(
+        &self,
+        conf: &BuiltInConf,
+        before: Option<&BuiltIn>,
+        life: (String, u64),
+    ) -> Result<BuiltIn, String> {
+        let around = Around { shared: &self.shared, runtime: &self.runtime, life };
+        match conf {
+            BuiltInConf::Gmond(conf) => {
+                let before = before.map(|BuiltIn::Gmond(before)| before);
+                Gmond::start(conf, before, around).map(BuiltIn::Gmond)
+            }
+        }
+    }
+}
