@@ -56,6 +56,7 @@ fn found(name: &str, plan: Plan, folders: &Folders) -> (&'static str, String) {
     let (plugin, conf) = match plan.what {
         Planned::Off => return ("off", String::new()),
         Planned::Rejected(why) => return ("rejected", why),
+        Planned::BuiltIn(conf) => return ("ok", format!("built-in {}", conf.plugin())),
         Planned::Run { plugin, conf } => (plugin, conf),
     };
     let tried = tried(name, &plugin.path, &conf, folders.plugins.as_deref()).unwrap_or_else(|| {

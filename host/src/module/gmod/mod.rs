@@ -94,6 +94,13 @@ impl GmodMaker {
         }
         // It may be built any time.
         let program = Program::find().map_err(Refusal::now)?;
+        if let Some(hidden) = program.hidden.as_ref().filter(|_| rustix::process::geteuid().is_root()) {
+            tracing::warn!(
+                "modules in Python may read every file of this machine: no other user can read {}, which they need; build \
+                 graftd-gmod with a python3 that all can read, and they get no such right",
+                hidden.display()
+            );
+        }
         Ok(known.insert(program).clone())
     }
 
@@ -147,7 +154,7 @@ impl GmodMaker {
                 keeps_its_beat: true,
             })
         };
-        let remark = wanted.remarks(&program, &declared).join("; ");
+        let remark = wanted.remarks(&declared).join("; ");
         Ok(Ready { callee, branch, what, isolated: true, remark })
     }
 }
@@ -196,16 +203,9 @@ impl Wanted<'_> {
     }
 
     /// What is to be said of it although it runs.
-    fn remarks(&self, program: &Program, declared: &Declared) -> Vec<String> {
+    fn remarks(&self, declared: &Declared) -> Vec<String> {
         let mut remarks = declared.remarks.clone();
         remarks.extend(self.conf.gmond.iter().flat_map(|gmond| gmond.remarks.iter().cloned()));
-        if let Some(hidden) = self.hidden(program).filter(|_| rustix::process::geteuid().is_root()) {
-            remarks.push(format!(
-                "may read every file of this machine, for no other user can read {}; a python3 that all can read needs \
-                 no such right",
-                hidden.display()
-            ));
-        }
         remarks
     }
 

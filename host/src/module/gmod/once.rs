@@ -42,7 +42,7 @@ pub(crate) fn once(
     host: &str,
 ) -> Result<Option<Once>, Refusal> {
     let began = Instant::now();
-    let Some((wanted, program, mut worker)) = start(file, conf, folder, host)? else { return Ok(None) };
+    let Some((wanted, mut worker)) = start(file, conf, folder, host)? else { return Ok(None) };
     let started = began.elapsed();
     let (clock, mut frame) = (Timepiece::start().now(), Vec::new());
     let done = if worker.is_pipe() {
@@ -51,7 +51,7 @@ pub(crate) fn once(
     } else {
         worker.collect(clock, &mut frame)
     };
-    let mut remarks = wanted.remarks(&program, worker.declared());
+    let mut remarks = wanted.remarks(worker.declared());
     match done {
         Ok(()) => {}
         // The daemon would show it as failing, and try it again.
@@ -82,7 +82,7 @@ pub(crate) fn pipe(
     folder: Option<&Path>,
     host: &str,
 ) -> Result<Option<(Branch, Fields, PipeBody)>, Refusal> {
-    let Some((_, _, worker)) = start(file, conf, folder, host)? else { return Ok(None) };
+    let Some((_, worker)) = start(file, conf, folder, host)? else { return Ok(None) };
     if !worker.is_pipe() {
         return Ok(None);
     }
@@ -95,11 +95,11 @@ fn start<'a>(
     conf: &'a ModuleConf,
     folder: Option<&'a Path>,
     host: &'a str,
-) -> Result<Option<(Wanted<'a>, Program, Worker)>, Refusal> {
+) -> Result<Option<(Wanted<'a>, Worker)>, Refusal> {
     let kind = PluginKind::of(file);
     let Some(language) = language_of(kind, file)? else { return Ok(None) };
     let program = Program::find().map_err(Refusal::now)?;
     let wanted = Wanted { file, image: file, language, conf, host, folder };
     let worker = wanted.start(&program, &[])?;
-    Ok(Some((wanted, program, worker)))
+    Ok(Some((wanted, worker)))
 }
