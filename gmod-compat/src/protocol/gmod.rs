@@ -12,6 +12,10 @@ use super::params;
 use plugin_api::Params;
 use serde::{Deserialize, Serialize};
 
+/// The beginning of the name of a worker's own folder in `/tmp`, before its user's number: for what it cannot write where
+/// gmond could. Its keeper removes it.
+pub const OWN_TEMPORARY: &str = "graftd-gmod-";
+
 /// Which kind of module a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Language {

@@ -7,6 +7,7 @@
 use super::users::{self, User};
 use super::{descriptors, sweep};
 use crate::limits::{WORKER_END_MAX, WORKER_LAST_WORDS_BYTES};
+use gmod_compat::protocol::gmod;
 use gmod_compat::protocol::wire::{self, Ended, tag};
 use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -60,6 +61,10 @@ pub(crate) fn keep(keeping: &Keeping) -> io::Result<()> {
     // A daemon that is gone does not miss it.
     let _ = control.write_all(&message);
     sweep::sweep(user.as_ref());
+    if let Some(user) = &user {
+        // Where it is a user of its own, nobody else has that folder; there is mostly none.
+        let _ = std::fs::remove_dir_all(format!("/tmp/{}{}", gmod::OWN_TEMPORARY, user.uid));
+    }
     Ok(())
 }
 

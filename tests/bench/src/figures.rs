@@ -35,6 +35,23 @@ pub(crate) fn children_cpu() -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
+/// CPU time of a process, of its threads and of all its descendants that live: `schedstat` counts nanoseconds.
+pub(crate) fn cpu_of(process: u32) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let mut nanos = 0;
+    for task in tasks {
+        let read = |name: &str| fs::read_to_string(task.path().join(name)).unwrap_or_default();
+        nanos += read("schedstat").split(' ').next().and_then(|ns| ns.parse::<u64>().ok()).unwrap_or(0);
+        let children = read("children");
+        nanos += children
+            .split_ascii_whitespace()
+            .filter_map(|child| child.parse().ok())
+            .map(|child: u32| u64::try_from(cpu_of(child).as_nanos()).unwrap_or(0))
+            .sum::<u64>();
+    }
+    Duration::from_nanos(nanos)
+}
+
 /// `1,234,567`
 pub(crate) fn grouped(x: f64) -> String {
     let digits = format!("{:.0}", x.abs());

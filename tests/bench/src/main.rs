@@ -5,6 +5,7 @@
 
 mod boundary;
 mod figures;
+mod gmod;
 mod ingest;
 mod live;
 mod log;
@@ -18,11 +19,12 @@ type Part = (&'static str, fn() -> Result<(), String>);
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let parts: [Part; 5] = [
+    let parts: [Part; 6] = [
         ("ingest", ingest::run),
         ("tree", tree::run),
         ("boundary", boundary::run),
         ("worker", worker::run),
+        ("gmod", gmod::run),
         ("live", live::run),
     ];
     if let Some(unknown) = wanted.iter().find(|name| !parts.iter().any(|(part, _)| part == name)) {

@@ -35,6 +35,7 @@ fn start(exe: &Path, plugin: &Path) -> Result<Worker, String> {
     let conf = WorkerConf {
         exe,
         plugin,
+        gmod: None,
         params: &Params::new(),
         start_limit: LIMIT,
         time_limit: LIMIT,

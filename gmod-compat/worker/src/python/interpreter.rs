@@ -138,6 +138,13 @@ pub(super) fn settle(py: Python<'_>, plugin: &str) -> PyResult<()> {
     run(py, include_str!("settle.py"), &names)
 }
 
+/// Has files for temporary use that belong to another user written to files of the module's own, in `folder`.
+pub(super) fn write_elsewhere(py: Python<'_>, folder: &str) -> PyResult<()> {
+    let names = PyDict::new(py);
+    names.set_item("folder", folder)?;
+    run(py, include_str!("elsewhere.py"), &names)
+}
+
 /// Runs a source of our own.
 pub(super) fn run(py: Python<'_>, source: &str, names: &Bound<'_, PyDict>) -> PyResult<()> {
     py.run(&CString::new(source)?, Some(names), None)

@@ -21,6 +21,7 @@ pub(crate) use interpreter::{About, about};
 use crate::orders::{Made, Module, Order};
 use crate::sampler::Sampler;
 use gmod_compat::protocol::declared::Declared;
+use gmod_compat::protocol::gmod::OWN_TEMPORARY;
 use plugin_api::Error;
 use pyo3::prelude::*;
 
@@ -32,7 +33,9 @@ pub(crate) fn make(order: &Order<'_>) -> Result<Made, Error> {
     interpreter::start(order.start.python.as_deref()).map_err(Error::config)?;
     Python::attach(|py| {
         interpreter::settle(py, &order.start.plugin).map_err(|error| Error::failed(format_args!("Python: {error}")))?;
-        ganglia::provide(py, order.start.debug_level)
+        let own = format!("/tmp/{}{}", OWN_TEMPORARY, rustix::process::geteuid().as_raw());
+        interpreter::write_elsewhere(py, &own)
+            .and_then(|()| ganglia::provide(py, order.start.debug_level))
             .and_then(|()| graft::provide(py))
             .map_err(|error| Error::failed(format_args!("Python: {error}")))?;
         let loaded = load::load(py, order)?;
