@@ -12,6 +12,7 @@ mod new;
 mod probe;
 mod pull;
 mod push_get;
+mod python;
 mod sample_on;
 mod self_log;
 mod soak;

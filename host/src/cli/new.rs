@@ -98,8 +98,8 @@ impl New {
             let words = vec![("{{name}}", self.name.clone()), ("{{drop}}", drop_in.clone())];
             write(&folder, if self.kind == Kind::Pipe { &PYTHON_PIPE } else { &PYTHON_COLLECTOR }, &words)?;
             return print(&format!(
-                "{at}/{name}.py is the plugin. Test it, try it and drop it in:\n\n  cd {}\n  python3 test_{name}.py\n  \
-                 graftd probe {name}.py\n  {drop_in}\n\nthen watch its branch grow: graftd watch {name}{lines}",
+                "{at}/{name}.py is the plugin. Test it and drop it in:\n\n  cd {}\n  python3 test_{name}.py\n  {drop_in}\n\n\
+                 then watch its branch grow: graftd watch {name}{lines}\nor try it once, without a daemon: graftd probe {name}.py",
                 quoted(&folder),
                 name = self.name,
                 lines = with_lines(self.kind),
