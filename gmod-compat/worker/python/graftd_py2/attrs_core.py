@@ -109,6 +109,21 @@ def sort(items, cmp=None, key=None, reverse=False):
         list.sort(items, key=ops.Key if key is None else lambda item: ops.Key(key(item)), reverse=reverse)
 
 
+@method("builtins.list builtins.tuple", "__getslice__")
+def _getslice(items, start, stop):
+    return items[max(start, 0) : max(stop, 0)]
+
+
+@method("builtins.list", "__setslice__")
+def _setslice(items, start, stop, others):
+    items[max(start, 0) : max(stop, 0)] = others
+
+
+@method("builtins.list", "__delslice__")
+def _delslice(items, start, stop):
+    del items[max(start, 0) : max(stop, 0)]
+
+
 _THREAD = "threading.Thread"
 
 

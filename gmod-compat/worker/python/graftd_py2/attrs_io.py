@@ -37,7 +37,7 @@ _HASHES = "_hashlib.HASH _hashlib.HASHXOF _hashlib.HMAC hmac.HMAC _blake2.blake2
 _carries(_HASHES + " _sha256.sha256 _sha256.sha224 _sha512.sha512 _sha512.sha384 _sha2.SHA256Type _sha2.SHA512Type"
          " _sha2.SHA224Type _sha2.SHA384Type", "update digest hexdigest")
 _carries("mmap.mmap", "read readline write find rfind read_byte write_byte")
-_carries("_struct.Struct", "pack unpack")
+_carries("_struct.Struct", "pack unpack unpack_from pack_into")
 _carries("pyexpat.xmlparser", "Parse")
 _carries("zipfile.ZipFile", "read")
 _carries("multiprocessing.connection.Connection", "send_bytes recv_bytes")

@@ -4,6 +4,7 @@ import builtins
 import functools
 import itertools
 import sys
+import types
 
 from . import attrs, attrs_core, attrs_io, attrs_text, classes, files, ops
 from .text import of_bytes, text_in, text_out, to_bytes
@@ -15,6 +16,12 @@ _NOT_IN_2 = frozenset(
     "PermissionError ProcessLookupError RecursionError ResourceWarning StopAsyncIteration TimeoutError "
     "PythonFinalizationError".split()
 )
+
+
+class Builtin(functools.partial):
+    """A function that stays one as an attribute of a class (`conv = map`), as those that are written in C do."""
+
+
 _LONG_MIN, _LONG_MAX = -(1 << 63), (1 << 63) - 1
 
 
@@ -125,6 +132,8 @@ def _extreme(native, backwards):
             return native(*args, key=key)
         except TypeError:
             items = list(args[0]) if len(args) == 1 else list(args)
+            if not items:
+                raise
             best = items[0]
             value = key or (lambda item: item)
             for item in items[1:]:
@@ -179,7 +188,12 @@ def int_(value=0, base=10):
 def oct_(number):
     """`oct()`."""
     text = oct(number).replace("0o", "0")
-    return "0" if text == "00" else text
+    return ("0" if text == "00" else text) + "L" * isinstance(number, long)
+
+
+def hex_(number):
+    """`hex()`."""
+    return hex(number) + "L" * isinstance(number, long)
 
 
 def hash_(value):
@@ -291,7 +305,7 @@ def make(importer, converter):
         return module if isinstance(module, Facade) else importlib.reload(module)
 
     own.update(
-        __import__=importer, StandardError=Exception, apply=apply_, basestring=str, buffer=buffer_, bytes=str, chr=chr_,
+        __import__=importer, StandardError=Exception, apply=apply_, basestring=str, buffer=buffer_, bytes=str, chr=chr_, hex=hex_,
         cmp=ops.cmp, coerce=coerce_, compile=compile_, delattr=delattr, enumerate=enumerate_, file=files.file,
         filter=filter_, getattr=attrs.getattr_, hasattr=attrs.hasattr_, hash=hash_, intern=intern_, iter=iter_builtin,
         long=long, map=map_, max=_extreme(max, -1), min=_extreme(min, 1), next=next_, oct=oct_, open=files.open_,
@@ -312,4 +326,19 @@ def make(importer, converter):
         global_.update((name, getattr(found, name)) for name in names)
 
     own["_py2_star"] = star
+
+    def around():
+        """The globals and locals of the old code that called a helper."""
+        frame = sys._getframe(1)
+        while frame is not None and "_py2_div" not in frame.f_builtins:
+            frame = frame.f_back
+        return (frame.f_globals, frame.f_locals) if frame is not None else ({}, {})
+
+    # As values: `map(eval, texts)`. Called by their names they are `_py2_eval` and `_py2_execfile`.
+    own["eval"] = lambda source, *spaces: evaluate(source, *(spaces + (None,) if len(spaces) == 1 else spaces or around()))
+    own["execfile"] = lambda name, *spaces: execute_file(name, *(spaces + (None,) if len(spaces) == 1 else spaces or around()))
+    for name, what in own.items():
+        if type(what) is types.FunctionType and not name.startswith("_"):
+            own[name] = Builtin(what)
+            own[name].__name__ = name
     return own

@@ -6,7 +6,7 @@ MARK = "_py2_made"
 """A class with this in its own `__dict__` was made by Python 2 code."""
 
 _RENAMED = {
-    "next": "__next__", "__nonzero__": "__bool__", "__div__": "__truediv__", "__rdiv__": "__rtruediv__",
+    "next": "__next__", "__div__": "__truediv__", "__rdiv__": "__rtruediv__",
     "__idiv__": "__itruediv__",
 }
 
@@ -23,6 +23,10 @@ def finish(cls):
     for old, new in _RENAMED.items():
         if callable(getattr(own.get(old), "__func__", own.get(old))) and new not in own:
             setattr(cls, new, own[old])
+    truth = own.get("__nonzero__")
+    if callable(truth) and "__bool__" not in own:
+        # 0 and 1 will do for Python 2.
+        cls.__bool__ = lambda self: bool(truth(self))
     if "__cmp__" in own:
         _order(cls, own)
     if "__eq__" in own and own.get("__hash__", 0) is None:

@@ -174,8 +174,20 @@ class DictMixin:
 
     def popitem(self):
         """Takes any out."""
-        key = next(iter(self))
-        return key, self.pop(key)
+        for key in self.keys():
+            return key, self.pop(key)
+        raise KeyError("container is empty")
+
+    def __eq__(self, other):
+        return dict(self.items()) == (dict(other.items()) if isinstance(other, DictMixin) else other)
+
+    def __ne__(self, other):
+        return not self == other
+
+    __hash__ = None
+
+    def __repr__(self):
+        return repr(dict(self.items()))
 
     def clear(self):
         """Takes all out."""
@@ -242,6 +254,18 @@ def _functools_facade(real):
     from .builtins2 import reduce_
 
     return dict(reduce=reduce_)
+
+
+@facade("importlib")
+def _importlib_facade(real):
+    from .loading import old_builtins
+
+    def import_module(name, package=None):
+        if name.startswith("."):
+            return real.import_module(name, package)
+        return old_builtins()["__import__"](name, {}, None, ("__name__",), 0)
+
+    return dict(import_module=import_module)
 
 
 @facade("inspect")

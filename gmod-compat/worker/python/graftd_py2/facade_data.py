@@ -46,7 +46,7 @@ facade("simplejson", "json")(_json)
 
 @facade("struct")
 def _struct_facade(real):
-    own = carrying(real, "pack unpack unpack_from calcsize")
+    own = carrying(real, "unpack unpack_from")
 
     def pack(form, *values):
         values = [to_bytes(value) if isinstance(value, str) else value for value in values]
@@ -276,6 +276,14 @@ class StringIO(io.StringIO):
     def next(self):
         """The next line."""
         return self.__next__()
+
+    def truncate(self, size=None):
+        """Cuts it, and is there then."""
+        if size is not None and size < 0:
+            raise OSError(22, "Negative size not allowed")
+        super().truncate(size)
+        if size is not None and size < self.tell():
+            self.seek(size)
 
     def reset(self):
         """Back to the beginning."""

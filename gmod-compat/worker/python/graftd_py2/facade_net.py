@@ -79,7 +79,7 @@ def _httplib_facade(real):
     class HTTP:
         """The interface of Python 1.5."""
 
-        _kind = HTTPConnection
+        _kind = _connection_class = HTTPConnection
 
         def __init__(self, host="", port=None, strict=None):
             self._conn = self._kind(host, port or None)

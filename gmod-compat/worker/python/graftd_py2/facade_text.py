@@ -153,11 +153,14 @@ def _configparser_facade(real):
             """The options of a section."""
             return list(super().items(section, raw, vars))
 
+        def _unify_values(self, section, vars):
+            # A section of Python 2 had its own name among its options.
+            found = super()._unify_values(section, vars)
+            found.maps.append({"__name__": section})
+            return found
+
         def set(self, section, option, value=None):
             """Sets a value, of any kind."""
-            if section in self._sections or not section or section == self.default_section:
-                if value is not None and not isinstance(value, str):
-                    value = str(value)
             return real.RawConfigParser.set(self, section, option, value)
 
         def readfp(self, source, filename=None):
@@ -175,7 +178,7 @@ def _configparser_facade(real):
             return value
 
         def before_get(self, parser, section, option, value, defaults):
-            if value is None or "%(" not in value:
+            if not isinstance(value, str) or "%(" not in value:
                 return value
             depth = real.MAX_INTERPOLATION_DEPTH
             while depth and "%(" in value:

@@ -28,6 +28,7 @@ def _pieces():
     own.update(
         quote=quote, quote_plus=quote_plus, unquote=lambda text: parse.unquote(text, "latin-1"),
         unquote_plus=lambda text: parse.unquote_plus(text, "latin-1"), basejoin=parse.urljoin,
+        getproxies_environment=request.getproxies_environment, proxy_bypass_environment=request.proxy_bypass_environment,
         pathname2url=request.pathname2url, url2pathname=request.url2pathname, getproxies=request.getproxies,
         proxy_bypass=request.proxy_bypass,
     )

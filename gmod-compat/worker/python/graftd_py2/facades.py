@@ -23,7 +23,7 @@ _HOMES = {
     "xml.parsers.expat",
     "facade_threading": "threading thread dummy_thread dummy_threading Queue",
     "facade_core": "types itertools collections operator math exceptions __builtin__ sets new UserDict UserList UserString "
-    "copy_reg anydbm whichdb gdbm dumbdbm imp inspect user functools repr",
+    "importlib copy_reg anydbm whichdb gdbm dumbdbm imp inspect user functools repr",
     "facade_distutils": "distutils distutils.spawn distutils.version distutils.util distutils.sysconfig",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
@@ -70,6 +70,12 @@ class Facade(types.ModuleType):
                 return
         super().__setattr__(name, value)
 
+    def __delattr__(self, name):
+        if name in self.__dict__:
+            super().__delattr__(name)
+        if self.__dict__.get("_py2_real") is not None and hasattr(self._py2_real, name):
+            delattr(self._py2_real, name)
+
     def __dir__(self):
         real = self.__dict__.get("_py2_real")
         return sorted(set(self.__dict__) | set(dir(real) if real else ()))
@@ -93,6 +99,9 @@ def get(name):
     own = module.__dict__
     if real is not None:
         own.update(_py2_real=real, __doc__=real.__doc__)
+        # `operator.__lt__` would be found on the facade itself.
+        own.update((word, what) for word, what in vars(real).items() if word[:2] == "__" and hasattr(Facade, word)
+                   and callable(what))
         for word in ("__file__", "__path__"):
             if hasattr(real, word):
                 own[word] = getattr(real, word)

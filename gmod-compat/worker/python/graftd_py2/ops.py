@@ -93,6 +93,8 @@ def unicode_(*args, **keywords):
 def repr_(value):
     """`repr()`: ASCII, each other byte as an escape; a set as `set([1])`."""
     kind = type(value)
+    if kind is int and not -(1 << 63) <= value < 1 << 63:
+        return "%dL" % value
     if kind is set or kind is frozenset:
         return "%s([%s])" % (kind.__name__, ", ".join(repr_(item) for item in value))
     text = repr(value)
