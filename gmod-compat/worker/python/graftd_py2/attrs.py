@@ -71,7 +71,11 @@ def _rule(cls, attribute):
 def _find(cls, attribute):
     if len(_found) > _FOUND_MAX:
         _found.clear()
-    rule = _found[cls, attribute] = _rule(cls, attribute)
+    rule = _rule(cls, attribute)
+    if rule is not None and rule[0] == "m" and not cls.__dictoffset__ and not issubclass(cls, type):
+        # No attribute of the object's own can stand before the rule: "M" is a rule that needs no further look.
+        rule = "M", rule[1]
+    _found[cls, attribute] = rule
     return rule
 
 
@@ -108,7 +112,7 @@ def attr(owner, attribute):
         return made if made is not None else result(getattr(owner, attribute))
     if rule is None:
         return result(getattr(owner, attribute))
-    if attribute in getattr(owner, "__dict__", ()):
+    if rule[0] != "M" and attribute in getattr(owner, "__dict__", ()):
         return owner.__dict__[attribute]
     if rule[0] == "v":
         return rule[1](owner)
@@ -121,8 +125,10 @@ def call(owner, attribute, /, *args, **keywords):
         rule = _found[type(owner), attribute]
     except KeyError:
         rule = _find(type(owner), attribute)
-    if rule is not None and rule[0] == "m" and not isinstance(owner, type):
-        if attribute not in getattr(owner, "__dict__", ()):
+    if rule is not None:
+        if rule[0] == "M":
+            return rule[1](owner, *args, **keywords)
+        if rule[0] == "m" and not isinstance(owner, type) and attribute not in getattr(owner, "__dict__", ()):
             return rule[1](owner, *args, **keywords)
     return result(attr(owner, attribute)(*args, **keywords))
 

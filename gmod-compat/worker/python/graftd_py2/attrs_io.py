@@ -33,13 +33,25 @@ _RESPONSES = (
 _carries(_RAW_FILES + " " + _RESPONSES, "read read1 readline peek write getvalue")
 _carries("zlib.Compress zlib.Decompress _bz2.BZ2Compressor _bz2.BZ2Decompressor bz2.BZ2Compressor bz2.BZ2Decompressor",
          "compress decompress flush")
+
+
+for _name in ("unused_data", "unconsumed_tail"):
+    value("zlib.Decompress _bz2.BZ2Decompressor bz2.BZ2Decompressor", _name)(
+        functools.partial(lambda name, owner: result(getattr(owner, name)), _name)
+    )
 _HASHES = "_hashlib.HASH _hashlib.HASHXOF _hashlib.HMAC hmac.HMAC _blake2.blake2b _blake2.blake2s _md5.md5 _sha1.sha1"
 _carries(_HASHES + " _sha256.sha256 _sha256.sha224 _sha512.sha512 _sha512.sha384 _sha2.SHA256Type _sha2.SHA512Type"
          " _sha2.SHA224Type _sha2.SHA384Type", "update digest hexdigest")
+for _name in ("value", "raw"):
+    value("_ctypes._SimpleCData _ctypes.Array", _name)(
+        functools.partial(lambda name, owner: result(getattr(owner, name)), _name)
+    )
+# Not so on 3.12 and later, where they are gone.
+_carries("asyncore.dispatcher asyncore.dispatcher_with_send", "send recv")
+_carries("asynchat.async_chat", "push send recv set_terminator")
 _carries("mmap.mmap", "read readline write find rfind read_byte write_byte")
 _carries("_struct.Struct", "pack unpack unpack_from pack_into")
 _carries("pyexpat.xmlparser", "Parse")
-_carries("zipfile.ZipFile", "read")
 _carries("multiprocessing.connection.Connection", "send_bytes recv_bytes")
 
 
@@ -71,6 +83,11 @@ def _makefile(sock, mode="r", bufsize=-1):
     binary = "".join(char for char in mode if char in "rw") + "b"
     # Python 2 buffered what was written too, but code that forgets to flush was common with a size of 0 only.
     return file.over(sock.makefile(binary, None if bufsize in (-1, 1) else bufsize), "<socket>", mode)
+
+
+@method("zipfile.ZipFile", "read")
+def _read_member(archive, name, pwd=None):
+    return of_bytes(archive.read(name, data_in(pwd)))
 
 
 @method("ftplib.FTP", "retrbinary")

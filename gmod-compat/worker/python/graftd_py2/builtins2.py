@@ -169,7 +169,10 @@ def round_(number, ndigits=0):
     step = decimal.Decimal(1).scaleb(-int(ndigits), context)
     if abs(ndigits) > 320:
         return number if ndigits > 0 else number * 0.0
-    return float(context.quantize(decimal.Decimal(number), step))
+    try:
+        return float(context.quantize(decimal.Decimal(number), step))
+    except decimal.InvalidOperation:
+        return number
 
 
 def int_(value=0, base=10):
@@ -220,6 +223,11 @@ def chr_(code):
 def ord_(char):
     """`ord()`."""
     return ord(char)
+
+
+def format_(value, spec=""):
+    """`format()`."""
+    return ops.str_(value) if spec == "" and type(value) is float else format(value, spec)
 
 
 def coerce_(left, right):
@@ -307,12 +315,12 @@ def make(importer, converter):
     own.update(
         __import__=importer, StandardError=Exception, apply=apply_, basestring=str, buffer=buffer_, bytes=str, chr=chr_, hex=hex_,
         cmp=ops.cmp, coerce=coerce_, compile=compile_, delattr=delattr, enumerate=enumerate_, file=files.file,
-        filter=filter_, getattr=attrs.getattr_, hasattr=attrs.hasattr_, hash=hash_, intern=intern_, iter=iter_builtin,
+        filter=filter_, format=format_, getattr=attrs.getattr_, hasattr=attrs.hasattr_, hash=hash_, intern=intern_, iter=iter_builtin,
         long=long, map=map_, max=_extreme(max, -1), min=_extreme(min, 1), next=next_, oct=oct_, open=files.open_,
         print=print_function, range=range_, raw_input=raw_input_, reduce=reduce_, reload=reload_, repr=ops.repr_,
         round=round_, sorted=sorted_, sum=sum_, unichr=chr, unicode=str, xrange=xrange_, zip=zip_,
         _py2_attr=attrs.attr, _py2_call=attrs.call, _py2_r=attrs.result, _py2_iter=iter_, _py2_class=classes.finish,
-        _py2_str=ops.str_, _py2_unicode=ops.unicode_, _py2_bytearray=bytearray_, _py2_memoryview=memoryview_, _py2_int=int_, _py2_eval=evaluate,
+        _py2_str=ops.str_, _py2_unicode=ops.unicode_, _py2_bytearray=bytearray_, _py2_memoryview=memoryview_, _py2_bytes=attrs_io.data_in, _py2_int=int_, _py2_eval=evaluate,
         _py2_exec=execute, _py2_execfile=execute_file, _py2_globals=globals, _py2_locals=locals, _py2_slice=slice,
         _py2_repr=ops.repr_, _py2_raise=ops.raise_, _py2_print=ops.print_,
     )

@@ -36,6 +36,10 @@ def finish(cls):
     for old, new in (("__getslice__", "__getitem__"), ("__setslice__", "__setitem__"), ("__delslice__", "__delitem__")):
         if old in own:
             setattr(cls, new, _sliced(own[old], getattr(cls, new, None)))
+    if "ctypes" in sys.modules and issubclass(cls, (sys.modules["ctypes"].Structure, sys.modules["ctypes"].Union)):
+        from .facade_ctypes import adopt as adopt_structure
+
+        adopt_structure(cls)
     if "threading" in sys.modules and issubclass(cls, sys.modules["threading"].Thread):
         from .facade_threading import adopt
 

@@ -87,14 +87,18 @@ def _builtin_facade(_):
     return {name: what for name, what in old_builtins().items() if not name.startswith("_py2_") and name != "__name__"}
 
 
+class Set(set):
+    """`sets.Set`."""
+
+    union_update, __hash__ = set.update, None
+
+
+class ImmutableSet(frozenset):
+    """`sets.ImmutableSet`."""
+
+
 @facade("sets", "")
 def _sets_facade(_):
-    class Set(set):
-        """A set."""
-
-    class ImmutableSet(frozenset):
-        """A set that stays as it is."""
-
     return dict(Set=Set, ImmutableSet=ImmutableSet, BaseSet=(Set, ImmutableSet))
 
 

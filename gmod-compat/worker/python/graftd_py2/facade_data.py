@@ -138,7 +138,7 @@ def _base64_facade(real):
 
 @facade("binascii")
 def _binascii_facade(real):
-    own = carrying(real, "hexlify unhexlify b2a_hex a2b_hex b2a_base64 a2b_base64 b2a_qp a2b_qp b2a_uu a2b_uu")
+    own = carrying(real, "hexlify unhexlify b2a_hex a2b_hex b2a_base64 a2b_base64 b2a_qp a2b_qp b2a_uu a2b_uu crc_hqx")
     signed = lambda number: number - (1 << 32) if number & 0x80000000 else number
     own["crc32"] = lambda data, start=0: signed(real.crc32(to_bytes(data), start & 0xFFFFFFFF))
     return own

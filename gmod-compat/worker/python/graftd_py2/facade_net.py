@@ -138,7 +138,13 @@ facade("robotparser", "urllib.robotparser")(same)
 
 @facade("xmlrpclib", "xmlrpc.client")
 def _xmlrpclib_facade(real):
-    return dict(Server=real.ServerProxy, loads=lambda data, *args, **keywords: real.loads(to_bytes(data), *args, **keywords))
+    class Binary(real.Binary):
+        """Bytes of a string."""
+
+        def __init__(self, data=None):
+            super().__init__(None if data is None else to_bytes(data))
+
+    return dict(Server=real.ServerProxy, Binary=Binary, Boolean=bool, loads=lambda data, *args, **keywords: real.loads(to_bytes(data), *args, **keywords))
 
 
 @facade("telnetlib", "")

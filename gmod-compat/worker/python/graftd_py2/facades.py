@@ -24,6 +24,7 @@ _HOMES = {
     "facade_threading": "threading thread dummy_thread dummy_threading Queue",
     "facade_core": "types itertools collections operator math exceptions __builtin__ sets new UserDict UserList UserString "
     "importlib copy_reg anydbm whichdb gdbm dumbdbm imp inspect user functools repr",
+    "facade_ctypes": "ctypes",
     "facade_distutils": "distutils distutils.spawn distutils.version distutils.util distutils.sysconfig",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
@@ -136,7 +137,16 @@ def find(name, fromlist):
         if not isinstance(top, Facade):
             return None
         return top
-    return full if fromlist else top
+    if not fromlist:
+        return top
+    if hasattr(full, "__path__"):
+        for part in fromlist:
+            if part != "*" and not hasattr(full, part):
+                try:
+                    importlib.import_module("%s.%s" % (full._py2_real.__name__, part))
+                except ImportError:
+                    pass  # the one who asked for it says what is missing
+    return full
 
 
 def carrying(real, names):

@@ -174,7 +174,9 @@ class process_file(file):
 
 def bytes_of(source):
     """A binary file of any file, for the standard library's readers of bytes."""
-    return source.raw if isinstance(source, file) else _Bytes(source)
+    if isinstance(source, file):
+        return source.raw
+    return source if isinstance(source, (io.RawIOBase, io.BufferedIOBase)) else _Bytes(source)
 
 
 class _Bytes:

@@ -131,7 +131,10 @@ def import_old(name, globals=None, locals=None, fromlist=(), level=0):
     head, _, rest = name.partition(".")
     if head in _NEW_IN_3 and _file_of(head, _folders):
         return _from_helper(head, rest, fromlist)
-    found = facades.find(name, fromlist)
+    try:
+        found = facades.find(name, fromlist)
+    except ModuleNotFoundError as why:
+        raise _missing(name, why) from None
     if found is not None:
         return found
     if head not in sys.modules and not installed(head):
@@ -145,9 +148,14 @@ def import_old(name, globals=None, locals=None, fromlist=(), level=0):
     try:
         return builtins.__import__(name, {"__name__": globals.get("__name__", "")}, None, fromlist or (), 0)
     except ModuleNotFoundError as why:
-        if why.name is not None and (name + ".").startswith(why.name + "."):
-            raise ImportError("No module named %s" % name[name.rfind(".", 0, len(why.name)) + 1 :]) from None
-        raise
+        raise _missing(name, why) from None
+
+
+def _missing(name, why):
+    """The error in Python 2's words; the one that came, if it is about something deeper."""
+    if why.name is not None and (name + ".").startswith(why.name + "."):
+        return ImportError("No module named %s" % name[name.rfind(".", 0, len(why.name)) + 1 :])
+    return why
 
 
 def _is_helper(package, name):

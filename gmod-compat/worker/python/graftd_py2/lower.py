@@ -10,6 +10,8 @@ from . import names, nodes, scopes
 
 _ORDER = {ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge"}
 _ITERATING = frozenset(("list", "tuple", "set", "frozenset"))
+_OF_BYTES = ("c_char_p", "c_char")
+"""Types that C code is declared with, so no class of ours can stand in for them; what they are made of are bytes."""
 _NEVER_BYTES = frozenset(
     "len int float bool isinstance issubclass hasattr callable id ord range xrange abs super globals locals vars dir "
     "setattr delattr enumerate zip repr round hash long open file".split()
@@ -148,6 +150,8 @@ class Lower(ast.NodeTransformer):
         if isinstance(function, ast.Attribute) and function.attr in names.WATCHED:
             owner = self.visit(function.value)
             return self.helper(node, "call", owner, self.text(node, function.attr), *args, keywords=keywords)
+        if getattr(function, "id", getattr(function, "attr", "")) in _OF_BYTES:
+            args = [self.helper(node, "bytes", arg) for arg in args]
         node.args, node.keywords = args, keywords
         if isinstance(function, ast.Name):
             text = function.id
