@@ -1,6 +1,6 @@
 //! A module of gmond as a collector: its metrics, when they are due, and what of their values enters the tree.
 
-use gmod_compat::descriptor::{Descriptor, Entered, Slope, Value};
+use gmod_compat::descriptor::{Descriptor, Entered, Misfit, Slope, Value};
 use gmod_compat::groups::{Plan, Schedule};
 use gmod_compat::protocol::declared::Declared;
 use gmod_compat::protocol::gmod::Start;
@@ -56,6 +56,8 @@ pub(crate) struct Sampler {
     descriptors: Vec<Descriptor>,
     /// Whether the metadata has been told, and for which type.
     told: Vec<Option<&'static str>>,
+    /// What each metric's last sample failed of.
+    faults: Faults,
     schedule: Schedule,
     delta: Delta,
     source: Box<dyn Source>,
@@ -90,6 +92,7 @@ impl Sampler {
         let sampler = Sampler {
             host: start.host.clone(),
             told: vec![None; descriptors.len()],
+            faults: Faults::of(descriptors.len()),
             descriptors,
             schedule: Schedule::new(plan),
             delta: Delta::new(),
@@ -105,20 +108,20 @@ impl Sampler {
         }
         let now = clock.monotonic();
         let due = self.schedule.due(now);
-        let asked = due.len();
-        let mut collected = Vec::with_capacity(asked);
-        let mut faults = Faults::default();
+        let is_idle = due.is_empty();
+        let mut collected = Vec::with_capacity(due.len());
         for metric in due {
             let Some(descriptor) = self.descriptors.get(metric) else { continue };
             let converted = self.source.value(metric).and_then(|value| {
-                let fault =
-                    |misfit: gmod_compat::descriptor::Misfit| Fault { what: misfit.to_string(), ..Fault::default() };
+                let fault = |misfit: Misfit| Fault { what: misfit.to_string(), ..Fault::default() };
                 descriptor.kind.convert(&value).map_err(fault)
             });
             match converted {
-                Ok(Some(value)) => collected.push((metric, value)),
-                Ok(None) => {}
-                Err(fault) => faults.push(&descriptor.name, fault),
+                Ok(value) => {
+                    self.faults.worked(metric);
+                    collected.extend(value.map(|value| (metric, value)));
+                }
+                Err(fault) => self.faults.failed(metric, fault),
             }
         }
         self.source.rest();
@@ -129,10 +132,11 @@ impl Sampler {
             }
         }
         frame.extend_from_slice(self.delta.flush());
-        match faults.count {
-            0 => Sample::Whole,
-            count if count == asked => Sample::Failed(faults.error(asked)),
-            _ => Sample::Partly(faults.error(asked)),
+        // What failed in another group stands until that group's next turn.
+        match self.faults.error(&self.descriptors) {
+            None => Sample::Whole,
+            Some(error) if self.faults.nothing_works() && !is_idle => Sample::Failed(error),
+            Some(error) => Sample::Partly(error),
         }
     }
 
@@ -159,35 +163,67 @@ impl Sampler {
     }
 }
 
-/// The metrics of a sample that failed.
-#[derive(Default)]
+/// The metrics whose last sample failed.
 struct Faults {
-    count: usize,
-    first: Option<(String, Fault)>,
-    others: String,
+    /// By metric: none if it was never sampled, else what it failed of, if it did.
+    last: Vec<Option<Option<String>>>,
+    /// A traceback, and the metric that it is of: one is kept, for a thousand metrics may fail of the same.
+    detail: Option<(usize, String)>,
 }
 
 impl Faults {
-    fn push(&mut self, name: &str, fault: Fault) {
-        self.count += 1;
-        if self.first.is_none() {
-            self.first = Some((name.to_owned(), fault));
-        } else if self.count <= TOLD_MAX {
-            let _ = write!(self.others, "\n{name}: {}", fault.what);
+    fn of(metrics: usize) -> Faults {
+        Faults { last: vec![None; metrics], detail: None }
+    }
+
+    fn worked(&mut self, metric: usize) {
+        if let Some(last) = self.last.get_mut(metric) {
+            *last = Some(None);
+        }
+        if self.detail.as_ref().is_some_and(|(of, _)| *of == metric) {
+            self.detail = None;
         }
     }
 
-    fn error(self, asked: usize) -> Error {
-        let (name, fault) = self.first.unwrap_or_default();
-        let many = if asked > 1 { format!("{} of {asked} metrics failed; ", self.count) } else { String::new() };
-        let mut detail = fault.detail;
-        if !self.others.is_empty() {
-            detail.push_str(&self.others);
+    fn failed(&mut self, metric: usize, fault: Fault) {
+        if let Some(last) = self.last.get_mut(metric) {
+            *last = Some(Some(fault.what));
         }
-        let left_out = self.count.saturating_sub(TOLD_MAX);
+        if self.detail.as_ref().is_none_or(|(of, _)| *of >= metric) {
+            self.detail = Some((metric, fault.detail));
+        }
+    }
+
+    /// Whether each metric that was ever sampled failed the last time.
+    fn nothing_works(&self) -> bool {
+        self.last.iter().flatten().all(Option::is_some)
+    }
+
+    /// All that stands; none if nothing does.
+    fn error(&self, descriptors: &[Descriptor]) -> Option<Error> {
+        let standing = || {
+            let what = self.last.iter().map(|last| last.as_ref().and_then(Option::as_ref));
+            descriptors
+                .iter()
+                .zip(what)
+                .enumerate()
+                .filter_map(|(metric, (descriptor, what))| Some((metric, &descriptor.name, what?)))
+        };
+        let count = standing().count();
+        // The one whose traceback there is.
+        let of = self.detail.as_ref().map(|(of, _)| *of);
+        let (shown, name, what) = standing().find(|(metric, ..)| Some(*metric) == of).or_else(|| standing().next())?;
+        let known = self.last.iter().flatten().count();
+        let many = if known > 1 { format!("{count} of {known} metrics failed; ") } else { String::new() };
+        let mut detail = self.detail.as_ref().map_or_else(String::new, |(_, detail)| detail.clone());
+        for (_, name, what) in standing().filter(|(metric, ..)| *metric != shown).take(TOLD_MAX) {
+            let _ = write!(detail, "\n{name}: {what}");
+        }
+        let left_out = count.saturating_sub(TOLD_MAX + 1);
         if left_out > 0 {
             let _ = write!(detail, "\nand {left_out} more");
         }
-        Fault { what: fault.what, detail }.error(ErrorKind::Failed, &format!("{many}{name}"))
+        let detail = detail.trim_start_matches('\n').to_owned();
+        Some(Fault { what: what.clone(), detail }.error(ErrorKind::Failed, &format!("{many}{name}")))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::fault::{self, Known};
 use super::load::Loaded;
-use super::{params, value};
+use super::{interpreter, params, value};
 use crate::sampler::{Fault, Source};
 use gmod_compat::descriptor::{Descriptor, Value};
 use plugin_api::{Error, ErrorKind, Params};
@@ -11,12 +11,11 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// Metrics of a module: as many paths as a delta holds.
-const METRICS_MAX: usize = plugin_api::limits::DELTA_PATHS_MAX;
+/// Metrics of a module. A delta holds so many, each with its metadata, with room to spare.
+const METRICS_MAX: usize = plugin_api::limits::DELTA_PATHS_MAX / 4;
 
 struct Callback {
-    /// None if there is none that can be called.
-    function: Option<Py<PyAny>>,
+    function: Py<PyAny>,
     name: Py<PyString>,
 }
 
@@ -44,9 +43,11 @@ pub(super) fn make(loaded: &Loaded<'_>, given: &Params) -> Result<Metrics, Error
     let py = loaded.module.py();
     let told = |error: PyErr| fault::of(py, &error, &loaded.known).error(ErrorKind::Failed, "metric_init");
     let given = params::texts(py, given).map_err(told)?;
-    let made = loaded.module.getattr("metric_init").and_then(|init| init.call1((given,))).map_err(told)?;
+    let made = loaded.module.getattr("metric_init").and_then(|init| init.call1((given,)));
+    interpreter::only_here(made.as_ref().err());
+    let made = made.map_err(told)?;
     let mut remarks = Vec::new();
-    let mut metrics: Vec<(Descriptor, Callback)> = Vec::new();
+    let mut metrics: Vec<(Descriptor, Option<Callback>)> = Vec::new();
     let mut places = HashMap::new();
     for element in elements(&made).map_err(told)? {
         let Some(pairs) = pairs(&element).map_err(told)? else {
@@ -68,7 +69,16 @@ pub(super) fn make(loaded: &Loaded<'_>, given: &Params) -> Result<Metrics, Error
             None => metrics.push((descriptor, callback)),
         }
     }
-    let (descriptors, callbacks) = metrics.into_iter().unzip();
+    let (mut descriptors, mut callbacks) = (Vec::new(), Vec::new());
+    for (descriptor, callback) in metrics {
+        match callback {
+            Some(callback) => {
+                descriptors.push(descriptor);
+                callbacks.push(callback);
+            }
+            None => remarks.push(format!("{}: no call_back that can be called; left out", descriptor.name)),
+        }
+    }
     let cleanup = loaded.module.getattr("metric_cleanup").ok().filter(|cleanup| cleanup.is_callable());
     let source = Callbacks { callbacks, cleanup: cleanup.map(Bound::unbind), known: Rc::clone(&loaded.known) };
     Ok(Metrics { descriptors, source: Box::new(source), remarks })
@@ -106,31 +116,31 @@ fn type_name(object: &Bound<'_, PyAny>) -> String {
     object.get_type().name().map_or_else(|_| "value".to_owned(), |name| name.to_string())
 }
 
-fn metric(pairs: &Bound<'_, PyDict>, remarks: &mut Vec<String>) -> PyResult<(Descriptor, Callback)> {
+fn metric(pairs: &Bound<'_, PyDict>, remarks: &mut Vec<String>) -> PyResult<(Descriptor, Option<Callback>)> {
     let py = pairs.py();
     let read: Vec<(String, Value)> =
         pairs.iter().filter_map(|(key, found)| Some((value::of(&key).text()?, value::of(&found)))).collect();
     let descriptor = Descriptor::from_pairs(read.iter().map(|(key, value)| (key.as_str(), value)), remarks);
     let function = pairs.get_item("call_back")?.filter(|function| function.is_callable());
-    if function.is_none() {
-        remarks.push(format!("{}: no call_back that can be called; it has no value", descriptor.name));
-    }
     let own_name = pairs.get_item("name")?.and_then(|name| name.cast_into::<PyString>().ok());
     // The module's own object, so that also bytes which are no text come back as they were; a cut name is ours.
     let name = own_name
         .filter(|name| value::text(name.as_any()).is_some_and(|name| name == descriptor.name))
         .unwrap_or_else(|| PyString::new(py, &descriptor.name));
-    Ok((descriptor, Callback { function: function.map(Bound::unbind), name: name.unbind() }))
+    Ok((descriptor, function.map(|function| Callback { function: function.unbind(), name: name.unbind() })))
 }
 
 impl Source for Callbacks {
     fn value(&mut self, metric: usize) -> Result<Value, Fault> {
-        let missing = || Fault { what: "there is no call_back that can be called".to_owned(), ..Fault::default() };
+        let missing = || Fault { what: "there is no such metric".to_owned(), ..Fault::default() };
         let callback = self.callbacks.get(metric).ok_or_else(missing)?;
-        let function = callback.function.as_ref().ok_or_else(missing)?;
-        Python::attach(|py| match function.call1(py, (&callback.name,)) {
-            Ok(found) => Ok(value::of(found.bind(py))),
-            Err(error) => Err(fault::of(py, &error, &self.known)),
+        Python::attach(|py| {
+            let called = callback.function.call1(py, (&callback.name,));
+            interpreter::only_here(called.as_ref().err());
+            match called {
+                Ok(found) => Ok(value::of(found.bind(py))),
+                Err(error) => Err(fault::of(py, &error, &self.known)),
+            }
         })
     }
 

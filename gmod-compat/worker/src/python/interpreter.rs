@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Which Python this is.
 pub(crate) struct About {
@@ -51,6 +52,7 @@ pub(super) fn start(venv: Option<&str>) -> Result<(), String> {
     };
     let executable = executable.map(|path| CString::new(path.into_os_string().into_encoded_bytes()));
     let executable = executable.transpose().map_err(|_| "python: a path with a NUL".to_owned())?;
+    TALKING.store(std::process::id(), Ordering::Relaxed);
     initialize(executable.as_deref()).map_err(|why| format!("Python cannot be started: {why}"))
 }
 
@@ -161,6 +163,22 @@ pub(super) fn leave() {
         // With the lock held, so that no thread of the module's runs into what ends.
         std::process::exit(0);
     });
+}
+
+/// The process that talks with the daemon.
+static TALKING: AtomicU32 = AtomicU32::new(0);
+
+/// Ends this process if it is one that the module made by `fork` and that came back out of its code, by an exception or not: there is
+/// one that talks with the daemon. At once, for a lock may be held here by a thread that only the other has.
+#[allow(unsafe_code)]
+pub(super) fn only_here(error: Option<&PyErr>) {
+    if TALKING.load(Ordering::Relaxed) == std::process::id() {
+        return;
+    }
+    let by_itself =
+        error.is_none_or(|error| Python::attach(|py| error.is_instance_of::<pyo3::exceptions::PySystemExit>(py)));
+    // Safety: the call takes a number and does not come back.
+    unsafe { libc::_exit(i32::from(!by_itself)) }
 }
 
 #[allow(unsafe_code)]

@@ -4,9 +4,9 @@
 //! is; its folder is the last on `sys.path`, as gmond has it, so that an installed package goes before a module's file of that
 //! name.
 
-use super::embedded;
 use super::fault::{self, Known};
 use super::kept::{Kept, Way};
+use super::{embedded, interpreter};
 use crate::orders::Order;
 use plugin_api::{Error, ErrorKind};
 use pyo3::ffi;
@@ -56,7 +56,9 @@ pub(super) fn load<'py>(py: Python<'py>, order: &Order<'_>) -> Result<Loaded<'py
         };
         Ok((module, kept))
     };
-    let (module, kept) = run().map_err(|error| {
+    let done = run();
+    interpreter::only_here(done.as_ref().err());
+    let (module, kept) = done.map_err(|error| {
         // A source that no Python reads stays so until it is changed.
         let syntax = error.is_instance_of::<pyo3::exceptions::PySyntaxError>(py);
         let kind = if syntax { ErrorKind::Config } else { ErrorKind::Failed };

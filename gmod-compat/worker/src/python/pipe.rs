@@ -2,7 +2,7 @@
 
 use super::fault::{self, Known};
 use super::load::Loaded;
-use super::{document, graft, params};
+use super::{document, graft, interpreter, params};
 use crate::orders::Pipe;
 use crate::sampler::Fault;
 use plugin_api::limits::cut;
@@ -123,8 +123,12 @@ impl Pipe for Process {
                     }
                     Ok(())
                 };
-                fold().map_err(|error| self.fault(py, &error, record))?;
+                fold().map_err(|error| {
+                    interpreter::only_here(Some(&error));
+                    self.fault(py, &error, record)
+                })?;
             }
+            interpreter::only_here(None);
             Ok(())
         })
     }

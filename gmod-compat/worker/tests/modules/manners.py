@@ -53,6 +53,20 @@ def child(name):
     return int(subprocess.check_output(["sh", "-c", "cat; echo 7"]))
 
 
+def fork(name):
+    """Its child comes back out of the callback, in each of three ways."""
+    for way in range(3):
+        pid = os.fork()
+        if pid == 0:
+            if way == 0:
+                sys.exit(0)
+            if way == 1:
+                raise ValueError("in the child")
+            return 99
+        os.waitpid(pid, 0)
+    return 3
+
+
 def flood(name):
     for _ in range(2000):
         print("x" * 200)
@@ -65,7 +79,7 @@ def metric_init(params):
     thread.daemon = False
     thread.start()
     atexit.register(print, "at exit")
-    return [{"name": f.__name__, "call_back": f, "value_type": "uint"} for f in (ticks, between, out, signals, child, flood)]
+    return [{"name": f.__name__, "call_back": f, "value_type": "uint"} for f in (ticks, between, out, signals, child, fork, flood)]
 
 
 def metric_cleanup():

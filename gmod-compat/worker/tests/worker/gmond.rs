@@ -66,8 +66,8 @@ fn descriptors_are_taken_as_gmond_takes_them() {
         "metric_init gave a str among its metrics; passed over",
         "metric_init gave a int among its metrics; passed over",
         "twice: defined more than once; the last counts",
-        "silent: no call_back that can be called; it has no value",
-        "not callable: no call_back that can be called; it has no value",
+        "silent: no call_back that can be called; left out",
+        "not callable: no call_back that can be called; left out",
     ] {
         assert!(remarks.contains(remark), "{remark} in {remarks}");
     }
@@ -129,4 +129,16 @@ fn groups_say_what_is_collected_when() {
     setup.start.every_of_on_ms = Some(2_000);
     let (_worker, told) = setup.run();
     assert_eq!(told.declared.every_ms, Some(2_000));
+}
+
+#[test]
+fn what_fails_in_one_group_stands_until_its_next_turn_and_stops_no_other() {
+    let params = Params::new().with("callback", "key");
+    let groups = "collection_group { collect_every = 10 metric { name = bad } } collection_group { collect_every = 5 metric { name = good } }";
+    let (mut worker, _) = setup(&module("raising.py")).groups(groups).params(params).run();
+    for (second, line) in [(0, "me,good=2"), (2, ""), (5, "me,good=2"), (10, "me,good=2")] {
+        let sample = worker.collect(second);
+        assert_eq!(sample.line(), line, "second {second}");
+        assert_eq!(sample.fault(), "1 of 2 metrics failed; bad: KeyError: 'missing' (raising.py:9)", "second {second}");
+    }
 }
