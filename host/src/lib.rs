@@ -6,6 +6,7 @@ pub mod conf;
 mod core;
 mod gmond;
 mod http;
+mod import;
 pub mod ingest;
 pub mod json;
 mod limits;

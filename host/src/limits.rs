@@ -308,3 +308,9 @@ pub const BUILT_INS_READY_MAX: Duration = Duration::from_secs(5);
 
 /// How long a host of ganglia may have been silent that has no lifetime, where there is hardly room for others.
 pub const GMOND_SILENT_MAX: Duration = Duration::from_secs(3_600);
+
+/// Files of one folder of a ganglia installation that are looked at. The largest collections of modules have some hundred.
+pub const IMPORT_FILES_MAX: usize = 10_000;
+
+/// Packages inside each other in a folder of Python modules; deeper ones are left out.
+pub const IMPORT_DEPTH_MAX: usize = 8;

@@ -6,6 +6,7 @@ mod collectors;
 mod fences;
 mod ganglia;
 mod http;
+mod import;
 mod ingest;
 mod modules;
 mod new;

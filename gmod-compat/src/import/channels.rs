@@ -8,6 +8,9 @@ use std::net::IpAddr;
 /// gmond's port, for packets and for XML.
 const PORT: u16 = 8649;
 
+/// Seconds of the longest time that graftd takes: 366 days.
+const HOST_DMAX_MAX: u32 = 366 * 86_400;
+
 /// Where gmond listened.
 struct Channel {
     /// `FILE:LINE:COLUMN`.
@@ -15,6 +18,10 @@ struct Channel {
     /// The address, and the group that it joins if it is one of multicast; none: all addresses.
     address: Option<String>,
     port: u16,
+    /// All addresses are those of IPv6.
+    six: bool,
+    /// The interface on which it joins.
+    interface: Option<String>,
     /// It has an access list.
     acl: bool,
 }
@@ -34,34 +41,47 @@ pub(super) fn gmond_on(tree: &Tree, gmond: &Gmond, text: &mut String, notes: &mu
     for (key, value) in names.into_iter().filter(|(_, value)| !unspecified(value)) {
         _ = writeln!(said, "{key} = {}", quoted(value));
     }
+    if (1..=HOST_DMAX_MAX).contains(&gmond.globals.host_dmax) {
+        _ = writeln!(said, "host_dmax = \"{}s\"", gmond.globals.host_dmax);
+    }
     let deaf = gmond.globals.deaf;
     let mut listened = false;
     for (name, key, what) in [
-        ("udp_recv_channel", "udp", "what gmetric and other gmonds send"),
-        ("tcp_accept_channel", "tcp", "XML, for gmetad and gstat"),
+        ("udp_recv_channel", "udp", "What gmetric and other gmonds send."),
+        ("tcp_accept_channel", "tcp", "XML, for gmetad and gstat."),
     ] {
         let channels = channels(tree, name);
         if channels.is_empty() || deaf {
             continue;
         }
         _ = writeln!(said, "\n# {what}");
-        let own = channels.iter().find(|channel| channel.is_loopback());
-        for channel in channels.iter().filter(|channel| !channel.is_loopback()) {
-            let address = channel.text("0.0.0.0");
-            _ = writeln!(said, "# gmond listened there ({}): {key} = {}", one_line(&channel.at), quoted(&address));
-            let hint = if channel.acl { ", and its acl is not carried over" } else { "" };
-            let own = own.unwrap_or(channel).local();
+        let (own, others): (Vec<&Channel>, Vec<&Channel>) = channels.iter().partition(|channel| channel.is_loopback());
+        let mut listens: Vec<String> = own.iter().map(|channel| channel.local()).collect();
+        listens.extend(channels.first().filter(|_| own.is_empty()).map(Channel::local));
+        listens.dedup();
+        if !others.is_empty() {
+            let addresses: Vec<String> = others.iter().map(|channel| quoted(&channel.text())).collect();
+            said.push_str(
+                "# gmond listened where other hosts reach it. ganglia knows no token, so that needs an `allow`:\n",
+            );
+            if !said.contains("# allow =") {
+                said.push_str("# allow = [\"10.0.0.0/8\"]\n");
+            }
+            _ = writeln!(said, "# {key} = [{}]", addresses.join(", "));
+            if let Some(interface) = others.iter().find_map(|channel| channel.interface.as_ref()) {
+                _ = writeln!(said, "# interface = {}", quoted(interface));
+            }
+        }
+        for channel in others {
+            let acl = if channel.acl { ", and its acl does not come over: see allow" } else { "" };
+            let (there, here) = (channel.text(), listens.join(" and "));
             note(
                 &channel.at,
-                format!("gmond listened on {address}; gmond.on listens on {own} until you write more into it{hint}"),
+                format!("gmond listened on {there}; gmond.on has that as a comment and listens on {here}{acl}"),
             );
         }
-        if let Some(channel) = own.or(channels.first()) {
-            _ = writeln!(said, "{key} = {}", quoted(&channel.local()));
-        }
-        for left_out in channels.iter().filter(|channel| channel.is_loopback()).skip(1) {
-            note(&left_out.at, format!("{key} can be one address; {} is left out", left_out.local()));
-        }
+        let quoted: Vec<String> = listens.iter().map(|address| quoted(address)).collect();
+        _ = writeln!(said, "{key} = [{}]", quoted.join(", "));
         listened = true;
     }
     if deaf {
@@ -100,6 +120,8 @@ fn channels(tree: &Tree, name: &str) -> Vec<Channel> {
                 at: section.pos.to_string(),
                 address: value("mcast_join").or(value("bind")).map(str::to_owned),
                 port: value("port").and_then(|port| port.parse().ok()).unwrap_or(PORT),
+                six: value("family").is_some_and(|family| family == "inet6"),
+                interface: value("mcast_if").map(str::to_owned),
                 acl: section.items.iter().any(|item| item.name().eq_ignore_ascii_case("acl")),
             }
         })
@@ -122,8 +144,8 @@ impl Channel {
     }
 
     /// The address as it stands, or that which stands for all.
-    fn text(&self, all: &str) -> String {
-        let address = self.address.as_deref().unwrap_or(all);
+    fn text(&self) -> String {
+        let address = self.address.as_deref().unwrap_or(if self.six { "::" } else { "0.0.0.0" });
         if address.contains(':') { format!("[{address}]:{}", self.port) } else { format!("{address}:{}", self.port) }
     }
 
@@ -149,8 +171,4 @@ fn quoted(text: &str) -> String {
     }
     out.push('"');
     out
-}
-
-fn one_line(text: &str) -> String {
-    text.replace(|c: char| c.is_control(), "?")
 }

@@ -232,6 +232,9 @@ impl Planner<'_> {
         }
         self.seen.insert(key, at.clone());
         let name = if self.confs.contains(&name.to_lowercase()) { format!("{name}-{}", module.name) } else { name };
+        if name.contains(['/', '\0']) {
+            return self.missing(at, format!("{name:?} is no name for a file; rename the module"));
+        }
         self.confs.insert(name.to_lowercase());
         if !module.enabled {
             self.note(at, format!("enabled = no: it comes over as {name}.off; remove that line too to run it"));

@@ -4,6 +4,7 @@ mod check;
 mod client;
 mod dirs;
 mod error;
+mod import;
 mod ingest;
 mod new;
 mod probe;
@@ -40,6 +41,7 @@ enum Mode {
     New(new::New),
     Probe(probe::Probe),
     Check(check::Check),
+    ImportGmond(import::Import),
     #[command(hide = true)]
     Worker(worker::Worker),
 }
@@ -73,6 +75,7 @@ pub fn main(cli: Cli) -> Result<(), Failure> {
         Mode::Probe(probe) => probe.run(),
         Mode::New(new) => new.run(),
         Mode::Check(check) => check.run(),
+        Mode::ImportGmond(import) => import.run(),
         Mode::Worker(worker) => worker.run(),
     }
 }

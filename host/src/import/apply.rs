@@ -1,0 +1,142 @@
+//! Writing what comes over.
+
+use crate::limits::PLUGIN_BYTES_MAX;
+use gmod_compat::import::{Content, Plan, Put, To};
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// The rights of what is written: graftd believes only what nobody else can write.
+const FILE_MODE: u32 = 0o644;
+
+/// What became of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// It came over.
+    Brought,
+    /// The same stands there already.
+    There,
+    /// Something else stands there, and stays.
+    Kept,
+    /// It could not be read or written.
+    Failed(String),
+}
+
+/// A file and what became of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Done {
+    pub(crate) path: PathBuf,
+    pub(crate) from: String,
+    pub(crate) state: State,
+}
+
+/// Where files go, and how.
+pub(crate) struct Into<'a> {
+    pub(crate) conf: &'a Path,
+    pub(crate) plugins: &'a Path,
+    /// Write over what differs.
+    pub(crate) force: bool,
+    /// Write nothing.
+    pub(crate) dry_run: bool,
+}
+
+/// Does it, file by file.
+pub(crate) fn apply(plan: &Plan, into: &Into<'_>) -> Vec<Done> {
+    plan.puts.iter().map(|put| one(put, into)).collect()
+}
+
+fn one(put: &Put, into: &Into<'_>) -> Done {
+    let done = |path: &Path, state| Done { path: path.to_owned(), from: put.from.clone(), state };
+    let (path, other) = match &put.to {
+        To::Conf { name, on } => {
+            let file = |on: bool| into.conf.join(format!("{name}.{}", if on { "on" } else { "off" }));
+            (file(*on), Some(file(!on)))
+        }
+        To::Plugin(relative) => (into.plugins.join(relative), None),
+    };
+    let bytes = match bytes(&put.content) {
+        Ok(bytes) => bytes,
+        Err(why) => return done(&path, State::Failed(why)),
+    };
+    // Switched since it came over, or written by somebody; two files for one module are an error.
+    let other = other.filter(|other| is_there(other));
+    if let Some(other) = &other {
+        match read(other) {
+            Ok(there) if there == bytes => return done(other, State::There),
+            _ if !into.force => return done(other, State::Kept),
+            _ => {}
+        }
+    }
+    let state = write(&path, &bytes, into).unwrap_or_else(State::Failed);
+    match other {
+        Some(other) if state == State::Brought && !into.dry_run => match fs::remove_file(&other) {
+            Ok(()) => done(&path, state),
+            Err(error) => done(&other, State::Failed(format!("cannot be removed: {error}"))),
+        },
+        _ => done(&path, state),
+    }
+}
+
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+fn bytes(content: &Content) -> Result<Vec<u8>, String> {
+    match content {
+        Content::Bytes(bytes) => Ok(bytes.clone()),
+        Content::CopyOf(path) => read(path).map_err(|error| format!("{}: {error}", path.display())),
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(PLUGIN_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > PLUGIN_BYTES_MAX {
+        return Err(io::Error::other(format!("has more than {PLUGIN_BYTES_MAX} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn write(path: &Path, bytes: &[u8], into: &Into<'_>) -> Result<State, String> {
+    if is_there(path) {
+        match read(path) {
+            Ok(there) if there == bytes => return Ok(State::There),
+            _ if !into.force => return Ok(State::Kept),
+            _ => {}
+        }
+    }
+    if into.dry_run {
+        return Ok(State::Brought);
+    }
+    put(path, bytes).map(|()| State::Brought).map_err(|error| error.to_string())
+}
+
+/// Puts a file in place at once: who looks into the folder sees the whole of it or nothing.
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::Error::other("names no file"));
+    };
+    fs::create_dir_all(folder)?;
+    // Hidden files are nobody's module.
+    let aside = folder.join(format!(".{}.new", name.to_string_lossy()));
+    match fs::remove_file(&aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let written = (|| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&aside)?;
+        file.write_all(bytes)?;
+        // Whatever the umask says.
+        file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+        file.sync_all()?;
+        fs::rename(&aside, path)
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&aside);
+    }
+    written
+}
