@@ -1,4 +1,5 @@
 use super::*;
+use plugin_api::limits::TEXT_BYTES_MAX;
 
 fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
