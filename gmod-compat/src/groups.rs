@@ -18,6 +18,9 @@ use crate::protocol::gmod;
 use std::ops::Range;
 use std::time::Duration;
 
+/// Names that no metric has and that are told one by one; the rest are counted.
+pub const MISSING_TOLD_MAX: usize = 20;
+
 /// Where a pattern matched: the whole first, then its groups; a group may have no part in a match. None: nowhere.
 pub type Found = Option<Vec<Option<Range<usize>>>>;
 
@@ -55,7 +58,7 @@ impl Plan {
     }
 
     /// What collection groups take of a module's metrics. `compile` makes a PCRE pattern searchable. What is wrong with the
-    /// groups is told in `remarks`; names that are not among these metrics may be another module's.
+    /// groups is told in `remarks`, and the first [`MISSING_TOLD_MAX`] names that no metric has: they may be another module's.
     pub fn of(
         groups: &[gmod::Group],
         names: &[&str],
@@ -63,21 +66,30 @@ impl Plan {
         remarks: &mut Vec<String>,
     ) -> Plan {
         let mut plan = Plan { groups: Vec::new(), metrics: vec![Metric::default(); names.len()] };
+        let mut missing = 0;
         for group in groups {
             let mut members = Vec::new();
             for metric in &group.metrics {
                 let taken = match (&metric.name_match, &metric.name) {
-                    (Some(pattern), _) => {
-                        matching(pattern, metric.title.as_deref(), names, compile).unwrap_or_else(|why| {
+                    (Some(pattern), _) => match matching(pattern, metric.title.as_deref(), names, compile) {
+                        Ok(taken) => taken,
+                        Err(why) => {
                             remarks.push(format!("{}: name_match {pattern:?}: {why}; it takes nothing", metric.place));
-                            Vec::new()
-                        })
-                    }
+                            continue;
+                        }
+                    },
                     (None, Some(name)) => {
                         named(name, names).into_iter().map(|index| (index, metric.title.clone())).collect()
                     }
                     (None, None) => Vec::new(),
                 };
+                if taken.is_empty() {
+                    missing += 1;
+                    if missing <= MISSING_TOLD_MAX {
+                        let wanted = metric.name_match.as_ref().or(metric.name.as_ref());
+                        remarks.push(format!("{}: no metric {:?}", metric.place, wanted.map_or("", String::as_str)));
+                    }
+                }
                 for (index, title) in taken {
                     if let Some(place) = plan.metrics.get_mut(index) {
                         *place = Metric { title, threshold: metric.value_threshold };
@@ -95,6 +107,9 @@ impl Plan {
                     members,
                 });
             }
+        }
+        if missing > MISSING_TOLD_MAX {
+            remarks.push(format!("{} names more that no metric has", missing - MISSING_TOLD_MAX));
         }
         if plan.groups.is_empty() && !names.is_empty() {
             remarks.push("no collection group takes any of its metrics: nothing is collected".to_owned());

@@ -55,9 +55,13 @@ fn a_name_is_exact_or_else_a_beginning() {
         let (plan, remarks) = plan(&format!("collection_group {{ metric {{ name = \"{name}\" }} }}"), NAMES);
         assert_eq!((turns(plan, 0), remarks), (format!("0:{expect}"), vec![]), "{name:?}");
     }
-    let (plan, remarks) = plan("collection_group { metric { name = nothing } }", NAMES);
+    let (plan, remarks) = self::plan("collection_group { metric { name = nothing } }", NAMES);
     assert_eq!(plan.interval(), None);
-    assert_eq!(remarks, ["no collection group takes any of its metrics: nothing is collected"]);
+    let nothing = "no collection group takes any of its metrics: nothing is collected";
+    assert_eq!(remarks, ["m.pyconf:1:20: no metric \"nothing\"", nothing]);
+    let (_, remarks) = self::plan(&format!("collection_group {{ {} }}", "metric { name = x } ".repeat(25)), NAMES);
+    assert_eq!(remarks.len(), MISSING_TOLD_MAX + 2);
+    assert_eq!(remarks[MISSING_TOLD_MAX], "5 names more that no metric has");
     assert_eq!(named("é", &["e\u{301}", "É", "é1"]), [2]);
 }
 

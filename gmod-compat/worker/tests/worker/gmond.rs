@@ -117,6 +117,7 @@ fn groups_say_what_is_collected_when() {
     assert_eq!(told.declared.every_ms, Some(5_000));
     let remarks = told.declared.remarks.join("\n");
     assert!(remarks.contains("m.on:5:28: name_match \"(\": "), "{remarks}");
+    assert!(remarks.contains("m.on:5:56: no metric \"nowhere\""), "{remarks}");
     let sample = worker.collect(0);
     assert_eq!(sample.line(), "me,CAPS=1 me,counter=total 1 me,file=\"descriptors.py descriptors ['']\" me,plain=1");
     let title = |path: &str| sample.meta[path].iter().find(|(key, _)| key == "title").expect("a title").1.as_str();

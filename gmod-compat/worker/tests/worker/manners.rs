@@ -8,7 +8,7 @@ fn prints_threads_signals_and_closed_descriptors_harm_nothing() {
     let sample = worker.collect(0);
     assert_eq!(sample.fault(), "");
     for (name, expect) in
-        [("ticks", "1"), ("out", "2"), ("signals", "1"), ("child", "7"), ("fork", "3"), ("flood", "1")]
+        [("ticks", "1"), ("out", "2"), ("signals", "1"), ("child", "7"), ("fork", "3"), ("opens", "0"), ("flood", "1")]
     {
         assert_eq!(sample.entries.get(&format!("me,{name}")).map(String::as_str), Some(expect), "{name}");
     }
