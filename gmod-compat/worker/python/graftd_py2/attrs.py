@@ -61,6 +61,8 @@ def _rule(cls, attribute):
             return "m", methods[name]
         if name in values:
             return "v", values[name]
+    if all(MARK in base.__dict__ for base in cls.__mro__[:-1]):
+        return None  # a class of old code alone has what it defines
     if "*" in methods:
         return "m", methods["*"]
     if "*" in values:
@@ -151,7 +153,9 @@ def hasattr_(owner, attribute):
     try:
         if attribute in METHODS and not isinstance(owner, type):
             rule = _rule(type(owner), attribute)
-            if rule is not None and rule[1] is METHODS[attribute].get("*"):
+            if rule is None:
+                return hasattr(owner, attribute)
+            if rule[1] is METHODS[attribute].get("*"):
                 probe = HAS.get(attribute)
                 return probe(owner) if probe else hasattr(owner, attribute)
         return getattr_(owner, attribute, missing) is not missing
@@ -172,7 +176,7 @@ HAS = {
 # --- what comes from outside
 
 _PLAIN = frozenset((str, int, float, bool, type(None)))
-_SAMPLE = 16  # items of a container that are looked at
+_SAMPLE = 256  # items of a container that are looked at
 
 
 def result(value):

@@ -95,6 +95,16 @@ def _retrbinary(ftp, command, callback, *args):
     return ftp.retrbinary(command, lambda data: callback(of_bytes(data)), *args)
 
 
+@method("smtplib.SMTP smtplib.SMTP_SSL", "sendmail")
+def _sendmail(smtp, sender, receivers, message, *options):
+    return smtp.sendmail(sender, receivers, to_bytes(message), *options)
+
+
+for _name in ("content", "data", "body"):
+    # What a response of somebody's HTTP library is: bytes.
+    value("*", _name)(functools.partial(lambda name, owner: result(getattr(owner, name)), _name))
+
+
 @method("ftplib.FTP", "storbinary")
 def _storbinary(ftp, command, source, *args):
     from .files import bytes_of

@@ -38,8 +38,9 @@ def installed(name):
     if name in sys.builtin_module_names:
         return True
     try:
-        # Not all of sys.meta_path: some finders there run code of their own for a name they do not know.
-        return PathFinder.find_spec(name) is not None
+        # Not all of sys.meta_path: some finders there run code of their own for a name they do not know. And not the
+        # folders that old code has added: what lies there is as old as itself.
+        return PathFinder.find_spec(name, [folder for folder in sys.path if folder in _path]) is not None
     except (ImportError, ValueError, AttributeError):
         return False
 
@@ -137,7 +138,7 @@ def import_old(name, globals=None, locals=None, fromlist=(), level=0):
         raise _missing(name, why) from None
     if found is not None:
         return found
-    if head not in sys.modules and not installed(head):
+    if head not in sys.modules and (_file_of(head, _added(True)) or not installed(head)):
         # Helpers of old code are old code's alone; `sys.modules` has them under private names.
         helper = _from_helper(head, rest, fromlist)
         if helper is not None:
@@ -158,6 +159,20 @@ def _missing(name, why):
     return why
 
 
+_path = list(sys.path)
+
+
+def _added(first):
+    """The folders that were put on `sys.path` since, those before all others if `first`, else those behind."""
+    known = set(_path)
+    at = next((index for index, folder in enumerate(sys.path) if folder in known), len(sys.path))
+    return [folder for folder in (sys.path[:at] if first else sys.path[at:]) if folder not in known]
+
+
+def _everywhere():
+    return _added(True) + _added(False) + _folders
+
+
 def _is_helper(package, name):
     module = _package(package)
     return module is not None and _file_of(name.partition(".")[0], module.__path__) is not None
@@ -165,7 +180,7 @@ def _is_helper(package, name):
 
 def _package(package):
     top, _, rest = package.partition(".")
-    module = _helper(top, _folders)
+    module = _helper(top, _everywhere())
     if module is not None and rest:
         module = _walk(module, rest)
     return module if hasattr(module, "__path__") else None
@@ -189,7 +204,7 @@ def _relative(name, package, level, fromlist):
 
 
 def _from_helper(head, rest, fromlist):
-    top = _helper(head, _folders)
+    top = _helper(head, _everywhere())
     if top is None:
         return None
     module = top

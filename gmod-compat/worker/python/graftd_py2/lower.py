@@ -47,10 +47,6 @@ class Lower(ast.NodeTransformer):
         """A call of a helper."""
         return self.at(place, ast.Call(self.name(place, "_py2_" + what), list(args), list(keywords)))
 
-    def free(self, node, text):
-        """Whether `node` is the name of a builtin that this module does not bind itself."""
-        return isinstance(node, ast.Name) and node.id == text and text not in self.facts.bound
-
     # --- operators
 
     def visit_BinOp(self, node):
@@ -155,7 +151,7 @@ class Lower(ast.NodeTransformer):
         node.args, node.keywords = args, keywords
         if isinstance(function, ast.Name):
             text = function.id
-            if text not in self.facts.bound:
+            if not self.facts.is_bound(text, self.functions):
                 made = self._builtin(node, text)
                 if made is not None:
                     return made
@@ -287,6 +283,12 @@ class Lower(ast.NodeTransformer):
         node.body = scopes.flat(self.visit(statement) for statement in node.body)
         self.functions.pop()
         scopes.finish_function(self, node)
+        return node
+
+    def visit_Lambda(self, node):
+        self.functions.append(node)
+        self.generic_visit(node)
+        self.functions.pop()
         return node
 
     def visit_ClassDef(self, node):

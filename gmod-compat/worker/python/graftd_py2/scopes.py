@@ -27,13 +27,13 @@ def flat(items):
 
 
 class Facts:
-    """`bound`: names that the module gives a meaning anywhere. `defined`: those that are functions or classes of its own
-    and nothing else. `caught`: names of caught exceptions. `raised`: names that are raised or caught as exceptions.
+    """`module_bound`, `local_bound`: names that the module and, by its id, each function gives a meaning. `defined`: those
+    that are functions or classes of its own and nothing else. `caught`: names of caught exceptions. `raised`: names that are raised or caught as exceptions.
     `generators`: ids of functions that yield. `leaks`: for ids of list comprehensions, the names that are read outside.
     `globals`: for ids of functions, the names they declare global."""
 
     def __init__(self, tree):
-        self.bound, self.caught, self.raised = set(), set(), set()
+        self.caught, self.raised = set(), set()
         self.generators, self.leaks, self.globals = set(), {}, {}
         stored, made = set(), set()
         stack = [(tree, _Scope(tree, None))]
@@ -45,13 +45,17 @@ class Facts:
             if kind is ast.Name:
                 if not isinstance(node.ctx, ast.Load):
                     stored.add(node.id)
+                    scope.bound.add(node.id)
                 scope.name(node)
             elif kind is ast.arg:
                 stored.add(node.arg)
+                scope.bound.add(node.arg)
             elif kind is ast.alias:
                 stored.add((node.asname or node.name).split(".")[0])
+                scope.bound.add((node.asname or node.name).split(".")[0])
             elif kind in (ast.FunctionDef, ast.ClassDef):
                 made.add(node.name)
+                scope.bound.add(node.name)
             elif kind is ast.ExceptHandler:
                 self._handler(node)
             elif kind is ast.Global:
@@ -66,18 +70,21 @@ class Facts:
             for child in ast.iter_child_nodes(node):
                 where = inner
                 if inner is not scope and (
-                    child is getattr(node, "args", None) or child in getattr(node, "decorator_list", ())
-                    or child in getattr(node, "bases", ())
+                    child in getattr(node, "decorator_list", ()) or child in getattr(node, "bases", ())
                 ):
-                    # Defaults belong outside, the parameters' names do no harm there.
                     where = scope
                 stack.append((child, where))
             if kind in _COMPREHENSIONS and not hasattr(node, "py2_own_scope"):
                 scope.comprehensions.append(node)
         self.defined = made - stored
-        self.bound = made | stored
+        self.module_bound = scopes[0].bound.union(*(names for names in self.globals.values()))
+        self.local_bound = {id(scope.node): scope.bound for scope in scopes[1:]}
         for scope in scopes:
             scope.find_leaks(self.leaks)
+
+    def is_bound(self, name, functions):
+        """Whether a name is the module's own where `functions` and classes are around."""
+        return name in self.module_bound or any(name in self.local_bound[id(function)] for function in functions)
 
     def _handler(self, node):
         if isinstance(node.name, ast.Name):
@@ -99,7 +106,7 @@ class _Scope:
 
     def __init__(self, node, around):
         self.node, self.around = node, around
-        self.loads = {}
+        self.loads, self.bound = {}, set()
         self.comprehensions = []
 
     def name(self, node):

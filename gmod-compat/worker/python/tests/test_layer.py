@@ -103,7 +103,10 @@ class Names(unittest.TestCase):
             ):
                 with open(path, "w", encoding="ascii") as file:
                     file.write(text)
+            from graftd_py2 import importing
+
             sys.path.append(site)
+            importing._path.append(site)
             try:
                 source = "import apkg, ahelp\nw = 1 <> 2\nwho = apkg.who, ahelp.who, __name__, __file__\n"
                 module = load(source, "apkg", folder)
@@ -113,6 +116,7 @@ class Names(unittest.TestCase):
                 self.assertEqual(new.w, 3)
             finally:
                 sys.path.remove(site)
+                importing._path.remove(site)
                 for name in ("apkg", "ahelp", "bpkg"):
                     sys.modules.pop(name, None)
 
