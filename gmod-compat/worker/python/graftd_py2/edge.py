@@ -46,10 +46,28 @@ def crossing(function):
 
     @functools.wraps(function)
     def called(*args, **keywords):
-        made = function(*map(inward, args), **{key: inward(value) for key, value in keywords.items()})
+        try:
+            made = function(*map(inward, args), **{key: inward(value) for key, value in keywords.items()})
+        except BaseException as error:
+            shorten(error)
+            raise
         return outward(made)
 
     return called
+
+
+def shorten(error):
+    """Takes the frames of helpers out of an error's traceback: nobody wrote them."""
+    kept = []
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__package__") != __package__:
+            kept.append(trace)
+        trace = trace.tb_next
+    made = None
+    for trace in reversed(kept):
+        made = types.TracebackType(made, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)
+    error.__traceback__ = made
 
 
 class OldModule(types.ModuleType):

@@ -132,13 +132,15 @@ def import_old(name, globals=None, locals=None, fromlist=(), level=0):
     head, _, rest = name.partition(".")
     if head in _NEW_IN_3 and _file_of(head, _folders):
         return _from_helper(head, rest, fromlist)
+    if _file_of(head, _added(True)):
+        return _from_helper(head, rest, fromlist)
     try:
         found = facades.find(name, fromlist)
     except ModuleNotFoundError as why:
         raise _missing(name, why) from None
     if found is not None:
         return found
-    if head not in sys.modules and (_file_of(head, _added(True)) or not installed(head)):
+    if head not in sys.modules and not installed(head):
         # Helpers of old code are old code's alone; `sys.modules` has them under private names.
         helper = _from_helper(head, rest, fromlist)
         if helper is not None:
@@ -150,6 +152,22 @@ def import_old(name, globals=None, locals=None, fromlist=(), level=0):
         return builtins.__import__(name, {"__name__": globals.get("__name__", "")}, None, fromlist or (), 0)
     except ModuleNotFoundError as why:
         raise _missing(name, why) from None
+    except SyntaxError:
+        # A package that is installed for this Python, and was written for the other.
+        _add_home(head)
+        helper = _from_helper(head, rest, fromlist)
+        if helper is None:
+            raise
+        return helper
+
+
+def _add_home(name):
+    spec = PathFinder.find_spec(name)
+    if spec is not None and spec.origin and spec.origin.endswith(".py"):
+        home = os.path.dirname(spec.origin)
+        home = os.path.dirname(home) if spec.submodule_search_locations else home
+        if home not in _homes:
+            _homes.append(home)
 
 
 def _missing(name, why):
@@ -160,6 +178,7 @@ def _missing(name, why):
 
 
 _path = list(sys.path)
+_homes = []  # of packages that Python 3 cannot compile
 
 
 def _added(first):
@@ -170,7 +189,7 @@ def _added(first):
 
 
 def _everywhere():
-    return _added(True) + _added(False) + _folders
+    return _added(True) + _added(False) + _folders + _homes
 
 
 def _is_helper(package, name):

@@ -172,7 +172,11 @@ def load(name, source, filename, folder, cache):
         sys.modules[name] = module
     try:
         run(module, code, old)
-    except BaseException:
+    except BaseException as error:
+        if old:
+            from .edge import shorten
+
+            shorten(error)
         sys.modules.pop(private, None)
         if public:
             sys.modules.pop(name, None)

@@ -231,7 +231,26 @@ class Lower(ast.NodeTransformer):
         parts = [self.visit(part) if part else None for part in (node.body, node.globals, node.locals)]
         if isinstance(parts[0], ast.Tuple) and parts[1] is None and len(parts[0].elts) in (2, 3):
             parts = (parts[0].elts + [None])[:3]
+        if parts[1] is None and self.functions and isinstance(self.functions[-1], ast.FunctionDef):
+            return self._exec_in_function(node, parts[0])
         return self.at(node, ast.Expr(self.helper(node, "exec", parts[0], *self._spaces(node, *parts[1:]))))
+
+    def _exec_in_function(self, node, code):
+        """A bare `exec` sets variables of its function, also such as are read there and bound nowhere."""
+        function = self.functions[-1]
+        names = scopes.variables(function, self.facts) - set(self.facts.globals.get(id(function), ()))
+        space = "_py2_locals_%d" % node.lineno
+        spaces = self._spaces(node)
+        made = [
+            self.at(node, ast.Assign([self.name(node, space, ast.Store())], self.helper(node, "dict", spaces[1]))),
+            self.at(node, ast.Expr(self.helper(node, "exec", code, spaces[0], self.name(node, space)))),
+        ]
+        for name in sorted(names):
+            test = ast.Compare(self.text(node, name), [ast.In()], [self.name(node, space)])
+            value = self.at(node, ast.Subscript(self.name(node, space), self.text(node, name), ast.Load()))
+            assign = self.at(node, ast.Assign([self.name(node, name, ast.Store())], value))
+            made.append(self.at(node, ast.If(self.at(node, test), [assign], [])))
+        return made
 
     def visit_Raise(self, node):
         if node.type is None:

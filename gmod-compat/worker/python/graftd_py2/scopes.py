@@ -143,6 +143,24 @@ def _targets(comp):
     return out
 
 
+def variables(function, facts):
+    """The names of a function that a bare `exec` in it may set: its own, and what it reads that nobody else gives."""
+    import builtins
+
+    own = set(facts.local_bound[id(function)])
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and not node.id.startswith("_py2_"):
+            if node.id not in facts.module_bound and not hasattr(builtins, node.id) and node.id not in OLD_BUILTINS:
+                own.add(node.id)
+    return own
+
+
+OLD_BUILTINS = frozenset(
+    "StandardError apply basestring buffer cmp coerce execfile file intern long raw_input reduce reload unichr unicode "
+    "xrange".split()
+)
+
+
 def leak(lower, comp, names):
     """Makes the variables `names` of a list comprehension outlive it: `[x for _x in y if ((x := _x),)]`."""
     for generator in comp.generators:

@@ -120,6 +120,32 @@ class Names(unittest.TestCase):
                 for name in ("apkg", "ahelp", "bpkg"):
                     sys.modules.pop(name, None)
 
+    def test_folders_that_old_code_adds(self):
+        """What lies on a path that old code extends is old too, and so is an installed package that 3 cannot compile."""
+        with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as last, tempfile.TemporaryDirectory() as site:
+            for path, text in (
+                (os.path.join(first, "json.py"), "who = 'first', 7/2, `1`\n"),
+                (os.path.join(last, "json.py"), "who = 'last'\n"),
+                (os.path.join(last, "clast.py"), "print >>file('/dev/null', 'w'), 1\nwho = 'last', 7/2\n"),
+                (os.path.join(site, "cpkg.py"), "x = `1`\nimport urllib2\nwho = 7/2\n"),
+            ):
+                with open(path, "w", encoding="ascii") as file:
+                    file.write(text)
+            from graftd_py2 import importing
+
+            before = list(sys.path)
+            try:
+                sys.path.append(site)
+                importing._path.append(site)
+                module = load(
+                    "import sys\nsys.path.insert(0, %r)\nsys.path.append(%r)\nimport clast, cpkg, json\nw = 1 <> 2\n"
+                    "who = clast.who, cpkg.who, json.who\n" % (first, last), "adder"
+                )
+                self.assertEqual(module.who, (("last", 3), 3, ("first", 3, "1")))
+            finally:
+                sys.path[:] = before
+                importing._path.remove(site)
+
     def test_a_failed_module_leaves_nothing(self):
         """Neither in sys.modules nor elsewhere."""
         before = set(sys.modules)
@@ -143,6 +169,7 @@ class Lines(unittest.TestCase):
             shown = [(f.name, f.lineno) for f in traceback.extract_tb(sys.exc_info()[2]) if f.filename == "/nonexistent/old_one.py"]
         self.assertEqual(shown, [("g", 9), ("f", 4)])
         self.assertIn("return f((1, 0)) # \xfc", text)
+        self.assertNotIn("graftd_py2", text)
         self.assertNotIn("^", "".join(line for line in text.split("\n") if "f((1" in line))
 
     def test_syntax_error(self):
