@@ -1,11 +1,12 @@
 //! The daemon with modules in its folders, as a user puts them there.
 
 use super::source::{Corpus, Module};
-use graftd_tests::{Daemon, Folders, HOST, copy};
+use graftd_tests::{Daemon, Folders, HOST, PATIENCE, copy, encode};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// How often modules are asked here, in seconds: a `.pyconf` may say a minute. Nothing else of one is changed.
 const EVERY: u32 = 3;
@@ -33,13 +34,22 @@ pub fn start(modules: &[Module], corpus: &Corpus) -> Daemon {
     Daemon::builder().folders(&folders).start()
 }
 
-/// Waits until a module has come to something.
+/// Waits until a module has come to something; its `metric_init` may take a quarter of a minute.
+///
+/// # Panics
+/// It does not.
 pub fn await_settled(daemon: &Daemon, name: &str) {
-    let settled = |daemon: &Daemon| {
+    let path = encode(&format!("graftd,{HOST},module,{name}"));
+    let began = Instant::now();
+    let mut tick = 0;
+    while began.elapsed() < PATIENCE * 3 {
         let state = daemon.module(name)["state"].as_str().unwrap_or_default().to_owned();
-        matches!(state.as_str(), "running" | "late" | "failing" | "rejected").then_some(())
-    };
-    daemon.await_change(&format!("graftd,{HOST},module,{name}"), settled);
+        if matches!(state.as_str(), "running" | "late" | "failing" | "rejected") {
+            return;
+        }
+        tick = daemon.get(&format!("/pull/?key-{path}&since={tick}&wait=1s")).good().tick();
+    }
+    panic!("{name}: {}", daemon.module(name));
 }
 
 fn asked_often(conf: &str) -> String {

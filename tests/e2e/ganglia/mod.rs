@@ -8,22 +8,25 @@ mod compare;
 mod daemon;
 mod fitted;
 mod load;
-mod namespace;
+
 mod peers;
 mod procfs;
 mod python;
+mod recorded;
 mod seen;
 mod source;
 mod standins;
 mod table;
 mod tree;
 
+use crate::namespace;
 use compare::{Types, Verdict, compare};
 use graftd_tests::{copy, workspace};
 use load::Load;
 use peers::Peers;
 use procfs::Procfs;
 use python::Python;
+use recorded::Recorded;
 use seen::Seen;
 use source::{Corpus, Module};
 use std::collections::BTreeMap;
@@ -96,16 +99,16 @@ fn settle(modules: &[Module], mut round: impl FnMut(&[Module]) -> Verdicts) -> V
 
 /// Prints the table, and fails if anything differs.
 #[track_caller]
-fn tell(modules: &[Module], two: &Python, measured: &BTreeMap<String, Seen>, who: &[String], verdicts: &Verdicts) {
-    let mut rows = vec![vec!["module".to_owned(), two.label.clone()]];
+fn tell(modules: &[Module], measure: &Measure, who: &[String], verdicts: &Verdicts) {
+    let mut rows = vec![vec!["module".to_owned(), measure.label()]];
     rows[0].extend(who.iter().cloned());
     for module in modules {
-        let mut row = vec![module.name.clone(), table::outcome(&measured[&module.name])];
+        let mut row = vec![module.name.clone(), measure.seen.get(&module.name).map(table::outcome).unwrap_or_default()];
         row.extend(who.iter().map(|who| verdicts[&(who.clone(), module.name.clone())].text()));
         rows.push(row);
     }
     table::print(&rows);
-    let mut wrong = Vec::new();
+    let mut wrong = measure.renewed();
     for ((who, module), verdict) in verdicts {
         if let Verdict::Differ(differences) = verdict {
             wrong.extend(differences.iter().map(|(metric, why)| format!("{who} {module} {metric}: {why}")));
@@ -114,82 +117,124 @@ fn tell(modules: &[Module], two: &Python, measured: &BTreeMap<String, Seen>, who
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Each module under Python 2.7, in two processes: what moves shows in which range.
-fn measure(two: &Python, modules: &[Module], stage: &Stage) -> Vec<(python::Running, python::Running)> {
-    let start = |nth, python: &Python, module| python.start(nth, module, &stage.corpus, stage.folder());
-    modules.iter().map(|module| (start(0, two, module), start(1, &two.again(), module))).collect()
+/// What is agreed with: Python 2.7, or what was recorded of it.
+struct Measure {
+    two: Option<Python>,
+    recorded: Recorded,
+    seen: BTreeMap<String, Seen>,
 }
 
-fn measured(modules: &[Module], running: Vec<(python::Running, python::Running)>) -> BTreeMap<String, Seen> {
-    let seen = running.into_iter().map(|(one, other)| one.end().with(other.end()));
-    modules.iter().map(|module| module.name.clone()).zip(seen).collect()
+impl Measure {
+    fn new() -> Measure {
+        let two = Python::two();
+        if two.is_none() {
+            eprintln!(
+                "there is no Python 2.7 (PYTHON2 may name one): what was recorded of one is the measure, without values"
+            );
+        }
+        Measure { two, recorded: Recorded::read(), seen: BTreeMap::new() }
+    }
+
+    fn label(&self) -> String {
+        self.two.as_ref().map_or_else(|| "recorded".to_owned(), |two| two.label.clone())
+    }
+
+    /// Starts each module in two processes: what moves shows in which range.
+    fn start(&self, modules: &[Module], stage: &Stage) -> Vec<(python::Running, python::Running)> {
+        let Some(two) = &self.two else { return Vec::new() };
+        let start = |nth, python: &Python, module| python.start(nth, module, &stage.corpus, stage.folder());
+        modules.iter().map(|module| (start(0, two, module), start(1, &two.again(), module))).collect()
+    }
+
+    /// Waits until all have ended.
+    fn end(&mut self, modules: &[Module], running: Vec<(python::Running, python::Running)>) {
+        let seen = running.into_iter().map(|(one, other)| one.end().with(other.end()));
+        self.seen.extend(modules.iter().map(|module| module.name.clone()).zip(seen));
+    }
+
+    fn verdict(&self, name: &str, found: &Seen, types: Types) -> Verdict {
+        match self.seen.get(name) {
+            Some(measured) if types == Types::Unknown => compare(&measured.in_a_tree(), found, types),
+            Some(measured) => compare(measured, found, types),
+            None => self.recorded.verdict(name, found, types),
+        }
+    }
+
+    /// In what the record is not what was measured now; with `GRAFTD_BLESS=1` it is written anew.
+    fn renewed(&self) -> Vec<String> {
+        if std::env::var_os("GRAFTD_BLESS").is_some() {
+            self.recorded.clone().renewed(&self.seen).write();
+            return Vec::new();
+        }
+        let verdicts = self.seen.iter().map(|(name, seen)| (name, self.recorded.verdict(name, seen, Types::Known)));
+        let differs = verdicts.filter_map(|(name, verdict)| match verdict {
+            Verdict::Differ(differences) => Some((name, differences)),
+            _ => None,
+        });
+        let told = differs.flat_map(|(name, differences)| {
+            let tell =
+                move |(metric, why)| format!("recorded.json {name} {metric}: {why} (GRAFTD_BLESS=1 records anew)");
+            differences.into_iter().map(tell)
+        });
+        told.collect()
+    }
+}
+
+/// The modules; a test without them says why, and is over.
+fn corpus() -> Option<Corpus> {
+    source::corpus().map_err(|why| eprintln!("skipped: {why}")).ok()
 }
 
 #[test]
 fn the_layer_agrees_with_python_2_on_every_python_3() {
-    let corpus = match source::corpus() {
-        Ok(corpus) => corpus,
-        Err(why) => return eprintln!("skipped: {why}"),
-    };
+    let Some(corpus) = corpus() else { return };
     namespace::within("ganglia::the_layer_agrees_with_python_2_on_every_python_3", || {
-        let Some(two) = Python::two() else {
-            return eprintln!("skipped: there is no Python 2.7; PYTHON2 may name one");
-        };
+        let mut measure = Measure::new();
         let candidates = Python::threes(&layer());
         let stage = Stage::set(corpus);
         let modules = &stage.corpus.modules;
-        let mut seen = BTreeMap::new();
         let verdicts = settle(modules, |open| {
-            let running = measure(&two, open, &stage);
+            let running = measure.start(open, &stage);
             let start = |(nth, python): (usize, &Python)| -> Vec<_> {
                 open.iter().map(|module| python.start(2 + nth, module, &stage.corpus, stage.folder())).collect()
             };
             let tried: Vec<_> = candidates.iter().enumerate().map(start).collect();
-            let now = measured(open, running);
+            measure.end(open, running);
             let mut verdicts = Verdicts::new();
             for (python, tried) in candidates.iter().zip(tried) {
                 for (module, tried) in open.iter().zip(tried) {
-                    let verdict = compare(&now[&module.name], &tried.end(), Types::Known);
+                    let verdict = measure.verdict(&module.name, &tried.end(), Types::Known);
                     verdicts.insert((python.label.clone(), module.name.clone()), verdict);
                 }
             }
-            seen.extend(now);
             verdicts
         });
         let who: Vec<String> = candidates.iter().map(|python| python.label.clone()).collect();
-        tell(modules, &two, &seen, &who, &verdicts);
+        tell(modules, &measure, &who, &verdicts);
     });
 }
 
 #[test]
 fn modules_run_in_the_daemon_as_under_python_2() {
     const GRAFTD: &str = "graftd";
-    let corpus = match source::corpus() {
-        Ok(corpus) => corpus,
-        Err(why) => return eprintln!("skipped: {why}"),
-    };
+    let Some(corpus) = corpus() else { return };
     namespace::within("ganglia::modules_run_in_the_daemon_as_under_python_2", || {
-        let Some(two) = Python::two() else {
-            return eprintln!("skipped: there is no Python 2.7; PYTHON2 may name one");
-        };
+        let mut measure = Measure::new();
         let stage = Stage::set(corpus);
         let modules = &stage.corpus.modules;
-        let mut seen = BTreeMap::new();
         let verdicts = settle(modules, |open| {
-            let running = measure(&two, open, &stage);
+            let running = measure.start(open, &stage);
             let daemon = daemon::start(open, &stage.corpus);
-            let now = measured(open, running);
+            measure.end(open, running);
             let verdict = |module: &Module| {
                 daemon::await_settled(&daemon, &module.name);
                 let found = tree::seen(&daemon, &module.name);
-                let verdict = compare(&now[&module.name].in_a_tree(), &found, Types::Unknown);
-                ((GRAFTD.to_owned(), module.name.clone()), verdict)
+                ((GRAFTD.to_owned(), module.name.clone()), measure.verdict(&module.name, &found, Types::Unknown))
             };
             let verdicts = open.iter().map(verdict).collect();
             assert!(daemon.stop().success(), "the daemon ends in order");
-            seen.extend(now);
             verdicts
         });
-        tell(modules, &two, &seen, &[GRAFTD.to_owned()], &verdicts);
+        tell(modules, &measure, &[GRAFTD.to_owned()], &verdicts);
     });
 }
