@@ -7,11 +7,13 @@ use std::process::{Command, Stdio};
 /// Set where a test runs inside.
 const INSIDE: &str = "GRAFTD_TEST_INSIDE";
 
-/// What the first process inside does: nothing leads out but `lo`. It stays, for whoever is orphaned becomes its child.
-const FIRST: &str = "ip link set lo up && \"$0\" \"$@\"; ended=$?; exit $ended";
+/// What the first process inside does: there is nothing but `lo`, and nothing in `/tmp`, where foreign modules leave this
+/// and that. It stays, for whoever is orphaned becomes its child.
+const FIRST: &str =
+    "ip link set lo up && mount -t tmpfs -o mode=1777 tmpfs /tmp && \"$0\" \"$@\"; ended=$?; exit $ended";
 
-/// Runs a test's body in a network of its own, in which only loopback is, and among processes of its own, which end
-/// with it: the test calls itself there, by its name. Where that cannot be, it says why.
+/// Runs a test's body in a network of its own, in which only loopback is, with a `/tmp` of its own, and among processes of
+/// its own, which end with it: the test calls itself there, by its name. Where that cannot be, it says why.
 ///
 /// # Panics
 /// The body does.

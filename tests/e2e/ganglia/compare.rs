@@ -4,7 +4,7 @@ use super::seen::{Metric, Sample, Seen};
 use serde_json::Value;
 
 /// What is drawn by lot: only where it lies can agree. The range is that of the modules' defaults and `.pyconf`s.
-const BY_LOT: [(&str, f64); 2] = [("PyRandom_Numbers", 600.0), ("spfexample_", 600.0)];
+const BY_LOT: [(&str, f64); 3] = [("PyRandom_Numbers", 600.0), ("spf_random", 600.0), ("cpu_util of", 600.0)];
 
 /// What those that look make themselves: a process that ends leaves its connection. How much of it is none too much.
 const BY_LOOKING: [(&str, f64); 1] = [("mysql_aborted_clients", 1.0)];

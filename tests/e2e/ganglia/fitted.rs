@@ -55,6 +55,8 @@ fn copy(module: &Module, name: &str, changes: &[(&str, &str)], folder: &Path) ->
             text = text.replace(from, to);
             text = text.replace(VARNISHSTAT, &format!("sh {}", varnishstat(folder).display()));
         }
+        // Two are shipped switched off.
+        text = text.replace("enabled  = \"no\"", "enabled  = \"yes\"");
         for quote in ['"', '\''] {
             text = text.replace(&format!("= {quote}{}{quote}", module.name), &format!("= {quote}{name}{quote}"));
         }

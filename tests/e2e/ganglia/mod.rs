@@ -43,8 +43,8 @@ struct Stage {
 
 impl Stage {
     fn set(mut corpus: Corpus) -> Stage {
-        // Neither "gmond" nor the like may stand in its name: procstat looks for that in command lines.
-        let folder = tempfile::Builder::new().prefix("graftd-modules-").tempdir().expect("a folder");
+        // Not in /tmp, which is memory here. Nor may "gmond" stand in its name: procstat looks for that in command lines.
+        let folder = tempfile::Builder::new().prefix("stage-").tempdir_in(source::cache()).expect("a folder");
         for file in &corpus.helpers {
             copy(file, &folder.path().join(file.file_name().expect("a name")));
         }

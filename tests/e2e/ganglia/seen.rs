@@ -17,6 +17,8 @@ pub struct Seen {
 pub struct Metric {
     /// The host that it speaks for.
     pub host: String,
+    /// The name of its leaf, where that is not the metric's.
+    pub leaf: Option<String>,
     /// `uint32`.
     pub kind: String,
     pub units: String,
@@ -79,6 +81,11 @@ impl Seen {
         self
     }
 
+    /// What a leaf is found by: several hosts may have a metric of one name.
+    pub fn key(host: &str, leaf: &str) -> String {
+        if host == HOST { leaf.to_owned() } else { format!("{leaf} of {host}") }
+    }
+
     /// The same as a tree is to show it: what no group takes is not in it, nor is what never had a value.
     pub fn in_a_tree(&self) -> Seen {
         let mut seen = Seen { error: self.error.clone(), ..Seen::default() };
@@ -92,7 +99,9 @@ impl Seen {
             match last {
                 Some(error) if metric.samples.is_empty() => seen.error = Some(error),
                 _ => {
-                    seen.metrics.insert(name.clone(), metric);
+                    let key = Seen::key(&metric.host, metric.leaf.as_deref().unwrap_or(name));
+                    // The title of a metric that is shown under another name is still its own.
+                    seen.metrics.insert(key, metric);
                 }
             }
         }
@@ -140,11 +149,13 @@ impl Metric {
         let samples: Vec<Sample> = list(&metric["samples"]).map(sample).collect();
         let numbers: Vec<f64> = samples.iter().filter_map(|sample| sample.value.as_f64()).collect();
         let extra: Vec<(String, String)> = list(&metric["extra"]).map(pair).collect();
-        let spoof = extra.iter().find(|(key, _)| key.eq_ignore_ascii_case("spoof_host"));
-        let spoofed = spoof.and_then(|(_, spoof)| Some(spoof.split_once(':')?.1));
+        let spoof = |name| extra.iter().find(|(key, _): &&(String, String)| key.eq_ignore_ascii_case(name));
+        let spoofed = spoof("spoof_host").and_then(|(_, spoof)| Some(spoof.split_once(':')?.1));
+        let leaf = spoof("spoof_name").and_then(|(_, spoof)| spoof.split(':').next());
         Metric {
             rises: numbers.windows(2).all(|pair| pair[0] <= pair[1]),
             host: spoofed.unwrap_or(HOST).to_owned(),
+            leaf: leaf.map(str::to_owned),
             kind: kind.clone(),
             units: text(&metric["units"]),
             slope: text(&metric["slope"]),

@@ -35,7 +35,7 @@ pub struct Corpus {
 }
 
 /// A folder beside what was built, which stays.
-fn cache() -> PathBuf {
+pub fn cache() -> PathBuf {
     let built = binary();
     built.ancestors().nth(2).expect("target/release/graftd").join("ganglia")
 }
@@ -153,7 +153,8 @@ fn packages(cache: &Path) -> Option<PathBuf> {
             return None;
         }
     }
-    let stand_in = "import pymysql\n\npymysql.install_as_MySQLdb()\n";
+    let stand_in =
+        "import pymysql\n\nglobals().update((name, it) for name, it in vars(pymysql).items() if name[:2] != '__')\n";
     fs::write(folder.join("MySQLdb.py"), stand_in).ok().map(|()| folder)
 }
 

@@ -23,7 +23,7 @@ pub fn seen(daemon: &Daemon, name: &str) -> Seen {
     for (path, meta) in answer["meta"].as_object().unwrap_or(&none) {
         let Some((host, metric)) = path.split_once(',') else { continue };
         let value = answer["value"][host][metric].clone();
-        seen.metrics.insert(metric.to_owned(), of_leaf(host, meta, Sample { at, value, ..Sample::default() }));
+        seen.metrics.insert(Seen::key(host, metric), of_leaf(host, meta, Sample { at, value, ..Sample::default() }));
     }
     seen
 }
@@ -37,6 +37,7 @@ fn of_leaf(host: &str, meta: &Value, sample: Sample) -> Metric {
     extra.sort();
     Metric {
         host: host.to_owned(),
+        leaf: None,
         kind: text("type"),
         units: text("units"),
         slope: text("slope"),

@@ -1,18 +1,21 @@
 //! What becomes of a fault in a real daemon whose other modules must not notice.
 
 use super::rows::{Fate, Row, at_the_end, when_asked};
-use graftd_tests::{Daemon, Folders, HOST, copy, fixture};
+use graftd_tests::{Daemon, Folders, HOST, PATIENCE, copy, fixture};
 use serde_json::{Value, json};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The name of the module under test.
 pub const X: &str = "x";
 
 /// The call in which it does what it does.
 const DEED_IN_CALL: f64 = 3.0;
+
+/// How long the longest `metric_init` takes.
+const INIT: Duration = Duration::from_secs(30);
 
 /// What `/modules` showed.
 #[derive(Clone, Debug)]
@@ -100,18 +103,12 @@ fn calls(daemon: &Daemon) -> f64 {
 
 #[track_caller]
 fn unharmed(row: &Row, daemon: &Daemon) -> Value {
-    let path = format!("{X},{HOST},calls");
-    // Init may take half a minute and is waited for in pieces.
-    for _ in 0..2 {
-        let asked = |daemon: &Daemon| {
-            let state = daemon.module(X)["state"].clone();
-            (state != "probing").then_some(())
-        };
-        if row.place == "metric_init" {
-            daemon.await_change(&format!("graftd,{HOST}"), asked);
-        }
+    let began = Instant::now();
+    let mut tick = 0;
+    while calls(daemon) <= DEED_IN_CALL {
+        assert!(began.elapsed() < INIT + PATIENCE, "{}: {}", row.what, daemon.module(X));
+        tick = daemon.get(&format!("/pull/?key-{X}&since={tick}&wait=1s")).good().tick();
     }
-    daemon.await_change(&path, |daemon| Some(calls(daemon)).filter(|calls| *calls > DEED_IN_CALL));
     if at_the_end(row) {
         fs::rename(daemon.conf("x.on"), daemon.conf("x.off")).expect("renamed");
         return daemon.await_state(X, "off").found;

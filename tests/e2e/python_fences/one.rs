@@ -3,6 +3,7 @@
 use super::fate::{X, folders};
 use crate::namespace;
 use graftd_tests::{Daemon, HOST, copy, fixture};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -18,18 +19,12 @@ const BACK_WITHIN: Duration = Duration::from_secs(10);
 /// How much later than its interval a sample may be seen: a tick, and what a machine needs that builds meanwhile.
 const LATE: Duration = Duration::from_millis(TICK + 950);
 
-fn process_of(daemon: &Daemon, name: &str) -> Option<u32> {
-    daemon.value(&format!("graftd,{HOST},module,{name},pid")).as_f64().map(|pid| pid as u32)
-}
-
-/// The worker of a module among all processes, by the file that it was started for.
-fn workers() -> Vec<u32> {
+/// The processes in which modules in Python run.
+fn workers() -> Vec<Pid> {
     let processes = fs::read_dir("/proc").expect("/proc").flatten();
-    let is_worker = |pid: &u32| {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&line).contains("graftd-gmod")
-    };
-    processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_worker).collect()
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let is_worker = |pid: &i32| fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe.ends_with("graftd-gmod"));
+    numbers.filter(is_worker).filter_map(Pid::from_raw).collect()
 }
 
 #[test]
@@ -41,16 +36,14 @@ fn a_killed_module_loses_the_sample_in_flight_and_comes_back() {
         let path = format!("steady,{HOST},calls");
         let before =
             daemon.await_change(&path, |daemon| daemon.value(&path).as_f64().filter(|calls| *calls > 5.0)).found;
-        let all = workers();
-        assert!(!all.is_empty(), "no worker runs");
+        let workers = workers();
+        assert_eq!(workers.len(), 1, "one module in Python, one process");
         let killed = Instant::now();
-        for pid in process_of(&daemon, "steady").map_or(all, |pid| vec![pid]) {
-            let pid = rustix::process::Pid::from_raw(pid.try_into().expect("a process")).expect("a process");
-            // One that its keeper ends with its child may be gone already.
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        for pid in workers {
+            kill_process(pid, Signal::KILL).expect("signalled");
         }
         let failing = daemon.await_state("steady", "failing").found;
-        assert!(failing["why"].as_str().is_some_and(|why| why.contains("SIGKILL")), "{failing}");
+        assert!(failing["why"].as_str().is_some_and(|why| why.contains("killed")), "{failing}");
         // What it last said stays; the sample in flight is all that can be missing.
         let last = daemon.value(&path).as_f64().unwrap_or(0.0);
         assert!(last >= before, "{last} after {before}");
@@ -67,7 +60,7 @@ fn a_killed_module_loses_the_sample_in_flight_and_comes_back() {
 fn a_module_that_sleeps_for_ever_delays_no_other_by_a_tick() {
     namespace::within("python_fences::one::a_module_that_sleeps_for_ever_delays_no_other_by_a_tick", || {
         let folders = folders();
-        let conf = "every = \"100ms\"\ntime_limit = \"1m\"\n[params]\nat = \"callback\"\ndoes = \"sleep_for_ever\"\n";
+        let conf = "every = \"100ms\"\ntime_limit = \"1m\"\n[params]\nat = \"callback\"\ndoes = \"sleep_for_ever\"\ntimes = \"1\"\n";
         folders.write_conf("x.on", conf);
         copy(&fixture("python/unruly.py"), &folders.plugin("x.py"));
         let daemon = Daemon::builder().folders(&folders).tick(Duration::from_millis(TICK)).start();
