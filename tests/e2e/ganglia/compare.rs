@@ -6,8 +6,14 @@ use serde_json::Value;
 /// What is drawn by lot: only where it lies can agree. The range is that of the modules' defaults and `.pyconf`s.
 const BY_LOT: [(&str, f64); 3] = [("PyRandom_Numbers", 600.0), ("spf_random", 600.0), ("cpu_util of", 600.0)];
 
-/// What those that look make themselves: a process that ends leaves its connection. How much of it is none too much.
-const BY_LOOKING: [(&str, f64); 1] = [("mysql_aborted_clients", 1.0)];
+/// What those that look make themselves: each answer is bytes sent, and a process that ends leaves its connection. How
+/// much of it is none too much.
+const BY_LOOKING: [(&str, f64); 4] = [
+    ("mysql_aborted_clients", 1.0),
+    ("mysql_bytes_received", 1e4),
+    ("mysql_bytes_sent", 1e5),
+    ("mysql_threads_running", FEW),
+];
 
 /// How far a value may lie outside of what the measure has seen, as a part of its size: the two do not look at the same instant.
 const NEAR: f64 = 0.1;

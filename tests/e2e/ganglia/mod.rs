@@ -228,8 +228,12 @@ fn modules_run_in_the_daemon_as_under_python_2() {
             measure.end(open, running);
             let verdict = |module: &Module| {
                 daemon::await_settled(&daemon, &module.name);
-                let found = tree::seen(&daemon, &module.name);
-                ((GRAFTD.to_owned(), module.name.clone()), measure.verdict(&module.name, &found, Types::Unknown))
+                let found = tree::await_seen(&daemon, &module.name, measure.seen.get(&module.name));
+                let verdict = measure.verdict(&module.name, &found, Types::Unknown);
+                if let Verdict::Differ(_) = verdict {
+                    eprintln!("{} has {} metrics: {}", module.name, found.metrics.len(), daemon.module(&module.name));
+                }
+                ((GRAFTD.to_owned(), module.name.clone()), verdict)
             };
             let verdicts = open.iter().map(verdict).collect();
             assert!(daemon.stop().success(), "the daemon ends in order");

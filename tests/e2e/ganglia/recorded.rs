@@ -11,8 +11,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-/// Modules that find their metrics on the machine: which there are is the machine's business.
-const OF_THE_MACHINE: [&str; 6] = ["cpu_stats", "diskfree", "diskstat", "multi_interface", "netstats", "vm_stats"];
+/// Modules that find their metrics in the kernel: which there are is its version's business.
+const OF_THE_KERNEL: [&str; 4] = ["cpu_stats", "multi_interface", "netstats", "vm_stats"];
+
+/// Modules that name their metrics by what the machine has, so that there is nothing to record.
+const OF_THE_MACHINE: [&str; 2] = ["diskfree", "diskstat"];
 
 /// A module whose metrics are there only while its server is.
 const OF_A_SERVER: &str = "mysql";
@@ -77,7 +80,8 @@ impl Recorded {
 
     /// What was measured now. What is not there to be seen here stays as it was.
     pub fn renewed(mut self, measured: &BTreeMap<String, Seen>) -> Recorded {
-        for (name, seen) in measured.iter().filter(|(_, seen)| seen.error.is_none()) {
+        let recordable = |name: &str| !OF_THE_MACHINE.contains(&name);
+        for (name, seen) in measured.iter().filter(|(name, seen)| seen.error.is_none() && recordable(name)) {
             let facts = seen.metrics.iter().map(|(name, metric)| (name.clone(), Facts::of(metric))).collect();
             self.0.insert(name.clone(), facts);
         }
@@ -99,6 +103,9 @@ impl Recorded {
 
     /// How what was seen of a module compares with what is recorded of it.
     pub fn verdict(&self, name: &str, seen: &Seen, types: Types) -> Verdict {
+        if OF_THE_MACHINE.contains(&name) {
+            return Verdict::Agree(0);
+        }
         let Some(recorded) = self.0.get(name) else {
             // It works nowhere that a record was made.
             let works = (String::new(), "works, and nothing is recorded of it; GRAFTD_BLESS=1 records".to_owned());
@@ -109,8 +116,7 @@ impl Recorded {
             let differs = Verdict::Differ(vec![(String::new(), format!("fails: {error}"))]);
             return if may { Verdict::FailAlike } else { differs };
         }
-        let of_the_machine =
-            OF_THE_MACHINE.iter().any(|module| name.starts_with(module)) || name.starts_with(OF_A_SERVER);
+        let varies = OF_THE_KERNEL.iter().chain([&OF_A_SERVER]).any(|module| name.starts_with(module));
         let mut differences = Vec::new();
         for (metric, facts) in recorded {
             let is_left = types == Types::Unknown && (!facts.fixed.contains(" collected ") || facts.only_raise());
@@ -124,11 +130,11 @@ impl Recorded {
                         differences.push((metric.clone(), format!("Python's type: {} became {new}", facts.python)));
                     }
                 }
-                None if !of_the_machine && !is_left => differences.push((metric.clone(), "is missing".to_owned())),
+                None if !varies && !is_left => differences.push((metric.clone(), "is missing".to_owned())),
                 _ => {}
             }
         }
-        let new = seen.metrics.keys().filter(|metric| !of_the_machine && !recorded.contains_key(*metric));
+        let new = seen.metrics.keys().filter(|metric| !varies && !recorded.contains_key(*metric));
         differences.extend(new.map(|metric| (metric.clone(), "is new".to_owned())));
         if differences.is_empty() { Verdict::Agree(seen.metrics.len()) } else { Verdict::Differ(differences) }
     }

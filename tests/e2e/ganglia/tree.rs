@@ -3,11 +3,29 @@
 use super::seen::{Metric, Sample, Seen};
 use graftd_tests::{Daemon, encode};
 use serde_json::{Map, Value};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long a module that runs may take until its first sample is in the tree.
+const FIRST_SAMPLE: Duration = Duration::from_secs(10);
 
 /// Metadata that has a meaning of its own; all other keys are the module's.
 const KNOWN: [&str; 11] =
     ["type", "units", "slope", "title", "description", "group", "format", "tmax", "dmax", "source", "spoof"];
+
+/// The same, once all is there that the measure has. What is not there in time is what is to be told of.
+pub fn await_seen(daemon: &Daemon, name: &str, measured: Option<&Seen>) -> Seen {
+    let wanted = measured.map(Seen::in_a_tree).unwrap_or_default();
+    let began = Instant::now();
+    let mut tick = 0;
+    loop {
+        let seen = seen(daemon, name);
+        let is_whole = wanted.metrics.keys().all(|metric| seen.metrics.contains_key(metric));
+        if is_whole || seen.error.is_some() || began.elapsed() > FIRST_SAMPLE {
+            return seen;
+        }
+        tick = daemon.get(&format!("/pull/?key-{}&since={tick}&wait=1s", encode(name))).good().tick();
+    }
+}
 
 /// What is in the tree of a module now, and what `/modules` says that it raised.
 pub fn seen(daemon: &Daemon, name: &str) -> Seen {
