@@ -12,9 +12,9 @@ use super::params;
 use plugin_api::Params;
 use serde::{Deserialize, Serialize};
 
-/// The beginning of the name of a worker's own folder in `/tmp`, before its user's number: for what it cannot write where
-/// gmond could. Its keeper removes it.
-pub const OWN_TEMPORARY: &str = "graftd-gmod-";
+/// The beginning of the name of a worker's own folder, before its process id: for what it cannot write where gmond could.
+/// It makes it when it needs it, and its keeper removes it.
+pub const OWN_TEMPORARY: &str = "/tmp/graftd-gmod-";
 
 /// Which kind of module a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use super::error::ConfError;
 use super::module::ModuleConf;
 use super::places::Places;
-use gmod_compat::conf::{Disk, Gmond, Language, Module, load_text};
+use gmod_compat::conf::{Disk, Gmond, Language, Module, load_text, parse};
 use gmod_compat::protocol::gmod::Group;
 use plugin_api::{Params, Value};
 use std::path::Path;
@@ -44,23 +44,16 @@ pub(super) fn read(file: &Path, text: &str) -> Result<ModuleConf, ConfError> {
     Ok(conf)
 }
 
-/// Reads the configuration that a `.on` in TOML names, for its groups and parameters.
-///
-/// # Errors
-/// As [`read`]'s.
-pub(super) fn named(file: &Path, stem: &str) -> Result<(Option<String>, Params, GmondConf), String> {
-    let text = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let text = String::from_utf8(text).unwrap_or_else(|error| latin1(error.as_bytes()));
-    let gmond = gmond_of(file, &text).map_err(|error| error.to_string())?;
-    let module = the_one(&gmond.modules, stem).map_err(|why| format!("{}: {why}", file.display()))?.cloned();
-    let params = module.as_ref().map(params_of).unwrap_or_default();
-    let plugin = module.as_ref().map(plugin_of);
-    Ok((plugin, params, said(gmond, module)))
-}
-
 /// Text of the years before UTF-8: every byte is a character.
 pub(crate) fn latin1(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
+}
+
+/// The plugin that such a text speaks for, as far as it itself says: nothing else is read.
+pub(crate) fn plugin_spoken_for(file: &Path, text: &str) -> Option<String> {
+    let gmond = Gmond::from_tree(&parse("", text.as_bytes(), &|_| None).ok()?).ok()?;
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    the_one(&gmond.modules, &stem).ok()?.map(plugin_of)
 }
 
 fn gmond_of(file: &Path, text: &str) -> Result<Gmond, ConfError> {

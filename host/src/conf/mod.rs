@@ -15,6 +15,7 @@ pub use error::ConfError;
 pub(crate) use file::read_text;
 pub use ganglia::{Cluster, GANGLIA_PORT, GangliaConf};
 pub use gmond::GmondConf;
+pub(crate) use gmond::plugin_spoken_for;
 pub use module::{Isolation, ModuleConf, PathTemplate};
 pub use net::Net;
 pub use table::nearest;

@@ -98,7 +98,7 @@ const MEMORY_LIMIT_MAX: u64 = 1024 * 1024 * 1024 * 1024;
 
 impl ModuleConf {
     /// The keys that a `.on` knows.
-    pub const KEYS: [&'static str; 11] = [
+    pub const KEYS: [&'static str; 10] = [
         "plugin",
         "every",
         "path",
@@ -108,7 +108,6 @@ impl ModuleConf {
         "memory_limit",
         "init_timeout",
         "python",
-        "pyconf",
         "params",
     ];
 
@@ -173,24 +172,8 @@ impl ModuleConf {
             }
             conf.python = Some(python);
         }
-        if let Some(given) = table.take("pyconf") {
-            conf.read_pyconf(file, &given.text()?).map_err(|why| given.error(why))?;
-        }
         table.finish(&ModuleConf::KEYS)?;
         Ok(conf)
-    }
-
-    /// Takes groups and parameters from a `.pyconf` that lies elsewhere; what the `.on` itself says holds.
-    fn read_pyconf(&mut self, file: &Path, pyconf: &str) -> Result<(), String> {
-        let at = file.parent().unwrap_or(Path::new("")).join(pyconf);
-        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-        let (plugin, params, gmond) = gmond::named(&at, self.plugin.as_deref().unwrap_or(&stem))?;
-        let own = std::mem::replace(&mut self.params, params);
-        self.params =
-            own.iter().fold(std::mem::take(&mut self.params), |all, (name, value)| all.with(name, value.clone()));
-        self.plugin = self.plugin.take().or(plugin);
-        self.gmond = Some(gmond);
-        Ok(())
     }
 
     /// Says where the fault stands that a plugin found in its parameters: `params: "k" must be …` becomes
@@ -289,7 +272,7 @@ mod tests {
             ("\nevry = \"10s\"", "conf/x.on:2: unknown key \"evry\"; did you mean \"every\"?"),
             (
                 "zzz = 1",
-                "conf/x.on:1: unknown key \"zzz\"; known are plugin, every, path, action, isolation, time_limit, memory_limit, init_timeout, python, pyconf, params",
+                "conf/x.on:1: unknown key \"zzz\"; known are plugin, every, path, action, isolation, time_limit, memory_limit, init_timeout, python, params",
             ),
             (
                 "every = 10",

@@ -7,7 +7,7 @@ use super::copy::Copy;
 use super::crash::Blamed;
 use super::fence::{Callee, Desk, Doing, Started, Watched, spawn};
 use super::files::{Folders, PluginFile};
-use super::gmod::{GmodMaker, language};
+use super::gmod::{Around, GmodMaker, language};
 use super::library::Declared;
 use super::make::{make_apart, make_here, prepare};
 use super::probe::Refusal;
@@ -15,7 +15,6 @@ use super::stats::ModuleStats;
 use crate::conf::{ModuleConf, nearest};
 use crate::core::{Event, Events};
 use crate::limits::NEW_TIME_MAX;
-use gmod_compat::protocol::gmod::Language;
 use parking_lot::{Condvar, Mutex};
 use plugin_api::Fields;
 use std::collections::VecDeque;
@@ -24,7 +23,6 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// What is to be loaded.
@@ -80,6 +78,7 @@ pub struct Loader {
     queue: Arc<Queue>,
     watched: Vec<Watched<Hand>>,
     blamed: Arc<Blamed>,
+    gmod: GmodMaker,
 }
 
 /// What waits to be loaded: of each module the newest job alone, so there are never more than modules.
@@ -133,24 +132,6 @@ pub(super) struct Hand {
     gmod: GmodMaker,
 }
 
-impl Hand {
-    /// Has another program run it. That may take its time (some modules sleep in their init), which is not this thread's:
-    /// others wait for it.
-    fn make_gmod(&self, job: Job, copy: Copy, language: Language) {
-        let Hand { events, folders, host, gmod, .. } = self.clone();
-        let Job { name, generation, .. } = job.clone();
-        let made = thread::Builder::new().name("graftd-make".to_owned()).spawn(move || {
-            let result = gmod.make(&job, &copy, language, &host, &folders);
-            // A core that is gone wants no module.
-            events.send(Event::Loaded(Loaded { name: job.name, generation: job.generation, result }));
-        });
-        if let Err(error) = made {
-            let result = Err(Refusal::now(format!("its thread cannot be started: {error}")));
-            self.events.send(Event::Loaded(Loaded { name, generation, result }));
-        }
-    }
-}
-
 impl Loader {
     /// Starts the loader. Plugins are copied to `aside` and loaded from there: what lies in `plugins/` may be written
     /// over at any time. What workers ask to be kept lies in `data`.
@@ -167,6 +148,7 @@ impl Loader {
     ) -> io::Result<Loader> {
         fs::DirBuilder::new().mode(0o700).create(aside)?;
         let queue = Arc::new(Queue::default());
+        let gmod = GmodMaker::new(data);
         let hand = Hand {
             queue: Arc::clone(&queue),
             events: events.clone(),
@@ -174,7 +156,7 @@ impl Loader {
             aside: aside.to_owned(),
             host: host.to_owned(),
             blamed: Arc::clone(&blamed),
-            gmod: GmodMaker::new(data),
+            gmod: gmod.clone(),
         };
         let mut watched = Vec::new();
         for _ in 0..THREADS {
@@ -182,7 +164,7 @@ impl Loader {
             start(Box::new(hand.clone()), &desk).map_err(|(error, _)| error)?;
             watched.push(Watched::new(desk));
         }
-        Ok(Loader { queue, watched, blamed })
+        Ok(Loader { queue, watched, blamed, gmod })
     }
 
     /// Has a module loaded; an [`Event::Loaded`] will tell, unless a newer load of the same module comes first.
@@ -193,6 +175,7 @@ impl Loader {
     /// The module is gone, and so is what it was to become.
     pub(crate) fn forget(&self, name: &str) {
         self.queue.waiting.lock().jobs.retain(|job| job.name != name);
+        self.gmod.forget(name);
     }
 
     /// Who has killed the daemon.
@@ -227,7 +210,9 @@ fn run(mut hand: Box<Hand>, desk: &Desk<Hand>) {
         let copy = match taken {
             Ok((None, copy)) => copy,
             Ok((Some(language), copy)) => {
-                hand.make_gmod(job, copy, language);
+                let Hand { events, folders, host, .. } = &*hand;
+                let around = Around { events: events.clone(), folders: folders.clone(), host: host.clone() };
+                hand.gmod.begin(job, copy, language, around);
                 continue;
             }
             Err(refusal) => {

@@ -95,6 +95,7 @@ fn worker_conf<'a>(job: &'a Job, copy: &'a Copy, time_limit: Duration) -> Worker
         exe: Path::new(WorkerConf::THIS_EXE),
         plugin: &copy.path,
         gmod: None,
+        cancel: None,
         params: &job.conf.params,
         start_limit: NEW_TIME_MAX,
         time_limit,

@@ -91,7 +91,8 @@ pub(super) fn confine(plugin: &Path, fence: &Fence) -> Result<Image, String> {
     clear_ambient_capability_set().map_err(step("no rights"))?;
     let rights = if reads_all { CapabilitySet::DAC_READ_SEARCH } else { CapabilitySet::empty() };
     let rights = CapabilitySets { effective: rights, permitted: rights, inheritable: rights };
-    set_capabilities(None, rights).map_err(step("no rights"))?;
+    let what = if reads_all { READS_ALL } else { "no rights" };
+    set_capabilities(None, rights).map_err(step(what))?;
     if reads_all {
         // Or it would be gone with the program that takes this one's place.
         configure_capability_in_ambient_set(CapabilitySet::DAC_READ_SEARCH, true).map_err(step("a right to read"))?;
@@ -113,6 +114,10 @@ fn image_of(plugin: &Path) -> io::Result<Image> {
     fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
     Ok(Image(memory))
 }
+
+/// What the right to read all files is called where it cannot be had: a container may have none of root's rights.
+const READS_ALL: &str =
+    "a right to read files of Python that no other user can read; use a python3 that all users can read";
 
 /// A limit can only be lowered: one that is lower already holds.
 fn limit(resource: Resource, most: u64) -> rustix::io::Result<()> {

@@ -51,9 +51,9 @@ pub(crate) fn keep(keeping: &Keeping) -> io::Result<()> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
-    let told = match start(keeping, data) {
-        Ok(started) => run(started, &control),
-        Err(error) => (tag::FAULT, error.to_string().into_bytes(), None),
+    let (pid, told) = match start(keeping, data) {
+        Ok(started) => (Some(started.pid), run(started, &control)),
+        Err(error) => (None, (tag::FAULT, error.to_string().into_bytes(), None)),
     };
     let (tag, body, user) = told;
     let mut message = Vec::new();
@@ -61,9 +61,9 @@ pub(crate) fn keep(keeping: &Keeping) -> io::Result<()> {
     // A daemon that is gone does not miss it.
     let _ = control.write_all(&message);
     sweep::sweep(user.as_ref());
-    if let Some(user) = &user {
-        // Where it is a user of its own, nobody else has that folder; there is mostly none.
-        let _ = std::fs::remove_dir_all(format!("/tmp/{}{}", gmod::OWN_TEMPORARY, user.uid));
+    if let (Some(pid), Some(_)) = (pid, &keeping.gmod) {
+        // There is mostly none. Links in it, or in its place, are not followed.
+        let _ = std::fs::remove_dir_all(format!("{}{}", gmod::OWN_TEMPORARY, pid.as_raw_nonzero()));
     }
     Ok(())
 }

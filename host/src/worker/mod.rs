@@ -10,6 +10,7 @@
 //! before it opens the plugin, then runs it ([`inside`]). The [`keeper`] is there to end all that the plugin's code has
 //! started ([`sweep`]): a process that has left its session and its parents still is a child of the keeper's in the end.
 
+mod cancel;
 mod confine;
 mod descriptors;
 mod error;
@@ -23,6 +24,7 @@ mod users;
 #[cfg(test)]
 mod tests;
 
+pub use cancel::Cancel;
 pub(crate) use confine::Fence;
 pub use error::WorkerError;
 pub(crate) use inside::{Inside, inside};
@@ -73,6 +75,8 @@ pub struct WorkerConf<'a> {
     pub plugin: &'a Path,
     /// It is no plugin of graftd's own kind.
     pub gmod: Option<Gmod<'a>>,
+    /// Ends the start, should nobody want it any more.
+    pub cancel: Option<&'a Cancel>,
     /// Its module's parameters.
     pub params: &'a Params,
     /// How long the library's loading and the module's `new` may take together.
@@ -481,6 +485,9 @@ fn spawn(conf: &WorkerConf<'_>) -> io::Result<(Link, Child)> {
     }
     // Interrupting the daemon at a terminal is none of its workers' business: they end when it has flushed them.
     command.process_group(0);
+    if let Some(cancel) = conf.cancel {
+        cancel.watch(control.try_clone()?);
+    }
     let keeper = command.spawn()?;
     Ok((Link::new(data, control)?, keeper))
 }

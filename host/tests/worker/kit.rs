@@ -70,6 +70,7 @@ impl Start {
             exe: &self.exe,
             plugin: &self.plugin,
             gmod: None,
+            cancel: None,
             params: &self.params,
             start_limit: self.start_limit,
             time_limit: self.limit,

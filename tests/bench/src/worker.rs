@@ -36,6 +36,7 @@ fn start(exe: &Path, plugin: &Path) -> Result<Worker, String> {
         exe,
         plugin,
         gmod: None,
+        cancel: None,
         params: &Params::new(),
         start_limit: LIMIT,
         time_limit: LIMIT,

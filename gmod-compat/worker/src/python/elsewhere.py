@@ -19,10 +19,19 @@ def own(path):
     if not path.startswith(SHARED) or path.startswith(folder + "/"):
         return None
     if path not in moved:
-        os.makedirs(folder, 0o700, exist_ok=True)
-        moved[path] = os.path.join(folder, path.lstrip("/").replace("/", "_"))
+        made()
+        moved[path] = os.path.join(folder, path.lstrip("/").replace("%", "%25").replace("/", "%2F"))
         print("%s belongs to another user: it is written to %s" % (path, moved[path]))
     return moved[path]
+
+
+def made():
+    """The folder: made by this process, or else by somebody who prepared it, who must not get to choose what is written."""
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        if not moved:
+            raise PermissionError("%s is there already, and not this module's" % folder) from None
 
 
 def known(path):

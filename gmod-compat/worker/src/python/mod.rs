@@ -33,7 +33,7 @@ pub(crate) fn make(order: &Order<'_>) -> Result<Made, Error> {
     interpreter::start(order.start.python.as_deref()).map_err(Error::config)?;
     Python::attach(|py| {
         interpreter::settle(py, &order.start.plugin).map_err(|error| Error::failed(format_args!("Python: {error}")))?;
-        let own = format!("/tmp/{}{}", OWN_TEMPORARY, rustix::process::geteuid().as_raw());
+        let own = format!("{OWN_TEMPORARY}{}", std::process::id());
         interpreter::write_elsewhere(py, &own)
             .and_then(|()| ganglia::provide(py, order.start.debug_level))
             .and_then(|()| graft::provide(py))

@@ -4,7 +4,7 @@
 
 use super::folders::Folders;
 use super::trust;
-use crate::conf::{ModuleConf, nearest, read_text};
+use crate::conf::{ModuleConf, nearest, plugin_spoken_for, read_text};
 use crate::limits::PYTHON_BYTES_MAX;
 use crate::module::built_in::BuiltInConf;
 use gmod_compat::conf::looks_like_gmond;
@@ -346,7 +346,7 @@ fn unbelieved(path: &Path) -> Option<String> {
 /// The plugin that a `.on` or `.off` speaks for, as well as can be told where it is broken.
 fn spoken_plugin(text: &str) -> Option<String> {
     if looks_like_gmond(text.as_bytes()) {
-        return ModuleConf::parse(Path::new(""), text).ok()?.plugin;
+        return plugin_spoken_for(Path::new(""), text);
     }
     let value =
         text.lines().find_map(|line| line.trim_start().strip_prefix("plugin")?.trim_start().strip_prefix('='))?;

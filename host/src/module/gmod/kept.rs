@@ -8,10 +8,14 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 /// Files that are kept; beyond, the ones that were used longest ago go.
 const FILES_MAX: usize = 512;
+
+/// Files that were written by this process.
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
 
 /// Where it is kept.
 #[derive(Clone, Debug)]
@@ -47,10 +51,15 @@ impl Kept {
             _ => {}
         }
         let path = self.path(plugin, fingerprint);
-        let new = path.with_extension("new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(bytes)?;
-        fs::rename(new, path)?;
+        // Two modules of one plugin may start at once.
+        let new = path.with_extension(format!("{}.new", WRITTEN.fetch_add(1, Ordering::Relaxed)));
+        let _ = fs::remove_file(&new);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        let written = file.write_all(bytes).and_then(|()| fs::rename(&new, path));
+        if written.is_err() {
+            let _ = fs::remove_file(&new);
+        }
+        written?;
         forget_oldest(&self.folder)
     }
 

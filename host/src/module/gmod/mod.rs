@@ -6,6 +6,7 @@
 mod kept;
 mod once;
 mod program;
+mod starts;
 
 pub(crate) use once::{Once, once, pipe};
 
@@ -15,7 +16,7 @@ use super::collector::Collecting;
 use super::copy::{Copy, named};
 use super::crash::Tag;
 use super::fence::Callee;
-use super::files::{Folders, PluginKind};
+use super::files::PluginKind;
 use super::library::Declared;
 use super::load::{Job, Ready, ReadyWhat};
 use super::probe::Refusal;
@@ -24,12 +25,14 @@ use crate::limits::{
     BATCH_TIME_MAX, COLLECT_EVERY, COLLECT_TIME_MAX, GMOD_INIT_MAX, PLUGIN_BYTES_MAX, WORKER_BATCHES_AHEAD,
     WORKER_GRACE, WORKER_MEMORY_BYTES,
 };
-use crate::worker::{Gmod, Worker, WorkerConf};
+use crate::worker::{Cancel, Gmod, Worker, WorkerConf};
 use gmod_compat::celf;
 use gmod_compat::protocol::gmod::{Language, Start};
 use kept::Kept;
 use parking_lot::Mutex;
 use program::{Program, others_reach};
+pub(super) use starts::Around;
+use starts::Starts;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +46,8 @@ pub(super) struct GmodMaker {
     kept: Kept,
     /// Found when it is needed first, and looked for again only where it was not there.
     program: Arc<Mutex<Option<Program>>>,
+    /// What is starting, by module.
+    starts: Starts,
 }
 
 /// Which module is to be started, and where.
@@ -55,6 +60,7 @@ struct Wanted<'a> {
     language: Language,
     conf: &'a ModuleConf,
     host: &'a str,
+    cancel: Option<&'a Cancel>,
     /// Where its helpers lie.
     folder: Option<&'a Path>,
 }
@@ -83,7 +89,7 @@ fn language_of(kind: PluginKind, image: &Path) -> Result<Option<Language>, Refus
 
 impl GmodMaker {
     pub(super) fn new(data: &Path) -> GmodMaker {
-        GmodMaker { kept: Kept::in_folder(data.join("gmod")), program: Arc::default() }
+        GmodMaker { kept: Kept::in_folder(data.join("gmod")), program: Arc::default(), starts: Starts::default() }
     }
 
     fn program(&self) -> Result<Program, Refusal> {
@@ -105,18 +111,20 @@ impl GmodMaker {
     }
 
     /// Starts a process for it, or one for each log.
-    pub(super) fn make(
+    fn make(
         &self,
         job: &Job,
         copy: &Copy,
         language: Language,
-        host: &str,
-        folders: &Folders,
+        around: &Around,
+        cancel: &Cancel,
     ) -> Result<Ready, Refusal> {
+        let Around { folders, host, .. } = around;
         let program = self.program()?;
         let conf = &job.conf;
         let folder = folders.plugins.as_deref();
-        let wanted = Wanted { file: &job.plugin.path, image: &copy.path, language, conf, host, folder };
+        let wanted =
+            Wanted { file: &job.plugin.path, image: &copy.path, language, conf, host, cancel: Some(cancel), folder };
         let plugin = wanted.plugin();
         let given = self.kept.get(&plugin, copy.fingerprint);
         let mut worker = wanted.start(&program, &given)?;
@@ -175,6 +183,7 @@ impl Wanted<'_> {
             exe: Path::new(WorkerConf::THIS_EXE),
             plugin: self.image,
             gmod: Some(gmod),
+            cancel: self.cancel,
             params: &conf.params,
             start_limit: conf.init_timeout.unwrap_or(GMOD_INIT_MAX),
             time_limit: conf.time_limit.unwrap_or(COLLECT_TIME_MAX),

@@ -99,7 +99,7 @@ fn start<'a>(
     let kind = PluginKind::of(file);
     let Some(language) = language_of(kind, file)? else { return Ok(None) };
     let program = Program::find().map_err(Refusal::now)?;
-    let wanted = Wanted { file, image: file, language, conf, host, folder };
+    let wanted = Wanted { file, image: file, language, conf, host, cancel: None, folder };
     let worker = wanted.start(&program, &[])?;
     Ok(Some((wanted, worker)))
 }

@@ -64,11 +64,9 @@ fn places() -> Vec<PathBuf> {
         this.as_os_str().as_bytes().strip_suffix(b" (deleted)").unwrap_or(this.as_os_str().as_bytes()),
     ));
     let beside = this.parent().map(|folder| folder.join(NAME));
-    // Where tests of the crate run, one folder further up.
-    let above = this.parent().and_then(Path::parent).map(|folder| folder.join(NAME));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path).map(|folder| folder.join(NAME)).collect::<Vec<_>>();
-    beside.into_iter().chain(above).chain(on_path).collect()
+    beside.into_iter().chain(on_path).collect()
 }
 
 fn about(exe: &Path) -> Result<About, String> {

@@ -440,6 +440,7 @@ impl Registry {
         if let Some(module) = self.modules.get_mut(name) {
             module.loading = None;
         }
+        self.loader.forget(name);
         self.stop_running(name, shared);
     }
 
