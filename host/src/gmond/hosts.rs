@@ -6,8 +6,12 @@ use crate::limits::{GMOND_HOSTS_MAX, GMOND_SILENT_MAX};
 use gmod_compat::xml;
 use plugin_api::delta::meta::Pairs;
 use plugin_api::delta::wire::{Op, Writer};
+use plugin_api::limits::cut;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Bytes that are kept of an address, a place, an owner.
+const WORD_BYTES_MAX: usize = 512;
 
 /// The least that a lifetime can be: what has it is gone at the end of the tick.
 const AT_ONCE: Duration = Duration::from_millis(1);
@@ -45,12 +49,12 @@ impl Table {
         self.heard = heard;
     }
 
-    /// Notes what is told of a cluster.
+    /// Notes what is told of a cluster, before any of its hosts is: it is said with the first of them.
     pub(super) fn about(&mut self, cluster: &str, about: [&str; 3]) {
-        if let Some(entry) = self.clusters.get_mut(cluster)
+        if let Some(entry) = self.cluster(cluster)
             && entry.about != about
         {
-            entry.about = about.map(str::to_owned);
+            entry.about = about.map(|text| cut(text, WORD_BYTES_MAX).to_owned());
         }
     }
 
@@ -66,7 +70,7 @@ impl Table {
             return true;
         }
         let Some(entry) = self.host(cluster, &host.name, now) else { return false };
-        let short = |text: &str| plugin_api::limits::cut(text, 512).to_owned();
+        let short = |text: &str| cut(text, WORD_BYTES_MAX).to_owned();
         (entry.ip, entry.location, entry.tags) = (short(&host.ip), short(&host.location), short(&host.tags));
         (entry.tmax, entry.dmax, entry.started) = (host.tmax, host.dmax, host.gmond_started);
         entry.reported = Some(reported);

@@ -302,15 +302,20 @@ impl Table {
         Took::Yes
     }
 
-    /// The entry of a host that is heard of, made if there is room.
-    pub(super) fn host(&mut self, cluster: &str, host: &str, now: Now) -> Option<&mut HostEntry> {
+    /// The entry of a cluster, made if there is room.
+    pub(super) fn cluster(&mut self, cluster: &str) -> Option<&mut ClusterEntry> {
         if !self.clusters.contains_key(cluster) {
             if self.clusters.len() >= GMOND_CLUSTERS_MAX {
                 return None;
             }
             self.clusters.insert(cluster.into(), ClusterEntry::default());
         }
-        if !self.clusters.get(cluster)?.hosts.contains_key(host) {
+        self.clusters.get_mut(cluster)
+    }
+
+    /// The entry of a host that is heard of, made if there is room.
+    pub(super) fn host(&mut self, cluster: &str, host: &str, now: Now) -> Option<&mut HostEntry> {
+        if !self.cluster(cluster)?.hosts.contains_key(host) {
             if self.hosts >= GMOND_HOSTS_MAX || self.bytes + HOST_BYTES + host.len() > GMOND_TABLE_BYTES_MAX {
                 return None;
             }
