@@ -5,6 +5,7 @@ mod cli;
 mod collectors;
 mod fences;
 mod ganglia;
+mod gmond;
 mod http;
 mod import;
 mod ingest;

@@ -41,6 +41,8 @@ pub struct Daemon {
     client: Client,
     http: SocketAddr,
     push: SocketAddr,
+    /// The line that said it was ready.
+    ready: String,
     folders: Arc<Folders>,
     stopped: bool,
 }
@@ -171,17 +173,22 @@ impl Builder {
             client: Client::new(http),
             http,
             push,
+            ready: ready.unwrap_or_default(),
             folders: self.folders,
             stopped: false,
         }
     }
 }
 
+/// Where something listens, by the line that says so.
+fn listens(ready: &str, name: &str) -> Option<SocketAddr> {
+    ready.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
+}
+
 /// Reads `graftd: ready http=127.0.0.1:8650 push=127.0.0.1:8651`.
 fn addresses(ready: &str) -> Option<(SocketAddr, SocketAddr)> {
-    let words: Vec<&str> = ready.strip_prefix("graftd: ready ")?.split(' ').collect();
-    let address = |name: &str| words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse().ok());
-    Some((address("http")?, address("push")?))
+    let words = ready.strip_prefix("graftd: ready ")?;
+    Some((listens(words, "http")?, listens(words, "push")?))
 }
 
 fn gather(mut from: impl Read + Send + 'static, into: Arc<Mutex<String>>) -> JoinHandle<()> {
@@ -214,6 +221,12 @@ impl Daemon {
     #[must_use]
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// Where a built-in module listens, if it does since the start: `gmond`.
+    #[must_use]
+    pub fn listens(&self, name: &str) -> Option<SocketAddr> {
+        listens(&self.ready, name)
     }
 
     /// Where it takes pushes by TCP and UDP.
