@@ -1,6 +1,7 @@
 //! End to end, a file a feature. The figures that are expected are counted here by other means than the daemon's own.
 
 mod beside;
+mod c_modules;
 mod cli;
 mod collectors;
 mod fences;
