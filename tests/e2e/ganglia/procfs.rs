@@ -17,8 +17,11 @@ const PACE: Duration = Duration::from_millis(200);
 /// For how long no counter gets a digit more: then what is read while it is written is still whole lines.
 const LONGEST: Duration = Duration::from_secs(600);
 
+/// Whether a line holds counters.
+type Counts = fn(&str) -> bool;
+
 /// The files, and which of their lines hold counters.
-const FILES: [(&str, fn(&str) -> bool); 4] = [
+const FILES: [(&str, Counts); 4] = [
     ("meminfo", |_| false),
     ("stat", |line| !line.starts_with("btime") && !line.starts_with("procs_")),
     ("vmstat", |line| !line.starts_with("nr_") || line.starts_with("nr_written") || line.starts_with("nr_dirtied")),
@@ -65,7 +68,7 @@ impl Drop for Procfs {
 }
 
 impl Paced {
-    fn lay(name: &str, counts: fn(&str) -> bool, folder: &Path) -> Option<Paced> {
+    fn lay(name: &str, counts: Counts, folder: &Path) -> Option<Paced> {
         let real = Path::new("/proc").join(name);
         let text = fs::read_to_string(&real).ok()?;
         let copy = folder.join(format!("proc-{name}"));
@@ -89,7 +92,7 @@ impl Paced {
     }
 }
 
-fn pieces(text: &str, counts: fn(&str) -> bool) -> Vec<(String, Option<(u64, u64)>)> {
+fn pieces(text: &str, counts: Counts) -> Vec<(String, Option<(u64, u64)>)> {
     let mut pieces = Vec::new();
     let mut before = String::new();
     for line in text.split_inclusive('\n') {

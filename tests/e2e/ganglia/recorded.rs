@@ -3,7 +3,7 @@
 //! Of a metric that is its type, its units, its slope, the Python types that calls returned, and a hash of the rest. Values
 //! are not recorded: they are of their moment.
 
-use super::compare::{Types, Verdict};
+use super::compare::{Types, Verdict, may_be_zero};
 use super::seen::{Metric, Seen};
 use graftd_tests::fixture;
 use serde_json::{Map, Value};
@@ -124,7 +124,7 @@ impl Recorded {
                 Some(found) if found.fixed != facts.fixed => {
                     differences.push((metric.clone(), format!("{} became {}", facts.fixed, found.fixed)));
                 }
-                Some(found) if types == Types::Known => {
+                Some(found) if types == Types::Known && !may_be_zero(metric) => {
                     let known: Vec<&str> = facts.python.split('/').collect();
                     if let Some(new) = found.python.split('/').find(|python| !known.contains(python)) {
                         differences.push((metric.clone(), format!("Python's type: {} became {new}", facts.python)));

@@ -92,7 +92,7 @@ impl Seen {
         for (name, metric) in self.metrics.iter().filter(|(_, metric)| metric.collected) {
             let mut metric = metric.clone();
             let fault = |sample: &Sample| sample.error.clone().or_else(|| sample.no_value(&metric.kind));
-            let last = metric.samples.iter().filter_map(fault).last();
+            let last = metric.samples.iter().filter_map(fault).next_back();
             let valued = |sample: &Sample| fault(sample).is_none();
             let samples: Vec<Sample> = metric.samples.iter().filter(|sample| valued(sample)).cloned().collect();
             metric.samples = samples;

@@ -9,7 +9,7 @@ pub fn outcome(seen: &Seen) -> String {
         return error.clone();
     }
     let samples = || seen.metrics.values().flat_map(|metric| &metric.samples);
-    let failed = samples().filter_map(|sample| sample.error.as_ref()).last();
+    let failed = samples().filter_map(|sample| sample.error.as_ref()).next_back();
     let moving = seen.metrics.values().filter(|metric| metric.numbers().iter().any(|number| *number != 0.0)).count();
     match failed {
         Some(error) => format!("{} metrics; calls raise {error}", seen.metrics.len()),

@@ -144,7 +144,7 @@ fn shown(module: &Value, folders: &Folders) -> Shown {
     let why = if state == "running" { String::new() } else { text("why") };
     let said = if why.is_empty() { format!("`{state}`") } else { format!("`{state}`: {why}") };
     let traceback = text("traceback");
-    let own = traceback.lines().filter(|line| line.trim_start().starts_with("File \"plugins/"));
-    let own = own.last().unwrap_or_default().trim().trim_start_matches("File ").to_owned();
+    let mut own = traceback.lines().filter(|line| line.trim_start().starts_with("File \"plugins/"));
+    let own = own.next_back().unwrap_or_default().trim().trim_start_matches("File ").to_owned();
     Shown { said, traceback: own }
 }
