@@ -61,8 +61,8 @@ def _join(text, items):
 
 @method(_STR, "format")
 def _format(text, *args, **keywords):
-    args = [ops.shown(arg) for arg in args]
-    return str.format(text, *args, **{key: ops.shown(arg) for key, arg in keywords.items()})
+    args = [ops.shown_scalar(arg) for arg in args]
+    return str.format(text, *args, **{key: ops.shown_scalar(arg) for key, arg in keywords.items()})
 
 
 @method(_STR, "translate")

@@ -98,18 +98,14 @@ def zip_(*sources):
     return list(zip(*map(iter_, sources)))
 
 
-def _whole(number):
-    return int(number) if isinstance(number, float) else number
-
-
 def range_(*args):
     """`range()`: a list."""
-    return list(range(*map(_whole, args)))
+    return list(range(*args))
 
 
 def xrange_(*args):
     """`xrange()`."""
-    return range(*map(_whole, args))
+    return range(*args)
 
 
 def reduce_(function, source, *initial):

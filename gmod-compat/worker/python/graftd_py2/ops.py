@@ -1,5 +1,6 @@
 """Operators with Python 2's meaning."""
 
+import re
 import sys
 import types
 
@@ -71,9 +72,12 @@ def str_(*args):
         return of_bytes(value)
     if kind is bytearray:
         return of_bytes(bytes(value))
-    if isinstance(value, (set, frozenset, list, tuple, dict)) and kind.__str__ is object.__str__:
+    if kind in _CONTAINERS:
         return repr_(value)
     return str(value)
+
+
+_CONTAINERS = frozenset((set, frozenset, list, tuple, dict))
 
 
 def unicode_(*args, **keywords):
@@ -118,18 +122,49 @@ class _Values:
 _AS_IT_IS = (str, int, bool, type(None))
 
 
+def shown_scalar(value):
+    """What `format` has to be given for a value."""
+    kind = type(value)
+    if kind is float:
+        return _Float(value)
+    return of_bytes(value) if kind is bytes else value
+
+
 def shown(value):
     """What `%s` has to be given for a value."""
     kind = type(value)
     if kind in _AS_IT_IS:
         return value
-    if kind is float:
-        return _Float(value)
-    if kind is bytes:
-        return of_bytes(value)
-    if kind in (set, frozenset):
-        return str_(value)
-    return value
+    return _Text(repr_(value)) if kind in _CONTAINERS else shown_scalar(value)
+
+
+class _Text(str):
+    """Text that is its own `repr`."""
+
+    def __repr__(self):
+        return str(self)
+
+
+class _Bytes(str):
+    """A string that is no ASCII, whose `repr` is."""
+
+    def __repr__(self):
+        return repr_(str(self))
+
+
+def _represented(value):
+    return _Bytes(value) if type(value) is str and not value.isascii() else shown(value)
+
+
+_CONVERSION = re.compile(r"%[#0\- +]*(?:\*|\d+)?(?:\.(?:\*|\d+))?[hlL]?([a-zA-Z%])")
+
+
+def _cut(form, args):
+    """Arguments with integers for floats where %x, %X and %o want them."""
+    kinds = [found for found in _CONVERSION.findall(form) if found != "%"]
+    if len(kinds) != len(args):
+        return args
+    return tuple(int(arg) if kind in "xXo" and isinstance(arg, float) else arg for kind, arg in zip(kinds, args))
 
 
 def mod(left, right):
@@ -137,10 +172,11 @@ def mod(left, right):
     if not isinstance(left, str):
         return left % right
     kind = type(right)
+    show = _represented if "r" in left else shown
     if kind is tuple:
-        args = tuple(map(shown, right))
+        args = tuple(map(show, right))
     elif kind in _AS_IT_IS:
-        args = right
+        args = show(right)
     elif kind is dict or (hasattr(right, "__getitem__") and "%(" in left and kind is not list):
         args = _Values(right) if "%(" in left else shown(right)
     else:
@@ -148,11 +184,11 @@ def mod(left, right):
     try:
         return left % args
     except TypeError:
-        # Python 2 took floats for %x and %o, and whole text of numbers nowhere.
+        # Python 2 took floats for %x and %o.
         if kind is not tuple:
             args = (args,)
-        if any(isinstance(arg, float) for arg in args) and ("x" in left or "X" in left or "o" in left):
-            return left % tuple(int(arg) if isinstance(arg, float) else arg for arg in args)
+        if any(isinstance(arg, float) for arg in args):
+            return left % _cut(left, args)
         raise
 
 
