@@ -46,9 +46,6 @@ for _name in ("value", "raw"):
     value("_ctypes._SimpleCData _ctypes.Array", _name)(
         functools.partial(lambda name, owner: result(getattr(owner, name)), _name)
     )
-# Not so on 3.12 and later, where they are gone.
-_carries("asyncore.dispatcher asyncore.dispatcher_with_send", "send recv")
-_carries("asynchat.async_chat", "push send recv set_terminator")
 _carries("mmap.mmap", "read readline write find rfind read_byte write_byte")
 _carries("_struct.Struct", "pack unpack unpack_from pack_into")
 _carries("pyexpat.xmlparser", "Parse")

@@ -147,6 +147,13 @@ def _xmlrpclib_facade(real):
     return dict(Server=real.ServerProxy, Binary=Binary, Boolean=bool, loads=lambda data, *args, **keywords: real.loads(to_bytes(data), *args, **keywords))
 
 
+@facade("asyncore asynchat", "")
+def _asyncore_facade(_):
+    from . import old_asyncore
+
+    return {name: what for name, what in vars(old_asyncore).items() if name[:1] != "_"}
+
+
 @facade("telnetlib", "")
 def _telnetlib_facade(_):
     from . import telnet

@@ -13,7 +13,7 @@ BUILDERS = {}
 _HOMES = {
     "facade_os": "os os.path sys platform posix fcntl statvfs commands popen2 subprocess time syslog pipes glob",
     "facade_net": "socket ssl httplib cookielib xmlrpclib SimpleXMLRPCServer BaseHTTPServer SimpleHTTPServer CGIHTTPServer "
-    "SocketServer Cookie telnetlib robotparser",
+    "SocketServer Cookie telnetlib robotparser asyncore asynchat",
     "facade_url": "urllib urllib2 urlparse",
     "facade_data": "json simplejson struct hashlib md5 sha hmac base64 binascii zlib gzip bz2 pickle cPickle marshal array "
     "StringIO cStringIO io csv tarfile zipfile tempfile",

@@ -1,6 +1,8 @@
 """Python 2's `file`: bytes in and out as strings, without any encoding or buffering of text in between."""
 
+import errno
 import io
+import os
 
 from .text import name_out, of_bytes, to_bytes
 
@@ -33,14 +35,22 @@ class file:
 
     def _text(self, data):
         if data is None:
-            return ""
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if self._universal and b"\r" in data:
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         return data.decode("latin-1")
 
     def read(self, size=-1):
         """All, or up to `size` bytes."""
-        return self._text(self.raw.read(-1 if size is None else size))
+        size = -1 if size is None else size
+        data = self.raw.read(size)
+        if size > 0 and data and len(data) < size and isinstance(self.raw, io.RawIOBase):
+            # Without a buffer the system gives what it has; a file of Python 2 waited for all.
+            rest = self.raw.read(size - len(data))
+            while rest:
+                data += rest
+                rest = self.raw.read(size - len(data)) if len(data) < size else b""
+        return self._text(data)
 
     def readline(self, size=-1):
         """A line."""
@@ -74,7 +84,11 @@ class file:
     def write(self, text):
         """Writes a string."""
         self.softspace = 0
-        self.raw.write(to_bytes(text))
+        data = to_bytes(text)
+        done = self.raw.write(data)
+        while done is not None and done < len(data) and isinstance(self.raw, io.RawIOBase):
+            data = data[done:]
+            done = self.raw.write(data)
         if self._line_wise:
             self.raw.flush()
 

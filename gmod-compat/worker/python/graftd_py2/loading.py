@@ -4,7 +4,7 @@ import marshal
 import sys
 import types
 
-VERSION = "1"
+VERSION = "2"
 """Goes into the cache's keys: raise it with every change of what conversion makes."""
 
 PRIVATE = "graftd_py2:"

@@ -10,7 +10,7 @@ WATCHED = frozenset(
     isAlive getName isDaemon setName setDaemon notifyAll isSet _Thread__stop _Thread__target _Thread__args _Thread__kwargs
     strip lstrip rstrip split rsplit upper lower title capitalize swapcase isalpha isalnum isdigit isspace isupper
     islower istitle splitlines join format translate __getslice__ __setslice__ __delslice__ encode decode
-    recv recvfrom send sendall sendto getsockopt setsockopt read write getpeercert read1 readline peek getvalue compress decompress unused_data unconsumed_tail value raw push set_terminator sendmail content data body
+    recv recvfrom send sendall sendto getsockopt setsockopt read write getpeercert read1 readline peek getvalue compress decompress unused_data unconsumed_tail value raw sendmail content data body
     flush update digest hexdigest find rfind read_byte write_byte pack unpack unpack_from pack_into Parse retrbinary storbinary send_bytes recv_bytes
     readlines xreadlines writelines makefile tostring fromstring extend getheader getheaders getrawheader dict headers gettype
     getmaintype getsubtype getparam getencoding request endheaders get_data add_data has_data get_host get_type
