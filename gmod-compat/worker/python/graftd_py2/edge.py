@@ -6,13 +6,30 @@ import types
 from .text import of_bytes, text_in, text_out
 
 _DEPTH_MAX = 16  # containers in containers
+_ODD_MAX = 4096  # strings
+
+_odd = {}
+"""Text -> the string it was made of, where that is not its UTF-8: a metric's name in Latin-1 has to come back as it went."""
+
+
+def _in(text):
+    if text.isascii():
+        return text
+    return _odd.get(text) or text_in(text)
+
+
+def _out(string):
+    text = text_out(string)
+    if not text.isascii() and text_in(text) != string and len(_odd) < _ODD_MAX:
+        _odd[text] = string
+    return text
 
 
 def inward(value, depth=_DEPTH_MAX):
     """What old code is given for a value."""
     kind = type(value)
     if kind is str:
-        return text_in(value)
+        return _in(value)
     if kind is bytes:
         return of_bytes(value)
     if depth and kind in (list, tuple):
@@ -26,16 +43,16 @@ def outward(value, depth=_DEPTH_MAX):
     """What is made of a value that old code gives; functions in it are called across this edge too."""
     kind = type(value)
     if kind is str:
-        return text_out(value)
+        return _out(value)
     if kind is bytes:
-        return text_out(of_bytes(value))
+        return _out(of_bytes(value))
     if depth and isinstance(value, (list, tuple)) and kind.__iter__ in (list.__iter__, tuple.__iter__):
         items = [outward(item, depth - 1) for item in value]
         return tuple(items) if isinstance(value, tuple) else items
     if depth and isinstance(value, dict):
         return {outward(key, depth - 1): outward(item, depth - 1) for key, item in value.items()}
     if isinstance(value, str):
-        return text_out(str(value))
+        return _out(str(value))
     if callable(value) and not isinstance(value, type):
         return crossing(value)
     return value

@@ -1,8 +1,9 @@
 """Sockets, HTTP and the other protocols."""
 
 from .attrs_io import data_in
+from .edge import outward
 from .facades import carrying, facade, same
-from .text import to_bytes
+from .text import text_in, to_bytes
 
 
 @facade("socket")
@@ -144,7 +145,10 @@ def _xmlrpclib_facade(real):
         def __init__(self, data=None):
             super().__init__(None if data is None else to_bytes(data))
 
-    return dict(Server=real.ServerProxy, Binary=Binary, Boolean=bool, loads=lambda data, *args, **keywords: real.loads(to_bytes(data), *args, **keywords))
+    def dumps(params, *args, **keywords):
+        return text_in(real.dumps(outward(params), *args, **keywords))
+
+    return dict(Server=real.ServerProxy, dumps=dumps, Binary=Binary, Boolean=bool, loads=lambda data, *args, **keywords: real.loads(to_bytes(data), *args, **keywords))
 
 
 @facade("asyncore asynchat", "")

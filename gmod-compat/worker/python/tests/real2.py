@@ -14,7 +14,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 EXPECTED = os.path.join(HERE, "expected.json")
 SECONDS_MAX = 120  # for one run of either Python
 MODULES = (
-    "proc_loadavg meminfo_pct http_json http_xml sock_text popen_pipes latin1_meta conf_csv helper_user single".split()
+    "proc_loadavg meminfo_pct http_json http_xml sock_text popen_pipes latin1_meta conf_csv helper_user single "
+    "log_tail unix_csv".split()
 )
 
 
