@@ -107,10 +107,8 @@ impl Table {
         let mut gone = Vec::new();
         if let Some(entry) = self.clusters.get_mut(cluster) {
             for host in entry.hosts.values_mut() {
-                let over = |_: &Box<str>, metric: &mut super::table::MetricEntry| {
-                    metric.ends_ms().is_some_and(|ends| ends < now.mono_ms)
-                };
-                gone.extend(host.metrics.extract_if(over));
+                let over = host.metrics.extract_if(|_, metric| metric.ends_ms().is_some_and(|ends| ends < now.mono_ms));
+                gone.extend(over);
             }
         }
         for (name, metric) in &gone {
