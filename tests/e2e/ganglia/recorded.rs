@@ -34,18 +34,21 @@ struct Facts {
     fixed: String,
     /// `int/float`.
     python: String,
+    /// What its leaf is found by in a tree, where that is not its name.
+    leaf: Option<String>,
 }
 
 impl Facts {
-    fn of(metric: &Metric) -> Facts {
+    fn of(name: &str, metric: &Metric) -> Facts {
         let mut python: Vec<&str> = metric.samples.iter().map(|sample| sample.python.as_str()).collect();
         python.sort_unstable();
         python.dedup();
         let all: Vec<String> = metric.facts().into_iter().map(|(name, fact)| format!("{name}={fact}")).collect();
         let Metric { kind, units, slope, .. } = metric;
         let collected = if metric.collected { "collected" } else { "left" };
+        let leaf = Some(metric.key(name)).filter(|leaf| leaf != name);
         let hash = hash(&all.join("\n"));
-        Facts { fixed: format!("{kind} {units:?} {slope} {collected} {hash:016x}"), python: python.join("/") }
+        Facts { fixed: format!("{kind} {units:?} {slope} {collected} {hash:016x}"), python: python.join("/"), leaf }
     }
 }
 
@@ -71,7 +74,16 @@ impl Recorded {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let metrics = module.as_object().unwrap_or(&none).iter();
             metrics
-                .map(|(name, facts)| (name.clone(), Facts { fixed: text(&facts[0]), python: text(&facts[1]) }))
+                .map(|(name, facts)| {
+                    (
+                        name.clone(),
+                        Facts {
+                            fixed: text(&facts[0]),
+                            python: text(&facts[1]),
+                            leaf: facts[2].as_str().map(str::to_owned),
+                        },
+                    )
+                })
                 .collect()
         };
         let modules = all.as_object().unwrap_or(&none).iter();
@@ -82,7 +94,7 @@ impl Recorded {
     pub fn renewed(mut self, measured: &BTreeMap<String, Seen>) -> Recorded {
         let recordable = |name: &str| !OF_THE_MACHINE.contains(&name);
         for (name, seen) in measured.iter().filter(|(name, seen)| seen.error.is_none() && recordable(name)) {
-            let facts = seen.metrics.iter().map(|(name, metric)| (name.clone(), Facts::of(metric))).collect();
+            let facts = seen.metrics.iter().map(|(name, metric)| (name.clone(), Facts::of(name, metric))).collect();
             self.0.insert(name.clone(), facts);
         }
         self
@@ -90,7 +102,10 @@ impl Recorded {
 
     /// Writes the file anew.
     pub fn write(&self) {
-        let facts = |facts: &Facts| Value::from(vec![facts.fixed.clone(), facts.python.clone()]);
+        let facts = |facts: &Facts| {
+            let told = [Some(&facts.fixed), Some(&facts.python), facts.leaf.as_ref()];
+            Value::from(told.into_iter().flatten().cloned().collect::<Vec<_>>())
+        };
         let lines = self.0.iter().map(|(name, metrics)| {
             let metrics =
                 metrics.iter().map(|(name, metric)| format!("  {}: {}", Value::from(name.as_str()), facts(metric)));
@@ -118,9 +133,13 @@ impl Recorded {
         }
         let varies = OF_THE_KERNEL.iter().chain([&OF_A_SERVER]).any(|module| name.starts_with(module));
         let mut differences = Vec::new();
+        let key = |metric: &String, facts: &Facts| match types {
+            Types::Known => metric.clone(),
+            Types::Unknown => facts.leaf.as_ref().unwrap_or(metric).clone(),
+        };
         for (metric, facts) in recorded {
             let is_left = types == Types::Unknown && (!facts.fixed.contains(" collected ") || facts.only_raise());
-            match seen.metrics.get(metric).map(Facts::of) {
+            match seen.metrics.get(&key(metric, facts)).map(|found| Facts::of(metric, found)) {
                 Some(found) if found.fixed != facts.fixed => {
                     differences.push((metric.clone(), format!("{} became {}", facts.fixed, found.fixed)));
                 }
@@ -134,7 +153,8 @@ impl Recorded {
                 _ => {}
             }
         }
-        let new = seen.metrics.keys().filter(|metric| !varies && !recorded.contains_key(*metric));
+        let keys: Vec<String> = recorded.iter().map(|(metric, facts)| key(metric, facts)).collect();
+        let new = seen.metrics.keys().filter(|metric| !varies && !keys.contains(metric));
         differences.extend(new.map(|metric| (metric.clone(), "is new".to_owned())));
         if differences.is_empty() { Verdict::Agree(seen.metrics.len()) } else { Verdict::Differ(differences) }
     }

@@ -99,9 +99,7 @@ impl Seen {
             match last {
                 Some(error) if metric.samples.is_empty() => seen.error = Some(error),
                 _ => {
-                    let key = Seen::key(&metric.host, metric.leaf.as_deref().unwrap_or(name));
-                    // The title of a metric that is shown under another name is still its own.
-                    seen.metrics.insert(key, metric);
+                    seen.metrics.insert(metric.key(name), metric);
                 }
             }
         }
@@ -137,6 +135,11 @@ impl Sample {
 }
 
 impl Metric {
+    /// What its leaf is found by, if this is its name.
+    pub fn key(&self, name: &str) -> String {
+        Seen::key(&self.host, self.leaf.as_deref().unwrap_or(name))
+    }
+
     fn of_report(name: &str, metric: &Value) -> Metric {
         let pair = |pair: &Value| (text(&pair[0]), text(&pair[1]));
         let kind = text(&metric["type"]);
