@@ -54,7 +54,7 @@ impl Check {
 /// What would become of a module, and why.
 fn found(name: &str, plan: Plan, folders: &Folders) -> (&'static str, String) {
     let (plugin, conf) = match plan.what {
-        Planned::Off => return ("off", String::new()),
+        Planned::Off(why) => return ("off", why),
         Planned::Rejected(why) => return ("rejected", why),
         Planned::BuiltIn(conf) => return ("ok", format!("built-in {}", conf.plugin())),
         Planned::Run { plugin, conf } => (plugin, conf),

@@ -6,7 +6,9 @@ use crate::clock::Timepiece;
 use crate::ingest::format::Format;
 use crate::ingest::{PipeRun, Remember, Solo};
 use crate::json::{Shape, write_view};
-use crate::module::{Branch, Folders, Library, PipeBody, Planned, check_conf, look, plan, python_pipe, refusal};
+use crate::module::{
+    Branch, Folders, Library, PipeBody, Planned, check_conf, is_gmond_c, look, plan, python_pipe, refusal,
+};
 use crate::tree::{Hit, Pattern, Tree, Want};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -113,13 +115,15 @@ fn pipes(folders: &Folders, host: &str) -> Result<Vec<PipeRun>, Failure> {
     let mut pipes = Vec::new();
     for (name, plan) in plan(&seen) {
         let loaded = match plan.what {
-            Planned::Off | Planned::BuiltIn(_) => continue,
+            Planned::Off(_) | Planned::BuiltIn(_) => continue,
             Planned::Rejected(why) => Err(why),
             Planned::Run { plugin, conf } if plugin.is_python() => {
                 python_pipe(&name, &plugin.path, &conf, Some(plugins), host)
                     .map(|found| found.map(|(branch, wants, pipe)| PipeRun::alone(&name, branch, wants, pipe)))
                     .map_err(|refusal| refusal.why)
             }
+            // A collector, and none to be loaded here.
+            Planned::Run { plugin, .. } if is_gmond_c(&plugin.path) => Ok(None),
             Planned::Run { plugin, conf } => Library::load(&plugin.path).and_then(|library| {
                 if !library.is_pipe() {
                     return Ok(None);
@@ -139,7 +143,7 @@ fn pipes(folders: &Folders, host: &str) -> Result<Vec<PipeRun>, Failure> {
     if pipes.is_empty() {
         let plugins = plugins.display();
         return Err(Failure::usage(format_args!(
-            "{plugins}: no pipe to read a log through; build them with `make build`"
+            "{plugins}: no pipe to read a log through; name their folder with --plugins, or build them with `make build`"
         )));
     }
     Ok(pipes)

@@ -138,7 +138,10 @@ fn traceback_of(module: &ModuleStatus) -> String {
     if module.detail.is_empty() {
         return String::new();
     }
-    format!("<details><summary>Traceback</summary><pre>{}</pre></details>", escaped(&module.detail))
+    format!(
+        "<details><summary>Traceback</summary><pre>{}</pre></details>",
+        module.detail.lines().map(escaped).collect::<Vec<_>>().join("\n")
+    )
 }
 
 /// What a module does, and where, if that is not the daemon's process.

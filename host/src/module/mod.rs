@@ -33,7 +33,7 @@ pub(crate) use fault::Fault;
 pub(crate) use fence::{Callee, Desk, Doing, Look, Started, UnderWay, Watched, spawn};
 pub use files::{BUILT_IN, Folders, Plan, Planned, Seen, Watch, look, plan, plan_after};
 pub(crate) use files::{check_folder, open_anywhere, open_conf};
-pub(crate) use gmod::{Once, once, pipe as python_pipe};
+pub(crate) use gmod::{Once, is_gmond_c, once, pipe as python_pipe};
 pub use library::{Collector, Declared, DeclaredParam, Library, Pipe};
 pub(crate) use load::Loaded;
 pub use load::{Loader, check_conf};

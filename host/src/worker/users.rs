@@ -52,7 +52,10 @@ pub(super) fn take() -> io::Result<User> {
             Err(TryLockError::Error(error)) => return Err(error),
         }
     }
-    Err(io::Error::other("as many workers run as there are users for them"))
+    Err(io::Error::other(format!(
+        "as many workers run on this machine as there are users for them ({}); let some modules share one: worker = \"NAME\"",
+        WORKER_USERS.count() / 2
+    )))
 }
 
 /// Makes this process another user's, with no group but one of that number. Only root can.

@@ -222,8 +222,8 @@ pub enum Planned {
     },
     /// It runs, and is part of the daemon.
     BuiltIn(BuiltInConf),
-    /// Its `.off` keeps it off.
-    Off,
+    /// Its `.off` keeps it off, or what stands in its `.on`: then this says so.
+    Off(String),
     /// It cannot run.
     Rejected(String),
 }
@@ -265,7 +265,7 @@ pub fn plan_after(seen: &Seen, before: impl Fn(&str) -> Option<Plan>) -> BTreeMa
         }
         let (what, speaks_for) = match files.as_slice() {
             [file] if file.on => run(name, file, seen),
-            [file] => (Some(Planned::Off), file.speaks_for.clone()),
+            [file] => (Some(Planned::Off(String::new())), file.speaks_for.clone()),
             files => {
                 let both: Vec<String> = files.iter().map(|file| file.path.display().to_string()).collect();
                 let why = format!("{} both speak of {name}; remove one", both.join(" and "));
@@ -321,7 +321,10 @@ fn run(name: &str, file: &ConfFile, seen: &Seen) -> (Option<Planned>, Option<Str
         only_file(&plugin, seen)
     };
     let what = match found {
-        _ if conf.gmond.as_ref().is_some_and(|gmond| gmond.disabled) => Planned::Off,
+        _ if conf.gmond.as_ref().is_some_and(|gmond| gmond.disabled) => {
+            let line = "enabled = no stands in it; take that out to run it";
+            Planned::Off(format!("{}: {line}", file.path.display()))
+        }
         Ok(plugin) => Planned::Run { plugin, conf },
         Err(why) => Planned::Rejected(format!("{}: {why}", file.path.display())),
     };

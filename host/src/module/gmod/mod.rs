@@ -8,7 +8,7 @@ mod once;
 mod program;
 mod starts;
 
-pub(crate) use once::{Once, once, pipe};
+pub(crate) use once::{Once, is_gmond_c, once, pipe};
 
 use super::body::{Apart, CollectorBody, PipeBody, refused};
 use super::branch::Branch;
@@ -25,7 +25,7 @@ use crate::limits::{
     BATCH_TIME_MAX, COLLECT_EVERY, COLLECT_TIME_MAX, GMOD_INIT_MAX, PLUGIN_BYTES_MAX, WORKER_BATCHES_AHEAD,
     WORKER_GRACE, WORKER_MEMORY_BYTES,
 };
-use crate::worker::{Cancel, Gmod, Worker, WorkerConf};
+use crate::worker::{Cancel, Gmod, Worker, WorkerConf, WorkerError};
 use gmod_compat::celf;
 use gmod_compat::protocol::gmod::{Language, Start};
 use kept::Kept;
@@ -189,12 +189,19 @@ impl Wanted<'_> {
             time_limit: conf.time_limit.unwrap_or(COLLECT_TIME_MAX),
             memory_bytes: conf.memory_limit.unwrap_or(WORKER_MEMORY_BYTES),
         });
-        let mut worker = worker.map_err(|error| named(self.file, refused(error, conf)))?;
+        let mut worker = worker.map_err(|error| self.refused(error))?;
         if worker.is_pipe() && conf.every.is_some() {
             return Err(Refusal::from(conf.place("\"every\" is for collectors; a pipe is fed as lines come")));
         }
         worker.set_time_limit(self.time_limit(worker.is_pipe()));
         Ok(worker)
+    }
+
+    /// Says which file it is, unless the `.on` is to blame, which is said already.
+    fn refused(&self, error: WorkerError) -> Refusal {
+        let refusal = refused(error, self.conf);
+        let placed = self.conf.source().is_some_and(|(conf, _)| refusal.why.starts_with(&*conf.to_string_lossy()));
+        if placed { refusal } else { named(self.file, refusal) }
     }
 
     fn time_limit(&self, is_pipe: bool) -> Duration {

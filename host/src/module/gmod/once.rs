@@ -9,6 +9,7 @@ use super::{Wanted, language_of};
 use crate::clock::Timepiece;
 use crate::conf::ModuleConf;
 use crate::worker::{Worker, WorkerError};
+use gmod_compat::protocol::gmod::Language;
 use plugin_api::{ErrorKind, Fields};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -69,6 +70,11 @@ pub(crate) fn once(
         remarks,
         took: [started, began.elapsed().saturating_sub(started)],
     }))
+}
+
+/// Whether a file is one of gmond's modules in C.
+pub(crate) fn is_gmond_c(file: &Path) -> bool {
+    matches!(language_of(PluginKind::of(file), file), Ok(Some(Language::C)))
 }
 
 /// A pipe in Python, for one log; none where the file is no such pipe.

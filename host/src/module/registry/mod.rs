@@ -222,9 +222,9 @@ impl Registry {
         module.retry_ms = None;
         module.waits_for = None;
         match module.plan.what.clone() {
-            Planned::Off => {
+            Planned::Off(why) => {
                 self.stop(name, shared);
-                self.enter(name, State::Off, String::new(), shared);
+                self.enter(name, State::Off, why, shared);
             }
             // What runs goes on: a slip in a file costs nothing but its message.
             Planned::Rejected(why) => self.enter(name, State::Rejected, why, shared),
@@ -329,6 +329,10 @@ impl Registry {
             if was_pipe && kind == Kind::Collector {
                 take_pipes(name, shared);
             }
+            if kind == Kind::Collector && self.modules.get(name).is_some_and(|module| module.failures > 0) {
+                // It failed before: that it runs shows in its first sample.
+                return self.show_place(name);
+            }
             return self.runs(name, shared);
         }
         let pipe = is_pipe(&life);
@@ -417,7 +421,7 @@ impl Registry {
             return Err(SwitchError::Unknown(near.map(str::to_owned)));
         };
         if to == Switch::Reload {
-            if matches!(module.plan.what, Planned::Off) {
+            if matches!(module.plan.what, Planned::Off(_)) {
                 return Err(SwitchError::Failed(format!("{name} is off; switch it on first")));
             }
             module.failures = 0;

@@ -101,7 +101,8 @@ impl Registry {
         }
         let Some(module) = self.modules.get_mut(name) else { return };
         // While a newer life is being loaded, waits for its turn or was rejected, that is what is shown.
-        let shows_it = matches!(module.status.state, State::Running | State::Failing | State::Late);
+        let waits = module.status.state == State::Probing && module.loading.is_none();
+        let shows_it = waits || matches!(module.status.state, State::Running | State::Failing | State::Late);
         // That a pipe has worked says nothing new.
         if report.log.is_some() || module.retry_ms.is_some() || module.trial.is_some() || !shows_it {
             return;

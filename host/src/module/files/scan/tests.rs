@@ -28,7 +28,7 @@ fn plans(plugins: &[&str], confs: &[(&str, &str)]) -> Vec<String> {
     let said = plan(&seen).into_iter().map(|(name, plan)| match plan.what {
         Planned::Run { plugin, .. } => format!("{name} runs {}", plugin.path.display()),
         Planned::BuiltIn(conf) => format!("{name} is built in: {}", conf.plugin()),
-        Planned::Off => format!("{name} off"),
+        Planned::Off(_) => format!("{name} off"),
         Planned::Rejected(why) => format!("{name} rejected: {why}"),
     });
     said.collect()
