@@ -1,9 +1,12 @@
 //! A `.on` that is a configuration of gmond's as it stands: a `.pyconf`, or a part of a `gmond.conf`.
+//!
+//! What gmond has no word for (an interval for all, a virtual environment, a limit) stands in a section of its own:
+//! `graftd { every = 5s  python = "/srv/venv" }`, with the keys of any other `.on`.
 
 use super::error::ConfError;
 use super::module::ModuleConf;
 use super::places::Places;
-use gmod_compat::conf::{Disk, Gmond, Language, Module, load_text, parse};
+use gmod_compat::conf::{Disk, Gmond, Item, Language, Module, Set, load_text, parse};
 use gmod_compat::protocol::gmod::Group;
 use plugin_api::{Params, Value};
 use std::path::Path;
@@ -31,12 +34,13 @@ pub struct GmondConf {
 /// It is not of the grammar, what it includes cannot be read, or it speaks of several modules and of none by the file's
 /// name.
 pub(super) fn read(file: &Path, text: &str) -> Result<ModuleConf, ConfError> {
-    let gmond = gmond_of(file, text)?;
+    let (gmond, own) = gmond_of(file, text)?;
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     let module = the_one(&gmond.modules, &stem).map_err(|why| ConfError::new(file, 0, why))?;
-    let mut conf = ModuleConf { places: Places::new(file, text, Vec::new(), Vec::new()), ..ModuleConf::default() };
+    let mut conf = ModuleConf::parse(file, &own)?;
+    conf.places = Places::new(file, text, Vec::new(), Vec::new());
     if let Some(module) = module {
-        conf.plugin = Some(plugin_of(module));
+        conf.plugin = conf.plugin.or_else(|| Some(plugin_of(module)));
         conf.params = params_of(module);
     }
     let module = module.cloned();
@@ -51,16 +55,58 @@ pub(crate) fn latin1(bytes: &[u8]) -> String {
 
 /// The plugin that such a text speaks for, as far as it itself says: nothing else is read.
 pub(crate) fn plugin_spoken_for(file: &Path, text: &str) -> Option<String> {
-    let gmond = Gmond::from_tree(&parse("", text.as_bytes(), &|_| None).ok()?).ok()?;
+    let mut tree = parse("", text.as_bytes(), &|_| None).ok()?;
+    take_own(&mut tree.items);
+    let gmond = Gmond::from_tree(&tree).ok()?;
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     the_one(&gmond.modules, &stem).ok()?.map(plugin_of)
 }
 
-fn gmond_of(file: &Path, text: &str) -> Result<Gmond, ConfError> {
-    let loaded = load_text(&Disk, file, text.as_bytes());
-    let gmond = loaded.and_then(|loaded| Gmond::from_tree(&loaded.tree));
+/// The name of the section that is graftd's own.
+const OWN: &str = "graftd";
+
+/// What it means to gmond, and graftd's own section as TOML.
+fn gmond_of(file: &Path, text: &str) -> Result<(Gmond, String), ConfError> {
     // These errors have a place of their own.
-    gmond.map_err(|error| ConfError::whole(error.to_string()))
+    let placed = |error: gmod_compat::conf::Error| ConfError::whole(error.to_string());
+    let mut tree = load_text(&Disk, file, text.as_bytes()).map_err(placed)?.tree;
+    let own = as_toml(&take_own(&mut tree.items));
+    Ok((Gmond::from_tree(&tree).map_err(placed)?, own))
+}
+
+fn take_own(items: &mut Vec<Item>) -> Vec<Set> {
+    let mut own = Vec::new();
+    items.retain(|item| match item {
+        Item::Section(section) if section.name.eq_ignore_ascii_case(OWN) => {
+            own.extend(
+                section
+                    .items
+                    .iter()
+                    .filter_map(|item| if let Item::Set(set) = item { Some(set.clone()) } else { None }),
+            );
+            false
+        }
+        _ => true,
+    });
+    own
+}
+
+/// The keys as TOML, each on the line on which it stands, so that what is wrong in it is told with that.
+fn as_toml(own: &[Set]) -> String {
+    let mut toml = String::new();
+    for set in own {
+        let value = set.values.first().map_or("", |word| word.text.as_str());
+        let line = set.pos.line as usize;
+        toml.extend(std::iter::repeat_n('\n', line.saturating_sub(toml.matches('\n').count() + 1)));
+        let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace(char::is_control, " ");
+        let key = if set.key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') { set.key.as_str() } else { "?" };
+        // Two on a line are told with the line of the first.
+        if !toml.is_empty() && !toml.ends_with('\n') {
+            toml.push('\n');
+        }
+        toml.push_str(&format!("{key} = \"{escaped}\""));
+    }
+    toml
 }
 
 /// The module that a file of this name speaks of: the one of that name, or else the only one.
@@ -117,6 +163,7 @@ fn said(gmond: Gmond, module: Option<Module>) -> GmondConf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     const PYCONF: &str = r#"
         /* redis */
@@ -137,6 +184,18 @@ mod tests {
         let groups = gmond.groups.unwrap();
         assert_eq!((groups[0].collect_every, groups[0].metrics[0].value_threshold), (5, Some(1.0)));
         assert!(!gmond.disabled && gmond.symbol.is_none() && gmond.remarks.is_empty());
+    }
+
+    #[test]
+    fn what_gmond_has_no_word_for_stands_in_a_section_of_its_own() {
+        let own = "\ngraftd { every = 5s\n python = \"/srv/venv\" time_limit = 2s }\n";
+        let conf = parse("conf/cache.on", &format!("{PYCONF}{own}")).unwrap();
+        assert_eq!((conf.plugin.as_deref(), conf.python.as_deref()), (Some("redis"), Some("/srv/venv")));
+        assert_eq!((conf.every, conf.time_limit), (Some(Duration::from_secs(5)), Some(Duration::from_secs(2))));
+        assert_eq!(conf.gmond.unwrap().remarks, [""; 0]);
+        let why = parse("conf/cache.on", "modules { }\n\ngraftd { evry = 5s }\n").unwrap_err();
+        assert_eq!(why, "conf/cache.on:3: unknown key \"evry\"; did you mean \"every\"?");
+        assert_eq!(plugin_spoken_for(Path::new("x.on"), &format!("{own}{PYCONF}")).as_deref(), Some("redis"));
     }
 
     #[test]
