@@ -212,14 +212,20 @@ def _relative(name, package, level, fromlist):
     if module is None:
         raise ImportError("No module named %s" % name)
     if not name:
-        for part in fromlist:
-            if not hasattr(module, part):
-                _walk(module, part)
+        _load_parts(module, fromlist)
         return module
     below = _walk(module, name)
     if below is None:
         raise ImportError("No module named %s" % name)
+    _load_parts(below, fromlist)
     return below if fromlist else getattr(module, name.partition(".")[0])
+
+
+def _load_parts(module, fromlist):
+    """What of a package is a module of its own, and is not loaded yet."""
+    for part in fromlist or ():
+        if part != "*" and not hasattr(module, part) and hasattr(module, "__path__"):
+            _walk(module, part)
 
 
 def _from_helper(head, rest, fromlist):
@@ -231,7 +237,5 @@ def _from_helper(head, rest, fromlist):
         module = _walk(top, rest)
         if module is None:
             raise ImportError("No module named %s.%s" % (head, rest))
-    for part in fromlist or ():
-        if part != "*" and not hasattr(module, part) and hasattr(module, "__path__"):
-            _walk(module, part)
+    _load_parts(module, fromlist)
     return module if fromlist else top

@@ -120,6 +120,22 @@ class Names(unittest.TestCase):
                 for name in ("apkg", "ahelp", "bpkg"):
                     sys.modules.pop(name, None)
 
+    def test_a_package_beside_it(self):
+        """A package among the helpers, whose modules import each other relatively, down to a module of a package below."""
+        with tempfile.TemporaryDirectory() as folder:
+            below = os.path.join(folder, "dpkg_", "below")
+            os.makedirs(below)
+            for path, text in (
+                (os.path.join(below, "__init__.py"), ""),
+                (os.path.join(below, "thing.py"), "number = 5\n"),
+                (os.path.join(below, os.pardir, "__init__.py"), "from .user import value\n"),
+                (os.path.join(below, os.pardir, "user.py"), "from .below import thing\nvalue = thing.number\n"),
+            ):
+                with open(path, "w", encoding="ascii") as file:
+                    file.write(text)
+            module = load("import dpkg_\nw = 1 <> 2\nwho = dpkg_.value\n", "importer", folder)
+            self.assertEqual(module.who, 5)
+
     def test_folders_that_old_code_adds(self):
         """What lies on a path that old code extends is old too, and so is an installed package that 3 cannot compile."""
         with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as last, tempfile.TemporaryDirectory() as site:
