@@ -75,6 +75,10 @@ class Clues:
             and any(alias.name == "print_function" for alias in node.names)
             for node in nodes
         )
+        # `string.split(x)` says something of the module; a variable may be called so too.
+        self.imported = {
+            alias.asname or alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names
+        }
         for node in nodes:
             if isinstance(node, ast.Try):
                 self._guards(node)
@@ -191,11 +195,11 @@ class Clues:
 
     def _Attribute(self, node):
         owner = node.value
-        if isinstance(owner, ast.Name) and id(node) not in self.guarded:
+        if isinstance(owner, ast.Name) and owner.id == "int" and node.attr == "from_bytes":
+            self.three = True
+        if isinstance(owner, ast.Name) and owner.id in self.imported and id(node) not in self.guarded:
             if node.attr in _ATTRIBUTES_2.get(owner.id, ()):
                 self.two = True
-            if owner.id == "int" and node.attr in ("from_bytes", "to_bytes"):
-                self.three = True
             if owner.id == "subprocess" and node.attr in ("run", "DEVNULL"):
                 self.three = True
         if node.attr in ("func_name", "func_code", "im_func", "im_self", "func_globals"):

@@ -144,6 +144,8 @@ subprocess.run(c)
 if (n := 3): pass
 import json, socket, re, time, threading, subprocess
 x = y // 2
+string = "a,b"|x = string.split(",")
+def f(time, types): return time.clock, types.StringType
 def f(p): p['x'].append(1); return {'a': 1}.get('a')
 """
 
