@@ -49,10 +49,10 @@ def _full_name(cls):
     return "%s.%s" % (cls.__module__, cls.__qualname__)
 
 
-def _rule(cls, attribute):
-    """("m" or "v", function) for objects of a class, or None."""
+def _rule(cls, attribute, mro=None):
+    """("m" or "v", function) for objects of a class, or None. `mro` is what of its bases counts, for `super`."""
     methods, values = METHODS.get(attribute, {}), VALUES.get(attribute, {})
-    for base in cls.__mro__:
+    for base in mro or cls.__mro__:
         own = base.__dict__
         if MARK in own and attribute in own:
             return None
@@ -68,6 +68,21 @@ def _rule(cls, attribute):
     if "*" in values:
         return "v", values["*"]
     return None
+
+
+_BY_TYPE = ("builtins.str", "builtins.list", "builtins.tuple")
+
+
+def _rule_of(owner, attribute):
+    """The rule for an object that is seen for the first time."""
+    if type(owner) is super and owner.__self_class__ is not None:
+        bases = owner.__self_class__.__mro__
+        rule = _rule(super, attribute, bases[bases.index(owner.__thisclass__) + 1 :])
+        if rule is not None and rule[1] in [METHODS.get(attribute, {}).get(name) for name in _BY_TYPE]:
+            # These rules ask the type itself, and want the object.
+            return "m", lambda above, *args, **keywords: rule[1](above.__self__, *args, **keywords)
+        return rule
+    return _find(type(owner), attribute)
 
 
 def _find(cls, attribute):
@@ -104,11 +119,10 @@ def _plainly(function, attribute):
 
 def attr(owner, attribute):
     """`owner.attribute` for an attribute that has rules."""
-    cls = type(owner)
     try:
-        rule = _found[cls, attribute]
+        rule = _found[type(owner), attribute]
     except KeyError:
-        rule = _find(cls, attribute)
+        rule = _rule_of(owner, attribute)
     if isinstance(owner, type):
         made = _of_class(owner, attribute)
         return made if made is not None else result(getattr(owner, attribute))
@@ -126,7 +140,7 @@ def call(owner, attribute, /, *args, **keywords):
     try:
         rule = _found[type(owner), attribute]
     except KeyError:
-        rule = _find(type(owner), attribute)
+        rule = _rule_of(owner, attribute)
     if rule is not None:
         if rule[0] == "M":
             return rule[1](owner, *args, **keywords)
