@@ -22,3 +22,9 @@ pub const DECLARED_BYTES_MAX: usize = 256 * 1024;
 /// Bytes that a worker may ask to be kept for its next start: what it made of its module's source. Ten modules of the
 /// largest kind fit.
 pub const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Modules that may share a worker (`worker = "NAME"`), each log's pipe counted.
+pub const SHARED_MODULES_MAX: usize = 64;
+
+/// Bytes of the stack of each of them: what a process of its own has.
+pub const SHARED_STACK_BYTES: u64 = 8 * 1024 * 1024;

@@ -28,7 +28,7 @@ pub(crate) fn make(order: &Order<'_>) -> Result<Made, Error> {
         .map_err(|error| Error::new(error.kind(), format_args!("{}: {}", start.file, error.message())))?;
     let (descriptors, remarks) = (module.descriptors().to_vec(), module.remarks().to_vec());
     let (sampler, declared) = Sampler::new(start, descriptors, Box::new(Opened(Some(module))), remarks);
-    Ok(Made { module: Module::Collector(Box::new(sampler)), declared, keep: None })
+    Ok(Made { module: Module::Collector(Box::new(sampler)), declared, keep: None, life: None })
 }
 
 fn text(value: &Param) -> String {

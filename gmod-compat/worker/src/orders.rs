@@ -39,6 +39,8 @@ pub(crate) struct Made {
     pub(crate) declared: Declared,
     /// To be given back at the next start; none if that is what it has already.
     pub(crate) keep: Option<Vec<u8>>,
+    /// What the interpreter knows of it, where it is one in Python.
+    pub(crate) life: Option<python::Life>,
 }
 
 /// A pipe, whatever it is written in.
@@ -60,15 +62,22 @@ pub(crate) trait Pipe {
 pub(crate) fn follow(image: &str, folder: Option<&str>) -> Result<(), String> {
     let image = inherited::take(image).map_err(|why| format!("--image-fd {why}"))?;
     let folder = folder.map(inherited::take).transpose().map_err(|why| format!("--folder-fd {why}"))?;
-    talk(&image, folder.as_ref()).map_err(|error| error.to_string())?;
+    let alone = || -> io::Result<()> {
+        // The daemon's socket comes as standard input, which a module takes for its own.
+        let daemon = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+        rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
+        talk(&daemon, image, folder.as_ref())
+    };
+    alone().map_err(|error| error.to_string())?;
     python::leave();
     Ok(())
 }
 
-fn talk(image: &OwnedFd, folder: Option<&OwnedFd>) -> io::Result<()> {
-    // The daemon's socket comes as standard input, which a module takes for its own.
-    let daemon = &UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
+/// Makes the module that the daemon names, and follows its orders until there are no more.
+///
+/// # Errors
+/// The daemon is gone, or says what makes no sense.
+pub(crate) fn talk(daemon: &UnixStream, image: OwnedFd, folder: Option<&OwnedFd>) -> io::Result<()> {
     say(daemon, tag::HELLO, &Hello::ours().encode())?;
     let mut orders = Messages::of(daemon);
     let made = match orders.next()? {
@@ -76,41 +85,60 @@ fn talk(image: &OwnedFd, folder: Option<&OwnedFd>) -> io::Result<()> {
             let (start, params, kept) = Start::decode(body).map_err(nonsense)?;
             let named = start.folder.clone().filter(|folder| std::fs::read_dir(folder).is_ok());
             let folder = named.or_else(|| folder.map(inherited::path));
-            make(&Order { start, params, image_path: inherited::path(image), folder, kept })
+            make(&Order { start, params, image_path: inherited::path(&image), folder, kept })
         }
         Some(_) => return Err(nonsense("another order than to start")),
         None => return Ok(()),
     };
-    let mut made = match made {
+    // It is opened, and others may need its number.
+    drop(image);
+    let Made { mut module, mut declared, keep, life } = match made {
         Ok(made) => made,
         Err(error) => return say(daemon, tag::FAILED, &wire::failed(&error)),
     };
-    if let Some(keep) = made.keep.take().filter(|keep| keep.len() <= KEPT_BYTES_MAX) {
-        say(daemon, tag::KEEP, &keep)?;
-    }
-    say(daemon, tag::LOADED, &declared(&mut made.declared)?)?;
-    let wants = match &made.module {
-        Module::Pipe(pipe) => pipe.wants(),
-        Module::Collector(_) => Fields::NONE,
-    };
-    say(daemon, tag::READY, &wire::ready(made.declared.is_pipe, wants))?;
-    let obeyed = obey(daemon, orders, &mut made.module);
-    match &mut made.module {
+    let done = run(daemon, orders, &mut module, &mut declared, keep);
+    match &mut module {
         Module::Pipe(pipe) => pipe.cleanup(),
         Module::Collector(sampler) => sampler.cleanup(),
     }
-    obeyed
+    // Last of all what the interpreter knows of it: it held the module.
+    drop(module);
+    drop(life);
+    done
+}
+
+/// Says what the module is, and has it work.
+fn run(
+    daemon: &UnixStream,
+    orders: Messages<&UnixStream>,
+    module: &mut Module,
+    declared: &mut Declared,
+    keep: Option<Vec<u8>>,
+) -> io::Result<()> {
+    if let Some(keep) = keep.filter(|keep| keep.len() <= KEPT_BYTES_MAX) {
+        say(daemon, tag::KEEP, &keep)?;
+    }
+    say(daemon, tag::LOADED, &fitting(declared)?)?;
+    let wants = match module {
+        Module::Pipe(pipe) => pipe.wants(),
+        Module::Collector(_) => Fields::NONE,
+    };
+    say(daemon, tag::READY, &wire::ready(declared.is_pipe, wants))?;
+    obey(daemon, orders, module)
 }
 
 fn make(order: &Order<'_>) -> Result<Made, Error> {
     match order.start.language {
         Language::Python => python::make(order),
+        Language::C if python::is_shared() => {
+            Err(Error::config("a module in C shares no worker: what one does to memory is done to all that are there"))
+        }
         Language::C => c_source::make(order),
     }
 }
 
 /// What fits of it: remarks are left out from the end.
-fn declared(declared: &mut Declared) -> io::Result<Vec<u8>> {
+fn fitting(declared: &mut Declared) -> io::Result<Vec<u8>> {
     for remark in &mut declared.remarks {
         *remark = wire::one_line(cut(remark, 1024));
     }
@@ -197,7 +225,11 @@ fn clock(body: &[u8]) -> io::Result<Clock> {
     wire::take_clock(body).map(|(clock, _)| clock).ok_or_else(|| nonsense("an order without a time"))
 }
 
-fn say(mut daemon: &UnixStream, tag: u8, body: &[u8]) -> io::Result<()> {
+/// Says something to the daemon.
+///
+/// # Errors
+/// It is gone.
+pub(crate) fn say(mut daemon: &UnixStream, tag: u8, body: &[u8]) -> io::Result<()> {
     let mut message = Vec::with_capacity(wire::HEAD + body.len());
     wire::put(&mut message, tag, body);
     daemon.write_all(&message)

@@ -8,12 +8,19 @@ helpers (`lower.py`, `ops.py`, `attrs*.py`). The standard library and installed 
 Nothing here imports more than it needs: a module of Python 3 pays for `detect` alone.
 """
 
+from _thread import RLock
+
+lock = RLock()
+"""Held by whoever looks at source or converts it: what only that needs is let go of afterwards, and modules on several threads may
+share this process."""
+
 
 def detect(source):
     """True if `source` (bytes) is Python 2; see `detection.py`."""
-    from .detection import detect as found
+    with lock:
+        from .detection import detect as found
 
-    return found(source)
+        return found(source)
 
 
 def load(name, source, filename, folder, cache):

@@ -4,6 +4,8 @@ import marshal
 import sys
 import types
 
+from . import lock
+
 VERSION = "2"
 """Goes into the cache's keys: raise it with every change of what conversion makes."""
 
@@ -19,14 +21,15 @@ _DEPTH = 6000
 
 def convert(source, filename, mode="exec"):
     """The code object of Python 2 source (bytes, or a string of bytes). Raises SyntaxError."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, _DEPTH))
-    try:
-        return _converted(source, filename, mode)
-    except RecursionError:
-        raise SyntaxError("nested too deep", (filename, 1, 1, "")) from None
-    finally:
-        sys.setrecursionlimit(before)
+    with lock:
+        before = sys.getrecursionlimit()
+        sys.setrecursionlimit(max(before, _DEPTH))
+        try:
+            return _converted(source, filename, mode)
+        except RecursionError:
+            raise SyntaxError("nested too deep", (filename, 1, 1, "")) from None
+        finally:
+            sys.setrecursionlimit(before)
 
 
 def _converted(source, filename, mode):
@@ -99,10 +102,11 @@ def code_of(source, filename, cache, unsure=False):
             return found[:1] == b"2", marshal.loads(found[1:])
         except (ValueError, EOFError, TypeError):
             pass
-    from .detection import detect
+    with lock:
+        from .detection import detect
 
-    old = detect(source, unsure)
-    code = convert(source, filename) if old else compile(source, filename, "exec", dont_inherit=True)
+        old = detect(source, unsure)
+        code = convert(source, filename) if old else compile(source, filename, "exec", dont_inherit=True)
     cache[key] = (b"2" if old else b"3") + marshal.dumps(code)
     return old, code
 
@@ -113,9 +117,10 @@ _ONCE = "lower scopes statements expressions literals tokens nodes clues detecti
 def _forget():
     """Lets go of what only conversion needs; where old code compiles code of its own it comes back."""
     package = sys.modules[__package__]
-    for name in _ONCE:
-        sys.modules.pop("%s.%s" % (__package__, name), None)
-        package.__dict__.pop(name, None)
+    with lock:
+        for name in _ONCE:
+            sys.modules.pop("%s.%s" % (__package__, name), None)
+            package.__dict__.pop(name, None)
 
 
 def old_builtins():

@@ -1,8 +1,9 @@
 //! A dictionary that a pipe returned, merged as the same document in JSON would be.
 
+use super::life::{Said, lock};
 use super::{graft, value};
+use plugin_api::Action;
 use plugin_api::limits::DEPTH_MAX;
-use plugin_api::{Action, Delta};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyList, PyTuple};
@@ -14,7 +15,7 @@ const DEFAULT_ACTION: &str = "defaultaction";
 ///
 /// # Errors
 /// What is no document: a nesting past the depth of a path, an unknown action, a value of another type.
-pub(super) fn merge(document: &Bound<'_, PyDict>, delta: &mut Delta) -> PyResult<()> {
+pub(super) fn merge(document: &Bound<'_, PyDict>, said: &Said) -> PyResult<()> {
     let mut ops = Vec::new();
     let given = action_of(document)?;
     for (key, below) in document.iter() {
@@ -28,6 +29,8 @@ pub(super) fn merge(document: &Bound<'_, PyDict>, delta: &mut Delta) -> PyResult
         }
         read(&below, path, given.unwrap_or(Action::Add), DEPTH_MAX, &mut ops)?;
     }
+    // Not before: what is read may run code of the module's, which may say something by itself.
+    let mut delta = lock(said);
     for (path, op) in &ops {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         match op {

@@ -1,8 +1,8 @@
 //! The layer for sources of Python 2: modules that are in this binary, importable once they are needed.
 
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
@@ -26,11 +26,11 @@ pub(super) fn is_there() -> bool {
 
 /// Makes the package importable, once; nothing of it is read yet.
 pub(super) fn provide(py: Python<'_>) -> PyResult<()> {
-    static PROVIDED: AtomicBool = AtomicBool::new(false);
-    if PROVIDED.swap(true, Ordering::Relaxed) {
-        return Ok(());
-    }
-    let names = PyDict::new(py);
-    names.set_item("read", wrap_pyfunction!(read, py)?)?;
-    super::interpreter::run(py, include_str!("embedded.py"), &names)
+    static PROVIDED: PyOnceLock<()> = PyOnceLock::new();
+    let provide = || {
+        let names = PyDict::new(py);
+        names.set_item("read", wrap_pyfunction!(read, py)?)?;
+        super::interpreter::run(py, include_str!("embedded.py"), &names)
+    };
+    PROVIDED.get_or_try_init(py, provide).map(|()| ())
 }

@@ -5,28 +5,19 @@
 //! pipe's branch, and none at all are the branch itself. What comes last may be given by its name too. A key that is no text is
 //! taken as its text; `None`, a field that a record does not have, is `-`.
 
-use super::value;
+use super::{life, value};
 use plugin_api::{Action, Delta};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyString, PyTuple};
 use std::borrow::Cow;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
-
-/// What was said since the last flush. Threads of the module's may say something too.
-static DELTA: LazyLock<Mutex<Delta>> = LazyLock::new(Mutex::default);
-
-pub(super) fn delta() -> MutexGuard<'static, Delta> {
-    // Whoever panicked in it left it usable: each call of a delta's is whole or nothing.
-    DELTA.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Keys that a path has at most without an allocation.
 const SHORT: usize = 8;
 
-/// Does something with the path of these keys.
+/// Says something of the path of these keys.
 #[inline]
-fn at<R>(keys: &[Bound<'_, PyAny>], then: impl FnOnce(&[&str]) -> R) -> PyResult<R> {
+fn at(py: Python<'_>, keys: &[Bound<'_, PyAny>], say: impl FnOnce(&mut Delta, &[&str])) -> PyResult<()> {
     if keys.len() <= SHORT {
         let mut texts: [Cow<'_, str>; SHORT] = Default::default();
         for (text, key) in texts.iter_mut().zip(keys) {
@@ -36,11 +27,11 @@ fn at<R>(keys: &[Bound<'_, PyAny>], then: impl FnOnce(&[&str]) -> R) -> PyResult
         for (place, text) in path.iter_mut().zip(&texts) {
             *place = text;
         }
-        return Ok(then(path.get(..keys.len()).unwrap_or_default()));
+        return life::saying(py, |delta| say(delta, path.get(..keys.len()).unwrap_or_default()));
     }
     let texts = keys.iter().map(key_text).collect::<PyResult<Vec<_>>>()?;
     let path: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
-    Ok(then(&path))
+    life::saying(py, |delta| say(delta, &path))
 }
 
 /// A key's text.
@@ -80,62 +71,68 @@ fn number(value: &Bound<'_, PyAny>) -> PyResult<f64> {
 #[pyfunction]
 #[pyo3(signature = (*keys, n = 1.0))]
 fn add(keys: &Bound<'_, PyTuple>, n: f64) -> PyResult<()> {
-    let keys = keys.as_slice();
-    at(keys, |path| delta().add(path, n))
+    let (py, keys) = (keys.py(), keys.as_slice());
+    at(py, keys, |delta, path| delta.add(path, n))
 }
 
 #[pyfunction]
 #[pyo3(signature = (*keys, value = None))]
 fn set(keys: &Bound<'_, PyTuple>, value: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+    let py = keys.py();
     let (keys, value) = last(keys.as_slice(), value, "the value")?;
     if let Ok(flag) = value.cast::<PyBool>() {
-        at(keys, |path| delta().set_bool(path, flag.is_true()))
+        at(py, keys, |delta, path| delta.set_bool(path, flag.is_true()))
     } else if let Some(text) = value::text(&value) {
-        at(keys, |path| delta().set_text(path, &text))
+        at(py, keys, |delta, path| delta.set_text(path, &text))
     } else {
         let number = number(&value)?;
-        at(keys, |path| delta().set(path, number))
+        at(py, keys, |delta, path| delta.set(path, number))
     }
 }
 
 #[pyfunction]
 #[pyo3(signature = (*keys, value = None))]
 fn observe(keys: &Bound<'_, PyTuple>, value: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+    let py = keys.py();
     let (keys, value) = last(keys.as_slice(), value, "the value")?;
     let number = number(&value)?;
-    at(keys, |path| delta().observe(path, number))
+    at(py, keys, |delta, path| delta.observe(path, number))
 }
 
 #[pyfunction]
 #[pyo3(signature = (*keys, item = None))]
 fn distinct(keys: &Bound<'_, PyTuple>, item: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+    let py = keys.py();
     let (keys, item) = last(keys.as_slice(), item, "the item")?;
     let item = key_text(&item)?;
-    at(keys, |path| delta().distinct(path, &item))
+    at(py, keys, |delta, path| delta.distinct(path, &item))
 }
 
 #[pyfunction]
 #[pyo3(signature = (*keys, key = None, n = 1.0, k = Action::TOP_K))]
 fn top(keys: &Bound<'_, PyTuple>, key: Option<Bound<'_, PyAny>>, n: f64, k: u32) -> PyResult<()> {
+    let py = keys.py();
     let (keys, key) = last(keys.as_slice(), key, "the key")?;
     let key = key_text(&key)?;
-    at(keys, |path| delta().top(path, &key, n, k))
+    at(py, keys, |delta, path| delta.top(path, &key, n, k))
 }
 
 #[pyfunction]
 #[pyo3(signature = (*keys, text = None))]
 fn mark(keys: &Bound<'_, PyTuple>, text: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+    let py = keys.py();
     let (keys, text) = last(keys.as_slice(), text, "the text")?;
     let text = key_text(&text)?;
-    at(keys, |path| delta().mark(path, &text))
+    at(py, keys, |delta, path| delta.mark(path, &text))
 }
 
 #[pyfunction]
 #[pyo3(signature = (*keys, action = None))]
 fn action(keys: &Bound<'_, PyTuple>, action: Option<Bound<'_, PyAny>>) -> PyResult<()> {
+    let py = keys.py();
     let (keys, action) = last(keys.as_slice(), action, "the action")?;
     let action: Action = key_text(&action)?.parse().map_err(|why| PyValueError::new_err(format!("{why}")))?;
-    at(keys, |path| delta().action(path, action))
+    at(py, keys, |delta, path| delta.action(path, action))
 }
 
 /// Makes it importable.

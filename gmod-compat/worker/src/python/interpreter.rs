@@ -1,11 +1,17 @@
 //! Starting and ending the interpreter.
 
+use super::{ganglia, graft};
+use gmod_compat::protocol::gmod::{OWN_TEMPORARY, Start};
+use plugin_api::Error;
+use pyo3::call::PyCallArgs;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PySet};
 use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Which Python this is.
 pub(crate) struct About {
@@ -22,7 +28,7 @@ pub(crate) struct About {
 pub(crate) fn about() -> Result<About, String> {
     start(None)?;
     Python::attach(|py| {
-        settle(py, "")?;
+        settle(py)?;
         let sys = py.import("sys")?;
         let version: String = sys.getattr("version")?.extract()?;
         let mut paths: Vec<String> = sys.getattr("path")?.extract()?;
@@ -40,12 +46,79 @@ fn library() -> Option<String> {
     file.find('/').and_then(|at| file.get(at..)).map(str::to_owned)
 }
 
+/// Several modules share it.
+static SHARED: AtomicBool = AtomicBool::new(false);
+
+/// Has several modules share it. To be said before the first.
+pub(crate) fn share() {
+    SHARED.store(true, Ordering::Relaxed);
+}
+
+/// Whether several modules share it.
+pub(crate) fn is_shared() -> bool {
+    SHARED.load(Ordering::Relaxed)
+}
+
+/// What it was started with: the environment, and whether all was made ready.
+struct Started {
+    venv: Option<String>,
+    is_ready: bool,
+}
+
+static STARTED: Mutex<Option<Started>> = Mutex::new(None);
+
+/// Starts it, where it does not run yet, and has all ready for a module.
+///
+/// # Errors
+/// There is no such environment, or it runs with another.
+pub(super) fn ready(order: &Start) -> Result<(), Error> {
+    // Taken without the interpreter's lock, and held while that is waited for: nobody waits here who has it.
+    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let running = match &mut *started {
+        Some(running) => running,
+        None => {
+            let venv = order.python.clone();
+            if is_shared() {
+                // Python takes the thread that starts it for its main one. No module is to be on that: which is first, is chance.
+                let start = || start(venv.as_deref());
+                std::thread::scope(|scope| scope.spawn(start).join())
+                    .unwrap_or_else(|_| Err("Python cannot be started".to_owned()))
+            } else {
+                start(venv.as_deref())
+            }
+            .map_err(Error::config)?;
+            started.insert(Started { venv, is_ready: false })
+        }
+    };
+    if running.venv != order.python {
+        let named =
+            |venv: &Option<String>| venv.as_ref().map_or("no environment".to_owned(), |venv| format!("{venv:?}"));
+        return Err(Error::config(format_args!(
+            "python: the worker that it shares runs with {}, and it wants {}; give all that share it the same (then switch them off and \
+             on), or this one a worker of its own",
+            named(&running.venv),
+            named(&order.python)
+        )));
+    }
+    let made = Python::attach(|py| {
+        if !running.is_ready {
+            settle(py)?;
+            write_elsewhere(py, &format!("{OWN_TEMPORARY}{}", std::process::id()))?;
+            ganglia::provide(py)?;
+            graft::provide(py)?;
+        }
+        plugins(py)?.bind(py).add(&order.plugin)
+    });
+    running.is_ready |= made.is_ok();
+    made.map_err(|error| Error::failed(format_args!("Python: {error}")))
+}
+
 /// Starts it: nothing of the environment or of a user's folder counts, signals are left as they are, text is UTF-8, and a
 /// crash writes the Python stack to standard error.
 ///
 /// # Errors
 /// The environment at `venv` is none, or of another Python.
-pub(super) fn start(venv: Option<&str>) -> Result<(), String> {
+fn start(venv: Option<&str>) -> Result<(), String> {
     let executable = match venv {
         Some(venv) => Some(executable_of(venv)?),
         None => Some(PathBuf::from(env!("GRAFTD_PYTHON"))).filter(|executable| executable.exists()),
@@ -133,18 +206,37 @@ fn check(status: ffi::PyStatus) -> Result<(), String> {
     }
 }
 
-/// Makes it ready for the module of this name: what that prints goes to standard error, installed packages can be imported.
-pub(super) fn settle(py: Python<'_>, plugin: &str) -> PyResult<()> {
+/// The names of the modules that were made here.
+fn plugins(py: Python<'_>) -> PyResult<&Py<PySet>> {
+    static PLUGINS: PyOnceLock<Py<PySet>> = PyOnceLock::new();
+    PLUGINS.get_or_try_init(py, || PySet::empty(py).map(Bound::unbind))
+}
+
+/// Makes it ready: what modules print goes to standard error, installed packages can be imported.
+fn settle(py: Python<'_>) -> PyResult<()> {
     let names = PyDict::new(py);
-    names.set_item("plugin", plugin)?;
+    names.set_item("plugins", plugins(py)?)?;
     run(py, include_str!("settle.py"), &names)
 }
 
 /// Has files for temporary use that belong to another user written to files of the module's own, in `folder`.
-pub(super) fn write_elsewhere(py: Python<'_>, folder: &str) -> PyResult<()> {
+fn write_elsewhere(py: Python<'_>, folder: &str) -> PyResult<()> {
     let names = PyDict::new(py);
     names.set_item("folder", folder)?;
     run(py, include_str!("elsewhere.py"), &names)
+}
+
+/// Calls a function of `shared.py`, where several modules share the interpreter; where there is one, nothing has to be done.
+pub(super) fn shared<'py>(py: Python<'py>, function: &str, arguments: impl PyCallArgs<'py>) -> PyResult<()> {
+    static NAMES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    if !is_shared() {
+        return Ok(());
+    }
+    let names = NAMES.get_or_try_init(py, || {
+        let names = PyDict::new(py);
+        run(py, include_str!("shared.py"), &names).map(|()| names.unbind())
+    })?;
+    names.bind(py).as_any().get_item(function)?.call1(arguments).map(|_| ())
 }
 
 /// Runs a source of our own.

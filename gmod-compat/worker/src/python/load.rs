@@ -6,6 +6,7 @@
 
 use super::fault::{self, Known};
 use super::kept::{Kept, Way};
+use super::life::Life;
 use super::{embedded, interpreter};
 use crate::orders::Order;
 use plugin_api::{Error, ErrorKind};
@@ -36,10 +37,10 @@ impl Loaded<'_> {
 ///
 /// # Errors
 /// It is no Python, or its own code raised something.
-pub(super) fn load<'py>(py: Python<'py>, order: &Order<'_>) -> Result<Loaded<'py>, Error> {
+pub(super) fn load<'py>(py: Python<'py>, order: &Order<'_>, life: &mut Life) -> Result<Loaded<'py>, Error> {
     let source = read(&order.image_path)?;
     let known = Known { file: order.start.file.clone(), text: String::from_utf8_lossy(&source).into_owned() };
-    let run = || -> PyResult<(Bound<'py, PyModule>, Kept<'py>)> {
+    let mut run = || -> PyResult<(Bound<'py, PyModule>, Kept<'py>)> {
         let mut kept = Kept::decode(py, order.kept);
         // Helpers come and go while the module's own file stays.
         let has_helper =
@@ -51,8 +52,8 @@ pub(super) fn load<'py>(py: Python<'py>, order: &Order<'_>) -> Result<Loaded<'py
         };
         kept.way = Some(way);
         let module = match way {
-            Way::Plain => plain(py, order, &source)?,
-            Way::Layer => through_layer(py, order, &source, &kept)?,
+            Way::Plain => plain(py, order, &source, life)?,
+            Way::Layer => through_layer(py, order, &source, &kept, life)?,
         };
         Ok((module, kept))
     };
@@ -118,32 +119,38 @@ fn through_layer<'py>(
     order: &Order<'_>,
     source: &[u8],
     kept: &Kept<'py>,
+    life: &mut Life,
 ) -> PyResult<Bound<'py, PyModule>> {
     embedded::provide(py)?;
     let folder = order.folder.as_deref().unwrap_or_default();
     let source = PyBytes::new(py, source);
     let load = py.import(embedded::PACKAGE)?.getattr("load")?;
-    let module = load.call1((&order.start.plugin, source, &order.start.file, folder, &kept.cache))?;
-    Ok(module.cast_into::<PyModule>()?)
+    let module = load.call1((life.name(), source, &order.start.file, folder, &kept.cache))?.cast_into::<PyModule>()?;
+    life.is(&module)?;
+    Ok(module)
 }
 
-fn plain<'py>(py: Python<'py>, order: &Order<'_>, source: &[u8]) -> PyResult<Bound<'py, PyModule>> {
-    let (name, file) = (&order.start.plugin, &order.start.file);
+fn plain<'py>(py: Python<'py>, order: &Order<'_>, source: &[u8], life: &mut Life) -> PyResult<Bound<'py, PyModule>> {
+    let (name, file) = (life.name().to_owned(), &order.start.file);
     let code = compile(py, source, file)?;
     let sys = py.import("sys")?;
     let modules = sys.getattr("modules")?;
-    let module = PyModule::new(py, name)?;
+    let module = PyModule::new(py, &name)?;
+    life.is(&module)?;
     module.setattr("__file__", file)?;
     module.setattr("__builtins__", py.import("builtins")?)?;
     // An installed package of this name is what `import NAME` means, in the module itself too.
     let machinery = py.import("_frozen_importlib_external")?.getattr("PathFinder")?;
-    let is_installed = modules.contains(name)?
-        || sys.getattr("builtin_module_names")?.contains(name)?
-        || machinery.call_method1("find_spec", (name,)).is_ok_and(|found| !found.is_none());
-    let registered = if is_installed { format!("graftd.plugins.{name}") } else { name.clone() };
+    let is_installed = modules.contains(&name)?
+        || sys.getattr("builtin_module_names")?.contains(&name)?
+        || machinery.call_method1("find_spec", (&name,)).is_ok_and(|found| !found.is_none());
+    let registered = if is_installed { format!("graftd.plugins.{name}") } else { name };
     modules.set_item(registered, &module)?;
     if let Some(folder) = &order.folder {
-        sys.getattr("path")?.call_method1("append", (folder,))?;
+        let path = sys.getattr("path")?;
+        if !path.contains(folder)? {
+            path.call_method1("append", (folder,))?;
+        }
     }
     run(&code, &module.dict())?;
     Ok(module)

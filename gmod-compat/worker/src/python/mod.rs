@@ -1,6 +1,6 @@
 //! The interpreter, and what runs in it: modules of gmond and pipes.
 //!
-//! One interpreter, one module. Between two orders no thread of ours holds the interpreter's lock, so that threads which the
+//! One interpreter, and one module where no worker is shared. Between two orders no thread of ours holds the interpreter's lock, so that threads which the
 //! module started go on.
 
 mod document;
@@ -11,17 +11,18 @@ mod gmond;
 mod graft;
 mod interpreter;
 mod kept;
+mod life;
 mod load;
 mod params;
 mod pipe;
 mod value;
 
-pub(crate) use interpreter::{About, about};
+pub(crate) use interpreter::{About, about, is_shared, share};
+pub(crate) use life::Life;
 
 use crate::orders::{Made, Module, Order};
 use crate::sampler::Sampler;
 use gmod_compat::protocol::declared::Declared;
-use gmod_compat::protocol::gmod::OWN_TEMPORARY;
 use plugin_api::Error;
 use pyo3::prelude::*;
 
@@ -30,15 +31,15 @@ use pyo3::prelude::*;
 /// # Errors
 /// The module is none, or its own code failed.
 pub(crate) fn make(order: &Order<'_>) -> Result<Made, Error> {
-    interpreter::start(order.start.python.as_deref()).map_err(Error::config)?;
+    interpreter::ready(&order.start)?;
+    let mut life = Life::begin(&order.start.plugin);
+    ganglia::set_debug_level(order.start.debug_level);
     Python::attach(|py| {
-        interpreter::settle(py, &order.start.plugin).map_err(|error| Error::failed(format_args!("Python: {error}")))?;
-        let own = format!("{OWN_TEMPORARY}{}", std::process::id());
-        interpreter::write_elsewhere(py, &own)
-            .and_then(|()| ganglia::provide(py, order.start.debug_level))
-            .and_then(|()| graft::provide(py))
-            .map_err(|error| Error::failed(format_args!("Python: {error}")))?;
-        let loaded = load::load(py, order)?;
+        if let Some(folder) = &order.folder {
+            interpreter::shared(py, "fresh", (folder,))
+                .map_err(|error| Error::failed(format_args!("Python: {error}")))?;
+        }
+        let loaded = load::load(py, order, &mut life)?;
         let has = |name: &str| loaded.module.getattr(name).is_ok_and(|found| found.is_callable());
         let (module, declared) = if has("metric_init") {
             let gmond::Metrics { descriptors, source, remarks } = gmond::make(&loaded, &order.params)?;
@@ -47,12 +48,12 @@ pub(crate) fn make(order: &Order<'_>) -> Result<Made, Error> {
         } else if has("process") {
             let path = loaded.module.getattr("path").ok().and_then(|path| path.extract::<String>().ok());
             let declared = Declared { is_pipe: true, path: path.unwrap_or_default(), ..Declared::default() };
-            (Module::Pipe(pipe::make(&loaded, &order.params)?), declared)
+            (Module::Pipe(pipe::make(&loaded, &order.params, life.said())?), declared)
         } else {
             let why = "neither metric_init (a module of gmond) nor process (a pipe) is defined in it";
             return Err(Error::config(format_args!("{}: {why}", order.start.file)));
         };
-        Ok(Made { module, declared, keep: loaded.keep() })
+        Ok(Made { module, declared, keep: loaded.keep(), life: Some(life) })
     })
 }
 

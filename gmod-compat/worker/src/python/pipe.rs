@@ -1,8 +1,9 @@
 //! A pipe: `process(arr)` for each record, and what it says by `graft` or returns.
 
 use super::fault::{self, Known};
+use super::life::{Said, lock};
 use super::load::Loaded;
-use super::{document, graft, interpreter, params};
+use super::{document, interpreter, params};
 use crate::orders::Pipe;
 use crate::sampler::Fault;
 use plugin_api::limits::cut;
@@ -34,13 +35,14 @@ struct Process {
     process: Py<PyAny>,
     cleanup: Option<Py<PyAny>>,
     known: Rc<Known>,
+    said: Said,
 }
 
 /// Calls `init` and takes `process`.
 ///
 /// # Errors
 /// `init` raised something.
-pub(super) fn make(loaded: &Loaded<'_>, given: &Params) -> Result<Box<dyn Pipe>, Error> {
+pub(super) fn make(loaded: &Loaded<'_>, given: &Params, said: Said) -> Result<Box<dyn Pipe>, Error> {
     let py = loaded.module.py();
     let told =
         |doing: &'static str| move |error: PyErr| fault::of(py, &error, &loaded.known).error(ErrorKind::Failed, doing);
@@ -54,7 +56,7 @@ pub(super) fn make(loaded: &Loaded<'_>, given: &Params) -> Result<Box<dyn Pipe>,
         done.map_err(told("init"))?;
     }
     let process = loaded.module.getattr("process").map_err(told("process"))?.unbind();
-    Ok(Box::new(Process { process, cleanup: get("cleanup").map(Bound::unbind), known: Rc::clone(&loaded.known) }))
+    Ok(Box::new(Process { process, cleanup: get("cleanup").map(Bound::unbind), known: Rc::clone(&loaded.known), said }))
 }
 
 /// Whether it is a function that takes no parameter.
@@ -112,14 +114,14 @@ impl Pipe for Process {
     }
 
     fn process(&mut self, clock: Clock, batch: &[Access<'_>]) -> Result<(), Error> {
-        graft::delta().set_clock(clock);
+        lock(&self.said).set_clock(clock);
         Python::attach(|py| {
             let process = self.process.bind(py);
             for record in batch {
                 let fold = || -> PyResult<()> {
                     let returned = process.call1((arr(py, record)?,))?;
                     if let Ok(document) = returned.cast::<PyDict>() {
-                        document::merge(document, &mut graft::delta())?;
+                        document::merge(document, &self.said)?;
                     }
                     Ok(())
                 };
@@ -134,7 +136,7 @@ impl Pipe for Process {
     }
 
     fn flush(&mut self, frame: &mut Vec<u8>) {
-        frame.extend_from_slice(graft::delta().flush());
+        frame.extend_from_slice(lock(&self.said).flush());
     }
 
     fn cleanup(&mut self) {

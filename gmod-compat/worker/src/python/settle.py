@@ -1,4 +1,4 @@
-# Makes the interpreter ready, before any module runs. Names in here are not the module's. `plugin` is the module's name.
+# Makes the interpreter ready, before any module runs. Names in here are not the module's. `plugins` are the modules' names.
 import io
 import sys
 
@@ -56,8 +56,8 @@ class Late:
     """The last finder: runs what was put off, once, and looks again."""
 
     def find_spec(self, name, path=None, target=None):
-        if name == plugin:
-            # Whether there is an installed package of the module's own name; mostly there is none.
+        if name in plugins:
+            # Whether there is an installed package of a module's own name; mostly there is none.
             return None
         # Whoever was added behind this one goes first.
         at = sys.meta_path.index(self)

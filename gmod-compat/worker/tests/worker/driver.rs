@@ -7,10 +7,12 @@ use gmod_compat::protocol::wire::{self, Messages, Reply, tag};
 use plugin_api::delta::wire::{Op, Reader};
 use plugin_api::{Access, Clock, Error, Fields, Params};
 use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{IoSlice, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -65,7 +67,17 @@ impl Setup {
 
     /// Starts the worker and hears what it says of the module.
     pub(crate) fn start(self) -> (Worker, Result<Told, Error>) {
-        let mut worker = Worker::spawn(Path::new(&self.start.file), self.folder.as_deref());
+        let worker = Worker::spawn(Path::new(&self.start.file), self.folder.as_deref());
+        self.begin(worker)
+    }
+
+    /// The same, in a process that it shares.
+    pub(crate) fn start_in(self, shared: &Shared) -> (Worker, Result<Told, Error>) {
+        let worker = shared.hand_in(Path::new(&self.start.file));
+        self.begin(worker)
+    }
+
+    fn begin(self, mut worker: Worker) -> (Worker, Result<Told, Error>) {
         assert!(matches!(worker.hear(), (Reply::Hello(_), _)));
         worker.say(tag::START, &self.start.encode(&self.params, &self.kept).expect("an order"));
         let mut keep = None;
@@ -90,6 +102,12 @@ impl Setup {
         (worker, told.expect("a module"))
     }
 
+    /// The same, in a process that it shares.
+    pub(crate) fn run_in(self, shared: &Shared) -> (Worker, Told) {
+        let (worker, told) = self.start_in(shared);
+        (worker, told.expect("a module"))
+    }
+
     /// The same, for one that cannot: why.
     pub(crate) fn refused(self) -> Error {
         self.start().1.expect_err("no module")
@@ -104,7 +122,8 @@ pub(crate) struct Told {
 }
 
 pub(crate) struct Worker {
-    child: Child,
+    /// None where it shares it.
+    child: Option<Child>,
     data: UnixStream,
     replies: Messages<UnixStream>,
     wants: Fields,
@@ -185,18 +204,13 @@ impl Worker {
             .current_dir("/")
             .spawn()
             .expect("a worker");
-        let mut stderr = child.stderr.take().expect("piped");
-        let words = std::thread::spawn(move || {
-            let mut words = Vec::new();
-            let _ = stderr.read_to_end(&mut words);
-            String::from_utf8_lossy(&words).into_owned()
-        });
+        let words = words_of(&mut child);
         let replies = Messages::of(ours.try_clone().expect("cloned"));
-        Worker { child, data: ours, replies, wants: Fields::NONE, words: Some(words) }
+        Worker { child: Some(child), data: ours, replies, wants: Fields::NONE, words: Some(words) }
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.as_ref().expect("a process of its own").id()
     }
 
     pub(crate) fn say(&mut self, tag: u8, body: &[u8]) {
@@ -249,6 +263,12 @@ impl Worker {
         self.answer()
     }
 
+    /// No more orders, and waits for the module's end.
+    pub(crate) fn leave(mut self) {
+        self.data.shutdown(std::net::Shutdown::Write).expect("a socket");
+        assert!(self.hear_if_any().is_none());
+    }
+
     /// No more orders: how it ends, and all that it printed.
     pub(crate) fn end(mut self) -> (ExitStatus, String) {
         self.data.shutdown(std::net::Shutdown::Write).expect("a socket");
@@ -257,13 +277,74 @@ impl Worker {
 
     /// How it ended, and all that it printed.
     pub(crate) fn ended(&mut self) -> (ExitStatus, String) {
-        let status = self.child.wait().expect("its end");
+        let status = self.child.as_mut().expect("a process of its own").wait().expect("its end");
         let words = self.words.take().map(|words| words.join().expect("its words"));
         (status, words.unwrap_or_default())
     }
 }
 
 impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn words_of(child: &mut Child) -> JoinHandle<String> {
+    let mut stderr = child.stderr.take().expect("piped");
+    std::thread::spawn(move || {
+        let mut words = Vec::new();
+        let _ = stderr.read_to_end(&mut words);
+        String::from_utf8_lossy(&words).into_owned()
+    })
+}
+
+/// A process that several modules share.
+pub(crate) struct Shared {
+    child: Child,
+    door: Option<UnixStream>,
+    words: Option<JoinHandle<String>>,
+}
+
+impl Shared {
+    pub(crate) fn spawn() -> Shared {
+        let (door, theirs) = UnixStream::pair().expect("a pair");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_graftd-gmod"));
+        command.arg("--shared").stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.current_dir("/").spawn().expect("a worker");
+        let words = words_of(&mut child);
+        Shared { child, door: Some(door), words: Some(words) }
+    }
+
+    /// Hands a module in.
+    fn hand_in(&self, file: &Path) -> Worker {
+        let (ours, theirs) = UnixStream::pair().expect("a pair");
+        let image = File::open(file).expect("the module");
+        let descriptors = [theirs.as_fd(), image.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut with = SendAncillaryBuffer::new(&mut space);
+        with.push(SendAncillaryMessage::ScmRights(&descriptors));
+        let door = self.door.as_ref().expect("open");
+        sendmsg(door, &[IoSlice::new(&[1])], &mut with, SendFlags::empty()).expect("handed in");
+        let replies = Messages::of(ours.try_clone().expect("cloned"));
+        Worker { child: None, data: ours, replies, wants: Fields::NONE, words: None }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// No more modules: how it ends, and all that it printed.
+    pub(crate) fn end(mut self) -> (ExitStatus, String) {
+        self.door = None;
+        let status = self.child.wait().expect("its end");
+        (status, self.words.take().expect("once").join().expect("its words"))
+    }
+}
+
+impl Drop for Shared {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -6,4 +6,5 @@ mod faults;
 mod gmond;
 mod manners;
 mod pipes;
+mod shared;
 mod sources;
