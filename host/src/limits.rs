@@ -212,6 +212,15 @@ pub const WORKER_PROCESSES_MAX: u64 = 32;
 /// Descriptors of a worker's process.
 pub const WORKER_DESCRIPTORS_MAX: u64 = 256;
 
+/// Processes and threads of a worker that several modules share: a few for each.
+pub const WORKER_SHARED_PROCESSES_MAX: u64 = 512;
+
+/// Descriptors of a worker that several modules share.
+pub const WORKER_SHARED_DESCRIPTORS_MAX: u64 = 1024;
+
+/// Bytes of the name of a worker that several modules share.
+pub const WORKER_NAME_BYTES_MAX: usize = 64;
+
 /// Bytes of a file that a worker writes: a cache fits, a disk is not filled by one.
 pub const WORKER_FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 

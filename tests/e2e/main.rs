@@ -20,6 +20,7 @@ mod python;
 mod python_fences;
 mod sample_on;
 mod self_log;
+mod shared_worker;
 mod soak;
 mod swap;
 mod trouble;

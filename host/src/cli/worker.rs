@@ -14,7 +14,7 @@ use std::path::PathBuf;
 #[derive(Args, Debug)]
 pub(super) struct Worker {
     /// The plugin
-    #[arg(value_name = "FILE", required_unless_present = "kill_all_of")]
+    #[arg(value_name = "FILE", required_unless_present_any = ["kill_all_of", "shared"])]
     plugin: Option<PathBuf>,
     /// Bytes of memory beyond what the bare process needs
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -25,6 +25,9 @@ pub(super) struct Worker {
     /// The folder of the module's helpers
     #[arg(long, hide = true, value_name = "DIR")]
     folder: Option<PathBuf>,
+    /// Several modules share it, and come by its standard input
+    #[arg(long, hide = true, requires = "gmod", conflicts_with = "plugin")]
+    shared: bool,
     /// It may read every file that there is
     #[arg(long, hide = true)]
     reads_all: bool,
@@ -41,8 +44,17 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let Worker { plugin, memory_bytes, gmod, folder, reads_all, inside: keeper, user, kill_all_of: killed } = self;
-        let plugin = plugin.unwrap_or_default();
+        let Worker {
+            plugin,
+            memory_bytes,
+            gmod,
+            folder,
+            shared: _,
+            reads_all,
+            inside: keeper,
+            user,
+            kill_all_of: killed,
+        } = self;
         let done = match (killed, keeper) {
             (Some(uid), _) => kill_all_of(uid),
             (None, Some(keeper)) => {

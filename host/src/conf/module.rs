@@ -4,6 +4,7 @@ use super::error::ConfError;
 use super::gmond::{self, GmondConf};
 use super::places::Places;
 use super::table::Source;
+use crate::limits::WORKER_NAME_BYTES_MAX;
 use crate::tree::parse_plain;
 use gmod_compat::conf::looks_like_gmond;
 use plugin_api::{Action, Params};
@@ -33,6 +34,8 @@ pub struct ModuleConf {
     pub init_timeout: Option<Duration>,
     /// The Python environment of a module in Python.
     pub python: Option<String>,
+    /// The process that it shares with other modules in Python.
+    pub worker: Option<String>,
     /// What a gmond configuration says of it.
     pub gmond: Option<GmondConf>,
     /// What is handed to the module.
@@ -98,7 +101,7 @@ const MEMORY_LIMIT_MAX: u64 = 1024 * 1024 * 1024 * 1024;
 
 impl ModuleConf {
     /// The keys that a `.on` knows.
-    pub const KEYS: [&'static str; 10] = [
+    pub const KEYS: [&'static str; 11] = [
         "plugin",
         "every",
         "path",
@@ -108,6 +111,7 @@ impl ModuleConf {
         "memory_limit",
         "init_timeout",
         "python",
+        "worker",
         "params",
     ];
 
@@ -171,6 +175,17 @@ impl ModuleConf {
                 return Err(given.error("\"python\" must be the absolute path of a virtual environment"));
             }
             conf.python = Some(python);
+        }
+        if let Some(given) = table.take("worker") {
+            let worker = given.text()?;
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            if !(1..=WORKER_NAME_BYTES_MAX).contains(&worker.len()) || !worker.bytes().all(fits) {
+                return Err(given.error(format!(
+                    "\"worker\" must be a name of letters, digits, - and _, {WORKER_NAME_BYTES_MAX} at most; modules in Python that \
+                     give the same one share a process"
+                )));
+            }
+            conf.worker = Some(worker);
         }
         table.finish(&ModuleConf::KEYS)?;
         Ok(conf)
@@ -267,12 +282,18 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_has_a_name() {
+        assert_eq!(parse("worker = \"db-1_x\"").unwrap().worker.as_deref(), Some("db-1_x"));
+        assert!(parse(&format!("worker = {:?}", "w".repeat(65))).is_err());
+    }
+
+    #[test]
     fn errors_have_a_line_and_a_way_out() {
         for (text, want) in [
             ("\nevry = \"10s\"", "conf/x.on:2: unknown key \"evry\"; did you mean \"every\"?"),
             (
                 "zzz = 1",
-                "conf/x.on:1: unknown key \"zzz\"; known are plugin, every, path, action, isolation, time_limit, memory_limit, init_timeout, python, params",
+                "conf/x.on:1: unknown key \"zzz\"; known are plugin, every, path, action, isolation, time_limit, memory_limit, init_timeout, python, worker, params",
             ),
             (
                 "every = 10",
@@ -309,6 +330,13 @@ mod tests {
             ),
             ("memory_limit = 1.5", "conf/x.on:1: \"memory_limit\" must be a size such as"),
             ("memry_limit = 1", "conf/x.on:1: unknown key \"memry_limit\"; did you mean \"memory_limit\"?"),
+            (
+                "worker = \"a b\"",
+                "conf/x.on:1: \"worker\" must be a name of letters, digits, - and _, 64 at most; modules in Python that give the \
+                 same one share a process",
+            ),
+            ("worker = \"\"", "conf/x.on:1: \"worker\" must be a name"),
+            ("worker = 1", "conf/x.on:1: \"worker\" must be text, not a whole number"),
             ("every = ", "conf/x.on:1: not TOML: "),
         ] {
             let said = parse(text).unwrap_err();

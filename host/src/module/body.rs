@@ -21,19 +21,11 @@ pub enum PipeBody {
 #[derive(Debug)]
 pub struct Apart {
     worker: Box<Worker>,
-    /// The CPU time of it that has been told.
-    told: Duration,
 }
 
 impl Apart {
     pub(crate) fn new(worker: Worker) -> Apart {
-        Apart { worker: Box::new(worker), told: Duration::ZERO }
-    }
-
-    /// The CPU time that it has used since this was asked last.
-    fn spent(&mut self) -> Duration {
-        let now = self.worker.usage().map_or(self.told, |usage| usage.cpu);
-        now.saturating_sub(std::mem::replace(&mut self.told, now))
+        Apart { worker: Box::new(worker) }
     }
 }
 
@@ -80,7 +72,7 @@ impl PipeBody {
     pub fn spent_apart(&mut self) -> Option<Duration> {
         match self {
             PipeBody::Here(_) => None,
-            PipeBody::Apart(apart) => Some(apart.spent()),
+            PipeBody::Apart(apart) => Some(apart.worker.spent()),
         }
     }
 }
@@ -110,7 +102,7 @@ impl CollectorBody {
     pub fn spent_apart(&mut self) -> Option<Duration> {
         match self {
             CollectorBody::Here(_) => None,
-            CollectorBody::Apart(apart) => Some(apart.spent()),
+            CollectorBody::Apart(apart) => Some(apart.worker.spent()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use parking_lot::Mutex;
 use std::io::Write;
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 
 /// Ends a worker's start from another thread: nobody wants it any more, and it may take its time.
@@ -12,25 +13,33 @@ pub struct Cancel(Mutex<State>);
 enum State {
     #[default]
     Waiting,
-    /// By this its keeper is told.
-    Starting(UnixStream),
+    Starting(End),
     Cancelled,
+}
+
+/// How a start is ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// Its process is, whose keeper hears by this.
+    Process(UnixStream),
+    /// The module alone is, whose orders come by this: others share the process.
+    Module(UnixStream),
 }
 
 impl Cancel {
     /// Ends the start that is under way, or the next one.
     pub fn now(&self) {
-        if let State::Starting(control) = std::mem::replace(&mut *self.0.lock(), State::Cancelled) {
-            kill(control);
+        if let State::Starting(end) = std::mem::replace(&mut *self.0.lock(), State::Cancelled) {
+            end.come();
         }
     }
 
-    /// A start is under way, whose keeper hears by this.
-    pub(super) fn watch(&self, control: UnixStream) {
+    /// A start is under way, and so it is ended.
+    pub(super) fn watch(&self, end: End) {
         let state = &mut *self.0.lock();
         match state {
-            State::Cancelled => kill(control),
-            State::Waiting | State::Starting(_) => *state = State::Starting(control),
+            State::Cancelled => end.come(),
+            State::Waiting | State::Starting(_) => *state = State::Starting(end),
         }
     }
 
@@ -40,9 +49,15 @@ impl Cancel {
     }
 }
 
-/// A byte is the order to kill. A keeper that is gone needs no telling.
-fn kill(mut control: UnixStream) {
-    let _ = control.write(&[1]);
+impl End {
+    /// Who is gone needs no telling.
+    fn come(self) {
+        match self {
+            // A byte is the order to kill.
+            End::Process(mut control) => drop(control.write(&[1])),
+            End::Module(data) => drop(data.shutdown(Shutdown::Both)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -58,7 +73,7 @@ mod tests {
             if early {
                 cancel.now();
             }
-            cancel.watch(ours);
+            cancel.watch(End::Process(ours));
             cancel.now();
             let mut byte = [0];
             keepers.read(&mut byte).unwrap() == 1 && byte == [1]
@@ -67,10 +82,19 @@ mod tests {
     }
 
     #[test]
+    fn where_others_share_the_process_the_module_alone_is_ended() {
+        let cancel = Cancel::default();
+        let (ours, mut modules) = UnixStream::pair().unwrap();
+        cancel.watch(End::Module(ours));
+        cancel.now();
+        assert_eq!(modules.read(&mut [0]).unwrap(), 0, "closed without a word");
+    }
+
+    #[test]
     fn what_runs_is_not_ended() {
         let cancel = Cancel::default();
         let (ours, mut keepers) = UnixStream::pair().unwrap();
-        cancel.watch(ours);
+        cancel.watch(End::Process(ours));
         cancel.over();
         cancel.now();
         assert_eq!(keepers.read(&mut [0]).unwrap(), 0, "closed without a word");

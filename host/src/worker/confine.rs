@@ -2,7 +2,11 @@
 //! loader. What is given away here cannot be had back.
 
 use super::users;
-use crate::limits::{WORKER_DESCRIPTORS_MAX, WORKER_FILE_BYTES_MAX, WORKER_OOM_SCORE, WORKER_PROCESSES_MAX};
+use crate::limits::{
+    WORKER_DESCRIPTORS_MAX, WORKER_FILE_BYTES_MAX, WORKER_OOM_SCORE, WORKER_PROCESSES_MAX,
+    WORKER_SHARED_DESCRIPTORS_MAX, WORKER_SHARED_PROCESSES_MAX,
+};
+use gmod_compat::protocol::limits::{SHARED_MODULES_MAX, SHARED_STACK_BYTES};
 use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create, openat};
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit, setsid, umask,
@@ -13,7 +17,7 @@ use rustix::thread::{
 };
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// What the fence is made for.
@@ -32,6 +36,12 @@ pub(crate) struct Fence {
 /// The plugin's file, in memory and sealed: its own file may lie where the worker's user cannot go.
 #[derive(Debug)]
 pub(super) struct Image(File);
+
+impl AsFd for Image {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 impl Image {
     /// Where the loader finds it.
@@ -56,31 +66,41 @@ pub(super) fn open_folder(folder: &Path) -> rustix::io::Result<OwnedFd> {
     openat(CWD, folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// Fences this process in.
+/// Fences this process in. Where several modules share it, there is no plugin: their files come later.
 ///
 /// # Errors
 /// What could not be done. There is no running a plugin then.
-pub(super) fn confine(plugin: &Path, fence: &Fence) -> Result<Image, String> {
+pub(super) fn confine(plugin: Option<&Path>, fence: &Fence) -> Result<Option<Image>, String> {
     let step = |what: &'static str| move |error: rustix::io::Errno| format!("{what}: {error}");
-    let image = image_of(plugin).map_err(|error| format!("{}: {error}", plugin.display()))?;
+    let named = |plugin: &Path| image_of(plugin).map_err(|error| format!("{}: {error}", plugin.display()));
+    let image = plugin.map(named).transpose()?;
     setsid().map_err(step("a session of its own"))?;
     umask(Mode::RWXG | Mode::RWXO);
     std::env::set_current_dir("/").map_err(|error| format!("/: {error}"))?;
     // When memory runs out, the kernel is to take this process and not the daemon. Without it, it only may.
     let _ = std::fs::write("/proc/self/oom_score_adj", WORKER_OOM_SCORE.to_string());
-    let processes = match fence.user {
-        Some(_) => WORKER_PROCESSES_MAX,
-        // The kernel counts all of a user's: room is left beside those that there are.
-        None => users::processes_of(rustix::process::getuid().as_raw()) + WORKER_PROCESSES_MAX,
+    let (descriptors, processes, stacks) = match &image {
+        Some(_) => (WORKER_DESCRIPTORS_MAX, WORKER_PROCESSES_MAX, 0),
+        // It raises its limit itself, with each module that comes.
+        None => {
+            let stacks = SHARED_STACK_BYTES.saturating_mul(SHARED_MODULES_MAX as u64);
+            (WORKER_SHARED_DESCRIPTORS_MAX, WORKER_SHARED_PROCESSES_MAX, stacks)
+        }
     };
-    for (resource, most) in [
-        (Resource::Core, 0),
-        (Resource::Nofile, WORKER_DESCRIPTORS_MAX),
-        (Resource::Fsize, WORKER_FILE_BYTES_MAX),
-        (Resource::Nproc, processes),
-        (Resource::As, bare_bytes() + fence.memory_bytes),
+    let processes = match fence.user {
+        Some(_) => processes,
+        // The kernel counts all of a user's: room is left beside those that there are.
+        None => users::processes_of(rustix::process::getuid().as_raw()) + processes,
+    };
+    let memory = bare_bytes() + fence.memory_bytes;
+    for (resource, most, at_first) in [
+        (Resource::Core, 0, 0),
+        (Resource::Nofile, descriptors, descriptors),
+        (Resource::Fsize, WORKER_FILE_BYTES_MAX, WORKER_FILE_BYTES_MAX),
+        (Resource::Nproc, processes, processes),
+        (Resource::As, memory + stacks, memory),
     ] {
-        limit(resource, most).map_err(step("a limit"))?;
+        limit(resource, most, at_first).map_err(step("a limit"))?;
     }
     let reads_all = fence.reads_all && fence.user.is_some();
     if let Some(user) = fence.user {
@@ -106,7 +126,8 @@ pub(super) fn confine(plugin: &Path, fence: &Fence) -> Result<Image, String> {
     Ok(image)
 }
 
-fn image_of(plugin: &Path) -> io::Result<Image> {
+/// Copies a file into memory.
+pub(super) fn image_of(plugin: &Path) -> io::Result<Image> {
     let mut file = File::open(plugin)?;
     let memory = memfd_create("graftd-plugin", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     let mut memory = File::from(memory);
@@ -120,9 +141,9 @@ const READS_ALL: &str =
     "a right to read files of Python that no other user can read; use a python3 that all users can read";
 
 /// A limit can only be lowered: one that is lower already holds.
-fn limit(resource: Resource, most: u64) -> rustix::io::Result<()> {
+fn limit(resource: Resource, most: u64, at_first: u64) -> rustix::io::Result<()> {
     let most = getrlimit(resource).maximum.map_or(most, |maximum| maximum.min(most));
-    setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })
+    setrlimit(resource, Rlimit { current: Some(at_first.min(most)), maximum: Some(most) })
 }
 
 /// Bytes of address space that this process has now.

@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 /// What the keeper tells the worker's process on its command line.
 #[derive(Clone, Debug)]
 pub(crate) struct Inside {
-    pub(crate) plugin: PathBuf,
+    /// None where several modules share the process: they come by its standard input.
+    pub(crate) plugin: Option<PathBuf>,
     /// The program that runs it; none: this very one.
     pub(crate) gmod: Option<PathBuf>,
     /// The folder of the module's helpers.
@@ -39,20 +40,29 @@ pub(crate) fn inside(inside: &Inside) -> io::Result<()> {
     }
     // Before it cannot be gone to any more. Without it helpers are looked for by its path.
     let folder = inside.folder.as_deref().and_then(|folder| confine::open_folder(folder).ok());
-    let image = match confine::confine(&inside.plugin, &inside.fence) {
+    // Where the process is to be shared, nobody reads here what it says; but its last words are told.
+    let fault = |why: String| match &inside.plugin {
+        Some(_) => say(daemon, tag::FAULT, why.as_bytes()),
+        None => Err(io::Error::other(why)),
+    };
+    let image = match confine::confine(inside.plugin.as_deref(), &inside.fence) {
         Ok(image) => image,
-        Err(why) => return say(daemon, tag::FAULT, why.as_bytes()),
+        Err(why) => return fault(why),
     };
     if let Some(program) = &inside.gmod {
         // The socket goes on as its standard input.
         let mut command = Command::new(program);
-        command.args(["--image-fd", &image.hand_over()?]);
+        match &image {
+            Some(image) => command.args(["--image-fd", &image.hand_over()?]),
+            None => command.arg("--shared"),
+        };
         if let Some(folder) = &folder {
             command.args(["--folder-fd", &confine::hand_over(folder)?]);
         }
         let error = command.exec();
-        return say(daemon, tag::FAULT, format!("{}: {error}", program.display()).as_bytes());
+        return fault(format!("{}: {error}", program.display()));
     }
+    let Some(image) = image else { return fault("a plugin of graftd's own kind shares no process".to_owned()) };
     say(daemon, tag::HELLO, &Hello::ours().encode())?;
     let mut orders = Messages::of(daemon);
     let params = match orders.next()? {

@@ -25,7 +25,8 @@ use std::thread;
 /// What the daemon tells the keeper on its command line.
 #[derive(Clone, Debug)]
 pub(crate) struct Keeping {
-    pub(crate) plugin: PathBuf,
+    /// None where several modules share the worker.
+    pub(crate) plugin: Option<PathBuf>,
     pub(crate) memory_bytes: u64,
     /// The program that runs it; none: this very one.
     pub(crate) gmod: Option<PathBuf>,
@@ -96,7 +97,10 @@ fn start(keeping: &Keeping, data: OwnedFd) -> io::Result<Started> {
     if keeping.reads_all {
         command.arg("--reads-all");
     }
-    command.arg("--").arg(&keeping.plugin);
+    match &keeping.plugin {
+        Some(plugin) => command.arg("--").arg(plugin),
+        None => command.arg("--shared"),
+    };
     // Every thread's own heap takes 64 MiB of address space at once, most of it never used: it would count as a leak.
     command.env("MALLOC_ARENA_MAX", "1");
     command.stdin(Stdio::from(data)).stdout(Stdio::null()).stderr(Stdio::from(writer));

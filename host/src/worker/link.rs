@@ -202,6 +202,13 @@ impl Link {
         let _ = self.control.write(&[1]);
     }
 
+    /// Has no more orders for it: its module ends, and its process where no other shares that.
+    pub(super) fn hang_up(&mut self) {
+        // One that is gone needs no telling.
+        let _ = self.data.shutdown(std::net::Shutdown::Both);
+        self.closed = true;
+    }
+
     #[cfg(test)]
     pub(super) fn held_bytes(&self) -> usize {
         self.received.capacity()

@@ -9,6 +9,7 @@
 //! The daemon writes batches (`records`) and orders, and reads frames (`wire`). The worker fences itself in ([`confine`])
 //! before it opens the plugin, then runs it ([`inside`]). The [`keeper`] is there to end all that the plugin's code has
 //! started ([`sweep`]): a process that has left its session and its parents still is a child of the keeper's in the end.
+//! Modules in Python may [share](shared) one worker.
 
 mod cancel;
 mod confine;
@@ -17,6 +18,7 @@ mod error;
 mod inside;
 mod keeper;
 mod link;
+mod shared;
 mod sweep;
 mod usage;
 mod users;
@@ -29,6 +31,7 @@ pub(crate) use confine::Fence;
 pub use error::WorkerError;
 pub(crate) use inside::{Inside, inside};
 pub(crate) use keeper::{Keeping, keep};
+pub use shared::SharedWorkers;
 pub(crate) use sweep::kill_all_of;
 pub use usage::Usage;
 
@@ -38,9 +41,11 @@ use gmod_compat::protocol::limits::MESSAGE_BYTES_MAX;
 use gmod_compat::protocol::records::Encoder;
 use gmod_compat::protocol::wire::{self, Reply, tag};
 use gmod_compat::protocol::{gmod, params};
+use cancel::End;
 use link::{Broken, Link, Wanted};
 use plugin_api::delta::wire::Reader;
 use plugin_api::{Access, Clock, Error, Fields, Params};
+use shared::Member;
 use std::io;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
@@ -109,8 +114,10 @@ mod doing {
 #[derive(Debug)]
 pub struct Worker {
     link: Link,
-    /// None once it is handed to whoever waits for its end.
+    /// None once it is handed to whoever waits for its end, and where others share the process.
     keeper: Option<Child>,
+    /// Its place in the process that it shares with others. Given back after the link is closed.
+    member: Option<Member>,
     declared: Declared,
     is_pipe: bool,
     wants: Fields,
@@ -123,6 +130,8 @@ pub struct Worker {
     since: Instant,
     /// What it asked to be kept for its next start.
     kept: Option<Vec<u8>>,
+    /// The CPU time of its process that has been told.
+    told: Duration,
     /// Why it is of no use any more.
     broken: Option<WorkerError>,
 }
@@ -133,19 +142,32 @@ impl Worker {
     /// # Errors
     /// No process can be started; the plugin or its `new` fails, in whichever way.
     pub fn start(conf: &WorkerConf<'_>) -> Result<Worker, WorkerError> {
-        let (link, keeper) = spawn(conf).map_err(|error| WorkerError::NotStarted(error.to_string()))?;
+        let not_started = |error: io::Error| WorkerError::NotStarted(error.to_string());
+        let Spawned { data, control, keeper } = spawn(conf, Some(conf.plugin)).map_err(not_started)?;
+        Worker::of(Link::new(data, control).map_err(not_started)?, Some(keeper), None, conf)
+    }
+
+    fn of(
+        link: Link,
+        keeper: Option<Child>,
+        member: Option<Member>,
+        conf: &WorkerConf<'_>,
+    ) -> Result<Worker, WorkerError> {
+        let memory_bytes = member.as_ref().map_or(conf.memory_bytes, Member::memory_bytes);
         let mut worker = Worker {
             link,
-            keeper: Some(keeper),
+            keeper,
+            member,
             declared: Declared::default(),
             is_pipe: false,
             wants: Fields::NONE,
             encoder: Encoder::new(Fields::NONE),
             time_limit: conf.start_limit,
-            memory_bytes: conf.memory_bytes,
+            memory_bytes,
             ahead: 0,
             since: Instant::now(),
             kept: None,
+            told: Duration::ZERO,
             broken: None,
         };
         worker.begin(conf)?;
@@ -231,13 +253,28 @@ impl Worker {
     /// The keeper's process: when it has ended, so has all that the plugin's code had started.
     #[must_use]
     pub fn keeper_pid(&self) -> Option<u32> {
-        self.keeper.as_ref().map(Child::id)
+        self.keeper.as_ref().map(Child::id).or(self.member.as_ref().map(Member::keeper_pid))
     }
 
     /// What its process has used so far; none when it is gone.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
         usage::of(self.link.pid()?)
+    }
+
+    /// The CPU time that its process has used since this was asked last: where others share the process, by whomever of them.
+    pub(crate) fn spent(&mut self) -> Duration {
+        let now = self.usage().map(|usage| usage.cpu);
+        match &self.member {
+            Some(member) => member.spent(now),
+            None => since(now, &mut self.told),
+        }
+    }
+
+    /// Bytes of address space beyond what the bare process needs: where others share it, what the first of them had set.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
     }
 
     /// Looks whether its process has ended between two calls. Never waits.
@@ -404,9 +441,16 @@ impl Worker {
         self.broken.clone().map_or(Ok(()), Err)
     }
 
-    /// The worker is of no use any more: it is killed with all that it started.
+    /// The worker is of no use any more: it is killed with all that it started. Where others share its process, that goes on
+    /// unless it does not obey.
     fn over(&mut self, error: WorkerError) -> WorkerError {
-        self.link.kill();
+        match &self.member {
+            None => self.link.kill(),
+            Some(member) => {
+                member.give_up(&error);
+                self.link.hang_up();
+            }
+        }
         self.broken = Some(error.clone());
         error
     }
@@ -434,31 +478,55 @@ impl Worker {
                 Ok(None) | Err(_) => WorkerError::Died(format!("closed its connection to the daemon in {doing}")),
             },
         };
+        let error = match &self.member {
+            Some(member) => member.told(error),
+            None => error,
+        };
         self.over(error)
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        let Some(mut keeper) = self.keeper.take() else { return };
         // The sockets are closed when this is through: that is the worker's sign to end. Its keeper kills it if it does not.
-        let ended = thread::Builder::new().name("graftd-reap".to_owned()).spawn(move || {
-            let until = Instant::now() + WORKER_END_MAX + WORKER_SWEEP_MAX + WORKER_LAST_WORDS_MAX;
-            while matches!(keeper.try_wait(), Ok(None)) {
-                if Instant::now() > until {
-                    // Stopped or stuck. What it kept goes with it where the kernel sees to that.
-                    let _ = keeper.kill();
-                    let _ = keeper.wait();
-                }
-                thread::sleep(Duration::from_millis(5));
-            }
-        });
-        // Without a thread the keeper does its work all the same; only its entry is left until the daemon ends.
-        drop(ended);
+        if let Some(keeper) = self.keeper.take() {
+            reap(keeper);
+        }
     }
 }
 
-fn spawn(conf: &WorkerConf<'_>) -> io::Result<(Link, Child)> {
+/// Waits for a keeper's end, behind the caller's back.
+fn reap(mut keeper: Child) {
+    let ended = thread::Builder::new().name("graftd-reap".to_owned()).spawn(move || {
+        let until = Instant::now() + WORKER_END_MAX + WORKER_SWEEP_MAX + WORKER_LAST_WORDS_MAX;
+        while matches!(keeper.try_wait(), Ok(None)) {
+            if Instant::now() > until {
+                // Stopped or stuck. What it kept goes with it where the kernel sees to that.
+                let _ = keeper.kill();
+                let _ = keeper.wait();
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    });
+    // Without a thread the keeper does its work all the same; only its entry is left until the daemon ends.
+    drop(ended);
+}
+
+/// What lies between what was told and now.
+fn since(now: Option<Duration>, told: &mut Duration) -> Duration {
+    let now = now.unwrap_or(*told);
+    now.saturating_sub(std::mem::replace(told, now))
+}
+
+/// A process, and the daemon's ends of its sockets.
+struct Spawned {
+    data: UnixStream,
+    control: UnixStream,
+    keeper: Child,
+}
+
+/// Starts a process for a plugin; where several modules are to share it, for none yet.
+fn spawn(conf: &WorkerConf<'_>, plugin: Option<&Path>) -> io::Result<Spawned> {
     let (data, worker_end) = UnixStream::pair()?;
     let (control, keeper_end) = UnixStream::pair()?;
     let mut command = Command::new(conf.exe);
@@ -472,7 +540,10 @@ fn spawn(conf: &WorkerConf<'_>) -> io::Result<(Link, Child)> {
             command.arg("--reads-all");
         }
     }
-    command.arg("--").arg(conf.plugin);
+    match plugin {
+        Some(plugin) => command.arg("--").arg(plugin),
+        None => command.arg("--shared"),
+    };
     command.stdin(Stdio::from(OwnedFd::from(worker_end)));
     command.stdout(Stdio::from(OwnedFd::from(keeper_end)));
     command.stderr(Stdio::null());
@@ -486,8 +557,8 @@ fn spawn(conf: &WorkerConf<'_>) -> io::Result<(Link, Child)> {
     // Interrupting the daemon at a terminal is none of its workers' business: they end when it has flushed them.
     command.process_group(0);
     if let Some(cancel) = conf.cancel {
-        cancel.watch(control.try_clone()?);
+        cancel.watch(End::Process(control.try_clone()?));
     }
     let keeper = command.spawn()?;
-    Ok((Link::new(data, control)?, keeper))
+    Ok(Spawned { data, control, keeper })
 }

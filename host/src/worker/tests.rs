@@ -22,6 +22,7 @@ fn pair() -> (Worker, UnixStream, UnixStream) {
     let worker = Worker {
         link: Link::new(data, control).expect("a link"),
         keeper: None,
+        member: None,
         declared: Declared::default(),
         is_pipe: true,
         wants,
@@ -31,6 +32,7 @@ fn pair() -> (Worker, UnixStream, UnixStream) {
         ahead: 0,
         since: Instant::now(),
         kept: None,
+        told: Duration::ZERO,
         broken: None,
     };
     (worker, worker_end, keeper_end)

@@ -25,7 +25,7 @@ use crate::limits::{
     BATCH_TIME_MAX, COLLECT_EVERY, COLLECT_TIME_MAX, GMOD_INIT_MAX, PLUGIN_BYTES_MAX, WORKER_BATCHES_AHEAD,
     WORKER_GRACE, WORKER_MEMORY_BYTES,
 };
-use crate::worker::{Cancel, Gmod, Worker, WorkerConf, WorkerError};
+use crate::worker::{Cancel, Gmod, SharedWorkers, Worker, WorkerConf, WorkerError};
 use gmod_compat::celf;
 use gmod_compat::protocol::gmod::{Language, Start};
 use kept::Kept;
@@ -48,6 +48,7 @@ pub(super) struct GmodMaker {
     program: Arc<Mutex<Option<Program>>>,
     /// What is starting, by module.
     starts: Starts,
+    shared: Arc<SharedWorkers>,
 }
 
 /// Which module is to be started, and where.
@@ -63,12 +64,27 @@ struct Wanted<'a> {
     cancel: Option<&'a Cancel>,
     /// Where its helpers lie.
     folder: Option<&'a Path>,
+    /// The module's name, and the processes that it may share; none where it is tried alone.
+    shared: Option<(&'a str, &'a SharedWorkers)>,
 }
 
 /// Which language a plugin's file is in, if another program is to run it.
 pub(super) fn language(job: &Job, copy: &Copy) -> Result<Option<Language>, Refusal> {
     let file = &job.plugin.path;
-    language_of(job.plugin.kind, &copy.path).map_err(|refusal| named(file, refusal))
+    let language = language_of(job.plugin.kind, &copy.path).map_err(|refusal| named(file, refusal))?;
+    may_share(&job.conf, language)?;
+    Ok(language)
+}
+
+/// Refuses a shared process for what cannot be in one with others.
+fn may_share(conf: &ModuleConf, language: Option<Language>) -> Result<(), Refusal> {
+    let why = match language {
+        _ if conf.worker.is_none() => return Ok(()),
+        Some(Language::Python) => return Ok(()),
+        Some(Language::C) => "a module in C always has a process of its own",
+        None => "this plugin runs in the daemon, or with isolation = \"process\" in a process of its own",
+    };
+    Err(Refusal::from(conf.place(&format!("\"worker\" is for modules in Python; {why}"))))
 }
 
 fn language_of(kind: PluginKind, image: &Path) -> Result<Option<Language>, Refusal> {
@@ -89,7 +105,7 @@ fn language_of(kind: PluginKind, image: &Path) -> Result<Option<Language>, Refus
 
 impl GmodMaker {
     pub(super) fn new(data: &Path) -> GmodMaker {
-        GmodMaker { kept: Kept::in_folder(data.join("gmod")), program: Arc::default(), starts: Starts::default() }
+        GmodMaker { kept: Kept::in_folder(data.join("gmod")), program: Arc::default(), starts: Starts::default(), shared: Arc::default() }
     }
 
     fn program(&self) -> Result<Program, Refusal> {
@@ -123,8 +139,9 @@ impl GmodMaker {
         let program = self.program()?;
         let conf = &job.conf;
         let folder = folders.plugins.as_deref();
+        let shared = Some((&*job.name, &*self.shared));
         let wanted =
-            Wanted { file: &job.plugin.path, image: &copy.path, language, conf, host, cancel: Some(cancel), folder };
+            Wanted { file: &job.plugin.path, image: &copy.path, language, conf, host, cancel: Some(cancel), folder, shared };
         let plugin = wanted.plugin();
         let given = self.kept.get(&plugin, copy.fingerprint);
         let mut worker = wanted.start(&program, &given)?;
@@ -133,6 +150,7 @@ impl GmodMaker {
         {
             tracing::warn!("what {plugin} was converted to cannot be kept: {error}; its next start takes as long");
         }
+        let mut remarks = wanted.memory_remark(&worker);
         let is_pipe = worker.is_pipe();
         let declared = worker.declared().clone();
         let time_limit = wanted.time_limit(is_pipe);
@@ -162,7 +180,8 @@ impl GmodMaker {
                 keeps_its_beat: true,
             })
         };
-        let remark = wanted.remarks(&declared).join("; ");
+        remarks.extend(wanted.remarks(&declared));
+        let remark = remarks.join("; ");
         Ok(Ready { callee, branch, what, isolated: true, remark })
     }
 }
@@ -179,7 +198,7 @@ impl Wanted<'_> {
         let folder = order.folder.as_deref().map(Path::new);
         let gmod =
             Gmod { exe: &program.exe, start: &order, kept: given, folder, reads_all: self.hidden(program).is_some() };
-        let worker = Worker::start(&WorkerConf {
+        let worker_conf = WorkerConf {
             exe: Path::new(WorkerConf::THIS_EXE),
             plugin: self.image,
             gmod: Some(gmod),
@@ -188,7 +207,11 @@ impl Wanted<'_> {
             start_limit: conf.init_timeout.unwrap_or(GMOD_INIT_MAX),
             time_limit: conf.time_limit.unwrap_or(COLLECT_TIME_MAX),
             memory_bytes: conf.memory_limit.unwrap_or(WORKER_MEMORY_BYTES),
-        });
+        };
+        let worker = match (&conf.worker, self.shared) {
+            (Some(name), Some((module, shared))) => shared.start(name, module, &worker_conf),
+            _ => Worker::start(&worker_conf),
+        };
         let mut worker = worker.map_err(|error| self.refused(error))?;
         if worker.is_pipe() && conf.every.is_some() {
             return Err(Refusal::from(conf.place("\"every\" is for collectors; a pipe is fed as lines come")));
@@ -223,6 +246,19 @@ impl Wanted<'_> {
         let mut remarks = declared.remarks.clone();
         remarks.extend(self.conf.gmond.iter().flat_map(|gmond| gmond.remarks.iter().cloned()));
         remarks
+    }
+
+    /// Of a process that others share: whose limit holds, where that is not this one's.
+    fn memory_remark(&self, worker: &Worker) -> Vec<String> {
+        let mib = worker.memory_bytes() / (1024 * 1024);
+        let other = |limit: &u64| self.conf.worker.is_some() && *limit != worker.memory_bytes();
+        let other = self.conf.memory_limit.filter(other);
+        let remark = |_| {
+            self.conf.place(&format!(
+                "\"memory_limit\" is the worker's, and {mib} MiB by the module that was first in it; give all that share it the same"
+            ))
+        };
+        other.map(remark).into_iter().collect()
     }
 
     fn order(&self) -> Start {

@@ -5,7 +5,7 @@ use super::super::branch::Branch;
 use super::super::files::PluginKind;
 use super::super::probe::{Refusal, sample};
 use super::program::Program;
-use super::{Wanted, language_of};
+use super::{Wanted, language_of, may_share};
 use crate::clock::Timepiece;
 use crate::conf::ModuleConf;
 use crate::worker::{Worker, WorkerError};
@@ -103,9 +103,11 @@ fn start<'a>(
     host: &'a str,
 ) -> Result<Option<(Wanted<'a>, Worker)>, Refusal> {
     let kind = PluginKind::of(file);
-    let Some(language) = language_of(kind, file)? else { return Ok(None) };
+    let language = language_of(kind, file)?;
+    may_share(conf, language)?;
+    let Some(language) = language else { return Ok(None) };
     let program = Program::find().map_err(Refusal::now)?;
-    let wanted = Wanted { file, image: file, language, conf, host, cancel: None, folder };
+    let wanted = Wanted { file, image: file, language, conf, host, cancel: None, folder, shared: None };
     let worker = wanted.start(&program, &[])?;
     Ok(Some((wanted, worker)))
 }
