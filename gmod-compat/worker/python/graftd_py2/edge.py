@@ -1,12 +1,16 @@
 """Where old code meets whoever calls it: its strings become text, and text given to it becomes its strings."""
 
 import functools
+import sys
 import types
 
 from .text import of_bytes, text_in, text_out
 
 _DEPTH_MAX = 16  # containers in containers
 _ODD_MAX = 4096  # strings
+
+RAISED_ANEW = sys.version_info < (3, 11)
+"""Whether a bare `raise` brings the traceback back as it was; then the edge shows in it, by one frame."""
 
 _odd = {}
 """Text -> the string it was made of, where that is not its UTF-8: a metric's name in Latin-1 has to come back as it went."""
@@ -67,6 +71,8 @@ def crossing(function):
             made = function(*map(inward, args), **{key: inward(value) for key, value in keywords.items()})
         except BaseException as error:
             shorten(error)
+            if RAISED_ANEW:
+                raise error
             raise
         return outward(made)
 

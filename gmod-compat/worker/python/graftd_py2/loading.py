@@ -178,12 +178,14 @@ def load(name, source, filename, folder, cache):
     try:
         run(module, code, old)
     except BaseException as error:
-        if old:
-            from .edge import shorten
-
-            shorten(error)
         sys.modules.pop(private, None)
         if public:
             sys.modules.pop(name, None)
+        if old:
+            from .edge import RAISED_ANEW, shorten
+
+            shorten(error)
+            if RAISED_ANEW:
+                raise error
         raise
     return module

@@ -185,7 +185,7 @@ class Lines(unittest.TestCase):
             shown = [(f.name, f.lineno) for f in traceback.extract_tb(sys.exc_info()[2]) if f.filename == "/nonexistent/old_one.py"]
         self.assertEqual(shown, [("g", 9), ("f", 4)])
         self.assertIn("return f((1, 0)) # \xfc", text)
-        self.assertNotIn("graftd_py2", text)
+        self.assertLessEqual(text.count("graftd_py2"), 1 if sys.version_info < (3, 11) else 0)
         self.assertNotIn("^", "".join(line for line in text.split("\n") if "f((1" in line))
 
     def test_syntax_error(self):
