@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 /// The rights of what is written: graftd believes only what nobody else can write.
 const FILE_MODE: u32 = 0o644;
 
+/// The same of what others could not read where it comes from: passwords stand in some configurations.
+const PRIVATE_MODE: u32 = 0o600;
+
 /// What became of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -68,7 +71,7 @@ fn one(put: &Put, into: &Into<'_>) -> Done {
             _ => {}
         }
     }
-    let state = write(&path, &bytes, into).unwrap_or_else(State::Failed);
+    let state = write(&path, &bytes, mode(put), into).unwrap_or_else(State::Failed);
     match other {
         Some(other) if state == State::Brought && !into.dry_run => match fs::remove_file(&other) {
             Ok(()) => done(&path, state),
@@ -76,6 +79,18 @@ fn one(put: &Put, into: &Into<'_>) -> Done {
         },
         _ => done(&path, state),
     }
+}
+
+/// What rights a file is to have, by those of the file that it comes from.
+fn mode(put: &Put) -> u32 {
+    let from = match &put.content {
+        Content::CopyOf(path) => path.clone(),
+        // Its place in that file may stand behind it.
+        Content::Bytes(_) => put.from.split(':').next().unwrap_or_default().into(),
+    };
+    let is_open = |meta: fs::Metadata| meta.permissions().mode() & 0o004 != 0;
+    // What is not there says nothing: then nobody else is to read it.
+    if fs::metadata(from).is_ok_and(is_open) { FILE_MODE } else { PRIVATE_MODE }
 }
 
 fn is_there(path: &Path) -> bool {
@@ -101,7 +116,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn write(path: &Path, bytes: &[u8], into: &Into<'_>) -> Result<State, String> {
+fn write(path: &Path, bytes: &[u8], mode: u32, into: &Into<'_>) -> Result<State, String> {
     if is_there(path) {
         match read(path) {
             Ok(there) if there == bytes => return Ok(State::There),
@@ -112,11 +127,11 @@ fn write(path: &Path, bytes: &[u8], into: &Into<'_>) -> Result<State, String> {
     if into.dry_run {
         return Ok(State::Brought);
     }
-    put(path, bytes).map(|()| State::Brought).map_err(|error| error.to_string())
+    put(path, bytes, mode).map(|()| State::Brought).map_err(|error| error.to_string())
 }
 
 /// Puts a file in place at once: who looks into the folder sees the whole of it or nothing.
-fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn put(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::Error::other("names no file"));
     };
@@ -128,10 +143,10 @@ fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
         _ => {}
     }
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&aside)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&aside)?;
         file.write_all(bytes)?;
         // Whatever the umask says.
-        file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+        file.set_permissions(Permissions::from_mode(mode))?;
         file.sync_all()?;
         fs::rename(&aside, path)
     })();

@@ -67,11 +67,25 @@ pub(super) fn died(ended: &Ended, doing: &str, memory_bytes: u64) -> WorkerError
         (None, Some(code)) => format!("ended the process with exit code {code} in {doing}"),
         (None, None) => format!("ended in {doing}, and so did its keeper, which was killed"),
     };
-    let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-    WorkerError::Died(match last {
+    let last = last_of(said);
+    WorkerError::Died(match &*last {
         "" => how,
         last => format!("{how}; it said: {}", one_line(cut(last, SHOWN_BYTES))),
     })
+}
+
+/// What says most of its last words: the last line, or of a crash in Python what it was and the innermost line of a module.
+fn last_of(said: &str) -> String {
+    let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let crash = said.rfind("Fatal Python error: ").map(|at| &said[at..]);
+    let Some(mut crash) = crash.map(str::lines) else { return lines.next_back().unwrap_or_default().to_owned() };
+    let what = crash.next().unwrap_or_default();
+    // A name in angles is of the program's own.
+    let is_module = |line: &&str| line.starts_with("File ") && !line.starts_with("File \"<");
+    match crash.map(str::trim).find(is_module) {
+        Some(place) => format!("{what}; {place}"),
+        None => what.to_owned(),
+    }
 }
 
 fn signal_name(signal: i32) -> String {
@@ -101,6 +115,12 @@ mod tests {
         };
         assert_eq!(by(Some(11), None, ""), "crashed with SIGSEGV in process");
         assert_eq!(by(None, Some(0), ""), "ended the process with exit code 0 in process");
+        let python = "x\nFatal Python error: Segmentation fault\n\nCurrent thread 0x1 (most recent call first):\n  \
+                      File \"<graftd_py2>\", line 3 in f\n  File \"/p/m.py\", line 5 in cb\n  File \"/p/m.py\", line 9 in up\n";
+        assert_eq!(
+            by(Some(11), None, python),
+            "crashed with SIGSEGV in process; it said: Fatal Python error: Segmentation fault; File \"/p/m.py\", line 5 in cb"
+        );
         assert_eq!(
             by(Some(6), None, "one\nnot \x1b[1mnow\n\n"),
             "crashed with SIGABRT in process; it said: not  [1mnow"

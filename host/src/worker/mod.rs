@@ -37,11 +37,11 @@ pub use usage::Usage;
 
 use crate::limits::{WORKER_BATCHES_AHEAD, WORKER_END_MAX, WORKER_LAST_WORDS_MAX, WORKER_SWEEP_MAX};
 use crate::module::Declared;
+use cancel::End;
 use gmod_compat::protocol::limits::MESSAGE_BYTES_MAX;
 use gmod_compat::protocol::records::Encoder;
 use gmod_compat::protocol::wire::{self, Reply, tag};
 use gmod_compat::protocol::{gmod, params};
-use cancel::End;
 use link::{Broken, Link, Wanted};
 use plugin_api::delta::wire::Reader;
 use plugin_api::{Access, Clock, Error, Fields, Params};

@@ -133,7 +133,7 @@ fn start(venv: Option<&str>) -> Result<(), String> {
 fn executable_of(venv: &str) -> Result<PathBuf, String> {
     let given = Path::new(venv);
     let executable = if given.is_dir() { given.join("bin/python") } else { given.to_owned() };
-    if !executable.exists() {
+    if !executable.is_file() {
         return Err(format!("python = {venv:?}: there is no bin/python; give the folder of a virtual environment"));
     }
     let root = executable.parent().and_then(Path::parent).unwrap_or(given);

@@ -53,6 +53,7 @@ pub(super) fn make(loaded: &Loaded<'_>, given: &Params, said: Said) -> Result<Bo
         } else {
             params::objects(py, given).and_then(|given| init.call1((given,)))
         };
+        interpreter::only_here(done.as_ref().err());
         done.map_err(told("init"))?;
     }
     let process = loaded.module.getattr("process").map_err(told("process"))?.unbind();

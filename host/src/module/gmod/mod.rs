@@ -105,7 +105,12 @@ fn language_of(kind: PluginKind, image: &Path) -> Result<Option<Language>, Refus
 
 impl GmodMaker {
     pub(super) fn new(data: &Path) -> GmodMaker {
-        GmodMaker { kept: Kept::in_folder(data.join("gmod")), program: Arc::default(), starts: Starts::default(), shared: Arc::default() }
+        GmodMaker {
+            kept: Kept::in_folder(data.join("gmod")),
+            program: Arc::default(),
+            starts: Starts::default(),
+            shared: Arc::default(),
+        }
     }
 
     fn program(&self) -> Result<Program, Refusal> {
@@ -140,8 +145,16 @@ impl GmodMaker {
         let conf = &job.conf;
         let folder = folders.plugins.as_deref();
         let shared = Some((&*job.name, &*self.shared));
-        let wanted =
-            Wanted { file: &job.plugin.path, image: &copy.path, language, conf, host, cancel: Some(cancel), folder, shared };
+        let wanted = Wanted {
+            file: &job.plugin.path,
+            image: &copy.path,
+            language,
+            conf,
+            host,
+            cancel: Some(cancel),
+            folder,
+            shared,
+        };
         let plugin = wanted.plugin();
         let given = self.kept.get(&plugin, copy.fingerprint);
         let mut worker = wanted.start(&program, &given)?;
