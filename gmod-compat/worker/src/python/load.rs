@@ -52,7 +52,7 @@ pub(super) fn load<'py>(py: Python<'py>, order: &Order<'_>, life: &mut Life) -> 
         };
         kept.way = Some(way);
         let module = match way {
-            Way::Plain => plain(py, order, &source, life)?,
+            Way::Plain => plain(py, order, &source, &kept, life)?,
             Way::Layer => through_layer(py, order, &source, &kept, life)?,
         };
         Ok((module, kept))
@@ -130,7 +130,13 @@ fn through_layer<'py>(
     Ok(module)
 }
 
-fn plain<'py>(py: Python<'py>, order: &Order<'_>, source: &[u8], life: &mut Life) -> PyResult<Bound<'py, PyModule>> {
+fn plain<'py>(
+    py: Python<'py>,
+    order: &Order<'_>,
+    source: &[u8],
+    kept: &Kept<'py>,
+    life: &mut Life,
+) -> PyResult<Bound<'py, PyModule>> {
     let (name, file) = (life.name().to_owned(), &order.start.file);
     let code = compile(py, source, file)?;
     let sys = py.import("sys")?;
@@ -140,15 +146,23 @@ fn plain<'py>(py: Python<'py>, order: &Order<'_>, source: &[u8], life: &mut Life
     module.setattr("__file__", file)?;
     module.setattr("__builtins__", py.import("builtins")?)?;
     // An installed package of this name is what `import NAME` means, in the module itself too.
+    let path = sys.getattr("path")?;
+    let others: Vec<Bound<'py, PyAny>> = path.try_iter()?.collect::<PyResult<_>>()?;
+    let is_elsewhere =
+        |place: &Bound<'py, PyAny>| order.folder.as_ref().is_none_or(|folder| !place.eq(folder).unwrap_or(false));
+    let others: Vec<_> = others.into_iter().filter(is_elsewhere).collect();
     let machinery = py.import("_frozen_importlib_external")?.getattr("PathFinder")?;
     let is_installed = modules.contains(&name)?
         || sys.getattr("builtin_module_names")?.contains(&name)?
-        || machinery.call_method1("find_spec", (&name,)).is_ok_and(|found| !found.is_none());
+        || machinery.call_method1("find_spec", (&name, others)).is_ok_and(|found| !found.is_none());
     let registered = if is_installed { format!("graftd.plugins.{name}") } else { name };
     modules.set_item(registered, &module)?;
     if let Some(folder) = &order.folder {
-        let path = sys.getattr("path")?;
-        if !path.contains(folder)? {
+        if interpreter::is_shared() && embedded::is_there() {
+            // Another module's helpers may be of Python 2, and would be found on the path before the layer sees them.
+            embedded::provide(py)?;
+            py.import("graftd_py2.importing")?.call_method1("add_folder", (folder, &kept.cache))?;
+        } else {
             path.call_method1("append", (folder,))?;
         }
     }

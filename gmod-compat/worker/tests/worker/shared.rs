@@ -7,13 +7,15 @@ use plugin_api::{Access, ErrorKind, Params};
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// Metrics that are the values of expressions.
+/// Metrics that are the values of expressions, each with a number: text enters when it has changed.
 fn source(metrics: &[(&str, &str)]) -> String {
-    let mut text = "# graftd: python3\nimport os, sys\n".to_owned();
+    let mut text = "# graftd: python3\nimport itertools, os, sys\nCOUNT = itertools.count()\n\
+                    def said(value): return '%s #%d' % (value, next(COUNT))\n"
+        .to_owned();
     let mut all = String::new();
     for (name, expression) in metrics {
         all.push_str(&format!(
-            "{{'name': '{name}', 'value_type': 'string', 'call_back': lambda _: str({expression})}},"
+            "{{'name': '{name}', 'value_type': 'string', 'call_back': lambda _: said({expression})}},"
         ));
     }
     text.push_str(&format!("def metric_init(params):\n    global HOW\n    HOW = params\n    return [{all}]\n"));
@@ -30,7 +32,8 @@ fn put(folder: &Folder, name: &str, text: &str) -> Setup {
 fn told(worker: &mut Worker, second: u64, name: &str) -> String {
     let sample = worker.collect(second);
     assert_eq!(sample.fault(), "");
-    sample.entries[&format!("me,{name}")].trim_matches('"').to_owned()
+    let value = sample.entries[&format!("me,{name}")].trim_matches('"');
+    value.split(" #").next().unwrap_or_default().to_owned()
 }
 
 #[test]
@@ -101,6 +104,30 @@ fn one_that_is_made_again_has_its_own_text_and_its_helpers_as_they_are_now() {
         assert_eq!(told(worker, 0, "help"), what);
     }
     assert_eq!((told(&mut old, 10, "mine"), told(&mut new, 10, "mine")), ("old".to_owned(), "new".to_owned()));
+}
+
+#[test]
+fn each_has_helpers_of_either_python() {
+    let (folder, shared) = (Folder::new(), Shared::spawn());
+    fs::write(folder.path().join("help_of_2.py"), "def what():\n    print 'two'\n    return 'two'\n").expect("a file");
+    fs::write(folder.path().join("help_of_3.py"), "def what(): return f'three'\n").expect("a file");
+    let with = |helper: &str| format!("import {helper}\n{}", source(&[("what", &format!("{helper}.what()"))]));
+    // One that has no helper is there first, and one that puts the folder on the path by itself.
+    let alone = source(&[("a", "sys.modules[__name__].HOW is HOW")]);
+    let path = alone.replace("COUNT =", "sys.path.append(os.path.dirname(__file__)); COUNT =");
+    let mut all: Vec<_> = [
+        ("first.py", alone.clone(), "a", "True"),
+        ("three.py", with("help_of_3"), "what", "three"),
+        ("two.py", with("help_of_2"), "what", "two"),
+        ("path.py", path, "a", "True"),
+        ("last.py", alone, "a", "True"),
+    ]
+    .into_iter()
+    .map(|(file, text, name, value)| (put(&folder, file, &text).run_in(&shared).0, name, value))
+    .collect();
+    for (worker, name, value) in &mut all {
+        assert_eq!(told(worker, 0, name), *value);
+    }
 }
 
 #[test]
@@ -188,7 +215,7 @@ fn sources_of_python_2_are_converted_side_by_side() {
     let files: Vec<Setup> = (0..6)
         .map(|n| {
             let text = format!(
-                "import threading\ndef handler(name):\n    exec 'x = {n}'\n    return '%d' % x\ndef metric_init(params):\n    \
+                "import threading\ndef handler(name):\n    names = {{}}\n    exec 'x = {n}' in names\n    return '%d' % names['x']\ndef metric_init(params):\n    \
                  print 'of two', `params`\n    return [{{'name': 'x', 'value_type': 'string', 'call_back': handler}}]\n"
             );
             put(&folder, &format!("old{n}.py"), &text)
