@@ -113,7 +113,7 @@ fn two_modules_have_one_process_and_come_back_together() {
     daemon.cli(&["modules", "on", "one"]).good();
     assert_eq!(await_together(&daemon, first), second);
     fs::write(folders.plugin("one.py"), MODULE.replace("return os.getpid()", "return 5")).expect("a plugin");
-    daemon.await_value(&format!("one,{HOST},pid"), 5.0);
+    daemon.await_value(&format!("one,{HOST},pid"), 5);
     assert_eq!((workers(&daemon), daemon.module("two")["state"].clone()), (vec![second], "running".into()));
     // Both off: the process is over.
     for name in ["one", "two"] {
