@@ -1,8 +1,10 @@
-//! The ports: bound when the module starts, handed on when its file changes, so that nothing that waits in one is lost.
+//! The ports: bound when the module starts, handed on when its file changes, so that nothing that waits in one is lost. What
+//! the file says anew is bound beside what was bound before, on the same port too (`127.0.0.1:8649` and `0.0.0.0:8649`): so
+//! what ran before goes on where that fails.
 
 use crate::conf::GangliaConf;
 use crate::limits::GMOND_SOCKET_BYTES;
-use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Socket, Type};
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -31,25 +33,31 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// Binds what a configuration asks for; what was bound for the one `before` is taken over.
+    /// Binds what a configuration asks for; what was bound for the one `before` is taken over. The rest of that stays bound
+    /// until it is dropped, and is not in the way.
     ///
     /// # Errors
     /// An address that cannot be bound, with a way out.
     pub(super) fn bind(conf: &GangliaConf, before: Option<&Sockets>) -> Result<Sockets, String> {
         let mut sockets = Sockets::default();
+        let _beside = before.map(Beside::begin);
+        let beside = before.is_some();
         for address in &conf.tcp {
             let known = before.and_then(|before| before.tcp.iter().find(|bound| bound.asked == *address));
             sockets.tcp.push(match known {
                 Some(known) => known.again(TcpListener::try_clone(&known.socket)).map_err(cannot("tcp", *address))?,
-                None => tcp(*address).map_err(cannot("tcp", *address))?,
+                None => tcp(*address, beside).map_err(cannot("tcp", *address))?,
             });
         }
         for address in &conf.udp {
-            let same = |bound: &&Bound<UdpSocket>| bound.asked == *address && bound.interface == conf.interface;
+            // Only groups are joined on an interface.
+            let interface =
+                |bound: &Bound<UdpSocket>| !address.ip().is_multicast() || bound.interface == conf.interface;
+            let same = |bound: &&Bound<UdpSocket>| bound.asked == *address && interface(bound);
             let known = before.and_then(|before| before.udp.iter().find(same));
             let bound = match known {
                 Some(known) => known.again(UdpSocket::try_clone(&known.socket)),
-                None => sockets.free_udp(*address, conf),
+                None => sockets.free_udp(*address, conf, beside),
             };
             sockets.udp.push(bound.map_err(cannot("udp", *address))?);
         }
@@ -57,14 +65,14 @@ impl Sockets {
     }
 
     /// As gmond has it, both have the same number: where any is free, one that is free for both is taken.
-    fn free_udp(&mut self, asked: SocketAddr, conf: &GangliaConf) -> io::Result<Bound<UdpSocket>> {
+    fn free_udp(&mut self, asked: SocketAddr, conf: &GangliaConf, beside: bool) -> io::Result<Bound<UdpSocket>> {
         let interface = conf.interface.as_deref();
         let mut tried = 0;
         loop {
             let twin = self.tcp.iter_mut().find(|tcp| asked.port() == 0 && tcp.asked == asked);
-            let Some(twin) = twin else { return udp(asked, asked, interface) };
-            match udp(asked, twin.address, interface) {
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse && tried < TRIES => *twin = tcp(asked)?,
+            let Some(twin) = twin else { return udp(asked, asked, interface, beside) };
+            match udp(asked, twin.address, interface, beside) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && tried < TRIES => *twin = tcp(asked, beside)?,
                 bound => return bound,
             }
             tried += 1;
@@ -74,6 +82,36 @@ impl Sockets {
     /// Where XML is given out, or else where packets are taken.
     pub(super) fn address(&self) -> Option<SocketAddr> {
         self.tcp.first().map(|bound| bound.address).or_else(|| self.udp.first().map(|bound| bound.address))
+    }
+}
+
+/// While it lives, others of this daemon can be bound beside what is bound.
+///
+/// The system allows that to sockets of one user which all ask for it. They ask for no longer than it takes, so a second daemon
+/// is still told that the port is taken.
+struct Beside<'s>(&'s Sockets);
+
+impl<'s> Beside<'s> {
+    fn begin(sockets: &'s Sockets) -> Beside<'s> {
+        let beside = Beside(sockets);
+        beside.set(true);
+        beside
+    }
+
+    /// Where it fails, binding tells.
+    fn set(&self, shared: bool) {
+        for bound in &self.0.udp {
+            let _ = SockRef::from(&bound.socket).set_reuse_port(shared);
+        }
+        for bound in &self.0.tcp {
+            let _ = SockRef::from(&bound.socket).set_reuse_port(shared);
+        }
+    }
+}
+
+impl Drop for Beside<'_> {
+    fn drop(&mut self) {
+        self.set(false);
     }
 }
 
@@ -105,16 +143,18 @@ fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Soc
     Ok(socket)
 }
 
-fn tcp(asked: SocketAddr) -> io::Result<Bound<TcpListener>> {
+fn tcp(asked: SocketAddr, beside: bool) -> io::Result<Bound<TcpListener>> {
     let socket = socket(asked, Type::STREAM, Protocol::TCP)?;
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(beside)?;
     socket.bind(&asked.into())?;
     socket.listen(BACKLOG)?;
+    socket.set_reuse_port(false)?;
     let socket = TcpListener::from(socket);
     Ok(Bound { asked, interface: None, address: socket.local_addr()?, socket })
 }
 
-fn udp(asked: SocketAddr, address: SocketAddr, interface: Option<&str>) -> io::Result<Bound<UdpSocket>> {
+fn udp(asked: SocketAddr, address: SocketAddr, interface: Option<&str>, beside: bool) -> io::Result<Bound<UdpSocket>> {
     let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
     // It is only a wish: the system has a limit of its own.
     let _ = socket.set_recv_buffer_size(GMOND_SOCKET_BYTES);
@@ -123,7 +163,9 @@ fn udp(asked: SocketAddr, address: SocketAddr, interface: Option<&str>) -> io::R
         // Several programs of a host may listen to a group.
         socket.set_reuse_address(true)?;
     }
+    socket.set_reuse_port(beside)?;
     socket.bind(&address.into())?;
+    socket.set_reuse_port(false)?;
     match group {
         IpAddr::V4(group) if group.is_multicast() => {
             let on = match interface.map(str::parse::<Ipv4Addr>) {
@@ -179,6 +221,36 @@ mod tests {
         drop(before);
         // What came before the change waits in it still.
         assert_eq!(after.udp[0].socket.recv_from(&mut [0; 9]).unwrap().0, 1);
+    }
+
+    #[test]
+    fn another_address_of_the_same_port_is_bound_beside_the_one_before() {
+        let before = Sockets::bind(&conf("udp = \"127.0.0.1:0\"\ntcp = \"127.0.0.1:0\""), None).unwrap();
+        let port = before.tcp[0].address.port();
+        let at = |host: &str| conf(&format!("udp = \"{host}:{port}\"\ntcp = \"{host}:{port}\"\nopen = true"));
+        let wide = Sockets::bind(&at("0.0.0.0"), Some(&before)).unwrap();
+        drop(before);
+        // And back.
+        let narrow = Sockets::bind(&at("127.0.0.1"), Some(&wide)).unwrap();
+        drop(wide);
+        let from = UdpSocket::bind("127.0.0.1:0").unwrap();
+        from.send_to(b"x", narrow.udp[0].address).unwrap();
+        assert_eq!(narrow.udp[0].socket.recv_from(&mut [0; 9]).unwrap().0, 1);
+        // Others are still told that it is taken, and what is bound stays where something else is taken.
+        assert!(Sockets::bind(&at("0.0.0.0"), None).is_err());
+        let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let both = format!("udp = [\"0.0.0.0:{port}\", \"{}\"]\nopen = true", taken.local_addr().unwrap());
+        assert!(Sockets::bind(&conf(&both), Some(&narrow)).is_err());
+        from.send_to(b"x", narrow.udp[0].address).unwrap();
+        assert_eq!(narrow.udp[0].socket.recv_from(&mut [0; 9]).unwrap().0, 1);
+    }
+
+    #[test]
+    fn an_interface_is_for_groups_alone() {
+        let before = Sockets::bind(&conf("udp = \"127.0.0.1:0\""), None).unwrap();
+        let after = conf("udp = \"127.0.0.1:0\"\ninterface = \"127.0.0.1\"");
+        let after = Sockets::bind(&after, Some(&before)).unwrap();
+        assert_eq!(after.udp[0].address, before.udp[0].address);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{FREE, daemon, send, xml};
 use graftd_tests::{Daemon, HOST, graftd};
 use serde_json::json;
 use std::fs;
-use std::net::{TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 
 #[test]
 fn it_is_a_module_among_others() {
@@ -34,6 +34,28 @@ fn a_changed_file_keeps_the_port_and_what_is_known() {
     assert!(xml(address).contains("URL=\"http://ops/\""), "it goes on");
     send(address, &[vec![1, 2, 3, 4]]);
     daemon.await_value(&format!("graftd,{HOST},gmond,unknown"), 1);
+}
+
+#[test]
+fn an_edited_address_takes_effect_on_the_same_port() {
+    let (daemon, address) = daemon(FREE);
+    let port = address.port();
+    let file = |host: &str| format!("udp = \"{host}:{port}\"\ntcp = \"{host}:{port}\"\nallow = [\"127.0.0.0/8\"]\n");
+    // An address that is of this host, and not the one before.
+    let other = SocketAddr::from(([127, 0, 0, 2], port));
+    assert!(TcpStream::connect(other).is_err(), "nobody listens there");
+    for (host, expected) in [("127.0.0.1", false), ("0.0.0.0", true), ("127.0.0.1", false)] {
+        fs::write(daemon.conf("gmond.on"), file(host)).expect("written");
+        let why = format!("packets at {host}:{port}");
+        daemon.await_change(&format!("graftd,{HOST}"), |daemon| {
+            let module = daemon.await_state("gmond", "running").found;
+            module["why"].as_str().is_some_and(|said| said.contains(&why)).then_some(())
+        });
+        assert!(xml(address).contains("</GANGLIA_XML>"), "it answers where it always has");
+        // What is no longer listened to is let go a moment after.
+        daemon
+            .await_change(&format!("graftd,{HOST}"), |_| (TcpStream::connect(other).is_ok() == expected).then_some(()));
+    }
 }
 
 #[test]
