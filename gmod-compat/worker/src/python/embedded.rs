@@ -32,5 +32,5 @@ pub(super) fn provide(py: Python<'_>) -> PyResult<()> {
         names.set_item("read", wrap_pyfunction!(read, py)?)?;
         super::interpreter::run(py, include_str!("embedded.py"), &names)
     };
-    PROVIDED.get_or_try_init(py, provide).map(|()| ())
+    PROVIDED.get_or_try_init(py, provide).copied()
 }
