@@ -31,6 +31,10 @@ impl Table {
             }
             let Some(entry) = entry.hosts.get_mut(host) else { continue };
             entry.listed = false;
+            if !std::mem::replace(&mut entry.said, true) {
+                // It may have been forgotten within this very tick.
+                out.entry(&[cluster, host], Op::Lifetime(Duration::ZERO));
+            }
             let dmax = if entry.reported.is_some() { entry.dmax.to_string() } else { host_dmax.as_secs().to_string() };
             let (tmax, started) = (entry.tmax.to_string(), entry.started.to_string());
             let mut pairs = vec![
@@ -123,6 +127,8 @@ impl Table {
             out.entry(&[cluster, host, name], Op::Lifetime(AT_ONCE));
             self.gone(name, metric);
         }
+        // It goes with the last of its metrics, but it may have none.
+        out.entry(&[cluster, host], Op::Lifetime(AT_ONCE));
     }
 
     /// Forgets a cluster, and has the tree forget it.

@@ -79,6 +79,8 @@ pub(super) struct HostEntry {
     pub(super) heard_ms: i64,
     /// It stands in the list of those heard.
     pub(super) listed: bool,
+    /// The tree has been told of it.
+    pub(super) said: bool,
 }
 
 /// A metric.
@@ -241,13 +243,12 @@ impl Table {
             ),
         }
         let first = !std::mem::replace(&mut metric.has_value, true);
-        let mortal = told.is_some_and(|told| {
-            let life = told.lifetime();
-            if !life.is_zero() || !metric.said && !first {
-                out.entry(&path, Op::Lifetime(life));
-            }
-            !life.is_zero()
-        });
+        let life = told.map_or(Duration::ZERO, |told| told.lifetime());
+        let mortal = !life.is_zero();
+        // With the first too: its host may have been forgotten within this very tick.
+        if mortal || first || !metric.said {
+            out.entry(&path, Op::Lifetime(life));
+        }
         // Its metadata goes with a value that ends, so it comes with each.
         if mortal || !metric.said {
             self.say_meta(place, spoof, out);

@@ -177,6 +177,38 @@ fn a_silent_host_is_forgotten_with_all_that_it_took() {
 }
 
 #[test]
+fn a_host_that_only_beats_is_forgotten_too() {
+    let mut fed = Fed::new();
+    let beat = Value { id: id("heartbeat"), format: b"%u", datum: Datum::UInt(1_600_000_000) };
+    fed.take(&Packet::Value(beat));
+    assert!(fed.tree.node(&["ganglia", "home", "web1"]).is_some());
+    fed.now.mono_ms += 21_000;
+    assert_eq!(fed.sweep("host_dmax = \"20s\""), 1);
+    assert!(fed.tree.node(&["ganglia", "home", "web1"]).is_none());
+}
+
+#[test]
+fn a_host_that_speaks_in_the_tick_in_which_it_is_forgotten_stays_whole() {
+    let mut fed = Fed::new();
+    fed.take(&metadata("m", "int32", 0));
+    fed.take(&text_of("m", "1"));
+    fed.now.mono_ms += 21_000;
+    let conf = GangliaConf::parse(Path::new("x.on"), "host_dmax = \"20s\"").unwrap();
+    let mut out = Writer::new();
+    assert_eq!(fed.table.sweep(&conf, fed.now, &mut out), 1);
+    fed.merge(&out);
+    fed.take(&metadata("m", "int32", 0));
+    fed.take(&text_of("m", "2"));
+    for _ in 0..3 {
+        fed.now.mono_ms += 1_000;
+        fed.tree.end_tick(fed.now.mono_ms);
+    }
+    assert_eq!(fed.value(&["home", "web1", "m"]), "2");
+    assert_eq!(fed.meta(&["home", "web1", "m"], "units"), Some("s".into()));
+    assert_eq!(fed.meta(&["home", "web1"], "ip"), Some("127.0.0.1".into()));
+}
+
+#[test]
 fn a_flood_is_bounded() {
     let mut fed = Fed::new();
     let mut refused = 0;
