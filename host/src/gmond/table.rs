@@ -138,6 +138,8 @@ impl Table {
         let ip = spoofed_ip.unwrap_or(Cow::Borrowed(&from));
         let host = if host.is_empty() { Cow::Borrowed(&*from) } else { host };
         let Some(entry) = self.host(cluster, &host, now) else { return Took::NoRoom };
+        // It is heard itself; what somebody else says of when is out of date.
+        entry.reported = None;
         if entry.ip != ip {
             entry.ip = ip.into_owned();
         }
@@ -194,7 +196,7 @@ impl Table {
             return Took::Yes;
         }
         let Some(metric) = self.metric(what.place, what.now) else { return Took::NoRoom };
-        metric.heard_ms = what.now.mono_ms;
+        (metric.heard_ms, metric.reported) = (what.now.mono_ms, None);
         let format = text(value.format);
         if !matches!(value.datum, Datum::Text(_)) && metric.format.as_deref() != Some(&*format) {
             metric.format = Some(cut(&format, 64).into());

@@ -263,6 +263,19 @@ fn what_xml_repeats_is_not_new() {
 }
 
 #[test]
+fn a_host_that_was_polled_once_is_heard_again() {
+    let mut fed = Fed::new();
+    let unix = fed.now.unix_s;
+    let host = xml::Host { name: "web1".into(), reported: unix - 5, tn: 5, dmax: 7, ..xml::Host::default() };
+    assert!(fed.table.polled_host(HOME, &host, unix, fed.now));
+    fed.table.tell_hosts(Duration::ZERO, &mut Writer::new());
+    fed.take(&metadata("m", "int32", 0));
+    fed.take(&text_of("m", "1"));
+    assert_eq!(fed.meta(&["home", "web1"], "reported"), None, "it speaks for itself");
+    assert_eq!(fed.meta(&["home", "web1"], "dmax"), Some("0".into()), "and lives as hosts do that are heard");
+}
+
+#[test]
 fn who_names_nobody_is_not_taken() {
     let mut fed = Fed::new();
     let value = |id| Packet::Value(Value { id, format: b"%u", datum: Datum::UInt(1) });
