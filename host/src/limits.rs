@@ -255,7 +255,7 @@ pub const GMOND_POLLED_MAX: usize = 256;
 /// How often it is fetched unless the `.on` says otherwise: as gmetad does.
 pub const GMOND_POLL_EVERY: Duration = Duration::from_secs(15);
 
-/// How long fetching one XML may take, its connection included; who is slower is tried again at the next turn.
+/// How long connecting to one whose XML is fetched may take, and as long the fetching; who is slower is tried again later.
 pub const GMOND_POLL_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// XML documents that are fetched at a time: each may take 128 MiB.

@@ -13,7 +13,7 @@ use std::io;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -37,18 +37,13 @@ pub(super) async fn serve(
             _ = every.tick() => {}
             () = stop.told() => return Ok(()),
         }
-        let Ok(_turn) = turns.acquire().await else { return Ok(()) };
-        let fetched = tokio::select! {
-            fetched = timeout(GMOND_POLL_TIME_MAX, fetch(&target)) => fetched,
+        let document = tokio::select! {
+            document = fetch(&target, &turns) => document,
             () = stop.told() => return Ok(()),
         };
-        let document = match fetched {
-            Ok(Ok(document)) => Ok(document),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("took longer than {GMOND_POLL_TIME_MAX:?}")),
-        };
         let how = match document {
-            Ok(document) => {
+            // The turn is kept until it is taken: it is large.
+            Ok((document, _turn)) => {
                 // A large one takes its time, and the threads are for all.
                 let taken = spawn_blocking(move || {
                     let taken = take(&document, &mut feed);
@@ -93,12 +88,24 @@ async fn tell(feed: &Feed, name: &str, how: &str) -> io::Result<()> {
     sent.then_some(()).ok_or_else(|| io::Error::other("the daemon stops"))
 }
 
-async fn fetch((host, port): &(String, u16)) -> io::Result<Vec<u8>> {
-    let stream = TcpStream::connect((host.as_str(), *port)).await?;
+/// Fetches a document when it is its turn, which it gives back with it. Who cannot be reached takes nobody's turn.
+async fn fetch<'t>(
+    (host, port): &(String, u16),
+    turns: &'t Semaphore,
+) -> Result<(Vec<u8>, SemaphorePermit<'t>), String> {
+    let stream = in_time(TcpStream::connect((host.as_str(), *port))).await?;
+    let turn = turns.acquire().await.map_err(|error| error.to_string())?;
     let mut document = Vec::new();
     // One byte more than is allowed shows that it was more.
-    stream.take(DOCUMENT_BYTES_MAX as u64 + 1).read_to_end(&mut document).await?;
-    Ok(document)
+    in_time(stream.take(DOCUMENT_BYTES_MAX as u64 + 1).read_to_end(&mut document)).await?;
+    Ok((document, turn))
+}
+
+async fn in_time<T>(step: impl Future<Output = io::Result<T>>) -> Result<T, String> {
+    match timeout(GMOND_POLL_TIME_MAX, step).await {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("took longer than {GMOND_POLL_TIME_MAX:?}")),
+    }
 }
 
 /// Takes what a document says. What stood before a fault in it counts.
@@ -145,4 +152,31 @@ fn take(document: &[u8], feed: &mut Feed) -> Result<(), ReadError> {
             Took::Yes | Took::Ask | Took::NotOurs => {}
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn who_cannot_be_reached_takes_nobodys_turn() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = ("127.0.0.1".to_owned(), listener.local_addr().unwrap().port());
+        let turns = Semaphore::new(1);
+        let turn = turns.acquire().await.unwrap();
+        // It gets as far as the connection while another has the turn.
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            drop(turn);
+            stream.write_all(b"<x/>").await.unwrap();
+        };
+        let (fetched, ()) = tokio::join!(fetch(&target, &turns), serve);
+        assert_eq!(fetched.unwrap().0, b"<x/>");
+        drop(listener);
+        let turn = turns.acquire().await.unwrap();
+        assert!(fetch(&target, &turns).await.unwrap_err().contains("refused"), "it fails without a turn");
+        drop(turn);
+    }
 }
