@@ -41,7 +41,7 @@ impl Feed {
         {
             let mut table = self.table.lock();
             let about = &conf.cluster;
-            table.about(&about.name, [&about.owner, &about.latlong, &about.url]);
+            table.about_own(&about.name, [&about.owner, &about.latlong, &about.url]);
             table.tell_hosts(conf.host_dmax, &mut self.out);
         }
         self.send().await

@@ -24,11 +24,8 @@ impl Table {
         let mut last: Option<&Arc<str>> = None;
         for (cluster, host) in &heard {
             let Some(entry) = self.clusters.get_mut(cluster) else { continue };
-            if last.replace(cluster) != Some(cluster) {
-                let keys = ["owner", "latlong", "url"];
-                let pairs: Vec<_> = keys.into_iter().zip(entry.about.iter().map(String::as_str)).collect();
-                out.entry(&[cluster], Op::Meta(Pairs::write(&mut self.pairs, &pairs)));
-            }
+            // Its node may have gone with its last host.
+            entry.unsaid |= last.replace(cluster) != Some(cluster);
             let Some(entry) = entry.hosts.get_mut(host) else { continue };
             entry.listed = false;
             if !std::mem::replace(&mut entry.said, true) {
@@ -49,16 +46,36 @@ impl Table {
             pairs.extend(reported.as_deref().map(|at| ("reported", at)));
             out.entry(&[cluster, host], Op::Meta(Pairs::write(&mut self.pairs, &pairs)));
         }
+        for (cluster, entry) in &mut self.clusters {
+            if entry.hosts.is_empty() || !std::mem::take(&mut entry.unsaid) {
+                continue;
+            }
+            let keys = ["owner", "latlong", "url"];
+            let words = entry.own.iter().zip(&entry.about).map(|(own, about)| if own.is_empty() { about } else { own });
+            let pairs: Vec<_> = keys.into_iter().zip(words.map(String::as_str)).collect();
+            out.entry(&[cluster], Op::Meta(Pairs::write(&mut self.pairs, &pairs)));
+        }
         heard.clear();
         self.heard = heard;
     }
 
-    /// Notes what is told of a cluster, before any of its hosts is: it is said with the first of them.
+    /// Notes what is told of a cluster, before any of its hosts is: it is said as soon as it has one.
     pub(super) fn about(&mut self, cluster: &str, about: [&str; 3]) {
         if let Some(entry) = self.cluster(cluster)
             && entry.about != about
         {
             entry.about = about.map(|text| cut(text, WORD_BYTES_MAX).to_owned());
+            entry.unsaid = true;
+        }
+    }
+
+    /// Notes what this daemon's own configuration tells of its cluster. What that leaves open stays as others tell it.
+    pub(super) fn about_own(&mut self, cluster: &str, own: [&str; 3]) {
+        if let Some(entry) = self.clusters.get_mut(cluster)
+            && entry.own != own
+        {
+            entry.own = own.map(|text| cut(text, WORD_BYTES_MAX).to_owned());
+            entry.unsaid = true;
         }
     }
 
@@ -100,7 +117,10 @@ impl Table {
             }
             forgotten += silent.len();
             self.sweep_metrics(&cluster, now);
-            if self.clusters.get(&cluster).is_some_and(|entry| entry.hosts.is_empty()) {
+            if let Some(entry) = self.clusters.get_mut(&cluster)
+                && entry.hosts.is_empty()
+                && std::mem::replace(&mut entry.idle, true)
+            {
                 self.clusters.remove(&cluster);
             }
         }

@@ -119,7 +119,10 @@ impl<'s> Rendering<'s> {
         };
         if !std::mem::replace(&mut self.open, true) {
             let (about, conf) = (about.unwrap_or_default(), &self.conf.cluster);
-            let word = |key: &str, own: &str| if is_own { own.to_owned() } else { about.text(key).to_owned() };
+            let word = |key: &str, own: &str| match own {
+                own if is_own && !own.is_empty() => own.to_owned(),
+                _ => about.text(key).to_owned(),
+            };
             self.xml.cluster(&Cluster {
                 name: cluster.into(),
                 localtime: now_s,

@@ -59,8 +59,14 @@ pub(super) struct Table {
 #[derive(Debug, Default)]
 pub(super) struct ClusterEntry {
     pub(super) hosts: HashMap<Arc<str>, HostEntry>,
-    /// Owner, place, page.
+    /// Owner, place, page, as others tell them.
     pub(super) about: [String; 3],
+    /// The same, as they are configured here.
+    pub(super) own: [String; 3],
+    /// They are not in the tree yet.
+    pub(super) unsaid: bool,
+    /// It had no host at the last sweep. What is told of a cluster comes before its hosts do.
+    pub(super) idle: bool,
 }
 
 /// A host.
@@ -313,7 +319,9 @@ impl Table {
             }
             self.clusters.insert(cluster.into(), ClusterEntry::default());
         }
-        self.clusters.get_mut(cluster)
+        let entry = self.clusters.get_mut(cluster)?;
+        entry.idle = false;
+        Some(entry)
     }
 
     /// The entry of a host that is heard of, made if there is room.

@@ -276,6 +276,24 @@ fn a_host_that_was_polled_once_is_heard_again() {
 }
 
 #[test]
+fn what_a_cluster_says_of_itself_stands_beside_what_is_configured() {
+    let mut fed = Fed::new();
+    let own = |fed: &mut Fed, owner: &str| fed.table.about_own(HOME, [owner, "", ""]);
+    fed.table.about(HOME, ["theirs", "N1", "http://x/"]);
+    // A sweep comes between it and its first host.
+    fed.sweep("");
+    own(&mut fed, "");
+    fed.take(&metadata("m", "int32", 0));
+    let owner = |fed: &Fed| (fed.meta(&["home"], "owner"), fed.meta(&["home"], "latlong"));
+    assert_eq!(owner(&fed), (Some("theirs".into()), Some("N1".into())));
+    own(&mut fed, "ops");
+    let mut out = Writer::new();
+    fed.table.tell_hosts(Duration::ZERO, &mut out);
+    fed.merge(&out);
+    assert_eq!(owner(&fed), (Some("ops".into()), Some("N1".into())), "said although no host has spoken");
+}
+
+#[test]
 fn who_names_nobody_is_not_taken() {
     let mut fed = Fed::new();
     let value = |id| Packet::Value(Value { id, format: b"%u", datum: Datum::UInt(1) });
