@@ -87,7 +87,8 @@ impl Gmond {
         for bound in &sockets.udp {
             let socket = bound.socket.try_clone().and_then(UdpSocket::from_std).map_err(broken)?;
             let feed = Feed::new(shared, &table);
-            tasks.spawn(receive::serve(socket, Arc::clone(&conf), feed, stop.clone()));
+            let dropped = Arc::clone(&bound.dropped);
+            tasks.spawn(receive::serve(socket, dropped, Arc::clone(&conf), feed, stop.clone()));
         }
         for bound in &sockets.tcp {
             let socket = bound.socket.try_clone().and_then(TcpListener::from_std).map_err(broken)?;

@@ -11,6 +11,7 @@ use gmod_compat::xdr::{DecodeError, Packet, decode};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::time::{MissedTickBehavior, interval};
@@ -21,11 +22,17 @@ const DATAGRAM_BYTES: usize = 64 * 1024;
 /// Datagrams taken at once before others have their turn on the thread.
 const AT_ONCE: usize = 64;
 
-/// Takes packets until it is to stop; what was taken by then is sent.
+/// Takes packets until it is to stop; what was taken by then is sent. What the kernel has `dropped` is known up to there.
 ///
 /// # Errors
 /// The socket is broken, or the daemon stops.
-pub(super) async fn serve(socket: UdpSocket, conf: Arc<GangliaConf>, mut feed: Feed, mut stop: Stop) -> io::Result<()> {
+pub(super) async fn serve(
+    socket: UdpSocket,
+    dropped: Arc<AtomicU32>,
+    conf: Arc<GangliaConf>,
+    mut feed: Feed,
+    mut stop: Stop,
+) -> io::Result<()> {
     let shared = Arc::clone(&feed.shared);
     let mut asker = Asker::new(socket.local_addr()?, conf.ask_port);
     let mut tick = interval(shared.conf.tick);
@@ -59,7 +66,7 @@ pub(super) async fn serve(socket: UdpSocket, conf: Arc<GangliaConf>, mut feed: F
     };
     tokio::select! {
         ended = taking => ended,
-        ended = count_drops(&socket, &shared.counters.gmond_dropped) => ended,
+        ended = count_drops(&socket, &shared.counters.gmond_dropped, &dropped) => ended,
     }
 }
 

@@ -8,6 +8,8 @@ use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Socket, Type};
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 128;
@@ -23,6 +25,8 @@ pub(super) struct Bound<S> {
     interface: Option<String>,
     pub(super) address: SocketAddr,
     pub(super) socket: S,
+    /// What of the kernel's figure of dropped packets has been counted.
+    pub(super) dropped: Arc<AtomicU32>,
 }
 
 /// All of a module's.
@@ -118,7 +122,7 @@ impl Drop for Beside<'_> {
 impl<S> Bound<S> {
     fn again(&self, socket: io::Result<S>) -> io::Result<Bound<S>> {
         let (asked, interface, address) = (self.asked, self.interface.clone(), self.address);
-        Ok(Bound { asked, interface, address, socket: socket? })
+        Ok(Bound { asked, interface, address, socket: socket?, dropped: Arc::clone(&self.dropped) })
     }
 }
 
@@ -151,7 +155,7 @@ fn tcp(asked: SocketAddr, beside: bool) -> io::Result<Bound<TcpListener>> {
     socket.listen(BACKLOG)?;
     socket.set_reuse_port(false)?;
     let socket = TcpListener::from(socket);
-    Ok(Bound { asked, interface: None, address: socket.local_addr()?, socket })
+    Ok(Bound { asked, interface: None, address: socket.local_addr()?, socket, dropped: Arc::default() })
 }
 
 fn udp(asked: SocketAddr, address: SocketAddr, interface: Option<&str>, beside: bool) -> io::Result<Bound<UdpSocket>> {
@@ -179,7 +183,13 @@ fn udp(asked: SocketAddr, address: SocketAddr, interface: Option<&str>, beside: 
         _ => {}
     }
     let socket = UdpSocket::from(socket);
-    Ok(Bound { asked, interface: interface.map(str::to_owned), address: socket.local_addr()?, socket })
+    Ok(Bound {
+        asked,
+        interface: interface.map(str::to_owned),
+        address: socket.local_addr()?,
+        socket,
+        dropped: Arc::default(),
+    })
 }
 
 /// The number of an interface, from sysfs; 0, the system's choice, for none.

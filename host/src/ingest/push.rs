@@ -15,6 +15,7 @@ use std::future::pending;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -249,9 +250,10 @@ async fn merge(documents: Documents, shared: &Shared) -> (Vec<String>, u64) {
 /// # Errors
 /// The socket is broken.
 pub async fn serve_udp(socket: UdpSocket, shared: Arc<Shared>) -> io::Result<()> {
+    let counted = AtomicU32::new(0);
     tokio::select! {
         ended = datagrams(&socket, &shared) => ended,
-        ended = count_drops(&socket, &shared.counters.push_dropped) => ended,
+        ended = count_drops(&socket, &shared.counters.push_dropped, &counted) => ended,
     }
 }
 
@@ -276,17 +278,16 @@ async fn datagrams(socket: &UdpSocket, shared: &Shared) -> io::Result<()> {
     }
 }
 
-/// Counts what the kernel dropped before it could be received. Where it does not tell, nothing is counted.
-pub(crate) async fn count_drops<T>(socket: &UdpSocket, counter: &Counter) -> io::Result<T> {
+/// Counts what the kernel dropped before it could be received. Where it does not tell, nothing is counted. What has been
+/// `counted` stays with the socket: it may be handed on.
+pub(crate) async fn count_drops<T>(socket: &UdpSocket, counter: &Counter, counted: &AtomicU32) -> io::Result<T> {
     let Some(inode) = inode(socket) else { return pending().await };
-    let mut counted = 0;
     let mut every = interval(PUSH_DROPS_EVERY);
     loop {
         every.tick().await;
         let Ok(Some(drops)) = spawn_blocking(move || drops(inode)).await else { continue };
         // The kernel's figure has 32 bits and begins anew.
-        counter.add(u64::from(drops.wrapping_sub(counted)));
-        counted = drops;
+        counter.add(u64::from(drops.wrapping_sub(counted.swap(drops, Ordering::Relaxed))));
     }
 }
 
