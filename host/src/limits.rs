@@ -311,6 +311,9 @@ pub const GMOND_XML_OWN_METRICS_MAX: usize = 200_000;
 /// How often hosts are looked through for those that are to be forgotten.
 pub const GMOND_SWEEP_EVERY: Duration = Duration::from_secs(5);
 
+/// Hosts that are looked at under one hold of the table's lock.
+pub const GMOND_SWEEP_HOSTS: usize = 64;
+
 /// How long the line that says the daemon is ready waits for built-in modules to listen: binding takes no time, but the
 /// folder that names them may lie far away.
 pub const BUILT_INS_READY_MAX: Duration = Duration::from_secs(5);

@@ -1,12 +1,13 @@
 //! What the table tells of hosts and clusters as such, and how they are forgotten.
 
-use super::table::{Now, Table, ms};
+use super::table::{ClusterEntry, MetricEntry, Now, Table, ms};
 use crate::conf::GangliaConf;
-use crate::limits::{GMOND_HOSTS_MAX, GMOND_SILENT_MAX};
+use crate::limits::{GMOND_HOSTS_MAX, GMOND_SILENT_MAX, GMOND_SWEEP_HOSTS};
 use gmod_compat::xml;
 use plugin_api::delta::meta::Pairs;
 use plugin_api::delta::wire::{Op, Writer};
 use plugin_api::limits::cut;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,20 @@ const WORD_BYTES_MAX: usize = 512;
 
 /// The least that a lifetime can be: what has it is gone at the end of the tick.
 const AT_ONCE: Duration = Duration::from_millis(1);
+
+/// What a sweep has still to look at.
+#[derive(Debug, Default)]
+pub(super) struct Round {
+    hosts: Vec<(Arc<str>, Arc<str>)>,
+    left: HashSet<Arc<str>>,
+}
+
+impl Round {
+    /// Whether all has been looked at.
+    pub(super) fn is_over(&self) -> bool {
+        self.hosts.is_empty()
+    }
+}
 
 impl Table {
     /// Tells of the hosts that were heard of since this was called last, and of their clusters.
@@ -98,43 +113,50 @@ impl Table {
         true
     }
 
-    /// Forgets hosts and metrics whose time is over. The tree forgets the metrics by itself; of a host it is told here.
-    /// Where there is hardly any room left, hosts that have been silent for long make some.
-    pub(super) fn sweep(&mut self, conf: &GangliaConf, now: Now, out: &mut Writer) -> usize {
+    /// Notes for which cluster packets are from now on. Where that is another than before, the one before is forgotten at
+    /// the next sweep: who spoke for it may have a last word.
+    pub(super) fn speaks_for(&mut self, cluster: &str) {
+        self.left.remove(cluster);
+        let before = self.own.replace(cluster.into());
+        self.left.extend(before.filter(|before| **before != *cluster));
+    }
+
+    /// All that there is to sweep, and which clusters are to be forgotten whole.
+    pub(super) fn round(&mut self) -> Round {
+        self.clusters.retain(|_, entry| !entry.hosts.is_empty() || !std::mem::replace(&mut entry.idle, true));
+        let hosts = |(name, entry): (&Arc<str>, &ClusterEntry)| -> Vec<_> {
+            entry.hosts.keys().map(|host| (Arc::clone(name), Arc::clone(host))).collect()
+        };
+        Round { hosts: self.clusters.iter().flat_map(hosts).collect(), left: std::mem::take(&mut self.left) }
+    }
+
+    /// Forgets hosts and metrics whose time is over: of the next some of a round. The tree forgets metrics by itself; of a
+    /// host it is told here. Where there is hardly any room left, hosts that have been silent for long make some.
+    pub(super) fn sweep(&mut self, round: &mut Round, conf: &GangliaConf, now: Now, out: &mut Writer) -> usize {
         let crowded = self.hosts > GMOND_HOSTS_MAX / 4 * 3;
         let mut forgotten = 0;
-        let names: Vec<Arc<str>> = self.clusters.keys().cloned().collect();
-        for cluster in names {
-            let Some(entry) = self.clusters.get(&cluster) else { continue };
-            let silent = entry.hosts.iter().filter(|(_, host)| {
-                let life = if host.reported.is_some() { Duration::from_secs(host.dmax.into()) } else { conf.host_dmax };
-                let life = if life.is_zero() && crowded { GMOND_SILENT_MAX } else { life };
-                !life.is_zero() && now.mono_ms - host.heard_ms > ms(life)
-            });
-            let silent: Vec<Arc<str>> = silent.map(|(name, _)| Arc::clone(name)).collect();
-            for host in &silent {
-                self.forget_host(&cluster, host, out);
-            }
-            forgotten += silent.len();
-            self.sweep_metrics(&cluster, now);
-            if let Some(entry) = self.clusters.get_mut(&cluster)
-                && entry.hosts.is_empty()
-                && std::mem::replace(&mut entry.idle, true)
-            {
-                self.clusters.remove(&cluster);
+        let some = round.hosts.split_off(round.hosts.len().saturating_sub(GMOND_SWEEP_HOSTS));
+        for (cluster, name) in &some {
+            let host = self.clusters.get(cluster).and_then(|entry| entry.hosts.get(name));
+            let Some(host) = host else { continue };
+            let life = if host.reported.is_some() { Duration::from_secs(host.dmax.into()) } else { conf.host_dmax };
+            let life = if life.is_zero() && crowded { GMOND_SILENT_MAX } else { life };
+            let is_over = !life.is_zero() && now.mono_ms - host.heard_ms > ms(life);
+            if is_over || round.left.contains(cluster) {
+                self.forget_host(cluster, name, out);
+                forgotten += 1;
+            } else {
+                self.sweep_metrics(cluster, name, now);
             }
         }
         forgotten
     }
 
-    fn sweep_metrics(&mut self, cluster: &str, now: Now) {
-        let mut gone = Vec::new();
-        if let Some(entry) = self.clusters.get_mut(cluster) {
-            for host in entry.hosts.values_mut() {
-                let over = host.metrics.extract_if(|_, metric| metric.ends_ms().is_some_and(|ends| ends < now.mono_ms));
-                gone.extend(over);
-            }
-        }
+    fn sweep_metrics(&mut self, cluster: &str, host: &str, now: Now) {
+        let host = self.clusters.get_mut(cluster).and_then(|entry| entry.hosts.get_mut(host));
+        let Some(host) = host else { return };
+        let over = |_: &Box<str>, metric: &mut MetricEntry| metric.ends_ms().is_some_and(|ends| ends < now.mono_ms);
+        let gone: Vec<_> = host.metrics.extract_if(over).collect();
         for (name, metric) in &gone {
             self.gone(name, metric);
         }
@@ -149,15 +171,5 @@ impl Table {
         }
         // It goes with the last of its metrics, but it may have none.
         out.entry(&[cluster, host], Op::Lifetime(AT_ONCE));
-    }
-
-    /// Forgets a cluster, and has the tree forget it.
-    pub(super) fn forget_cluster(&mut self, cluster: &str, out: &mut Writer) {
-        let Some(entry) = self.clusters.get(cluster) else { return };
-        let hosts: Vec<Arc<str>> = entry.hosts.keys().cloned().collect();
-        for host in hosts {
-            self.forget_host(cluster, &host, out);
-        }
-        self.clusters.remove(cluster);
     }
 }

@@ -38,10 +38,14 @@ use tokio::task::JoinSet;
 pub struct Gmond {
     conf: Arc<GangliaConf>,
     sockets: Sockets,
-    table: Arc<Mutex<Table>>,
     /// Dropping it tells the tasks.
     _stop: watch::Sender<()>,
 }
+
+/// What is known of hosts. The tree keeps them while the module is off, so this is kept too: they have still to be forgotten
+/// in time.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known(Arc<Mutex<Table>>);
 
 /// Tells a task that it is to stop.
 #[derive(Clone, Debug)]
@@ -70,13 +74,19 @@ impl Gmond {
     /// As a `.on` calls it.
     pub const NAME: &'static str = "gmond";
 
-    /// Starts it: its ports are bound when this is back. What ran `before` hands on its ports and what it knows.
+    /// Starts it: its ports are bound when this is back. What ran `before` hands on its ports; what is `known` outlives both.
     ///
     /// # Errors
     /// A port cannot be bound.
-    pub(crate) fn start(conf: &GangliaConf, before: Option<&Gmond>, around: Around<'_>) -> Result<Gmond, String> {
+    pub(crate) fn start(
+        conf: &GangliaConf,
+        before: Option<&Gmond>,
+        known: &Known,
+        around: Around<'_>,
+    ) -> Result<Gmond, String> {
         let sockets = Sockets::bind(conf, before.map(|before| &before.sockets))?;
-        let table = before.map_or_else(Arc::default, |before| Arc::clone(&before.table));
+        let table = Arc::clone(&known.0);
+        table.lock().speaks_for(&conf.cluster.name);
         let conf = Arc::new(conf.clone());
         let (sender, stop) = watch::channel(());
         let stop = Stop(stop);
@@ -100,13 +110,8 @@ impl Gmond {
             tasks.spawn(poll::serve(target, Arc::clone(&conf), feed, Arc::clone(&turns), stop.clone()));
         }
         tasks.spawn(receive::sweep(Arc::clone(&conf), Feed::new(shared, &table), stop.clone()));
-        if let Some(before) = before.filter(|before| before.conf.cluster.name != conf.cluster.name) {
-            let mut feed = Feed::new(shared, &table);
-            table.lock().forget_cluster(&before.conf.cluster.name, &mut feed.out);
-            tasks.spawn(async move { feed.send().await });
-        }
         tokio::spawn(watch_over(tasks, stop, Arc::clone(shared), around.life));
-        Ok(Gmond { conf, sockets, table, _stop: sender })
+        Ok(Gmond { conf, sockets, _stop: sender })
     }
 
     /// Where it can be reached, for the line that says so; none where it only polls.

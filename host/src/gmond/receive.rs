@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 use tokio::net::UdpSocket;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::task::yield_now;
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
 /// The largest datagram there is.
 const DATAGRAM_BYTES: usize = 64 * 1024;
@@ -121,16 +122,24 @@ fn take<'a>(
 /// # Errors
 /// The daemon stops.
 pub(super) async fn sweep(conf: Arc<GangliaConf>, mut feed: Feed, mut stop: Stop) -> io::Result<()> {
-    let mut every = interval(sweep_every(&conf, feed.shared.conf.tick));
+    // Not at once: the life before has its last word first.
+    let tick = feed.shared.conf.tick;
+    let mut every = interval_at(Instant::now() + tick, sweep_every(&conf, tick));
     every.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
             _ = every.tick() => {}
             () = stop.told() => return Ok(()),
         }
-        let now = at(&feed.shared);
-        let forgotten = feed.table.lock().sweep(&conf, now, &mut feed.out);
-        feed.shared.counters.gmond_forgotten.add(forgotten as u64);
+        let mut round = feed.table.lock().round();
+        while !round.is_over() {
+            let now = at(&feed.shared);
+            let forgotten = feed.table.lock().sweep(&mut round, &conf, now, &mut feed.out);
+            feed.shared.counters.gmond_forgotten.add(forgotten as u64);
+            feed.send_if_full().await?;
+            // Packets wait for the table, and the thread is for all.
+            yield_now().await;
+        }
         feed.send().await?;
     }
 }

@@ -53,6 +53,10 @@ pub(super) struct Table {
     pub(super) heard: Vec<(Arc<str>, Arc<str>)>,
     /// Metadata is written here on its way into a frame.
     pub(super) pairs: Vec<u8>,
+    /// The cluster that packets are for.
+    pub(super) own: Option<Arc<str>>,
+    /// Clusters that they were for before: their hosts are to be forgotten.
+    pub(super) left: HashSet<Arc<str>>,
 }
 
 /// A cluster.

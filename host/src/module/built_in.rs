@@ -2,7 +2,9 @@
 
 use crate::conf::{ConfError, GangliaConf};
 use crate::core::Shared;
-use crate::gmond::{Around, Gmond};
+use crate::gmond::{Around, Gmond, Known};
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -62,12 +64,14 @@ impl BuiltIn {
 pub(crate) struct BuiltIns {
     shared: Arc<Shared>,
     runtime: Handle,
+    /// What modules know that outlives them, by their names.
+    known: Arc<Mutex<HashMap<String, Known>>>,
 }
 
 impl BuiltIns {
     /// They run on the runtime of the caller.
     pub(crate) fn new(shared: &Arc<Shared>) -> BuiltIns {
-        BuiltIns { shared: Arc::clone(shared), runtime: Handle::current() }
+        BuiltIns { shared: Arc::clone(shared), runtime: Handle::current(), known: Arc::default() }
     }
 
     /// Starts one, in place of the one `before`, which is to be dropped when this one runs. Takes no longer than binding
@@ -81,11 +85,12 @@ impl BuiltIns {
         before: Option<&BuiltIn>,
         life: (String, u64),
     ) -> Result<BuiltIn, String> {
+        let known = self.known.lock().entry(life.0.clone()).or_default().clone();
         let around = Around { shared: &self.shared, runtime: &self.runtime, life };
         match conf {
             BuiltInConf::Gmond(conf) => {
                 let before = before.map(|BuiltIn::Gmond(before)| before);
-                Gmond::start(conf, before, around).map(BuiltIn::Gmond)
+                Gmond::start(conf, before, &known, around).map(BuiltIn::Gmond)
             }
         }
     }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::conf::GangliaConf;
+use crate::limits::GMOND_SWEEP_HOSTS;
 use crate::tree::{Limits, Reading, Tree, Want};
 use gmod_compat::xdr::Metadata;
 use gmod_compat::xml;
@@ -44,7 +45,12 @@ impl Fed {
     fn sweep(&mut self, conf: &str) -> usize {
         let conf = GangliaConf::parse(Path::new("x.on"), conf).unwrap();
         let mut out = Writer::new();
-        let forgotten = self.table.sweep(&conf, self.now, &mut out);
+        let (mut round, mut forgotten) = (self.table.round(), 0);
+        while !round.is_over() {
+            let before = forgotten;
+            forgotten += self.table.sweep(&mut round, &conf, self.now, &mut out);
+            assert!(forgotten - before <= GMOND_SWEEP_HOSTS);
+        }
         self.merge(&out);
         self.now.mono_ms += 1_000;
         self.tree.end_tick(self.now.mono_ms);
@@ -195,7 +201,8 @@ fn a_host_that_speaks_in_the_tick_in_which_it_is_forgotten_stays_whole() {
     fed.now.mono_ms += 21_000;
     let conf = GangliaConf::parse(Path::new("x.on"), "host_dmax = \"20s\"").unwrap();
     let mut out = Writer::new();
-    assert_eq!(fed.table.sweep(&conf, fed.now, &mut out), 1);
+    let mut round = fed.table.round();
+    assert_eq!(fed.table.sweep(&mut round, &conf, fed.now, &mut out), 1);
     fed.merge(&out);
     fed.take(&metadata("m", "int32", 0));
     fed.take(&text_of("m", "2"));
@@ -291,6 +298,24 @@ fn what_a_cluster_says_of_itself_stands_beside_what_is_configured() {
     fed.table.tell_hosts(Duration::ZERO, &mut out);
     fed.merge(&out);
     assert_eq!(owner(&fed), (Some("ops".into()), Some("N1".into())), "said although no host has spoken");
+}
+
+#[test]
+fn a_cluster_that_is_spoken_for_no_more_is_forgotten() {
+    let mut fed = Fed::new();
+    fed.table.speaks_for(HOME);
+    fed.take(&metadata("m", "int32", 0));
+    fed.take(&text_of("m", "1"));
+    fed.table.speaks_for("other");
+    // A last word of the life before.
+    fed.take(&text_of("m", "2"));
+    assert_eq!(fed.sweep(""), 1);
+    assert!(fed.tree.node(&["ganglia", "home"]).is_none());
+    fed.table.speaks_for(HOME);
+    fed.table.speaks_for("other");
+    fed.table.speaks_for(HOME);
+    fed.take(&text_of("m", "3"));
+    assert_eq!(fed.sweep(""), 0, "back again");
 }
 
 #[test]
