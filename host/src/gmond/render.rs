@@ -62,6 +62,9 @@ struct CopiedHost {
     metrics: Vec<CopiedMetric>,
 }
 
+/// Metrics by their names: where two modules have one of the same name, the later replaces the earlier.
+type Own = BTreeMap<String, CopiedMetric>;
+
 /// Makes a document, piece by piece.
 #[derive(Debug)]
 pub(super) struct Rendering<'s> {
@@ -73,7 +76,7 @@ pub(super) struct Rendering<'s> {
     clusters: Vec<(String, Vec<String>)>,
     open: bool,
     /// Metrics of this host's modules, by host; shown in the cluster that comes first.
-    own: BTreeMap<String, Vec<CopiedMetric>>,
+    own: BTreeMap<String, Own>,
     xml: Writer,
     done: bool,
 }
@@ -134,7 +137,7 @@ impl<'s> Rendering<'s> {
         for mut host in copied {
             if is_own && let Some(own) = self.own.remove(&host.name) {
                 let known: HashSet<String> = host.metrics.iter().map(|metric| metric.name.clone()).collect();
-                host.metrics.extend(own.into_iter().filter(|metric| !known.contains(&metric.name)));
+                host.metrics.extend(own.into_values().filter(|metric| !known.contains(&metric.name)));
             }
             self.host(&host, now_s, mono_ms);
         }
@@ -224,8 +227,8 @@ fn clusters(tree: &Tree, own: &str) -> Vec<(String, Vec<String>)> {
 }
 
 /// What modules tell of their metrics: leaves with a type whose path ends in a host and a name.
-fn own_metrics(tree: &Tree) -> BTreeMap<String, Vec<CopiedMetric>> {
-    let mut own: BTreeMap<String, Vec<CopiedMetric>> = BTreeMap::new();
+fn own_metrics(tree: &Tree) -> BTreeMap<String, Own> {
+    let mut own: BTreeMap<String, Own> = BTreeMap::new();
     let mut count = 0;
     for branch in tree.root().children().filter(|branch| !matches!(branch.key(), BRANCH | "graftd")) {
         branch.each_meta(DEPTH_MAX, &mut |keys, node, _| {
@@ -233,7 +236,7 @@ fn own_metrics(tree: &Tree) -> BTreeMap<String, Vec<CopiedMetric>> {
             if let [.., host, _] = keys
                 && let Some(metric) = copy_metric(node)
             {
-                own.entry((*host).to_owned()).or_default().push(metric);
+                own.entry((*host).to_owned()).or_default().insert(metric.name.clone(), metric);
                 count += 1;
             }
             count < GMOND_XML_OWN_METRICS_MAX
@@ -286,6 +289,23 @@ fn printed(value: &Copied, kind: &str, by: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::Limits;
+    use plugin_api::delta::wire::Op;
+    use std::time::Duration;
+
+    #[test]
+    fn a_name_that_two_modules_give_is_shown_once() {
+        let mut tree = Tree::new(Limits::default(), Duration::from_secs(1), 0);
+        for (module, x) in [("a", 1.0), ("b", 2.0)] {
+            let (mut out, mut pairs) = (plugin_api::delta::wire::Writer::new(), Vec::new());
+            out.entry(&["web1", "m"], Op::Set(x));
+            out.entry(&["web1", "m"], Op::Meta(Pairs::write(&mut pairs, &[("type", "double")])));
+            tree.merge(&[module], out.bytes(), 0).unwrap();
+        }
+        let own = own_metrics(&tree);
+        assert_eq!(own["web1"].len(), 1);
+        assert!(matches!(own["web1"]["m"].value, Copied::Number(x) if x == 2.0));
+    }
 
     #[test]
     fn values_are_printed_as_they_were_sent() {
