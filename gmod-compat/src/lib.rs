@@ -45,6 +45,7 @@ pub mod conf;
 pub mod descriptor;
 pub mod groups;
 pub mod import;
+pub mod keys;
 pub mod protocol;
 mod source;
 mod text;

@@ -15,7 +15,9 @@ mod value;
 
 pub use value::{Entered, Misfit, Value, ValueKind};
 
+use crate::keys::extra_key;
 use plugin_api::limits::cut;
+use std::borrow::Cow;
 use value::{integer, signed, until_nul};
 
 /// Bytes of a metric's name; a longer one is cut, and the module's callback gets the cut one.
@@ -201,7 +203,7 @@ impl Descriptor {
 
     /// The metadata of its leaf, in the order and with the keys that graftd gives a meaning to. `value` decides where the
     /// type is unknown.
-    pub fn meta(&self, value: &Entered) -> Vec<(&str, String)> {
+    pub fn meta(&self, value: &Entered) -> Vec<(Cow<'_, str>, String)> {
         let own_title = self.extra.iter().find(|(key, _)| key.eq_ignore_ascii_case("title")).map(|(_, title)| title);
         let title = self.title.as_ref().or(own_title).unwrap_or(&self.name);
         let mut pairs = vec![
@@ -219,8 +221,9 @@ impl Descriptor {
         if let Some(spoof) = &self.spoof_host {
             pairs.push(("spoof", spoof.clone()));
         }
-        pairs.extend(self.extra.iter().map(|(key, value)| (key.as_str(), value.clone())));
-        pairs
+        let pairs = pairs.into_iter().map(|(key, value)| (Cow::Borrowed(key), value));
+        // What the module made up passes for nothing that graftd means.
+        pairs.chain(self.extra.iter().map(|(key, value)| (extra_key(key), value.clone()))).collect()
     }
 }
 

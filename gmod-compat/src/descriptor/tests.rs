@@ -175,6 +175,7 @@ fn metadata_has_its_order_and_keys() {
         ("groups", text("a,b")),
         ("TITLE", text("own")),
         ("spoof_host", text("1.2.3.4:h")),
+        ("dmax", Value::Int(300)),
     ]);
     let joined = |descriptor: &Descriptor| -> String {
         let meta = descriptor.meta(&Entered::Number(1.0));
@@ -183,13 +184,13 @@ fn metadata_has_its_order_and_keys() {
     assert_eq!(
         joined(&got),
         "type=uint32 units= slope=zero title=own description= group=a group=b format= tmax=0 dmax=0 source=gmond \
-         spoof=1.2.3.4:h TITLE=own spoof_host=1.2.3.4:h"
+         spoof=1.2.3.4:h TITLE=own spoof_host=1.2.3.4:h DMAX=300"
     );
     got.title = Some("conf".to_owned());
     assert!(joined(&got).contains(" title=conf "));
     let unknown = Descriptor::default();
-    assert_eq!(unknown.meta(&Entered::Text(String::new()))[0], ("type", "string".to_owned()));
-    assert_eq!(unknown.meta(&Entered::Number(0.0))[0], ("type", "double".to_owned()));
+    assert_eq!(unknown.meta(&Entered::Text(String::new()))[0], ("type".into(), "string".to_owned()));
+    assert_eq!(unknown.meta(&Entered::Number(0.0))[0], ("type".into(), "double".to_owned()));
 }
 
 proptest::proptest! {

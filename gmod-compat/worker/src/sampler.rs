@@ -152,7 +152,7 @@ impl Sampler {
         if *told != Some(kind) {
             *told = Some(kind);
             let meta = descriptor.meta(value);
-            let pairs: Vec<(&str, &str)> = meta.iter().map(|(key, value)| (*key, value.as_str())).collect();
+            let pairs: Vec<(&str, &str)> = meta.iter().map(|(key, value)| (&**key, value.as_str())).collect();
             self.delta.meta(&path, &pairs);
         }
     }

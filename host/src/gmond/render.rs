@@ -4,11 +4,11 @@
 //! The tree's lock is held to copy some hosts at a time, and never while XML is made of them.
 
 use super::feed::BRANCH;
-use super::told::ganglia_key;
 use crate::conf::GangliaConf;
 use crate::core::Shared;
 use crate::limits::{GMOND_XML_HOSTS_AT_ONCE, GMOND_XML_OWN_METRICS_MAX};
 use crate::tree::{NodeRef, Reading, Tree, Want};
+use gmod_compat::keys::ganglia_key;
 use gmod_compat::xdr::{Argument, format};
 use gmod_compat::xml::{Cluster, Host, Metric, Writer};
 use plugin_api::delta::meta::Pairs;

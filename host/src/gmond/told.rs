@@ -1,5 +1,6 @@
 //! What is told of a metric beside its value, on the way from ganglia's words to the tree's.
 
+use gmod_compat::keys::tree_key;
 use gmod_compat::text;
 use gmod_compat::xdr::{Metadata, slope_name};
 use gmod_compat::xml;
@@ -8,14 +9,6 @@ use std::time::Duration;
 
 /// The types whose values are numbers.
 const NUMBERS: [&str; 9] = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "float", "double", "timestamp"];
-
-/// Keys of metadata that mean something to graftd. An extra pair of such a name would be taken for it, so it is written in
-/// capitals.
-const MEANT: [&str; 11] =
-    ["type", "units", "slope", "title", "description", "group", "format", "tmax", "dmax", "source", "spoof"];
-
-/// What ganglia calls in capitals, and the tree does not.
-const RENAMED: [(&str, &str); 3] = [("TITLE", "title"), ("DESC", "description"), ("GROUP", "group")];
 
 /// The metadata of a metric. A thousand hosts say the same of the same metric, so it is held once.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -69,7 +62,7 @@ impl Told {
             pair("dmax", &dmax.to_string()),
             pair("source", "gmond"),
         ];
-        pairs.extend(extra.map(|(key, value)| (tree_key(&key), value)));
+        pairs.extend(extra.map(|(key, value)| (tree_key(&key).into(), value)));
         Told { pairs, is_number: NUMBERS.contains(&kind), grows: slope == "positive", dmax }
     }
 
@@ -96,22 +89,6 @@ impl Told {
     }
 }
 
-/// A key of extra data as the tree has it.
-fn tree_key(key: &str) -> Box<str> {
-    if let Some((_, renamed)) = RENAMED.iter().find(|(name, _)| *name == key) {
-        return Box::from(*renamed);
-    }
-    if MEANT.contains(&key) { key.to_ascii_uppercase().into() } else { key.into() }
-}
-
-/// A key of the tree's metadata as ganglia's extra data has it; `None` for what stands elsewhere in its XML.
-pub(super) fn ganglia_key(key: &str) -> Option<&str> {
-    if let Some((name, _)) = RENAMED.iter().find(|(_, renamed)| *renamed == key) {
-        return Some(name);
-    }
-    (!MEANT.contains(&key)).then_some(key)
-}
-
 /// The number that a text says, as C's strtod has it: blanks in front, and hexadecimal whole numbers too. What is none in the
 /// tree (an infinity, not a number, nothing) is none here.
 pub(super) fn number(text: &str) -> Option<f64> {
@@ -133,14 +110,6 @@ pub(super) fn number(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn keys_go_there_and_back() {
-        for key in ["TITLE", "DESC", "GROUP", "SPOOF_HOST", "CLUSTER", "Title", "x"] {
-            assert_eq!(ganglia_key(&tree_key(key)), Some(key));
-        }
-        assert_eq!((&*tree_key("units"), ganglia_key("units")), ("UNITS", None));
-    }
 
     #[test]
     fn numbers_are_those_of_c() {
