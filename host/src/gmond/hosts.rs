@@ -155,8 +155,8 @@ impl Table {
     fn sweep_metrics(&mut self, cluster: &str, host: &str, now: Now) {
         let host = self.clusters.get_mut(cluster).and_then(|entry| entry.hosts.get_mut(host));
         let Some(host) = host else { return };
-        let over = |_: &Box<str>, metric: &mut MetricEntry| metric.ends_ms().is_some_and(|ends| ends < now.mono_ms);
-        let gone: Vec<_> = host.metrics.extract_if(over).collect();
+        let over = |metric: &MetricEntry| metric.ends_ms().is_some_and(|ends| ends < now.mono_ms);
+        let gone: Vec<_> = host.metrics.extract_if(|_, metric| over(metric)).collect();
         for (name, metric) in &gone {
             self.gone(name, metric);
         }
