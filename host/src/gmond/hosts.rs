@@ -22,6 +22,8 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 pub(super) struct Round {
     hosts: Vec<(Arc<str>, Arc<str>)>,
     left: HashSet<Arc<str>>,
+    /// There was hardly any room left when it began.
+    crowded: bool,
 }
 
 impl Round {
@@ -127,20 +129,23 @@ impl Table {
         let hosts = |(name, entry): (&Arc<str>, &ClusterEntry)| -> Vec<_> {
             entry.hosts.keys().map(|host| (Arc::clone(name), Arc::clone(host))).collect()
         };
-        Round { hosts: self.clusters.iter().flat_map(hosts).collect(), left: std::mem::take(&mut self.left) }
+        Round {
+            hosts: self.clusters.iter().flat_map(hosts).collect(),
+            left: std::mem::take(&mut self.left),
+            crowded: self.hosts > GMOND_HOSTS_MAX / 4 * 3,
+        }
     }
 
     /// Forgets hosts and metrics whose time is over: of the next some of a round. The tree forgets metrics by itself; of a
     /// host it is told here. Where there is hardly any room left, hosts that have been silent for long make some.
     pub(super) fn sweep(&mut self, round: &mut Round, conf: &GangliaConf, now: Now, out: &mut Writer) -> usize {
-        let crowded = self.hosts > GMOND_HOSTS_MAX / 4 * 3;
         let mut forgotten = 0;
         let some = round.hosts.split_off(round.hosts.len().saturating_sub(GMOND_SWEEP_HOSTS));
         for (cluster, name) in &some {
             let host = self.clusters.get(cluster).and_then(|entry| entry.hosts.get(name));
             let Some(host) = host else { continue };
             let life = if host.reported.is_some() { Duration::from_secs(host.dmax.into()) } else { conf.host_dmax };
-            let life = if life.is_zero() && crowded { GMOND_SILENT_MAX } else { life };
+            let life = if life.is_zero() && round.crowded { GMOND_SILENT_MAX } else { life };
             let is_over = !life.is_zero() && now.mono_ms - host.heard_ms > ms(life);
             if is_over || round.left.contains(cluster) {
                 self.forget_host(cluster, name, out);
