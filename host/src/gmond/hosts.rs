@@ -1,6 +1,6 @@
 //! What the table tells of hosts and clusters as such, and how they are forgotten.
 
-use super::table::{ClusterEntry, MetricEntry, Now, Table, ms};
+use super::table::{ClusterEntry, MetricEntry, Now, Table, ms, put};
 use crate::conf::GangliaConf;
 use crate::limits::{GMOND_HOSTS_MAX, GMOND_SILENT_MAX, GMOND_SWEEP_HOSTS};
 use gmod_compat::xml;
@@ -108,10 +108,11 @@ impl Table {
             return true;
         }
         let Some(entry) = self.host(cluster, &host.name, now) else { return false };
-        let short = |text: &str| cut(text, WORD_BYTES_MAX).to_owned();
-        (entry.ip, entry.location, entry.tags) = (short(&host.ip), short(&host.location), short(&host.tags));
+        let words = [(&mut entry.ip, &host.ip), (&mut entry.location, &host.location), (&mut entry.tags, &host.tags)];
+        let grown = words.map(|(slot, text)| put(slot, cut(text, WORD_BYTES_MAX)));
         (entry.tmax, entry.dmax, entry.started) = (host.tmax, host.dmax, host.gmond_started);
         entry.reported = Some(reported);
+        grown.into_iter().for_each(|grown| self.count(grown));
         true
     }
 
@@ -169,7 +170,7 @@ impl Table {
 
     fn forget_host(&mut self, cluster: &str, host: &str, out: &mut Writer) {
         let Some(entry) = self.clusters.get_mut(cluster).and_then(|entry| entry.hosts.remove(host)) else { return };
-        self.host_gone(host);
+        self.host_gone(host, &entry);
         for (name, metric) in &entry.metrics {
             out.entry(&[cluster, host, name], Op::Lifetime(AT_ONCE));
             self.gone(name, metric);

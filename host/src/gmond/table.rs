@@ -117,6 +117,9 @@ pub(super) struct MetricEntry {
 const METRIC_BYTES: usize = size_of::<MetricEntry>() + 64;
 const HOST_BYTES: usize = size_of::<HostEntry>() + 160;
 
+/// Bytes that are kept of how a value is printed; gmond keeps as many.
+const FORMAT_BYTES_MAX: usize = 64;
+
 /// Where something hangs below `ganglia`.
 #[derive(Clone, Copy, Debug)]
 struct Place<'p> {
@@ -150,9 +153,8 @@ impl Table {
         let Some(entry) = self.host(cluster, &host, now) else { return Took::NoRoom };
         // It is heard itself; what somebody else says of when is out of date.
         entry.reported = None;
-        if entry.ip != ip {
-            entry.ip = ip.into_owned();
-        }
+        let grown = put(&mut entry.ip, cut(&ip, GMOND_PENDING_BYTES_MAX));
+        self.count(grown);
         let what = What { id: &id, place: Place { cluster, host: &host, metric: &name }, now };
         match packet {
             Packet::Metadata(metadata) => self.metadata(what, Told::by_packet(metadata), out),
@@ -197,7 +199,8 @@ impl Table {
             let Some(entry) = self.host(cluster, host, what.now) else { return Took::NoRoom };
             if name.eq_ignore_ascii_case("location") {
                 if let Datum::Text(place) = value.datum {
-                    entry.location = cut(&text(place), GMOND_PENDING_BYTES_MAX).to_owned();
+                    let grown = put(&mut entry.location, cut(&text(place), GMOND_PENDING_BYTES_MAX));
+                    self.count(grown);
                 }
             } else if let Some(started) = value.datum.number().or_else(|| number(&said_text(value))) {
                 // `gmetric -H` says 0: it speaks for a host that has no gmond.
@@ -208,19 +211,22 @@ impl Table {
         let Some(metric) = self.metric(what.place, what.now) else { return Took::NoRoom };
         (metric.heard_ms, metric.reported) = (what.now.mono_ms, None);
         let format = text(value.format);
-        if !matches!(value.datum, Datum::Text(_)) && metric.format.as_deref() != Some(&*format) {
-            metric.format = Some(cut(&format, 64).into());
+        let (known, first_ms) = (metric.told.is_some(), metric.first_ms);
+        if !matches!(value.datum, Datum::Text(_)) && metric.format.as_deref() != Some(cut(&format, FORMAT_BYTES_MAX)) {
+            let format = cut(&format, FORMAT_BYTES_MAX);
+            let before = metric.format.replace(format.into());
             metric.said = false;
+            self.count((format.len(), before.map_or(0, |before| before.len())));
         }
-        let known = metric.told.is_some();
         let said = said_text(value);
         let said = value.datum.number().map_or(Said::Text(&said), Said::Number);
         match said {
             // Whether it is a number nobody knows yet.
-            Said::Text(text) if !known && what.now.mono_ms - metric.first_ms < ms(GMOND_PENDING_MAX) => {
-                let before = metric.pending.replace(cut(text, GMOND_PENDING_BYTES_MAX).into());
-                let (gone, come) = (before.map_or(0, |text| text.len()), text.len().min(GMOND_PENDING_BYTES_MAX));
-                self.bytes = (self.bytes + come).saturating_sub(gone);
+            Said::Text(text) if !known && what.now.mono_ms - first_ms < ms(GMOND_PENDING_MAX) => {
+                let Some(metric) = self.at(what.place) else { return Took::NoRoom };
+                let text = cut(text, GMOND_PENDING_BYTES_MAX);
+                let before = metric.pending.replace(text.into());
+                self.count((text.len(), before.map_or(0, |text| text.len())));
             }
             said => self.say(what.place, what.spoof(), said, out),
         }
@@ -395,19 +401,26 @@ impl Table {
         }
     }
 
+    /// Counts bytes that came and bytes that went.
+    pub(super) fn count(&mut self, (come, gone): (usize, usize)) {
+        self.bytes = (self.bytes + come).saturating_sub(gone);
+    }
+
     /// Gives back what a metric took.
     pub(super) fn gone(&mut self, name: &str, metric: &MetricEntry) {
         let pending = metric.pending.as_ref().map_or(0, |text| text.len());
-        self.bytes = self.bytes.saturating_sub(METRIC_BYTES + name.len() + pending);
+        let format = metric.format.as_ref().map_or(0, |text| text.len());
+        self.bytes = self.bytes.saturating_sub(METRIC_BYTES + name.len() + pending + format);
         if let Some(told) = &metric.told {
             self.release(told);
         }
     }
 
     /// Gives back what a host took, but for its metrics.
-    pub(super) fn host_gone(&mut self, name: &str) {
+    pub(super) fn host_gone(&mut self, name: &str, host: &HostEntry) {
         self.hosts = self.hosts.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(HOST_BYTES + name.len());
+        let words = host.ip.len() + host.location.len() + host.tags.len();
+        self.bytes = self.bytes.saturating_sub(HOST_BYTES + name.len() + words);
     }
 }
 
@@ -452,6 +465,15 @@ fn said_text<'v>(value: &Value<'v>) -> Cow<'v, str> {
         Datum::Text(bytes) => text(bytes),
         _ => Cow::Borrowed(""),
     }
+}
+
+/// Puts a text where another may stand; gives the bytes that come and that go.
+pub(super) fn put(slot: &mut String, text: &str) -> (usize, usize) {
+    let gone = slot.len();
+    if slot != text {
+        text.clone_into(slot);
+    }
+    (text.len(), gone)
 }
 
 /// What gmond itself says of its host by metrics that it does not show.

@@ -174,6 +174,10 @@ fn a_silent_host_is_forgotten_with_all_that_it_took() {
     let mut fed = Fed::new();
     fed.take(&metadata("m", "int32", 0));
     fed.take(&text_of("m", "1"));
+    let plain = fed.table.bytes;
+    fed.take(&text_of("location", "1,2,3"));
+    fed.take(&Packet::Value(Value { id: id("m"), format: b"%.2f", datum: Datum::Float(1.0) }));
+    assert_eq!(fed.table.bytes, plain + 5 + 4, "each text is counted");
     fed.now.mono_ms += 10_000;
     assert_eq!(fed.sweep("host_dmax = \"20s\""), 0);
     fed.now.mono_ms += 20_000;
