@@ -302,7 +302,10 @@ pub const GMOND_XML_CONNECTIONS_MAX: usize = 64;
 /// How long a reader of XML may leave it lying that does not fit into the socket.
 pub const GMOND_XML_WRITE_MAX: Duration = Duration::from_secs(10);
 
-/// Hosts whose metrics are copied out of the tree under one hold of its lock.
+/// Metrics that are copied out of the tree under one hold of its lock, but for the last host's: it is copied whole.
+pub const GMOND_XML_METRICS_AT_ONCE: usize = 2_048;
+
+/// Hosts whose metrics are copied so.
 pub const GMOND_XML_HOSTS_AT_ONCE: usize = 32;
 
 /// Metrics of this host's own modules that are shown in the XML.

@@ -6,7 +6,7 @@
 use super::feed::BRANCH;
 use crate::conf::GangliaConf;
 use crate::core::Shared;
-use crate::limits::{GMOND_XML_HOSTS_AT_ONCE, GMOND_XML_OWN_METRICS_MAX};
+use crate::limits::{GMOND_XML_HOSTS_AT_ONCE, GMOND_XML_METRICS_AT_ONCE, GMOND_XML_OWN_METRICS_MAX};
 use crate::tree::{NodeRef, Reading, Tree, Want};
 use gmod_compat::keys::ganglia_key;
 use gmod_compat::xdr::{Argument, format};
@@ -15,6 +15,7 @@ use plugin_api::delta::meta::Pairs;
 use plugin_api::limits::DEPTH_MAX;
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Seconds after which a host should have been heard again, where nobody says otherwise; as gmond has it.
 const HOST_TMAX: u32 = 20;
@@ -62,14 +63,14 @@ struct CopiedHost {
     metrics: Vec<CopiedMetric>,
 }
 
-/// Metrics by their names: where two modules have one of the same name, the later replaces the earlier.
-type Own = BTreeMap<String, CopiedMetric>;
+/// Where metrics hang, by their names: where two modules have one of the same name, the later replaces the earlier.
+type Own = BTreeMap<String, Box<[String]>>;
 
 /// Makes a document, piece by piece.
 #[derive(Debug)]
-pub(super) struct Rendering<'s> {
-    shared: &'s Shared,
-    conf: &'s GangliaConf,
+pub(super) struct Rendering {
+    shared: Arc<Shared>,
+    conf: Arc<GangliaConf>,
     /// This host's address, as the reader sees it.
     own_ip: IpAddr,
     /// Clusters and their hosts that are still to come, the last first.
@@ -81,8 +82,8 @@ pub(super) struct Rendering<'s> {
     done: bool,
 }
 
-impl<'s> Rendering<'s> {
-    pub(super) fn new(shared: &'s Shared, conf: &'s GangliaConf, own_ip: IpAddr) -> Rendering<'s> {
+impl Rendering {
+    pub(super) fn new(shared: Arc<Shared>, conf: Arc<GangliaConf>, own_ip: IpAddr) -> Rendering {
         let own_cluster = &conf.cluster.name;
         let tree = shared.tree.read();
         let mut clusters = clusters(&tree, own_cluster);
@@ -112,14 +113,24 @@ impl<'s> Rendering<'s> {
         };
         let is_own = *cluster == self.conf.cluster.name;
         let cluster = cluster.clone();
-        let some = hosts.split_off(hosts.len().saturating_sub(GMOND_XML_HOSTS_AT_ONCE));
-        let is_last = hosts.is_empty();
-        let (about, copied) = {
+        let (mut copied, mut metrics) = (Vec::new(), 0);
+        let about = {
             let tree = self.shared.tree.read();
             let node = tree.node(&[BRANCH, &cluster]);
-            let copied: Vec<CopiedHost> = some.into_iter().rev().map(|name| copy_host(node, name)).collect();
-            (node.and_then(|node| told(node)), copied)
+            while copied.len() < GMOND_XML_HOSTS_AT_ONCE
+                && metrics < GMOND_XML_METRICS_AT_ONCE
+                && let Some(name) = hosts.pop()
+            {
+                let mut host = copy_host(node, name);
+                if is_own && let Some(own) = self.own.remove(&host.name) {
+                    copy_own(&tree, &own, &mut host);
+                }
+                metrics += host.metrics.len();
+                copied.push(host);
+            }
+            node.and_then(|node| told(node))
         };
+        let is_last = hosts.is_empty();
         if !std::mem::replace(&mut self.open, true) {
             let (about, conf) = (about.unwrap_or_default(), &self.conf.cluster);
             let word = |key: &str, own: &str| match own {
@@ -134,11 +145,7 @@ impl<'s> Rendering<'s> {
                 url: word("url", &conf.url).into(),
             });
         }
-        for mut host in copied {
-            if is_own && let Some(own) = self.own.remove(&host.name) {
-                let known: HashSet<String> = host.metrics.iter().map(|metric| metric.name.clone()).collect();
-                host.metrics.extend(own.into_values().filter(|metric| !known.contains(&metric.name)));
-            }
+        for host in copied {
             self.host(&host, now_s, mono_ms);
         }
         if is_last {
@@ -226,23 +233,33 @@ fn clusters(tree: &Tree, own: &str) -> Vec<(String, Vec<String>)> {
     others
 }
 
-/// What modules tell of their metrics: leaves with a type whose path ends in a host and a name.
+/// Where modules have metrics: leaves with a type whose path ends in a host and a name. They are copied with their host.
 fn own_metrics(tree: &Tree) -> BTreeMap<String, Own> {
     let mut own: BTreeMap<String, Own> = BTreeMap::new();
     let mut count = 0;
     for branch in tree.root().children().filter(|branch| !matches!(branch.key(), BRANCH | "graftd")) {
         branch.each_meta(DEPTH_MAX, &mut |keys, node, _| {
             // The branch's own key stands before these.
-            if let [.., host, _] = keys
-                && let Some(metric) = copy_metric(node)
+            if let [.., host, name] = keys
+                && node.meta().is_some_and(|meta| meta.get("type").is_some())
             {
-                own.entry((*host).to_owned()).or_default().insert(metric.name.clone(), metric);
+                let path = [branch.key()].into_iter().chain(keys.iter().copied()).map(str::to_owned).collect();
+                own.entry((*host).to_owned()).or_default().insert((*name).to_owned(), path);
                 count += 1;
             }
             count < GMOND_XML_OWN_METRICS_MAX
         });
     }
     own
+}
+
+/// Adds what modules have of a host; what it says of itself goes before.
+fn copy_own(tree: &Tree, own: &Own, host: &mut CopiedHost) {
+    let known: HashSet<String> = host.metrics.iter().map(|metric| metric.name.clone()).collect();
+    for path in own.iter().filter(|(name, _)| !known.contains(*name)).map(|(_, path)| path) {
+        let keys: Vec<&str> = path.iter().map(String::as_str).collect();
+        host.metrics.extend(tree.node(&keys).and_then(copy_metric));
+    }
 }
 
 fn told(node: NodeRef<'_>) -> Option<Told> {
@@ -304,7 +321,11 @@ mod tests {
         }
         let own = own_metrics(&tree);
         assert_eq!(own["web1"].len(), 1);
-        assert!(matches!(own["web1"]["m"].value, Copied::Number(x) if x == 2.0));
+        let mut host = CopiedHost { name: "web1".to_owned(), ..CopiedHost::default() };
+        copy_own(&tree, &own["web1"], &mut host);
+        assert!(matches!(host.metrics[..], [CopiedMetric { value: Copied::Number(2.0), .. }]), "{host:?}");
+        copy_own(&tree, &own["web1"], &mut host);
+        assert_eq!(host.metrics.len(), 1, "it has one of this name");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::yield_now;
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 /// Gives XML out until it is to stop.
@@ -51,21 +51,40 @@ pub(super) async fn serve(
         tokio::spawn(async move {
             let _permit = permit;
             // A connection that breaks is its client's affair.
-            if write(stream, &conf, &shared).await.is_ok() {
+            if write(stream, conf, Arc::clone(&shared)).await.is_ok() {
                 shared.counters.gmond_served.add(1);
             }
         });
     }
 }
 
-async fn write(mut stream: TcpStream, conf: &GangliaConf, shared: &Shared) -> io::Result<()> {
-    let mut rendering = Rendering::new(shared, conf, stream.local_addr()?.ip());
-    while let Some(piece) = rendering.next() {
-        timeout(GMOND_XML_WRITE_MAX, stream.write_all(piece.as_bytes()))
-            .await
-            .map_err(|_| io::ErrorKind::TimedOut)??;
-        // A fleet's XML is long, and the thread is for all.
-        yield_now().await;
+async fn write(mut stream: TcpStream, conf: Arc<GangliaConf>, shared: Arc<Shared>) -> io::Result<()> {
+    let own_ip = stream.local_addr()?.ip();
+    let mut rendering = apart(move || Rendering::new(shared, conf, own_ip)).await?;
+    loop {
+        // A fleet's XML is long, and the threads here are for all.
+        let (back, piece) = apart(move || {
+            let piece = rendering.next();
+            (rendering, piece)
+        })
+        .await?;
+        rendering = back;
+        let Some(piece) = piece else { break };
+        let mut rest = piece.as_bytes();
+        // Who reads slowly reads: it is the standing still that is bounded.
+        while !rest.is_empty() {
+            let written =
+                timeout(GMOND_XML_WRITE_MAX, stream.write(rest)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+            rest = match rest.get(written..) {
+                Some(rest) if written > 0 => rest,
+                _ => return Err(io::ErrorKind::WriteZero.into()),
+            };
+        }
     }
     stream.shutdown().await
+}
+
+/// Does what takes its time on a thread for such.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    spawn_blocking(work).await.map_err(io::Error::other)
 }
