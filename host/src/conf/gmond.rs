@@ -44,7 +44,7 @@ pub(super) fn read(file: &Path, text: &str) -> Result<ModuleConf, ConfError> {
         conf.params = params_of(module);
     }
     let module = module.cloned();
-    conf.gmond = Some(said(gmond, module));
+    conf.gmond = Some(said(&gmond, module));
     Ok(conf)
 }
 
@@ -143,7 +143,7 @@ fn params_of(module: &Module) -> Params {
     given.fold(Params::new(), |params, (name, value)| params.with(name, Value::from(value.as_str())))
 }
 
-fn said(gmond: Gmond, module: Option<Module>) -> GmondConf {
+fn said(gmond: &Gmond, module: Option<Module>) -> GmondConf {
     let groups: Vec<Group> = gmond.collection_groups.iter().map(Group::from).collect();
     let (symbol, params, disabled) = match module {
         Some(Module { language: Language::C, name, params, enabled, .. }) => (Some(name), params, !enabled),
