@@ -80,8 +80,9 @@ fn last_of(said: &str) -> String {
     let crash = said.rfind("Fatal Python error: ").map(|at| &said[at..]);
     let Some(mut crash) = crash.map(str::lines) else { return lines.next_back().unwrap_or_default().to_owned() };
     let what = crash.next().unwrap_or_default();
-    // A name in angles is of the program's own.
-    let is_module = |line: &&str| line.starts_with("File ") && !line.starts_with("File \"<");
+    // A name in angles is of the program's own, and the library is Python's.
+    let is_module =
+        |line: &&str| line.starts_with("File ") && !line.starts_with("File \"<") && !line.contains("/lib/python3");
     match crash.map(str::trim).find(is_module) {
         Some(place) => format!("{what}; {place}"),
         None => what.to_owned(),
@@ -116,7 +117,7 @@ mod tests {
         assert_eq!(by(Some(11), None, ""), "crashed with SIGSEGV in process");
         assert_eq!(by(None, Some(0), ""), "ended the process with exit code 0 in process");
         let python = "x\nFatal Python error: Segmentation fault\n\nCurrent thread 0x1 (most recent call first):\n  \
-                      File \"<graftd_py2>\", line 3 in f\n  File \"/p/m.py\", line 5 in cb\n  File \"/p/m.py\", line 9 in up\n";
+                      File \"<graftd_py2>\", line 3 in f\n  File \"/usr/lib/python3.11/ctypes/x.py\", line 4 in g\n  File \"/p/m.py\", line 5 in cb\n  File \"/p/m.py\", line 9 in up\n";
         assert_eq!(
             by(Some(11), None, python),
             "crashed with SIGSEGV in process; it said: Fatal Python error: Segmentation fault; File \"/p/m.py\", line 5 in cb"
