@@ -30,6 +30,7 @@ use gmod_compat::celf;
 use gmod_compat::protocol::gmod::{Language, Start};
 use kept::Kept;
 use parking_lot::Mutex;
+use plugin_api::ErrorKind;
 use program::{Program, others_reach};
 pub(super) use starts::Around;
 use starts::Starts;
@@ -235,7 +236,15 @@ impl Wanted<'_> {
 
     /// Says which file it is, unless the `.on` is to blame, which is said already.
     fn refused(&self, error: WorkerError) -> Refusal {
-        let refusal = refused(error, self.conf);
+        let refusal = match &error {
+            // With its traceback.
+            WorkerError::Module(said) => {
+                let is_conf = said.kind() == ErrorKind::Config;
+                let why = if is_conf { self.conf.place(said.message()) } else { said.to_string() };
+                Refusal { why, again: said.kind() == ErrorKind::Failed }
+            }
+            _ => refused(error, self.conf),
+        };
         let placed = self.conf.source().is_some_and(|(conf, _)| refusal.why.starts_with(&*conf.to_string_lossy()));
         if placed { refusal } else { named(self.file, refusal) }
     }

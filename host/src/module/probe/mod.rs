@@ -67,7 +67,8 @@ impl std::fmt::Display for Refusal {
 /// What came of making a module or having it work once: only what will not be better next time keeps it out.
 pub(crate) fn refusal(error: &plugin_api::Error, conf: &ModuleConf) -> Refusal {
     let why = if error.kind() == ErrorKind::Config { conf.place(error.message()) } else { error.to_string() };
-    Refusal { why, again: error.kind() == ErrorKind::Failed }
+    // What a plugin says is one line; only modules in Python have more to tell.
+    Refusal { why: why.replace('\n', " "), again: error.kind() == ErrorKind::Failed }
 }
 
 /// What a plugin turned out to be.
