@@ -8,7 +8,7 @@ In this order, the first that says something decides:
 4. source that compiles and asks for what Python 3 has not, or does what fails there (`clues.py`): Python 2;
 5. all else is Python 3. It runs on both; what differs silently is `/`, and there a float too many does less harm than a
    share of 0: whoever wants an integer cuts it, but nobody finds the fraction again. A helper that old code imports is as old
-   as that, if nothing says.
+   as that, if nothing says; a package that was written for 3, or for both, is 3 as a whole (`packages.py`).
 """
 
 import ast
@@ -47,27 +47,38 @@ def text_of(source):
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def detect(source, unsure=False):
-    """True if source (bytes) is Python 2; `unsure` is the answer if nothing says (5)."""
+def said(source):
+    """True for Python 2 and False for Python 3, if the first lines say so (1)."""
     head = source.split(b"\n", _OVERRIDE_LINES)[:_OVERRIDE_LINES]
     for line in head:
         found = _OVERRIDE.search(line)
         if found:
             return found.group(1) == b"2"
-    if head:
-        found = _SHEBANG.match(head[0])
-        if found:
-            return found.group(1) == b"2"
-    text = text_of(source)
+    found = _SHEBANG.match(head[0])
+    return found.group(1) == b"2" if found else None
+
+
+def clues_of(source):
+    """What tells the two apart in source (bytes); None if Python 3 does not compile it."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tree = ast.parse(text)
+            tree = ast.parse(text_of(source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return not _only_in_3(text)
+        return None
     from .clues import Clues
 
-    clues = Clues(tree)
+    return Clues(tree)
+
+
+def detect(source, unsure=False):
+    """True if source (bytes) is Python 2; `unsure` is the answer if nothing says (5)."""
+    told = said(source)
+    if told is not None:
+        return told
+    clues = clues_of(source)
+    if clues is None:
+        return not _only_in_3(text_of(source))
     return not clues.three and (clues.two or unsure)
 
 

@@ -56,6 +56,25 @@ def _file_of(name, folders):
     return None
 
 
+def _package_of(path, name, package):
+    """The folder of the outermost package that the file of the module `name` is in; None if it is in none."""
+    depth = name.count(".") + package
+    folder = path
+    for _ in range(depth):
+        folder = os.path.dirname(folder)
+    return folder if depth else None
+
+
+def _is_new(path, name, package):
+    """Whether a file belongs to a package that is run as Python 3."""
+    folder = _package_of(path, name, package)
+    if folder is None:
+        return False
+    from .packages import is_new
+
+    return is_new(folder, _cache)
+
+
 class Finder:
     """Finds helpers for code that imports in Python 3's way. Stands at the end of `sys.meta_path`."""
 
@@ -65,7 +84,7 @@ class Finder:
         if found is None:
             return None
         file, package = found
-        spec = ModuleSpec(name, Loader(name, file), origin=file, is_package=package)
+        spec = ModuleSpec(name, Loader(name, file, package), origin=file, is_package=package)
         spec.has_location = True
         if package:
             spec.submodule_search_locations = [os.path.dirname(file)]
@@ -75,9 +94,14 @@ class Finder:
 class Loader(SourceFileLoader):
     """Loads a helper; it is converted if it is Python 2."""
 
+    def __init__(self, name, path, package):
+        super().__init__(name, path)
+        self._package = package
+
     def exec_module(self, module):
         """Runs it."""
-        old, code = code_of(self.get_data(self.path), self.path, _cache)
+        new = _is_new(self.path, self.name, self._package)
+        old, code = code_of(self.get_data(self.path), self.path, _cache, new=new)
         run(module, code, old)
 
 
@@ -229,9 +253,13 @@ def _load_parts(module, fromlist):
 
 
 def _from_helper(head, rest, fromlist):
-    top = _helper(head, _everywhere())
-    if top is None:
+    found = _file_of(head, _everywhere())
+    if found is None:
         return None
+    if found[1] and _is_new(found[0], head, True):
+        name = head + "." + rest if rest else head
+        return builtins.__import__(name, {}, None, fromlist or (), 0)
+    top = _helper(head, _everywhere())
     module = top
     if rest:
         module = _walk(top, rest)

@@ -6,7 +6,7 @@ import types
 
 from . import lock
 
-VERSION = "2"
+VERSION = "3"
 """Goes into the cache's keys: raise it with every change of what conversion makes."""
 
 PRIVATE = "graftd_py2:"
@@ -79,7 +79,8 @@ def _place(tree):
                 stack.append((child, line))
 
 
-def _key(source, filename, unsure):
+def sum_of(parts):
+    """A text that stands for `parts` (bytes), for this Python and this conversion."""
     try:
         from _sha256 import sha256
     except ImportError:
@@ -88,14 +89,17 @@ def _key(source, filename, unsure):
         except ImportError:
             # The same, but it brings OpenSSL: some megabytes for one sum.
             from hashlib import sha256
-    parts = (VERSION + "?" * unsure).encode(), sys.version.encode(), filename.encode("utf-8", "surrogateescape"), source
-    return sha256(b"\0".join(parts)).hexdigest()
+    return sha256(b"\0".join([VERSION.encode(), sys.version.encode(), *parts])).hexdigest()
 
 
-def code_of(source, filename, cache, unsure=False):
+def _key(source, filename, how):
+    return how + sum_of((filename.encode("utf-8", "surrogateescape"), source))
+
+
+def code_of(source, filename, cache, unsure=False, new=False):
     """(whether `source` is Python 2, its code object), of `cache` if it is there; else it is added. For `unsure` see
-    `detection.py`."""
-    key = _key(source, filename, unsure)
+    `detection.py`; `new` says that it is known to be Python 3."""
+    key = _key(source, filename, "3:" if new else "?:" if unsure else "")
     found = cache.get(key)
     if found:
         try:
@@ -105,7 +109,7 @@ def code_of(source, filename, cache, unsure=False):
     with lock:
         from .detection import detect
 
-        old = detect(source, unsure)
+        old = not new and detect(source, unsure)
         code = convert(source, filename) if old else compile(source, filename, "exec", dont_inherit=True)
     cache[key] = (b"2" if old else b"3") + marshal.dumps(code)
     return old, code

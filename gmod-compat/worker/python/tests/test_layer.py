@@ -136,6 +136,29 @@ class Names(unittest.TestCase):
             module = load("import dpkg_\nw = 1 <> 2\nwho = dpkg_.value\n", "importer", folder)
             self.assertEqual(module.who, 5)
 
+    def test_a_package_for_both_is_one(self):
+        """A package that runs on both is run as Python 3 throughout, though some of its files look old."""
+        texts = {
+            "__init__.py": "from . import wire\n",
+            "_compat.py": "import sys\nPY2 = sys.version_info[0] == 2\nif PY2:\n    text = unicode\nelse:\n    text = str\n",
+            "wire.py": "import os\nfrom ._compat import PY2\nfrom .cursors import Cursor\n"
+            "def read():\n    buff = bytearray()\n    buff += os.popen('echo a').buffer.read()\n    return bytes(buff)\n",
+            "cursors.py": "class Cursor(object):\n    share = 3 / 2\n",
+        }
+        with tempfile.TemporaryDirectory() as folder:
+            os.mkdir(os.path.join(folder, "both_"))
+            for name, text in texts.items():
+                with open(os.path.join(folder, "both_", name), "w", encoding="ascii") as file:
+                    file.write(text)
+            with open(os.path.join(folder, "alias_.py"), "w", encoding="ascii") as file:
+                file.write("import both_\nglobals().update(vars(both_))\n")
+            module = load(
+                "import alias_\nimport both_.cursors\nw = 1 <> 2\nread = alias_.wire.read()\n"
+                "share = alias_.cursors.Cursor.share, both_.cursors.Cursor.share, 3 / 2\n", "both_user", folder
+            )
+            self.assertEqual(module.read, "a\n")
+            self.assertEqual(module.share, (1.5, 1.5, 1))
+
     def test_folders_that_old_code_adds(self):
         """What lies on a path that old code extends is old too, and so is an installed package that 3 cannot compile."""
         with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as last, tempfile.TemporaryDirectory() as site:
