@@ -13,4 +13,5 @@ mod limits;
 pub mod module;
 mod text;
 pub mod tree;
+mod trend;
 pub mod worker;

@@ -6,8 +6,17 @@ use std::time::Duration;
 /// Events waiting for the core. A full queue holds its senders back: pushes wait, logs are read later.
 pub const EVENTS_MAX: usize = 1_024;
 
+/// Files of one log that are followed at a time: each takes a descriptor.
+pub const LOG_FILES_MAX: usize = 4_096;
+
 /// Blocks of lines waiting for a log's pipes: together with [`BLOCK_BYTES`] it bounds what a slow pipe holds in memory.
 pub const LOG_BLOCKS_MAX: usize = 64;
+
+/// How long the daemon waits for its logs at its end: what they have folded is written down.
+pub const LOGS_END_MAX: Duration = Duration::from_millis(1_500);
+
+/// How long the end of the daemon may take together with its last commit.
+pub const LAST_COMMIT_MAX: Duration = Duration::from_secs(4);
 
 /// Bytes read from a log at once: large enough that a call costs nothing a line, small enough for the cache.
 pub const BLOCK_BYTES: usize = 256 * 1024;

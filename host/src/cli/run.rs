@@ -12,9 +12,10 @@ use crate::module::{
     self, Blamed, BuiltIns, Disposer, Folders, Loader, Registry, Watch, guard_signals, install_crash_handler,
     open_anywhere,
 };
-use crate::tree::Tree;
+use crate::tree::{Mark, Tree};
+use crate::trend::{Keeper, OpenError, Restored};
 use clap::Args;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rustix::fs::FlockOperation;
 use rustix::process::{Resource, Rlimit, getpid, getrlimit, kill_process, setrlimit};
 use std::fs;
@@ -115,6 +116,7 @@ async fn serve(conf: DaemonConf, token: Option<String>, folders: Folders, data: 
     let broken = |what: &'static str| move |error: io::Error| Failure::work(format_args!("{what}: {error}"));
     let disposer = Disposer::start().map_err(broken("a thread"))?;
     let shared = Arc::new(shared(conf, token, clock, events.clone(), &disposer)?);
+    let kept = keep(&shared, data, &events)?;
     clear_leftovers(data);
     let blamed = Arc::new(Blamed::read(data, &rfc3339(clock.unix_ms())));
     if let Err(error) = install_crash_handler(&Blamed::died_file(data)) {
@@ -135,9 +137,9 @@ async fn serve(conf: DaemonConf, token: Option<String>, folders: Folders, data: 
         }
     }
     let watch = Watch::start(&folders, events.clone()).map_err(broken("watching the folders"))?;
-    let registry = Registry::new(folders, loader, disposer.clone(), BuiltIns::new(&shared));
+    let registry = Registry::new(folders, loader, disposer.clone(), BuiltIns::new(&shared, &disposer));
     let (listening, built_ins) = oneshot::channel();
-    let parts = CoreParts { shared: Arc::clone(&shared), registry, events: inbox, listening };
+    let parts = CoreParts { shared: Arc::clone(&shared), registry, keeper: kept, events: inbox, listening };
     let core = core_thread(parts).map_err(broken("the core"))?;
 
     let (stop, stopping) = watch::channel(false);
@@ -178,6 +180,42 @@ async fn serve(conf: DaemonConf, token: Option<String>, folders: Folders, data: 
     // Whatever could not be loaded from it any more, nobody needs.
     let _ = fs::remove_dir_all(&aside);
     Ok(deadline)
+}
+
+/// Makes the tree and how far sources were read what they were when the last daemon ended, and begins to keep them. What
+/// cannot be kept must not keep the daemon from running, unless it would be harmed.
+fn keep(shared: &Shared, data: &Path, events: &Events) -> Result<(Option<Keeper>, Mark), Failure> {
+    let began = Instant::now();
+    let mut tree = shared.tree.write();
+    match Keeper::open(data, &mut tree, shared.clock.monotonic_ms(), events.clone()) {
+        Ok((keeper, Restored { sources, nodes, lost })) => {
+            if nodes > 0 || !sources.is_empty() {
+                let sources = sources.len();
+                tracing::info!(
+                    "{nodes} nodes and the positions of {sources} sources are as they were, in {:?}",
+                    began.elapsed()
+                );
+            }
+            if lost > 0 {
+                tracing::warn!(
+                    "{lost} nodes that were kept could not be made again: there is no room for them, or they are damaged"
+                );
+            }
+            *shared.positions.lock() = sources;
+            shared.live.tick(tree.tick());
+            // What there is now is what is kept.
+            let mark = tree.changed_rows(Mark::default(), |_| true).next;
+            Ok((Some(keeper), mark))
+        }
+        Err(OpenError::Foreign(why)) => Err(Failure::work(why)),
+        Err(OpenError::Failed(why)) => {
+            tracing::error!(
+                "{why}; nothing is kept: what the tree holds, and how far logs were read, is lost when the daemon ends"
+            );
+            *shared.commit_error.lock() = Some(why);
+            Ok((None, Mark::default()))
+        }
+    }
 }
 
 /// What is left of a grace.
@@ -257,10 +295,12 @@ fn shared(
             remember,
             events: events.clone(),
             disposer: disposer.clone(),
+            position: None,
         };
         LogHandle::start(parts).map_err(|error| Failure::work(format_args!("the log {name}: {error}")))
     };
-    let logs = Logs { own: log("self", &["self"], Remember::Last)?, push: log("push", &[], Remember::First)? };
+    let (own, push) = (log("self", &["self"], Remember::Last)?, log("push", &[], Remember::First)?);
+    let logs = Logs { own, push, tailed: Mutex::default() };
     // Ticks are numbered by the time they would have if the daemon had always run, so no restart goes back.
     let tick_base = (clock.unix_ms().max(0) as u128 / conf.tick.as_millis()) as u64;
     Ok(Shared {
@@ -274,6 +314,8 @@ fn shared(
         ready: AtomicBool::new(false),
         counters: Counters::default(),
         live: Live::new(tick_base),
+        positions: Mutex::default(),
+        commit_error: Mutex::default(),
         conf,
     })
 }

@@ -1,5 +1,6 @@
 //! Configuration: `graftd.conf`, and one `.on` a module.
 
+mod access_log;
 mod daemon;
 mod error;
 mod file;
@@ -10,6 +11,7 @@ mod net;
 mod places;
 mod table;
 
+pub use access_log::AccessLogConf;
 pub use daemon::{DaemonConf, TokenFile};
 pub use error::ConfError;
 pub(crate) use file::read_text;

@@ -25,6 +25,13 @@ pub enum Event {
     Files,
     /// A module has been loaded, or could not be.
     Loaded(Loaded),
+    /// Somebody waits for a commit: of all that was sent before this.
+    Commit {
+        /// Told when it is on the disk, or why it is not; none for who only wants it to be soon.
+        reply: Option<oneshot::Sender<Result<(), String>>>,
+    },
+    /// A commit has been written, or could not be.
+    Committed(Result<(), String>),
     /// A built-in module has ended by itself.
     BuiltInEnded {
         /// The module's name, and which life of it.
@@ -61,8 +68,19 @@ pub struct Delta {
     pub report: Option<Report>,
     /// How a log fares.
     pub log: Option<LogReport>,
+    /// How far a source has been read, all that is in the frames included: kept together with them.
+    pub position: Option<Position>,
     /// Told when all is merged.
     pub reply: Option<oneshot::Sender<()>>,
+}
+
+/// How far a source has been read.
+#[derive(Clone, Debug)]
+pub struct Position {
+    /// The source's name.
+    pub source: String,
+    /// What the source makes of it again.
+    pub text: Arc<str>,
 }
 
 /// How a module fares, after a call.
@@ -87,6 +105,8 @@ pub struct LogReport {
     pub name: String,
     /// What has been read.
     pub stats: LogStats,
+    /// It was the last of it.
+    pub ended: bool,
 }
 
 /// What is to become of a module.
@@ -133,6 +153,24 @@ impl Events {
     /// Sends from a thread, waiting for room; `false` when the core is gone.
     pub(crate) fn send(&self, event: Event) -> bool {
         self.0.blocking_send(event).is_ok()
+    }
+
+    /// Sends if there is room.
+    pub(crate) fn try_send(&self, event: Event) {
+        let _ = self.0.try_send(event);
+    }
+
+    /// Waits until all that was sent before is on the disk.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub async fn commit(&self) -> Result<(), String> {
+        let (reply, answer) = oneshot::channel();
+        let gone = || "the daemon is stopping".to_owned();
+        if !self.send_async(Event::Commit { reply: Some(reply) }).await {
+            return Err(gone());
+        }
+        answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
     /// Sends from a task, waiting for room; `false` when the core is gone.

@@ -1,5 +1,6 @@
 //! The daemon's own branch of the tree: `graftd,HOST,…`. Health is data like all other.
 
+use super::commit::CommitFigures;
 use super::shared::Shared;
 use crate::ingest::LogStats;
 use crate::module::{Counts, ModuleStats, ModuleStatus};
@@ -33,6 +34,8 @@ pub(super) struct SelfReport {
     /// The modules that are told of, and what has been told of their calls.
     modules: BTreeMap<String, (Weak<ModuleStats>, Counts)>,
     logs: BTreeMap<String, (LogStats, LogStats)>,
+    /// Commits that were told of: written, and failed.
+    commits_told: (u64, u64),
 }
 
 impl SelfReport {
@@ -45,6 +48,7 @@ impl SelfReport {
             texts: BTreeMap::new(),
             modules: BTreeMap::new(),
             logs: BTreeMap::new(),
+            commits_told: (0, 0),
         }
     }
 
@@ -53,8 +57,8 @@ impl SelfReport {
         self.logs.entry(name).or_default().1 = stats;
     }
 
-    /// What there is to say at this tick, as a frame.
-    pub(super) fn tick(&mut self, shared: &Shared, modules: &[ModuleStatus], merge_ms: f64) -> &[u8] {
+    /// Notes what there is to say at this tick.
+    pub(super) fn tick(&mut self, shared: &Shared, modules: &[ModuleStatus], merge_ms: f64, commits: &CommitFigures) {
         self.gauge(&["tree", "merge_ms"], (merge_ms * 1e3).round() / 1e3);
         self.gauge(&["events", "waiting"], shared.events.waiting() as f64);
         if self.ticks.is_multiple_of(SLOW_TICKS) {
@@ -68,6 +72,45 @@ impl SelfReport {
                 self.out.add(&["graftd", &self.host, group, rest], growth as f64);
             }
         }
+        self.logs();
+        self.commits(commits);
+        self.forget_gone(modules);
+        for module in modules {
+            self.text(&["module", &module.name, "state"], module.state.name());
+            self.text(&["module", &module.name, "why"], &module.why);
+            self.gauge(&["module", &module.name, "since"], (module.since_ms / 1_000) as f64);
+            self.text(&["module", &module.name, "isolation"], module.isolation.as_str());
+            self.calls(module);
+        }
+    }
+
+    /// What was noted, as a frame.
+    pub(super) fn flush(&mut self) -> &[u8] {
+        self.out.flush()
+    }
+
+    /// Commits that were written and that could not be, how long the last one took (milliseconds) and how many nodes it had, why it
+    /// failed.
+    fn commits(&mut self, figures: &CommitFigures) {
+        let CommitFigures { written, failed, ms, nodes, error } = figures;
+        if *written == 0 && *failed == 0 {
+            return;
+        }
+        for (key, counted, told) in
+            [("commits", written, &mut self.commits_told.0), ("failed", failed, &mut self.commits_told.1)]
+        {
+            if counted > told {
+                self.out.add(&["graftd", &self.host, "trend", key], (counted - *told) as f64);
+                *told = *counted;
+            }
+        }
+        self.gauge(&["trend", "commit_ms"], *ms);
+        self.gauge(&["trend", "commit_nodes"], *nodes as f64);
+        self.text(&["trend", "error"], error);
+    }
+
+    /// Notes what was read of logs.
+    pub(super) fn logs(&mut self) {
         for (name, (told, now)) in &mut self.logs {
             for (key, was, is) in [
                 ("lines", told.lines, now.lines),
@@ -86,15 +129,6 @@ impl SelfReport {
             }
             told.clone_from(now);
         }
-        self.forget_gone(modules);
-        for module in modules {
-            self.text(&["module", &module.name, "state"], module.state.name());
-            self.text(&["module", &module.name, "why"], &module.why);
-            self.gauge(&["module", &module.name, "since"], (module.since_ms / 1_000) as f64);
-            self.text(&["module", &module.name, "isolation"], module.isolation.as_str());
-            self.calls(module);
-        }
-        self.out.flush()
     }
 
     /// What a module's calls came to since this was told last.

@@ -1,12 +1,17 @@
 //! The core's loop: events change the tree, ticks close it.
 
+use super::commit::Commits;
 use super::event::{Delta, Event, LogReport, Pushed};
 use super::report::SelfReport;
 use super::shared::Shared;
+use crate::ingest::LogHandle;
+use crate::limits::{LAST_COMMIT_MAX, LOGS_END_MAX};
 use crate::module::Registry;
+use crate::tree::{Mark, Tree};
+use crate::trend::Keeper;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
@@ -19,6 +24,8 @@ pub struct CoreParts {
     pub registry: Registry,
     /// What wakes it.
     pub events: mpsc::Receiver<Event>,
+    /// What writes down; none where that cannot be. And up to when the tree has been.
+    pub(crate) keeper: (Option<Keeper>, Mark),
     /// Told where built-in modules listen, when the folders have been looked into for the first time.
     pub listening: oneshot::Sender<Vec<(&'static str, SocketAddr)>>,
 }
@@ -29,6 +36,9 @@ pub struct Core {
     shared: Arc<Shared>,
     registry: Registry,
     report: SelfReport,
+    commits: Commits,
+    /// Logs that have ended, since the daemon stops.
+    ended: usize,
     /// Told about itself in the tree.
     merge_ms: f64,
 }
@@ -36,9 +46,11 @@ pub struct Core {
 impl Core {
     /// Runs until it is told to stop; gives the registry back, for the modules to be stopped.
     pub async fn run(parts: CoreParts) -> Registry {
-        let CoreParts { shared, registry, mut events, listening } = parts;
+        let CoreParts { shared, registry, mut events, keeper: (keeper, mark), listening } = parts;
         let tick = shared.conf.tick;
-        let mut core = Core { report: SelfReport::new(&shared.host), shared, registry, merge_ms: 0.0 };
+        let commits = Commits::new(keeper, shared.conf.commit, mark);
+        let mut core =
+            Core { report: SelfReport::new(&shared.host), shared, registry, commits, ended: 0, merge_ms: 0.0 };
         let mut ticks = tokio::time::interval(tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         ticks.tick().await;
@@ -53,7 +65,7 @@ impl Core {
                 event = events.recv() => event.unwrap_or(Event::Stop),
             };
             if !core.handle(event) {
-                core.registry.end();
+                core.end(&mut events).await;
                 return core.registry;
             }
         }
@@ -71,6 +83,15 @@ impl Core {
             Event::Delta(delta) => self.delta(delta),
             Event::Files => self.registry.files(&self.shared),
             Event::Loaded(loaded) => self.registry.loaded(loaded, &self.shared),
+            Event::Commit { reply } => {
+                self.commits.want(reply);
+                self.commit_if_due();
+            }
+            Event::Committed(written) => {
+                self.commits.done(written, &self.shared);
+                // Somebody may have come while it was written.
+                self.commit_if_due();
+            }
             Event::BuiltInEnded { life, why } => self.registry.built_in_ended(&life, &why, &self.shared),
             Event::Switch { name, to, reply } => {
                 let _ = reply.send(self.registry.switch(&name, to, &self.shared));
@@ -98,7 +119,7 @@ impl Core {
     }
 
     fn delta(&mut self, delta: Delta) {
-        let Delta { frames, report, log, reply } = delta;
+        let Delta { frames, report, log, position, reply } = delta;
         if !frames.is_empty() {
             let began = Instant::now();
             let now_ms = self.shared.clock.monotonic_ms();
@@ -118,8 +139,12 @@ impl Core {
         if let Some(report) = report {
             self.registry.report(report, &self.shared);
         }
-        if let Some(LogReport { name, stats }) = log {
+        if let Some(LogReport { name, stats, ended }) = log {
             self.report.log(name, stats);
+            self.ended += usize::from(ended);
+        }
+        if let Some(position) = position {
+            self.commits.read_on(position, &self.shared);
         }
         if let Some(reply) = reply {
             let _ = reply.send(());
@@ -130,13 +155,72 @@ impl Core {
         let now_ms = self.shared.clock.monotonic_ms();
         self.registry.tick(&self.shared);
         let merge_ms = std::mem::take(&mut self.merge_ms);
-        let frame = self.report.tick(&self.shared, self.registry.statuses(), merge_ms);
+        self.report.tick(&self.shared, self.registry.statuses(), merge_ms, &self.commits.told);
         let mut tree = self.shared.tree.write();
-        if let Err(error) = tree.merge(&[], frame, now_ms) {
-            tracing::error!("the daemon's own delta cannot be merged: {error}");
-        }
+        merge_own(&mut tree, self.report.flush(), now_ms);
         let over = tree.end_tick(now_ms);
         drop(tree);
         self.shared.live.tick(over.tick);
+        self.commit_if_due();
+    }
+
+    fn commit_if_due(&mut self) {
+        if self.commits.is_due() {
+            self.commit();
+        }
+    }
+
+    /// Has all that is in the tree written down: what was read of logs, and what is told of that, together.
+    fn commit(&mut self) {
+        self.report.logs();
+        merge_own(&mut self.shared.tree.write(), self.report.flush(), self.shared.clock.monotonic_ms());
+        self.commits.begin(&self.shared);
+    }
+
+    /// The daemon stops: what logs have folded is merged and written down.
+    async fn end(&mut self, events: &mut mpsc::Receiver<Event>) {
+        self.registry.end();
+        let logs = self.shared.logs.all();
+        logs.iter().for_each(LogHandle::end);
+        let ending = logs.len();
+        drop(logs);
+        let began = Instant::now();
+        let left = |of: Duration| of.saturating_sub(began.elapsed());
+        // Who hangs in a call of a pipe does not come.
+        while self.ended < ending
+            && let Ok(Some(event)) = tokio::time::timeout(left(LOGS_END_MAX), events.recv()).await
+        {
+            if !matches!(event, Event::Loaded(_) | Event::Files) {
+                self.handle(event);
+            }
+        }
+        if !self.commits.is_kept() {
+            return;
+        }
+        let mut last = false;
+        while left(LAST_COMMIT_MAX) > Duration::ZERO {
+            if !self.commits.is_under_way() {
+                if last {
+                    break;
+                }
+                self.commit();
+                last = true;
+            }
+            let event = tokio::time::timeout(left(LAST_COMMIT_MAX), events.recv()).await;
+            if let Ok(Some(Event::Committed(written))) = event {
+                self.commits.done(written, &self.shared);
+            }
+        }
+        if self.commits.is_under_way() {
+            tracing::error!("the last commit takes too long; what is not written is lost");
+        } else {
+            self.commits.finish();
+        }
+    }
+}
+
+fn merge_own(tree: &mut Tree, frame: &[u8], now_ms: i64) {
+    if let Err(error) = tree.merge(&[], frame, now_ms) {
+        tracing::error!("the daemon's own delta cannot be merged: {error}");
     }
 }

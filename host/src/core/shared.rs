@@ -7,6 +7,7 @@ use crate::ingest::LogHandle;
 use crate::module::ModuleStatus;
 use crate::tree::Tree;
 use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::watch;
@@ -36,15 +37,29 @@ pub struct Shared {
     pub counters: Counters,
     /// Tells that a tick is over.
     pub live: Live,
+    /// How far each source has been read, by its name: what is in the tree.
+    pub positions: Mutex<BTreeMap<String, Arc<str>>>,
+    /// Why what the tree holds cannot be written down at the moment.
+    pub commit_error: Mutex<Option<String>>,
 }
 
-/// The logs that take lines from inside the daemon.
+/// The logs that pipes run in.
 #[derive(Debug)]
 pub struct Logs {
     /// The daemon's own HTTP log.
     pub own: LogHandle,
     /// Lines that are pushed.
     pub push: LogHandle,
+    /// Those that files are read for.
+    pub tailed: Mutex<Vec<LogHandle>>,
+}
+
+impl Logs {
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> Vec<LogHandle> {
+        [&self.own, &self.push].into_iter().chain(&*self.tailed.lock()).cloned().collect()
+    }
 }
 
 /// Tells subscribers that a tick is over.

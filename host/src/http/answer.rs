@@ -140,6 +140,12 @@ impl Refusal {
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "this daemon is stopping; ask again when it is back")
     }
 
+    /// 503: what was pushed is in the tree, and not on the disk.
+    pub(super) fn uncommitted(why: &str) -> Refusal {
+        let why = format!("merged, but not committed: {why}");
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, &why)
+    }
+
     /// With a header that says more.
     pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Refusal {
         self.header = Some((name, value));

@@ -10,10 +10,16 @@ pub(super) fn alive() -> Answer {
     Answer::new(StatusCode::OK, TEXT, "ok")
 }
 
-/// It takes pushes and closes ticks; 503 while it stops, and at the start until every module has been tried.
+/// It takes pushes and closes ticks; 503 while it stops, and at the start until every module has been tried, and while what the
+/// tree holds cannot be written down.
 pub(super) fn ready(web: &Web) -> Answer {
-    let ready = web.shared.ready.load(Ordering::Acquire) && !*web.stopping.borrow();
+    let uncommitted = web.shared.commit_error.lock().clone();
+    let ready = web.shared.ready.load(Ordering::Acquire) && !*web.stopping.borrow() && uncommitted.is_none();
     let tick = web.shared.tree.read().tick();
+    let mut body = serde_json::json!({ "ready": ready, "tick": tick });
+    if let Some(why) = uncommitted {
+        body["why"] = why.into();
+    }
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Answer::new(status, JSON, serde_json::json!({ "ready": ready, "tick": tick }).to_string())
+    Answer::new(status, JSON, body.to_string())
 }

@@ -58,7 +58,7 @@ struct Outcome {
 /// # Errors
 /// 4xx for a body that cannot be taken; nothing was merged then.
 pub(super) async fn push(web: &Web, query: &str, headers: &HeaderMap, upload: &mut Upload) -> Result<Answer, Refusal> {
-    arguments(query)?;
+    let wait = waits_for_commit(query)?;
     let kind = kind(headers)?;
     let packed = is_gzip(headers)?;
     let body = upload.read(web).await?;
@@ -76,20 +76,24 @@ pub(super) async fn push(web: &Web, query: &str, headers: &HeaderMap, upload: &m
         merge_lines(web, lines, &mut outcome).await?;
     }
     web.shared.counters.push_faults.add(outcome.rejected);
+    if wait && outcome.merged > 0 {
+        web.shared.events.commit().await.map_err(|why| Refusal::uncommitted(&why))?;
+    }
     Ok(outcome.answer())
 }
 
-fn arguments(query: &str) -> Result<(), Refusal> {
-    match query.split('&').find(|argument| !argument.is_empty()) {
-        None => Ok(()),
-        Some("wait=commit") => Err(Refusal::bad(
-            "/push: wait=commit: this daemon keeps no history yet, so there is no commit to wait for; leave it out, and \
-             200 means merged",
-        )),
-        Some(other) => Err(Refusal::bad(format_args!(
-            "/push: unknown argument {other:?}; known is wait=commit, and fields go in the body"
-        ))),
+/// Whether the answer is to wait until what was pushed is on the disk.
+fn waits_for_commit(query: &str) -> Result<bool, Refusal> {
+    let mut wait = false;
+    for argument in query.split('&').filter(|argument| !argument.is_empty()) {
+        if argument != "wait=commit" {
+            return Err(Refusal::bad(format_args!(
+                "/push: unknown argument {argument:?}; known is wait=commit, and fields go in the body"
+            )));
+        }
+        wait = true;
     }
+    Ok(wait)
 }
 
 fn kind(headers: &HeaderMap) -> Result<Kind, Refusal> {

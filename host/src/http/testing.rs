@@ -10,7 +10,7 @@ use crate::ingest::{LogHandle, LogParts, Remember};
 use crate::json::read_documents;
 use crate::limits::{EVENTS_MAX, HTTP_CONNECTIONS_MAX};
 use crate::module::{Blamed, BuiltIns, Disposer, Folders, Loader, Registry};
-use crate::tree::{Limits, Tree};
+use crate::tree::{Limits, Mark, Tree};
 use parking_lot::RwLock;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,6 +36,7 @@ fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Ev
             remember: Remember::First,
             events: events.clone(),
             disposer: Disposer::start().unwrap(),
+            position: None,
         };
         LogHandle::start(parts).unwrap()
     };
@@ -46,10 +47,12 @@ fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Ev
         token: token.map(str::to_owned),
         clock,
         modules: RwLock::default(),
-        logs: Logs { own: log("self"), push: log("push") },
+        logs: Logs { own: log("self"), push: log("push"), tailed: parking_lot::Mutex::default() },
         ready: std::sync::atomic::AtomicBool::new(true),
         counters: Counters::default(),
         live: Live::new(TICK_BASE),
+        positions: parking_lot::Mutex::default(),
+        commit_error: parking_lot::Mutex::default(),
         events,
     };
     (Arc::new(shared), inbox)
@@ -110,9 +113,20 @@ impl Server {
         let aside = std::env::temp_dir().join(format!("graftd-http-{}-{:p}", std::process::id(), Arc::as_ptr(&shared)));
         let blamed = Arc::new(Blamed::read(&std::env::temp_dir().join("nowhere"), "now"));
         let loader = Loader::start(&aside, &aside, &shared.host, &shared.events, &Folders::default(), blamed).unwrap();
-        let registry = Registry::new(Folders::default(), loader, Disposer::start().unwrap(), BuiltIns::new(&shared));
+        let registry = Registry::new(
+            Folders::default(),
+            loader,
+            Disposer::start().unwrap(),
+            BuiltIns::new(&shared, &Disposer::start().unwrap()),
+        );
         let listening = oneshot::channel().0;
-        let core = CoreParts { shared: Arc::clone(&shared), registry, events: inbox, listening };
+        let core = CoreParts {
+            shared: Arc::clone(&shared),
+            registry,
+            keeper: (None, Mark::default()),
+            events: inbox,
+            listening,
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         std::thread::spawn(move || drop(runtime.block_on(Core::run(core))));
         Server::of(shared, Patience::default()).await

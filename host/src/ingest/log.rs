@@ -3,7 +3,8 @@
 use super::engine::{Engine, PipeRun};
 use super::format::Format;
 use super::lines::{LineFault, Remember};
-use super::runner::{self, Work};
+use super::runner::{self, Inlets, Work};
+use super::tail::{LogPosition, Step};
 use crate::clock::Timepiece;
 use crate::core::Events;
 use crate::limits::LOG_BLOCKS_MAX;
@@ -12,7 +13,7 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -24,8 +25,31 @@ pub type LogName = String;
 pub enum LogMessage {
     /// Whole lines; who wants to know is told when they are in the tree.
     Lines(Vec<u8>, Option<oneshot::Sender<LinesDone>>),
+    /// Of a file: lines, or how far it has been read without any.
+    Read(Read),
     /// Nothing: only wakes the thread, for there is a change of its pipes.
     Wake,
+}
+
+/// What has been read of a file.
+#[derive(Debug, Default)]
+pub struct Read {
+    pub(crate) lines: ReadLines,
+    /// What is so when the lines are in the pipes.
+    pub(crate) steps: Vec<Step>,
+    /// It is not to be kept for the next commit that is due: a file is new, or has been turned over.
+    pub(crate) commit: bool,
+}
+
+/// Lines of a file.
+#[derive(Debug, Default)]
+pub(crate) enum ReadLines {
+    #[default]
+    None,
+    /// Whole ones.
+    Whole(Vec<u8>),
+    /// The beginning of one that is too long.
+    TooLong(Vec<u8>),
 }
 
 /// A change of a log's pipes, made at the next block's boundary.
@@ -39,13 +63,16 @@ pub(super) enum Change {
     Settle(String, u64),
     /// A module and the life of it that gives its place back to the one before.
     RollBack(String, u64),
+    /// What was handed over is the last.
+    End,
 }
 
 impl Change {
-    fn module(&self) -> &str {
+    fn module(&self) -> Option<&str> {
         match self {
-            Change::Put(run) => &run.callee.module,
-            Change::Take(module) | Change::Settle(module, _) | Change::RollBack(module, _) => module,
+            Change::Put(run) => Some(&run.callee.module),
+            Change::Take(module) | Change::Settle(module, _) | Change::RollBack(module, _) => Some(module),
+            Change::End => None,
         }
     }
 }
@@ -79,6 +106,9 @@ pub struct LogHandle {
     closed: Arc<Mutex<Option<Sender<()>>>>,
     watched: Arc<Watched<Work>>,
     disposer: Disposer,
+    began: Instant,
+    /// Its other end is dropped with the log's work.
+    alive: Arc<Mutex<Receiver<()>>>,
 }
 
 /// What a log's thread is started with.
@@ -92,6 +122,8 @@ pub(crate) struct LogParts {
     pub(crate) remember: Remember,
     pub(crate) events: Events,
     pub(crate) disposer: Disposer,
+    /// How far its files had been read; none of a log without files.
+    pub(crate) position: Option<LogPosition>,
 }
 
 impl LogHandle {
@@ -100,17 +132,29 @@ impl LogHandle {
     /// # Errors
     /// The thread cannot be started.
     pub(crate) fn start(parts: LogParts) -> io::Result<LogHandle> {
-        let LogParts { name, prefix, formats, tick, clock, remember, events, disposer } = parts;
+        let LogParts { name, prefix, formats, tick, clock, remember, events, disposer, position } = parts;
         let (messages, inbox) = sync_channel(LOG_BLOCKS_MAX);
         let changes = Changes::default();
         let (closed, opened) = channel::<()>();
+        let (life, alive) = channel::<()>();
         let desk = Arc::new(Desk::default());
         let engine = Engine::new(formats, clock, remember);
-        let work = Work::new(name.clone(), engine, tick, inbox, Arc::clone(&changes), events, disposer.clone());
+        let inlets = Inlets { inbox, changes: Arc::clone(&changes), _life: life };
+        let work = Work::new(name.clone(), engine, tick, inlets, events, disposer.clone(), position);
         // Lines wait until the pipes are there: otherwise they would be counted by those that came first.
         runner::start(Box::new(work), &desk, Some(opened)).map_err(|(error, _)| error)?;
         let closed = Arc::new(Mutex::new(Some(closed)));
-        Ok(LogHandle { name, prefix, messages, changes, closed, watched: Arc::new(Watched::new(desk)), disposer })
+        Ok(LogHandle {
+            name,
+            prefix,
+            messages,
+            changes,
+            closed,
+            watched: Arc::new(Watched::new(desk)),
+            disposer,
+            began: Instant::now(),
+            alive: Arc::new(Mutex::new(alive)),
+        })
     }
 
     /// Sends without waiting; gives the message back when there is no room.
@@ -128,6 +172,27 @@ impl LogHandle {
         self.messages.send(message).is_ok()
     }
 
+    /// Waits until all that was handed over before its end is in the tree.
+    pub(crate) fn wait_for_end(&self, most: Duration) {
+        // Nothing is ever sent: it hears of the end.
+        let _ = self.alive.lock().recv_timeout(most);
+    }
+
+    /// Whether both are handles of one log.
+    pub(crate) fn is(&self, other: &LogHandle) -> bool {
+        Arc::ptr_eq(&self.alive, &other.alive)
+    }
+
+    /// Whether its lines go through pipes already.
+    pub(crate) fn is_open(&self) -> bool {
+        self.closed.lock().is_none()
+    }
+
+    /// How long it has been there.
+    pub(crate) fn age(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     /// The pipes are there: the lines that waited may go through them.
     pub(crate) fn open(&self) {
         drop(self.closed.lock().take());
@@ -136,7 +201,7 @@ impl LogHandle {
     /// Puts a pipe in the place of the one of its name. Never waits.
     pub(crate) fn put(&self, run: PipeRun) {
         let mut changes = self.changes.lock();
-        let waiting = changes.iter_mut().rev().find(|change| change.module() == run.callee.module);
+        let waiting = changes.iter_mut().rev().find(|change| change.module() == Some(&run.callee.module));
         if let Some(Change::Put(waiting)) = waiting {
             let unused = std::mem::replace(&mut **waiting, run);
             self.disposer.dispose(Arc::clone(&unused.callee), unused);
@@ -154,6 +219,12 @@ impl LogHandle {
     /// This life of a pipe is sure of its place. Never waits.
     pub(crate) fn settle(&self, module: &str, generation: u64) {
         self.change(Change::Settle(module.to_owned(), generation));
+    }
+
+    /// What was handed over is the last: it is fed, folded and told of, and then the thread ends. Never waits.
+    pub(crate) fn end(&self) {
+        self.open();
+        self.change(Change::End);
     }
 
     /// Has this life of a pipe give its place back to the one before. Never waits.

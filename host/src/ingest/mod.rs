@@ -7,9 +7,11 @@ mod log;
 pub mod push;
 mod runner;
 mod solo;
+mod tail;
 
 pub(crate) use engine::PipeRun;
 pub use lines::{LineFault, LogStats, Remember};
 pub(crate) use log::LogParts;
 pub use log::{LinesDone, LogHandle, LogMessage, LogName};
 pub(crate) use solo::Solo;
+pub(crate) use tail::{Tail, TailAround};

@@ -5,11 +5,12 @@
 
 use super::engine::{Engine, Frames, PipeReport, feed_on, flush_on};
 use super::lines::LineFault;
-use super::log::{Change, Changes, LinesDone, LogMessage, LogName};
-use crate::core::{Delta, Event, Events, LogReport, Report};
+use super::log::{Change, Changes, LinesDone, LogMessage, LogName, Read, ReadLines};
+use super::tail::{LogPosition, Step, source};
+use crate::core::{Delta, Event, Events, LogReport, Position, Report};
 use crate::module::{Desk, Disposer, Started, UnderWay, spawn};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -19,10 +20,11 @@ pub(crate) struct Work {
     name: LogName,
     engine: Engine,
     tick: Duration,
-    inbox: Receiver<LogMessage>,
-    changes: Changes,
+    inlets: Inlets,
     events: Events,
     disposer: Disposer,
+    /// How far its files have been read, and whether that has been told.
+    position: Option<(LogPosition, bool)>,
     flushed: Instant,
     /// Something was fed since the last flush.
     pending: bool,
@@ -30,10 +32,25 @@ pub(crate) struct Work {
     fresh: bool,
     /// The lines that are being fed.
     block: Option<Arc<Block>>,
+    /// What is so when they are fed.
+    steps: Vec<Step>,
+    /// What is flushed next is to be written down at once.
+    commit: bool,
     /// Who wants to know what became of the lines that are being fed or flushed.
     asked: Option<Asked>,
-    /// The daemon stops: the flush under way is the last.
+    /// What is in the inbox is the last.
+    ending: bool,
+    /// The flush under way is the last.
     last: bool,
+}
+
+/// Where its work comes from.
+#[derive(Debug)]
+pub(super) struct Inlets {
+    pub(super) inbox: Receiver<LogMessage>,
+    pub(super) changes: Changes,
+    /// Whoever has the other end hears when the work is over.
+    pub(super) _life: Sender<()>,
 }
 
 /// Lines that are being fed.
@@ -86,12 +103,13 @@ fn run(mut work: Box<Work>, desk: &Desk<Work>) {
             work = back;
             work.block = None;
             work.pending = true;
-            if work.asked.is_some() || work.fresh {
+            work.step();
+            if work.asked.is_some() || work.fresh || work.commit {
                 work.engine.begin_flush();
             }
         } else if work.changes_wait() {
             work.change();
-        } else if work.pending && work.flushed.elapsed() >= work.tick {
+        } else if work.pending && (work.commit || work.flushed.elapsed() >= work.tick) {
             work.engine.begin_flush();
         } else {
             work.wait();
@@ -105,24 +123,27 @@ impl Work {
         name: LogName,
         engine: Engine,
         tick: Duration,
-        inbox: Receiver<LogMessage>,
-        changes: Changes,
+        inlets: Inlets,
         events: Events,
         disposer: Disposer,
+        position: Option<LogPosition>,
     ) -> Work {
         Work {
             name,
             engine,
             tick,
-            inbox,
-            changes,
+            inlets,
             events,
             disposer,
+            position: position.map(|position| (position, false)),
             flushed: Instant::now(),
             pending: false,
             fresh: false,
             block: None,
+            steps: Vec::new(),
+            commit: false,
             asked: None,
+            ending: false,
             last: false,
         }
     }
@@ -138,16 +159,50 @@ impl Work {
             if self.pending { self.tick.saturating_sub(self.flushed.elapsed()) } else { Duration::from_secs(3_600) };
         let watches = self.engine.has_pipes_apart();
         let wait = if watches { wait.min(self.tick) } else { wait };
-        match self.inbox.recv_timeout(wait) {
+        let wait = if self.ending { Duration::ZERO } else { wait };
+        match self.inlets.inbox.recv_timeout(wait) {
+            Err(RecvTimeoutError::Timeout) if self.ending => self.end(),
             Err(RecvTimeoutError::Timeout) if watches && self.engine.check_apart() => self.engine.begin_flush(),
             Ok(LogMessage::Wake) | Err(RecvTimeoutError::Timeout) => {}
             Ok(LogMessage::Lines(lines, reply)) => self.begin(lines, reply),
+            Ok(LogMessage::Read(read)) => self.read(read),
             // The daemon stops.
-            Err(RecvTimeoutError::Disconnected) => {
-                self.last = true;
-                self.engine.begin_flush();
-            }
+            Err(RecvTimeoutError::Disconnected) => self.end(),
         }
+    }
+
+    fn end(&mut self) {
+        self.last = true;
+        self.engine.begin_flush();
+    }
+
+    /// Something of a file.
+    fn read(&mut self, Read { lines, steps, commit }: Read) {
+        self.steps.extend(steps);
+        self.commit |= commit;
+        match lines {
+            ReadLines::Whole(lines) => return self.begin(lines, None),
+            ReadLines::TooLong(beginning) => self.engine.too_long(&beginning),
+            ReadLines::None => {}
+        }
+        self.step();
+        self.pending = true;
+    }
+
+    /// What was read of files is in the pipes.
+    fn step(&mut self) {
+        let Some((position, untold)) = &mut self.position else { return };
+        for step in self.steps.drain(..) {
+            position.apply(step);
+            *untold = true;
+        }
+    }
+
+    /// How far the files have been read, if that was not told yet.
+    fn untold(&mut self) -> Option<Position> {
+        let (position, untold) = self.position.as_mut()?;
+        let text = std::mem::take(untold).then(|| position.text())?;
+        Some(Position { source: source(&self.name), text: text.into() })
     }
 
     /// Bytes that are no UTF-8 are replaced, so that pipes see text.
@@ -164,7 +219,7 @@ impl Work {
     }
 
     fn changes_wait(&self) -> bool {
-        !self.changes.lock().is_empty()
+        !self.inlets.changes.lock().is_empty()
     }
 
     /// Makes the changes that wait, once what was folded is flushed: the old pipe's last words go before it does.
@@ -182,12 +237,13 @@ impl Work {
                 Change::Take(module) => self.engine.take(&module),
                 Change::Settle(module, generation) => self.engine.settle(&module, generation),
                 Change::RollBack(module, generation) => self.engine.roll_back(&module, generation),
+                Change::End => self.ending = true,
             }
         }
     }
 
     fn next_change(&self) -> Option<Change> {
-        self.changes.lock().pop_front()
+        self.inlets.changes.lock().pop_front()
     }
 
     /// Pipes that are done with are dropped elsewhere: that may take for ever.
@@ -210,13 +266,25 @@ impl Work {
                 return false;
             }
         }
-        let log = Some(LogReport { name: self.name.clone(), stats: self.engine.stats().clone() });
+        let position = self.untold();
+        let log = Some(LogReport { name: self.name.clone(), stats: self.engine.stats().clone(), ended: self.last });
+        let delta = Delta { frames, log, position, ..Delta::default() };
+        if self.last {
+            // Whoever waits for the end of it takes it that all is in the tree.
+            let (merged, is_merged) = oneshot::channel();
+            let sent = self.events.send(Event::Delta(Delta { reply: Some(merged), ..delta }));
+            let _ = is_merged.blocking_recv();
+            return sent;
+        }
+        if std::mem::take(&mut self.commit) {
+            return self.events.send(Event::Delta(delta)) && self.events.send(Event::Commit { reply: None });
+        }
         let Some(asked) = self.asked.take() else {
-            return self.events.send(Event::Delta(Delta { frames, log, ..Delta::default() }));
+            return self.events.send(Event::Delta(delta));
         };
         let done = self.done(&asked);
         let (merged, is_merged) = oneshot::channel();
-        let sent = self.events.send(Event::Delta(Delta { frames, log, reply: Some(merged), ..Delta::default() }));
+        let sent = self.events.send(Event::Delta(Delta { reply: Some(merged), ..delta }));
         if is_merged.blocking_recv().is_ok() {
             let _ = asked.reply.send(done);
         }

@@ -1,8 +1,10 @@
 //! Modules that are no plugin's: they are part of the daemon, and are switched and configured as all others are.
 
-use crate::conf::{ConfError, GangliaConf};
+use crate::conf::{AccessLogConf, ConfError, GangliaConf};
 use crate::core::Shared;
 use crate::gmond::{Around, Gmond, Known};
+use crate::ingest::{Tail, TailAround};
+use crate::module::Disposer;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -15,6 +17,8 @@ use tokio::runtime::Handle;
 pub enum BuiltInConf {
     /// Ganglia's ports.
     Gmond(Box<GangliaConf>),
+    /// Files of a log.
+    AccessLog(Box<AccessLogConf>),
 }
 
 impl BuiltInConf {
@@ -23,6 +27,7 @@ impl BuiltInConf {
     pub fn parse(plugin: &str, file: &Path, text: &str) -> Option<Result<BuiltInConf, ConfError>> {
         match plugin {
             Gmond::NAME => Some(GangliaConf::parse(file, text).map(|conf| BuiltInConf::Gmond(Box::new(conf)))),
+            Tail::NAME => Some(AccessLogConf::parse(file, text).map(|conf| BuiltInConf::AccessLog(Box::new(conf)))),
             _ => None,
         }
     }
@@ -32,6 +37,7 @@ impl BuiltInConf {
     pub const fn plugin(&self) -> &'static str {
         match self {
             BuiltInConf::Gmond(_) => Gmond::NAME,
+            BuiltInConf::AccessLog(_) => Tail::NAME,
         }
     }
 }
@@ -41,6 +47,8 @@ impl BuiltInConf {
 pub(crate) enum BuiltIn {
     /// Ganglia's ports.
     Gmond(Gmond),
+    /// Files of a log.
+    AccessLog(Tail),
 }
 
 impl BuiltIn {
@@ -48,6 +56,7 @@ impl BuiltIn {
     pub(crate) fn address(&self) -> Option<(&'static str, SocketAddr)> {
         match self {
             BuiltIn::Gmond(gmond) => gmond.address().map(|address| (Gmond::NAME, address)),
+            BuiltIn::AccessLog(_) => None,
         }
     }
 
@@ -55,6 +64,7 @@ impl BuiltIn {
     pub(crate) fn remark(&self) -> String {
         match self {
             BuiltIn::Gmond(gmond) => gmond.remark(),
+            BuiltIn::AccessLog(tail) => tail.remark(),
         }
     }
 }
@@ -64,14 +74,20 @@ impl BuiltIn {
 pub(crate) struct BuiltIns {
     shared: Arc<Shared>,
     runtime: Handle,
+    disposer: Disposer,
     /// What modules know that outlives them, by their names.
     known: Arc<Mutex<HashMap<String, Known>>>,
 }
 
 impl BuiltIns {
     /// They run on the runtime of the caller.
-    pub(crate) fn new(shared: &Arc<Shared>) -> BuiltIns {
-        BuiltIns { shared: Arc::clone(shared), runtime: Handle::current(), known: Arc::default() }
+    pub(crate) fn new(shared: &Arc<Shared>, disposer: &Disposer) -> BuiltIns {
+        BuiltIns {
+            shared: Arc::clone(shared),
+            runtime: Handle::current(),
+            disposer: disposer.clone(),
+            known: Arc::default(),
+        }
     }
 
     /// Starts one, in place of the one `before`, which is to be dropped when this one runs. Takes no longer than binding
@@ -85,12 +101,19 @@ impl BuiltIns {
         before: Option<&BuiltIn>,
         life: (String, u64),
     ) -> Result<BuiltIn, String> {
-        let known = self.known.lock().entry(life.0.clone()).or_default().clone();
-        let around = Around { shared: &self.shared, runtime: &self.runtime, life };
         match conf {
             BuiltInConf::Gmond(conf) => {
-                let before = before.map(|BuiltIn::Gmond(before)| before);
+                let known = self.known.lock().entry(life.0.clone()).or_default().clone();
+                let around = Around { shared: &self.shared, runtime: &self.runtime, life };
+                let before =
+                    before.and_then(|before| if let BuiltIn::Gmond(before) = before { Some(before) } else { None });
                 Gmond::start(conf, before, &known, around).map(BuiltIn::Gmond)
+            }
+            BuiltInConf::AccessLog(conf) => {
+                let around = TailAround { shared: &self.shared, disposer: &self.disposer, name: &life.0 };
+                let before =
+                    before.and_then(|before| if let BuiltIn::AccessLog(before) = before { Some(before) } else { None });
+                Tail::start(conf, before, &around).map(BuiltIn::AccessLog)
             }
         }
     }

@@ -38,6 +38,8 @@ pub(crate) struct Job {
     pub(crate) conf_file: Option<PathBuf>,
     /// The logs that want a pipe.
     pub(crate) logs: Vec<String>,
+    /// The module runs, in other logs: this is for the life of that generation.
+    pub(crate) joins: bool,
     pub(crate) stats: Arc<ModuleStats>,
     /// Why it is to run in a process of its own although its `.on` does not say so.
     pub(crate) apart: Option<String>,
@@ -49,6 +51,15 @@ pub struct Loaded {
     pub(crate) name: String,
     pub(crate) generation: u64,
     pub(crate) result: Result<Ready, Refusal>,
+    /// The logs that want a pipe, where the module runs already.
+    pub(crate) joins: Option<Vec<String>>,
+}
+
+impl Loaded {
+    /// What came of a job.
+    pub(crate) fn of(job: Job, result: Result<Ready, Refusal>) -> Loaded {
+        Loaded { name: job.name, generation: job.generation, result, joins: job.joins.then_some(job.logs) }
+    }
 }
 
 /// A module that is ready to run.
@@ -216,8 +227,7 @@ fn run(mut hand: Box<Hand>, desk: &Desk<Hand>) {
                 continue;
             }
             Err(refusal) => {
-                let Job { name, generation, .. } = job;
-                if !hand.events.send(Event::Loaded(Loaded { name, generation, result: Err(refusal) })) {
+                if !hand.events.send(Event::Loaded(Loaded::of(job, Err(refusal)))) {
                     return;
                 }
                 continue;
@@ -234,8 +244,7 @@ fn run(mut hand: Box<Hand>, desk: &Desk<Hand>) {
                 made
             }
         };
-        let Job { name, generation, .. } = job;
-        if !hand.events.send(Event::Loaded(Loaded { name, generation, result })) {
+        if !hand.events.send(Event::Loaded(Loaded::of(job, result))) {
             return;
         }
     }

@@ -57,6 +57,12 @@ impl Lifetimes {
         }
     }
 
+    /// How long a node's value lasts.
+    pub(super) fn life(&self, id: NodeId) -> Option<Duration> {
+        let life_ms = self.of.get(&id)?.life_ms;
+        Some(Duration::from_millis(u64::try_from(life_ms).unwrap_or(0)))
+    }
+
     pub(super) fn forget(&mut self, id: NodeId) {
         self.of.remove(&id);
     }
@@ -96,6 +102,7 @@ impl Tree {
             } else {
                 self.gone.push(self.now, super::encode_path(self.store.keys(id)));
                 self.store.change(id, |value| *value = Value::None);
+                self.store.node_mut(id).changed = self.now;
                 self.touch_above(id);
             }
         }

@@ -136,6 +136,11 @@ impl Metas {
 impl Tree {
     /// Sets a node's metadata; none takes it away. Whether there was room for it.
     pub(super) fn set_meta(&mut self, id: NodeId, pairs: Pairs<'_>, now_ms: i64) -> bool {
+        if let Some(saved) = &mut self.saved
+            && self.metas.of.get(&id).is_none_or(|kept| *kept.pairs != *pairs.bytes())
+        {
+            saved.meta_changed(id);
+        }
         if pairs.is_empty() {
             self.store.node_mut(id).marks.clear(Marks::META);
             self.metas.forget(id);

@@ -12,6 +12,7 @@ mod meta;
 mod path;
 mod query;
 mod rate;
+mod save;
 mod store;
 mod top;
 mod total;
@@ -26,6 +27,7 @@ pub use merge::Merged;
 pub use meta::Meta;
 pub use path::{PathError, Pattern, Step, encode_key, encode_path, parse_plain};
 pub use query::{Hit, NodeRef, Reading, Sketched, Want};
+pub use save::{Kept, Mark, More, Row, Rows};
 
 use changes::Gone;
 use hashbrown::HashMap;
@@ -33,6 +35,7 @@ use lifetime::Lifetimes;
 use meta::Metas;
 use plugin_api::Action;
 use rate::Rates;
+use save::Saved;
 use std::time::Duration;
 use store::{Marks, NodeId, Store};
 use top::Tops;
@@ -83,6 +86,8 @@ pub struct Tree {
     gone: Gone,
     /// Leaves that were counted at an `(other)`, or dropped, because a limit was met; since the start.
     overflowed: u64,
+    /// What is known of what is kept; none where nobody keeps the tree.
+    saved: Option<Saved>,
 }
 
 /// What closing a tick found.
@@ -117,6 +122,7 @@ impl Tree {
             branches: HashMap::new(),
             gone: Gone::default(),
             overflowed: 0,
+            saved: None,
         }
     }
 
@@ -171,6 +177,7 @@ impl Tree {
             + self.totals.memory_bytes()
             + self.lifetimes.memory_bytes()
             + self.metas.memory_bytes()
+            + self.saved.as_ref().map_or(0, Saved::memory_bytes)
     }
 
     fn slice(&self) -> u32 {
@@ -256,6 +263,9 @@ impl Tree {
             self.metas.forget(id);
         }
         self.tops.forget(id, parent);
+        if let Some(saved) = &mut self.saved {
+            saved.forget(id);
+        }
         if parent == NodeId::ROOT {
             self.branches.remove(&id);
         } else if let Some(nodes) = self.branches.get_mut(&self.branch_of(id)) {

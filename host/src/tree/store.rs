@@ -23,7 +23,7 @@ impl NodeId {
         self != NodeId::NONE
     }
 
-    fn at(self) -> usize {
+    pub(super) fn at(self) -> usize {
         self.0 as usize
     }
 }
@@ -77,6 +77,13 @@ pub(super) struct Node {
     /// Its own action, as a number of `Store::actions`; 0 is none.
     action: u8,
     pub(super) marks: Marks,
+}
+
+impl Node {
+    /// Its own action, as a number that means the same for as long as the tree lives; 0 is none.
+    pub(super) fn action_number(&self) -> u8 {
+        self.action
+    }
 }
 
 #[derive(Debug)]

@@ -69,6 +69,26 @@ impl Tops {
         self.crowded.remove(&id);
     }
 
+    /// What a child that comes now may have lost.
+    pub(super) fn floor(&self, top: NodeId) -> f64 {
+        self.of.get(&top).map_or(0.0, |pruned| pruned.floor)
+    }
+
+    /// As it was before the process ended.
+    pub(super) fn restore_floor(&mut self, top: NodeId, floor: f64) {
+        self.of.entry(top).or_default().floor = floor;
+    }
+
+    /// As it was before the process ended.
+    pub(super) fn restore_error(&mut self, top: NodeId, child: NodeId, error: f64) {
+        if error > 0.0 {
+            self.of.entry(top).or_default().errors.insert(child, error);
+        } else if let Some(pruned) = self.of.get_mut(&top) {
+            // It has just joined, and is none of those that may have lost something.
+            pruned.errors.remove(&child);
+        }
+    }
+
     /// Whether children of this node were pruned after a tick.
     pub(super) fn pruned_after(&self, top: NodeId, since: u32) -> bool {
         self.of.get(&top).is_some_and(|pruned| pruned.last > since)

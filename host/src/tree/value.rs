@@ -70,6 +70,11 @@ pub struct Windowed<S> {
 }
 
 impl<S: Sketch> Windowed<S> {
+    /// A sketch of what was fed long ago.
+    pub(super) fn of(total: S) -> Windowed<S> {
+        Windowed { total, recent: VecDeque::new() }
+    }
+
     pub(super) fn total(&self) -> &S {
         &self.total
     }

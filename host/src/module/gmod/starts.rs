@@ -41,7 +41,8 @@ impl GmodMaker {
             start.cancel.now();
             return;
         }
-        let (name, generation) = (job.name.clone(), job.generation);
+        let name = job.name.clone();
+        let told = job.clone();
         starts.insert(name.clone(), Start::default());
         drop(starts);
         let (maker, events) = (self.clone(), around.events.clone());
@@ -51,7 +52,7 @@ impl GmodMaker {
         if let Err(error) = spawned {
             self.starts.0.lock().remove(&name);
             let result = Err(Refusal::now(format!("its thread cannot be started: {error}")));
-            events.send(Event::Loaded(Loaded { name, generation, result }));
+            events.send(Event::Loaded(Loaded::of(told, result)));
         }
     }
 
@@ -69,9 +70,9 @@ impl GmodMaker {
             let cancel = self.starts.0.lock().get(&job.name).map(|start| Arc::clone(&start.cancel)).unwrap_or_default();
             let result = self.make(&job, &copy, language, around, &cancel);
             cancel.over();
-            let Job { name, generation, .. } = job;
+            let name = job.name.clone();
             // A core that is gone wants no module.
-            let told = around.events.send(Event::Loaded(Loaded { name: name.clone(), generation, result }));
+            let told = around.events.send(Event::Loaded(Loaded::of(job, result)));
             let mut starts = self.starts.0.lock();
             wanted = starts.get_mut(&name).and_then(|start| start.next.take()).filter(|_| told);
             if wanted.is_some() {

@@ -1,7 +1,7 @@
 //! Looks at each tick which modules have not come back from a call.
 
 use super::status::State;
-use super::{Life, LifeBody, Module, Registry, logs};
+use super::{Life, LifeBody, Module, Registry};
 use crate::core::Shared;
 use crate::limits::DROP_TIME_MAX;
 use crate::module::crash::mend_signals;
@@ -19,7 +19,7 @@ impl Registry {
         }
         let mut late: Vec<UnderWay> = Vec::new();
         let mut given_up: Vec<(UnderWay, Duration, Duration)> = Vec::new();
-        for log in logs(shared) {
+        for log in shared.logs.all() {
             // One that is given up is told of by the log's next thread.
             let look = log.watch(tick, now).filter(|look| !look.given_up && look.age > look.call.callee.time_limit / 2);
             late.extend(look.map(|look| look.call));

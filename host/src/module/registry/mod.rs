@@ -5,6 +5,7 @@
 
 mod built_in;
 mod calls;
+mod join;
 mod report;
 mod status;
 
@@ -21,7 +22,7 @@ use super::probe::Refusal;
 use super::stats::ModuleStats;
 use crate::conf::{Isolation, nearest};
 use crate::core::{Shared, Switch, SwitchError};
-use crate::ingest::{LogHandle, LogName, PipeRun};
+use crate::ingest::{LogName, PipeRun};
 use crate::limits::{BACKOFF, BACKOFF_MAX, DETAIL_BYTES_MAX, START_PATIENCE, WHY_BYTES_MAX};
 use crate::text::line_and_detail;
 use std::collections::BTreeMap;
@@ -44,6 +45,8 @@ pub(super) struct Life {
     pub(super) remark: String,
     /// The logs in which a pipe has yet to show that it works.
     pub(super) unproved: Vec<LogName>,
+    /// The logs that a pipe runs in, or is about to.
+    pub(super) joined: Vec<LogName>,
     pub(super) began: Instant,
 }
 
@@ -68,6 +71,8 @@ pub(super) struct Module {
     pub(super) built_in: Option<(u64, BuiltIn)>,
     /// The life that is being loaded.
     pub(super) loading: Option<u64>,
+    /// It is being made for logs that came while it ran.
+    pub(super) joining: bool,
     /// Times in a row that it could not be made, or broke.
     pub(super) failures: u32,
     /// When it is to be made anew, on the monotonic clock in milliseconds.
@@ -156,11 +161,15 @@ impl Registry {
             self.loader.forget(&name);
             tracing::info!("module {name}: gone");
         }
-        for (name, plan) in plans {
+        // First what brings logs: pipes are then made for these as well.
+        let (first, rest): (Vec<_>, Vec<_>) =
+            plans.into_iter().partition(|(_, plan)| matches!(plan.what, Planned::BuiltIn(_)));
+        for (name, plan) in first.into_iter().chain(rest) {
             if self.modules.get(&name).is_none_or(|module| module.plan != plan) {
                 self.change(&name, plan, shared);
             }
         }
+        self.join_logs(shared);
         self.settle(shared);
         self.publish(shared);
     }
@@ -171,9 +180,10 @@ impl Registry {
         // Who cannot be made for so long must not keep the others from their lines.
         if !self.settled && (ready || self.began.elapsed() > START_PATIENCE) {
             self.settled = true;
-            shared.logs.own.open();
-            shared.logs.push.open();
             shared.ready.store(true, Ordering::Release);
+        }
+        if self.settled {
+            self.open_logs(shared);
         }
     }
 
@@ -199,6 +209,7 @@ impl Registry {
             trial: None,
             built_in: None,
             loading: None,
+            joining: false,
             failures: 0,
             retry_ms: None,
             apart: None,
@@ -219,6 +230,7 @@ impl Registry {
         let Some(module) = self.modules.get_mut(name) else { return };
         // What was being loaded is out of date.
         module.loading = None;
+        module.joining = false;
         module.retry_ms = None;
         module.waits_for = None;
         match module.plan.what.clone() {
@@ -240,7 +252,8 @@ impl Registry {
                     conf_file: Some(module.plan.file.clone()).filter(|file| *file != plugin.path),
                     plugin,
                     conf,
-                    logs: logs(shared).map(|log| log.name.clone()).into(),
+                    logs: log_names(shared),
+                    joins: false,
                     stats: Arc::clone(&module.status.stats),
                     apart: module.apart.clone(),
                 };
@@ -252,7 +265,10 @@ impl Registry {
 
     /// A module has been loaded, or could not be.
     pub(crate) fn loaded(&mut self, loaded: Loaded, shared: &Shared) {
-        let Loaded { name, generation, result } = loaded;
+        if loaded.joins.is_some() {
+            return self.joined(loaded, shared);
+        }
+        let Loaded { name, generation, result, .. } = loaded;
         let Some(module) = self.modules.get_mut(&name).filter(|module| module.loading == Some(generation)) else {
             // Nobody wants it any more. Its end is not the core's to wait for.
             if let Ok(ready) = result {
@@ -263,7 +279,10 @@ impl Registry {
         module.loading = None;
         let started = result.and_then(|ready| self.start(&name, ready, shared));
         match started {
-            Ok(life) => self.begin(&name, life, shared),
+            Ok(life) => {
+                self.begin(&name, life, shared);
+                self.join_logs(shared);
+            }
             // The moment's fault, perhaps: what runs goes on meanwhile.
             Err(Refusal { why, again: true }) => self.fail(&name, why, shared),
             Err(Refusal { why, again: false }) => self.enter(&name, State::Rejected, why, shared),
@@ -287,6 +306,7 @@ impl Registry {
                 "hangs at {path}, where {other} hangs already; give one of them another path = \"…\""
             )));
         }
+        let mut joined = Vec::new();
         let body = match what {
             ReadyWhat::Collector(collecting) => {
                 let thread = collecting.start(Around {
@@ -299,19 +319,17 @@ impl Registry {
                 LifeBody::Collector(thread)
             }
             ReadyWhat::Pipe { wants, by_log } => {
+                let logs = shared.logs.all();
                 for (log, pipe) in by_log {
-                    let Some(log) = logs(shared).into_iter().find(|other| other.name == log) else { continue };
+                    joined.push(log.clone());
+                    let Some(log) = logs.iter().find(|other| other.name == log) else { continue };
                     let branch = branch.below(&log.prefix);
                     log.put(PipeRun { callee: Arc::clone(&callee), branch, wants, pipe });
                 }
                 LifeBody::Pipe
             }
         };
-        let unproved = match body {
-            LifeBody::Pipe => logs(shared).map(|log| log.name.clone()).into(),
-            LifeBody::Collector(_) => Vec::new(),
-        };
-        Ok(Life { callee, branch, body, isolated, remark, unproved, began: Instant::now() })
+        Ok(Life { callee, branch, body, isolated, remark, unproved: joined.clone(), joined, began: Instant::now() })
     }
 
     /// A life of a module begins: at once where nothing runs, else on trial.
@@ -507,13 +525,13 @@ impl Registry {
     }
 }
 
-/// The logs that pipes run in.
-pub(super) fn logs(shared: &Shared) -> [&LogHandle; 2] {
-    [&shared.logs.own, &shared.logs.push]
+/// The names of the logs that pipes run in.
+fn log_names(shared: &Shared) -> Vec<LogName> {
+    shared.logs.all().into_iter().map(|log| log.name).collect()
 }
 
 fn take_pipes(name: &str, shared: &Shared) {
-    for log in logs(shared) {
+    for log in shared.logs.all() {
         log.take(name);
     }
 }

@@ -1,7 +1,7 @@
 //! What a module's calls came to, and what follows from it.
 
 use super::status::State;
-use super::{Life, LifeBody, Registry, logs};
+use super::{Life, LifeBody, Registry};
 use crate::core::{Report, Shared};
 use crate::limits::{BACKOFF_FORGET, DETAIL_BYTES_MAX, WHY_BYTES_MAX};
 use crate::module::fault::{Fault, FaultKind};
@@ -46,7 +46,7 @@ impl Registry {
         let Some(module) = self.modules.get_mut(name) else { return };
         let gone = std::mem::replace(&mut module.running, module.trial.take());
         if let Some(life) = module.running.as_ref().filter(|life| matches!(life.body, LifeBody::Pipe)) {
-            for log in logs(shared) {
+            for log in shared.logs.all() {
                 log.settle(name, life.callee.generation);
             }
         }
@@ -85,7 +85,7 @@ impl Registry {
             return;
         }
         if pipe {
-            for log in logs(shared) {
+            for log in shared.logs.all() {
                 log.roll_back(name, generation);
             }
         }
@@ -141,7 +141,7 @@ impl Registry {
         if let Some(successor) = successor {
             // What was on trial has nothing to go back to any more, so its trial is over.
             if matches!(successor.body, LifeBody::Pipe) {
-                for log in logs(shared) {
+                for log in shared.logs.all() {
                     log.settle(name, successor.callee.generation);
                 }
             }

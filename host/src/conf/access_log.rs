@@ -1,0 +1,114 @@
+//! The `.on` of the built-in module `access-log`: files that are read while they are written.
+
+use super::error::ConfError;
+use super::module::PathTemplate;
+use super::table::Source;
+use crate::ingest::format::Format;
+use std::path::Path;
+
+/// Which files are read, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccessLogConf {
+    /// Paths or patterns with `*`, `?` and `[…]`; absolute.
+    pub files: Vec<String>,
+    /// A format's name, an nginx `log_format` or an Apache `LogFormat`.
+    pub format: String,
+    /// What the branches of its pipes hang below.
+    pub prefix: Option<PathTemplate>,
+    /// A file never seen before is read from its end, not from its beginning.
+    pub from_end: bool,
+}
+
+impl AccessLogConf {
+    /// The keys that it knows.
+    pub const KEYS: [&'static str; 5] = ["plugin", "file", "format", "prefix", "start"];
+
+    /// Reads the text of the `.on`. A path that is not absolute begins at the folder of that.
+    ///
+    /// # Errors
+    /// What is wrong in it, with its line.
+    pub fn parse(file: &Path, text: &str) -> Result<AccessLogConf, ConfError> {
+        let mut table = Source { file, text }.parse()?;
+        let _ = table.take("plugin");
+        let Some(given) = table.take("file") else {
+            return Err(ConfError::new(
+                file,
+                0,
+                "\"file\" is missing: which log is to be read, as in file = \"/var/log/nginx/access.log\"",
+            ));
+        };
+        let base = file.parent().unwrap_or(Path::new("."));
+        let mut files = Vec::new();
+        for path in given.texts()? {
+            if path.is_empty() {
+                return Err(given.error("\"file\" must not be empty"));
+            }
+            let path = std::path::absolute(base.join(&path)).map_err(|error| given.error(error))?;
+            let path = path.to_string_lossy().into_owned();
+            if let Err(error) = glob::Pattern::new(&path) {
+                return Err(given.error(format_args!("\"file\": {path:?} is no pattern: {}", error.msg)));
+            }
+            files.push(path);
+        }
+        if files.is_empty() {
+            return Err(given.error("\"file\" must name at least one file"));
+        }
+        let format = match table.take("format") {
+            Some(given) => {
+                let format = given.text()?;
+                Format::compile(&format).map_err(|error| given.error(format_args!("\"format\": {error}")))?;
+                format
+            }
+            None => "combined".to_owned(),
+        };
+        let prefix = table.take("prefix").map(|given| {
+            let text = given.text()?;
+            PathTemplate::parse(&text).map_err(|why| given.error(format_args!("\"prefix\": {why}")))
+        });
+        let prefix = prefix.transpose()?;
+        let from_end = match table.take("start") {
+            Some(given) => match given.text()?.as_str() {
+                "end" => true,
+                "begin" => false,
+                other => return Err(given.error(format_args!("\"start\" must be \"end\" or \"begin\", not {other:?}"))),
+            },
+            None => true,
+        };
+        table.finish(&AccessLogConf::KEYS)?;
+        Ok(AccessLogConf { files, format, prefix, from_end })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<AccessLogConf, String> {
+        AccessLogConf::parse(Path::new("/conf/shop.on"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_whole_file() {
+        let conf = parse("plugin = \"access-log\"\nfile = [\"/var/log/a.log\", \"logs/*.log\"]\nformat = \"timed\"\nprefix = \"shop\"\nstart = \"begin\"").unwrap();
+        assert_eq!(conf.files, ["/var/log/a.log", "/conf/logs/*.log"]);
+        assert_eq!((conf.format.as_str(), conf.from_end), ("timed", false));
+        let conf = parse("file = \"/a\"").unwrap();
+        assert_eq!((conf.format.as_str(), conf.from_end, conf.prefix), ("combined", true, None));
+    }
+
+    #[test]
+    fn errors_have_a_line_and_a_way_out() {
+        for (text, want) in [
+            ("plugin = \"access-log\"", "/conf/shop.on: \"file\" is missing"),
+            ("\nfile = \"/a\"\nfromat = \"x\"", "/conf/shop.on:3: unknown key \"fromat\"; did you mean \"format\"?"),
+            ("file = \"/a\"\nformat = \"combind\"", "/conf/shop.on:2: \"format\": "),
+            ("file = \"/a[\"", "/conf/shop.on:1: \"file\": "),
+            ("file = []", "/conf/shop.on:1: \"file\" must name"),
+            ("file = \"/a\"\nstart = \"middle\"", "/conf/shop.on:2: \"start\" must be"),
+            ("file = \"/a\"\nprefix = \",\"", "/conf/shop.on:2: \"prefix\": "),
+        ] {
+            let said = parse(text).unwrap_err();
+            assert!(said.starts_with(want), "{text:?}: {said}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The built-in module `access-log`: files that are read while they are written, whatever rotates them.
+//!
+//! `position.rs` is how far they have been read, as it is written down; `file.rs` reads one file, `packed.rs` one that is packed;
+//! `names.rs` knows which files are a log's. `follow.rs` compares the files that are there with those that are followed, and
+//! decides where each is read from; `tailing.rs` does that again and again, and hands the lines to the log's thread.
+//!
+//! **Invariant:** lines and how far they reach travel together: to the pipes, into the tree and into the commit. So whatever
+//! dies, a line is counted once. What a file is, its content tells, not its name: device, inode and a hash of its first bytes.
+
+mod file;
+mod follow;
+mod names;
+mod packed;
+mod position;
+mod tailing;
+
+pub(crate) use position::{LogPosition, Step};
+
+use super::Remember;
+use super::format::Format;
+use super::log::{LogHandle, LogName, LogParts};
+use crate::conf::AccessLogConf;
+use crate::core::Shared;
+use crate::module::Disposer;
+use follow::Files;
+use parking_lot::{Condvar, Mutex};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+use tailing::{Tailing, Told};
+
+/// Under which name a log's position is kept.
+pub(super) fn source(log: &LogName) -> String {
+    format!("log:{log}")
+}
+
+/// What a module needs of its surroundings.
+#[derive(Debug)]
+pub(crate) struct TailAround<'a> {
+    /// What it reads and where it sends.
+    pub(crate) shared: &'a Arc<Shared>,
+    /// Takes what its pipes leave.
+    pub(crate) disposer: &'a Disposer,
+    /// The module's name.
+    pub(crate) name: &'a str,
+}
+
+/// The module, running. It ends when this is dropped: what has been read by then is in the tree soon after.
+#[derive(Debug)]
+pub struct Tail {
+    log: LogHandle,
+    ending: Arc<Ending>,
+    shared: Arc<Shared>,
+    remark: String,
+}
+
+impl Tail {
+    /// As a `.on` calls it.
+    pub const NAME: &'static str = "access-log";
+
+    /// Starts it. What ran `before` under the name ends, and this goes on where that ended.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub(crate) fn start(conf: &AccessLogConf, before: Option<&Tail>, around: &TailAround<'_>) -> Result<Tail, String> {
+        let shared = around.shared;
+        let (formats, remark) = formats(conf)?;
+        let prefix = conf.prefix.as_ref().map(|prefix| prefix.keys(&shared.host)).unwrap_or_default();
+        let parts = LogParts {
+            name: around.name.to_owned(),
+            prefix,
+            formats,
+            tick: shared.conf.tick,
+            clock: shared.clock,
+            remember: Remember::Last,
+            events: shared.events.clone(),
+            disposer: around.disposer.clone(),
+            position: Some(LogPosition::new()),
+        };
+        let broken = |error: std::io::Error| format!("a thread cannot be started: {error}");
+        let log = LogHandle::start(parts).map_err(broken)?;
+        if let Some(before) = before {
+            before.end();
+        }
+        shared.logs.tailed.lock().push(log.clone());
+        let ending = Arc::new(Ending::default());
+        let tailing = Tailing {
+            files: Files::new(conf.files.clone(), conf.from_end),
+            log: log.clone(),
+            before: before.map(|before| before.log.clone()),
+            shared: Arc::clone(shared),
+            ending: Arc::clone(&ending),
+            told: Told::new(),
+        };
+        let tail = Tail { log, ending, shared: Arc::clone(shared), remark };
+        thread::Builder::new()
+            .name(format!("graftd-tail-{}", around.name))
+            .spawn(move || tailing.run())
+            .map_err(broken)?;
+        Ok(tail)
+    }
+
+    /// What it does, in words.
+    pub(crate) fn remark(&self) -> String {
+        self.remark.clone()
+    }
+
+    fn end(&self) {
+        self.ending.tell();
+        self.shared.logs.tailed.lock().retain(|log| !log.is(&self.log));
+        self.log.end();
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn formats(conf: &AccessLogConf) -> Result<(Vec<Format>, String), String> {
+    let format = Format::compile(&conf.format).map_err(|error| format!("\"format\": {error}"))?;
+    Ok((vec![format], String::new()))
+}
+
+/// Tells the thread that it is to stop.
+#[derive(Debug, Default)]
+struct Ending {
+    told: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Ending {
+    fn is_told(&self) -> bool {
+        *self.told.lock()
+    }
+
+    /// Waits for a while, or until it is told.
+    fn wait(&self, time: Duration) {
+        let mut told = self.told.lock();
+        if !*told {
+            self.changed.wait_for(&mut told, time);
+        }
+    }
+
+    fn tell(&self) {
+        *self.told.lock() = true;
+        self.changed.notify_all();
+    }
+}

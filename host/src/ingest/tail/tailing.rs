@@ -1,0 +1,203 @@
+//! The thread that looks and reads.
+
+use super::file::Stage;
+use super::follow::{Files, Found, LINE_PATIENCE};
+use super::position::{LogPosition, Step};
+use super::{Ending, source};
+use crate::core::{Delta, Event, Shared};
+use crate::ingest::log::{LogHandle, LogMessage, Read, ReadLines};
+use crate::module::Branch;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The longest time between two looks at a log's files.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// The shortest.
+const LOOK_EVERY_MIN: Duration = Duration::from_millis(20);
+
+/// How long the log that ran before may take to end.
+const HANDOVER_MAX: Duration = Duration::from_secs(5);
+
+/// How long a file that cannot be read is left alone.
+const READ_PAUSE: Duration = Duration::from_secs(1);
+
+/// What the thread works on.
+#[derive(Debug)]
+pub(super) struct Tailing {
+    pub(super) files: Files,
+    pub(super) log: LogHandle,
+    /// The log of the same name that is ending.
+    pub(super) before: Option<LogHandle>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) ending: Arc<Ending>,
+    pub(super) told: Told,
+}
+
+/// What has been told of the log in the tree.
+#[derive(Debug)]
+pub(super) struct Told {
+    out: plugin_api::Delta,
+    at: Instant,
+    /// When everything had been read.
+    caught_up: Instant,
+    files: usize,
+    lag_bytes: u64,
+    lag_seconds: f64,
+    trouble: String,
+    is_first: bool,
+}
+
+impl Told {
+    pub(super) fn new() -> Told {
+        let now = Instant::now();
+        Told {
+            out: plugin_api::Delta::new(),
+            at: now,
+            caught_up: now,
+            files: 0,
+            lag_bytes: 0,
+            lag_seconds: 0.0,
+            trouble: String::new(),
+            is_first: true,
+        }
+    }
+}
+
+impl Tailing {
+    pub(super) fn run(mut self) {
+        if let Some(before) = self.before.take() {
+            before.wait_for_end(HANDOVER_MAX);
+        }
+        let every = (self.shared.conf.tick / 4).clamp(LOOK_EVERY_MIN, LOOK_EVERY);
+        let mut trouble = String::new();
+        let mut paused: Option<Instant> = None;
+        let mut looked = None::<Instant>;
+        if !self.resume() {
+            return;
+        }
+        while !self.ending.is_told() {
+            if looked.is_none_or(|looked| looked.elapsed() >= every) {
+                looked = Some(Instant::now());
+                let Found { steps, commit, trouble: found } = self.files.look();
+                trouble = found;
+                if !self.hand_over(steps, commit) {
+                    return;
+                }
+            }
+            let mut read_any = false;
+            if paused.is_none_or(|paused| paused.elapsed() > READ_PAUSE) {
+                match self.read_round() {
+                    Ok(Some(any)) => read_any = any,
+                    Ok(None) => return,
+                    Err((path, error)) => {
+                        trouble = format!("{path}: {error}");
+                        paused = Some(Instant::now());
+                    }
+                }
+            }
+            self.tell(&trouble);
+            if !read_any {
+                self.ending.wait(every.saturating_sub(looked.map_or(every, |looked| looked.elapsed())));
+            }
+        }
+    }
+
+    /// Goes on where the log was read to; whether there is a log to hand it to.
+    fn resume(&mut self) -> bool {
+        let known = self.shared.positions.lock().get(&source(&self.log.name)).cloned();
+        let Some(text) = known else { return true };
+        match LogPosition::parse(&text) {
+            Ok(position) => {
+                let Found { steps, commit, .. } = self.files.resume(&position);
+                self.hand_over(steps, commit)
+            }
+            Err(why) => {
+                tracing::error!(
+                    "log {}: how far it was read is not known any more ({why}); it is read as one never seen before",
+                    self.log.name
+                );
+                true
+            }
+        }
+    }
+
+    fn hand_over(&self, steps: Vec<Step>, commit: bool) -> bool {
+        steps.is_empty() || self.log.send(LogMessage::Read(Read { lines: ReadLines::None, steps, commit }))
+    }
+
+    /// Reads a block of each file that has more, so that no backlog holds up what is being written; whether any had. `None`: the
+    /// log has ended.
+    fn read_round(&mut self) -> Result<Option<bool>, (String, io::Error)> {
+        let mut any = false;
+        for file in &mut self.files.followed {
+            if file.at_end && !(file.stage == Stage::Left && file.behind() > 0)
+                || matches!(file.stage, Stage::CopyOf(_))
+            {
+                continue;
+            }
+            let last = file.stage == Stage::Left && file.grew.elapsed() > LINE_PATIENCE;
+            let before = file.offset;
+            let lines = file.read(last).map_err(|error| (file.path.display().to_string(), error))?;
+            if file.offset == before {
+                continue;
+            }
+            any = true;
+            let step = Step::Offset {
+                file: file.number,
+                offset: file.offset,
+                in_long_line: file.in_long_line(),
+                changed_ms: file.seen.changed_ms,
+            };
+            let read = Read { lines, steps: vec![step], commit: false };
+            if self.ending.is_told() || !self.log.send(LogMessage::Read(read)) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(any))
+    }
+
+    /// Tells, once a tick, how far behind it is and what is wrong.
+    fn tell(&mut self, trouble: &str) {
+        let now = Instant::now();
+        let lag_bytes = self.files.followed.iter().map(super::file::Followed::behind).sum();
+        if lag_bytes == 0 {
+            self.told.caught_up = now;
+        }
+        let told = &mut self.told;
+        if now - told.at < self.shared.conf.tick && !told.is_first {
+            return;
+        }
+        told.at = now;
+        let lag_seconds = (told.caught_up.elapsed().as_secs_f64() * 10.0).round() / 10.0;
+        let files = self.files.followed.len();
+        let first = std::mem::take(&mut told.is_first);
+        if first || told.files != files {
+            told.files = files;
+            told.out.set(&["files"], files as f64);
+        }
+        if first || told.lag_bytes != lag_bytes {
+            told.lag_bytes = lag_bytes;
+            told.out.set(&["lag_bytes"], lag_bytes as f64);
+        }
+        if first || told.lag_seconds != lag_seconds {
+            told.lag_seconds = lag_seconds;
+            told.out.set(&["lag_seconds"], lag_seconds);
+        }
+        if told.trouble != trouble {
+            if !trouble.is_empty() {
+                tracing::warn!("log {}: {trouble}", self.log.name);
+            }
+            trouble.clone_into(&mut told.trouble);
+            told.out.set_text(&["trouble"], trouble);
+        }
+        let frame = told.out.flush();
+        if !frame.is_empty() {
+            let keys = ["graftd", &self.shared.host, "log", &self.log.name].map(str::to_owned);
+            let branch = Branch { keys: keys.as_slice().into(), action: None };
+            let frames = vec![(branch, frame.to_vec())];
+            let _ = self.shared.events.send(Event::Delta(Delta { frames, ..Delta::default() }));
+        }
+    }
+}

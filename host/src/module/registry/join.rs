@@ -1,0 +1,86 @@
+//! Logs that come while pipes run: each pipe gets an instance for them, and what runs in other logs is left alone.
+
+use super::{LifeBody, Registry};
+use crate::core::Shared;
+use crate::ingest::{LogName, PipeRun};
+use crate::limits::START_PATIENCE;
+use crate::module::files::Planned;
+use crate::module::load::{Job, Loaded, ReadyWhat};
+use std::sync::Arc;
+
+impl Registry {
+    /// Has pipes made for logs that have none yet.
+    pub(super) fn join_logs(&mut self, shared: &Shared) {
+        let logs: Vec<LogName> = shared.logs.all().into_iter().map(|log| log.name).collect();
+        for (name, module) in &mut self.modules {
+            // What is being loaded replaces what runs, and joins when it is there.
+            if module.loading.is_some() || module.joining {
+                continue;
+            }
+            let Planned::Run { plugin, conf } = &module.plan.what else { continue };
+            let life = module.trial.as_mut().or(module.running.as_mut());
+            let Some(life) = life.filter(|life| matches!(life.body, LifeBody::Pipe)) else { continue };
+            life.joined.retain(|log| logs.contains(log));
+            life.unproved.retain(|log| logs.contains(log));
+            let missing: Vec<LogName> = logs.iter().filter(|log| !life.joined.contains(log)).cloned().collect();
+            if missing.is_empty() {
+                continue;
+            }
+            life.joined.extend(missing.iter().cloned());
+            module.joining = true;
+            self.loader.load(Job {
+                name: name.clone(),
+                generation: life.callee.generation,
+                conf_file: Some(module.plan.file.clone()).filter(|file| *file != plugin.path),
+                plugin: plugin.clone(),
+                conf: conf.clone(),
+                logs: missing,
+                joins: true,
+                stats: Arc::clone(&module.status.stats),
+                apart: module.apart.clone(),
+            });
+        }
+    }
+
+    /// A pipe has been made for logs that it did not run in, or could not be.
+    pub(super) fn joined(&mut self, loaded: Loaded, shared: &Shared) {
+        let Loaded { name, generation, result, joins } = loaded;
+        let Some(module) = self.modules.get_mut(&name) else { return };
+        let life = module.trial.as_mut().or(module.running.as_mut());
+        let life = life.filter(|life| life.callee.generation == generation);
+        if life.is_some() {
+            module.joining = false;
+        }
+        match (result, life) {
+            (Ok(ready), Some(life)) => {
+                if let ReadyWhat::Pipe { wants, by_log } = ready.what {
+                    let logs = shared.logs.all();
+                    for (log, pipe) in by_log {
+                        let Some(log) = logs.iter().find(|other| other.name == log) else { continue };
+                        let branch = life.branch.below(&log.prefix);
+                        log.put(PipeRun { callee: Arc::clone(&life.callee), branch, wants, pipe });
+                    }
+                }
+            }
+            (Ok(ready), None) => self.disposer.dispose(Arc::clone(&ready.callee), ready),
+            (Err(refusal), Some(_)) => {
+                let logs = joins.unwrap_or_default().join(", ");
+                tracing::warn!("module {name}: it cannot be made for the log {logs}: {}", refusal.why);
+            }
+            (Err(_), None) => {}
+        }
+        // Others may have come meanwhile.
+        self.join_logs(shared);
+        self.settle(shared);
+    }
+
+    /// Lets logs begin whose pipes are there.
+    pub(super) fn open_logs(&self, shared: &Shared) {
+        let all_there = self.modules.values().all(|module| !module.joining);
+        for log in shared.logs.all() {
+            if !log.is_open() && (all_there || log.age() > START_PATIENCE) {
+                log.open();
+            }
+        }
+    }
+}

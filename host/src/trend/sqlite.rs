@@ -1,0 +1,246 @@
+//! The one file, in SQLite's format.
+//!
+//! `series` has a number for each node's path, `state` what the node holds, `meta` what is told beside it, `source` how far
+//! each source has been read. Numbers, texts and booleans stand in `state` as they are, so that `sqlite3` shows them; a sketch is
+//! a blob that begins with a byte for its kind.
+
+use crate::tree::{Kept, More, Row};
+use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, OpenFlags, Transaction, params};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Which tables the file has, and of which form.
+const SCHEMA: i64 = 1;
+
+/// `grft`, in the place that SQLite has for what a file is of.
+const APPLICATION: i64 = 0x6772_6674;
+
+/// How long another program may lock the file before a commit is put off.
+const BUSY: Duration = Duration::from_secs(2);
+
+const TABLES: &str = "
+CREATE TABLE info(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+CREATE TABLE series(id INTEGER PRIMARY KEY, path TEXT NOT NULL) STRICT;
+CREATE TABLE state(id INTEGER PRIMARY KEY, value ANY, action TEXT, life_ms INTEGER, total INTEGER, error REAL) STRICT;
+CREATE TABLE meta(id INTEGER PRIMARY KEY, pairs BLOB NOT NULL) STRICT;
+CREATE TABLE source(name TEXT PRIMARY KEY, position TEXT NOT NULL) STRICT, WITHOUT ROWID;
+";
+
+const FALSE: u8 = 0;
+const TRUE: u8 = 1;
+const QUANTILES: u8 = 2;
+const DISTINCT: u8 = 3;
+
+/// Why the file cannot be used.
+#[derive(Debug)]
+pub(crate) enum OpenError {
+    /// It is of a version that this one does not know, or of another program.
+    Foreign(String),
+    /// SQLite cannot.
+    Failed(String),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (OpenError::Foreign(why) | OpenError::Failed(why)) = self;
+        f.write_str(why)
+    }
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> OpenError {
+        OpenError::Failed(error.to_string())
+    }
+}
+
+/// What is to be written at once.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    pub(super) rows: HashMap<u64, Row>,
+    pub(super) gone: Vec<u64>,
+    /// `None` for a source that is no more.
+    pub(super) sources: BTreeMap<String, Option<Arc<str>>>,
+    pub(super) unix_ms: i64,
+}
+
+/// The file.
+#[derive(Debug)]
+pub(super) struct Database {
+    connection: Connection,
+}
+
+impl Database {
+    pub(super) fn open(file: &Path) -> Result<Database, OpenError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(file, flags)?;
+        connection.busy_timeout(BUSY)?;
+        let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+        let (application, schema) = (number("application_id")?, number("user_version")?);
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if tables > 0 && application != APPLICATION {
+            return Err(OpenError::Foreign("it is the database of another program".to_owned()));
+        }
+        if schema > SCHEMA {
+            return Err(OpenError::Foreign(format!(
+                "a newer graftd has written it (form {schema}, this one knows {SCHEMA}): run that version again, or name \
+                 another folder with --data DIR"
+            )));
+        }
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        // Each commit is on the disk before it is called one.
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        let mut database = Database { connection };
+        if tables == 0 {
+            let transaction = database.connection.transaction()?;
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "application_id", APPLICATION)?;
+            transaction.pragma_update(None, "user_version", SCHEMA)?;
+            transaction.commit()?;
+        }
+        Ok(database)
+    }
+
+    /// The greatest number that a node ever had.
+    pub(super) fn last(&self) -> Result<u64, OpenError> {
+        let last: i64 = self.connection.query_row(
+            "SELECT max(coalesce((SELECT value FROM info WHERE key = 'last'), 0), coalesce((SELECT max(id) FROM series), 0))",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok(last.cast_unsigned())
+    }
+
+    /// How far each source has been read.
+    pub(super) fn sources(&self) -> Result<BTreeMap<String, Arc<str>>, OpenError> {
+        let mut select = self.connection.prepare("SELECT name, position FROM source")?;
+        let rows = select.query_map([], |row| Ok((row.get(0)?, Arc::from(row.get::<_, String>(1)?))))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Calls `each` with every node that is kept: those with an action first, for it decides what becomes of what is below.
+    pub(super) fn each(&self, mut each: impl FnMut(&str, &Row)) -> Result<(), OpenError> {
+        for with in ["IS NOT NULL", "IS NULL"] {
+            let mut select = self.connection.prepare(&format!(
+                "SELECT id, path, value, action, life_ms, total, error, pairs FROM state JOIN series USING(id) \
+                 LEFT JOIN meta USING(id) WHERE action {with} ORDER BY id"
+            ))?;
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                let path = row.get_ref(1)?.as_str().unwrap_or_default();
+                let more = More {
+                    path: None,
+                    action: row.get::<_, Option<String>>(3)?.and_then(|text| text.parse().ok()),
+                    lifetime: row.get::<_, Option<i64>>(4)?.map(|ms| Duration::from_millis(ms.max(0).cast_unsigned())),
+                    total: row.get::<_, Option<i64>>(5)?.is_some(),
+                    error: row.get::<_, Option<f64>>(6)?.unwrap_or(0.0),
+                    meta: row.get::<_, Option<Vec<u8>>>(7)?.map(Into::into),
+                };
+                let Some(value) = read(row.get_ref(2)?) else { continue };
+                let more = (more != More::default()).then(|| Box::new(more));
+                each(path, &Row { id: row.get::<_, i64>(0)?.cast_unsigned(), value, more });
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all of it, or nothing.
+    pub(super) fn write(&mut self, pending: &Pending) -> Result<(), rusqlite::Error> {
+        let transaction = self.connection.transaction()?;
+        write_rows(&transaction, pending.rows.values())?;
+        forget(&transaction, &pending.gone)?;
+        let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO source VALUES(?, ?)")?;
+        let mut delete = transaction.prepare_cached("DELETE FROM source WHERE name = ?")?;
+        for (name, position) in &pending.sources {
+            match position {
+                Some(position) => put.execute(params![name, &**position])?,
+                None => delete.execute([name])?,
+            };
+        }
+        drop((put, delete));
+        let mut info = transaction.prepare_cached("INSERT OR REPLACE INTO info VALUES(?, ?)")?;
+        info.execute(params!["committed_ms", pending.unix_ms])?;
+        if let Some(last) = pending.rows.keys().max() {
+            let highest = "INSERT INTO info VALUES('last', ?1) ON CONFLICT DO UPDATE SET value = max(value, ?1)";
+            transaction.prepare_cached(highest)?.execute([last.cast_signed()])?;
+        }
+        drop(info);
+        transaction.commit()
+    }
+}
+
+fn write_rows<'r>(transaction: &Transaction<'_>, rows: impl Iterator<Item = &'r Row>) -> Result<(), rusqlite::Error> {
+    let mut series = transaction.prepare_cached("INSERT OR REPLACE INTO series VALUES(?, ?)")?;
+    let mut state = transaction.prepare_cached("INSERT OR REPLACE INTO state VALUES(?, ?, ?, ?, ?, ?)")?;
+    let mut meta = transaction.prepare_cached("INSERT OR REPLACE INTO meta VALUES(?, ?)")?;
+    let mut no_meta = transaction.prepare_cached("DELETE FROM meta WHERE id = ?")?;
+    let nothing = More::default();
+    // In their order, which is that of the pages they are written to.
+    let mut rows: Vec<&Row> = rows.collect();
+    rows.sort_unstable_by_key(|row| row.id);
+    for row in rows {
+        let id = row.id.cast_signed();
+        let more = row.more.as_deref().unwrap_or(&nothing);
+        if let Some(path) = &more.path {
+            series.execute(params![id, &**path])?;
+        }
+        state.execute(params![
+            id,
+            Written(&row.value),
+            more.action.map(|action| action.to_string()),
+            more.lifetime.map(|life| i64::try_from(life.as_millis()).unwrap_or(i64::MAX)),
+            more.total.then_some(1),
+            (more.error > 0.0).then_some(more.error),
+        ])?;
+        match more.meta.as_deref() {
+            Some([]) => no_meta.execute([id])?,
+            Some(pairs) => meta.execute(params![id, pairs])?,
+            None => 0,
+        };
+    }
+    Ok(())
+}
+
+fn forget(transaction: &Transaction<'_>, gone: &[u64]) -> Result<(), rusqlite::Error> {
+    for table in ["series", "state", "meta"] {
+        let mut delete = transaction.prepare_cached(&format!("DELETE FROM {table} WHERE id = ?"))?;
+        for id in gone {
+            delete.execute([id.cast_signed()])?;
+        }
+    }
+    Ok(())
+}
+
+struct Written<'r>(&'r Kept);
+
+impl ToSql for Written<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let blob = |kind: u8, bytes: &[u8]| ToSqlOutput::Owned(Value::Blob([&[kind], bytes].concat()));
+        Ok(match self.0 {
+            Kept::None => ToSqlOutput::Owned(Value::Null),
+            Kept::Number(x) => ToSqlOutput::Owned(Value::Real(*x)),
+            Kept::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            Kept::Bool(false) => blob(FALSE, &[]),
+            Kept::Bool(true) => blob(TRUE, &[]),
+            Kept::Quantiles(bytes) => blob(QUANTILES, bytes),
+            Kept::Distinct(bytes) => blob(DISTINCT, bytes),
+        })
+    }
+}
+
+fn read(value: ValueRef<'_>) -> Option<Kept> {
+    Some(match value {
+        ValueRef::Null => Kept::None,
+        ValueRef::Real(x) => Kept::Number(x),
+        ValueRef::Integer(n) => Kept::Number(n as f64),
+        ValueRef::Text(text) => Kept::Text(String::from_utf8_lossy(text).into()),
+        ValueRef::Blob([FALSE]) => Kept::Bool(false),
+        ValueRef::Blob([TRUE]) => Kept::Bool(true),
+        ValueRef::Blob([QUANTILES, bytes @ ..]) => Kept::Quantiles(bytes.into()),
+        ValueRef::Blob([DISTINCT, bytes @ ..]) => Kept::Distinct(bytes.into()),
+        ValueRef::Blob(_) => return None,
+    })
+}
