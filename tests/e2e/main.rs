@@ -23,6 +23,7 @@ mod self_log;
 mod shared_worker;
 mod soak;
 mod swap;
+mod tail;
 mod trouble;
 mod trust;
 mod watching;

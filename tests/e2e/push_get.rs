@@ -4,6 +4,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use graftd_tests::{Answer, Daemon, PATIENCE, encode};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpStream, UdpSocket};
 
@@ -428,12 +429,13 @@ fn bad_queries_are_refused_with_what_is_wrong() {
 #[test]
 fn with_wait_commit_an_answer_comes_when_it_is_kept() {
     // No commit is due for an hour: it is made for whoever waits.
-    let mut daemon = Daemon::builder().settings("commit = \"1h\"").start();
+    let daemon = Daemon::builder().settings("commit = \"1h\"").start();
+    let folders = Arc::clone(daemon.folders());
     let answer = daemon.post("/push?wait=commit", "application/json", b"{\"n\":1}");
     assert_eq!((answer.status, answer.json()["merged"].as_u64()), (200, Some(1)), "{answer:?}");
     assert_eq!(daemon.post("/push", "application/json", b"{\"n\":7}").status, 200);
     daemon.kill();
-    let daemon = daemon.again();
+    let daemon = Daemon::builder().folders(&folders).start();
     assert_eq!(daemon.get("/get/?key-n").json()[0]["n"], 1, "what was not committed is lost, what was is there");
     let answer = daemon.post("/push?wait=comit", "application/json", b"{\"n\":1}");
     assert_eq!(answer.status, 400, "{answer:?}");

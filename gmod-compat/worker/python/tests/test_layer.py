@@ -141,8 +141,8 @@ class Names(unittest.TestCase):
         texts = {
             "__init__.py": "from . import wire\n",
             "_compat.py": "import sys\nPY2 = sys.version_info[0] == 2\nif PY2:\n    text = unicode\nelse:\n    text = str\n",
-            "wire.py": "import os\nfrom ._compat import PY2\nfrom .cursors import Cursor\n"
-            "def read():\n    buff = bytearray()\n    buff += os.popen('echo a').buffer.read()\n    return bytes(buff)\n",
+            "wire.py": "import subprocess\nfrom ._compat import PY2\nfrom .cursors import Cursor\n"
+            "def read():\n    buff = bytearray()\n    buff += subprocess.check_output(['echo', 'a'])\n    return bytes(buff)\n",
             "cursors.py": "class Cursor(object):\n    share = 3 / 2\n",
         }
         with tempfile.TemporaryDirectory() as folder:
