@@ -6,7 +6,7 @@ import types
 
 from . import lock
 
-VERSION = "3"
+VERSION = "4"
 """Goes into the cache's keys: raise it with every change of what conversion makes."""
 
 PRIVATE = "graftd_py2:"
