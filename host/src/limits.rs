@@ -249,8 +249,8 @@ pub const WORKER_SWEEP_MAX: Duration = Duration::from_secs(5);
 /// How long the daemon waits to be told how a worker ended that has gone silent.
 pub const WORKER_LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 
-/// Bytes that are kept of the end of what a worker writes to its standard error.
-pub const WORKER_LAST_WORDS_BYTES: usize = 2 * 1024;
+/// Bytes that are kept of the end of what a worker writes to its standard error: `graftd probe` shows them.
+pub const WORKER_LAST_WORDS_BYTES: usize = 8 * 1024;
 
 /// Addresses that ganglia's packets are taken at, and as many where its XML is given out.
 pub const GMOND_SOCKETS_MAX: usize = 16;

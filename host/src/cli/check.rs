@@ -81,7 +81,7 @@ fn tried(name: &str, file: &Path, conf: &ModuleConf, folder: Option<&Path>) -> O
         }
         what
     };
-    once(name, file, conf, folder, HOST).map(|found| found.map(shown)).transpose()
+    once(name, file, conf, folder, HOST, None).map(|found| found.map(shown)).transpose()
 }
 
 /// Stands for the host's name, which plays no part.
