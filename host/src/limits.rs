@@ -252,6 +252,9 @@ pub const WORKER_LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 /// Bytes that are kept of the end of what a worker writes to its standard error: `graftd probe` shows them.
 pub const WORKER_LAST_WORDS_BYTES: usize = 8 * 1024;
 
+/// How long `graftd modules on` and its like wait for a switch to take effect before they show how far it is.
+pub const SWITCH_WAIT_MAX: Duration = Duration::from_secs(15);
+
 /// Addresses that ganglia's packets are taken at, and as many where its XML is given out.
 pub const GMOND_SOCKETS_MAX: usize = 16;
 
