@@ -6,7 +6,7 @@ import types
 
 from . import lock
 
-VERSION = "4"
+VERSION = "5"
 """Goes into the cache's keys: raise it with every change of what conversion makes."""
 
 PRIVATE = "graftd_py2:"

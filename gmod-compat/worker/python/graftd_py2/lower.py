@@ -314,8 +314,13 @@ class Lower(ast.NodeTransformer):
                 self._globals(node))))
         return node
 
+    def visit_Module(self, node):
+        self.generic_visit(node)
+        scopes.declare_globals(self, node)
+        return node
+
     def visit_Global(self, node):
-        # They are moved to the head of their function, for Python 3 wants them before any use.
+        # They are moved to the head of their function or file (whose text an `exec` may have), for Python 3 wants them before any use.
         return self.at(node, ast.Pass())
 
     def visit_FunctionDef(self, node):

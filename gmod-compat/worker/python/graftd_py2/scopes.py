@@ -199,6 +199,14 @@ def finish_function(lower, node):
         node.body.insert(at, lower.at(node, ast.Global(sorted(set(names)))))
 
 
+def declare_globals(lower, module):
+    """The same for a file: it means something where its text is run in a function, by `exec`."""
+    names = lower.facts.globals.get(id(module))
+    if names:
+        first = module.body[0]
+        module.body.insert(1 if _has_docstring(module) else 0, lower.at(first, ast.Global(sorted(set(names)))))
+
+
 def _has_docstring(node):
     first = node.body[0]
     return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
