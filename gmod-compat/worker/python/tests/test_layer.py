@@ -142,7 +142,7 @@ class Names(unittest.TestCase):
             "__init__.py": "from . import wire\n",
             "_compat.py": "import sys\nPY2 = sys.version_info[0] == 2\nif PY2:\n    text = unicode\nelse:\n    text = str\n",
             "wire.py": "import os\nfrom ._compat import PY2\nfrom .cursors import Cursor\n"
-            "def read():\n    buff = bytearray()\n    buff += os.popen('echo a').buffer.read()\n    return bytes(buff)\n",
+            "def read():\n    buff = bytearray()\n    pipe = os.popen('echo a')\n    buff += pipe.buffer.read()\n    return bytes(buff)\n",
             "cursors.py": "class Cursor(object):\n    share = 3 / 2\n",
         }
         with tempfile.TemporaryDirectory() as folder:
