@@ -308,11 +308,14 @@ pub const GMOND_ASKS_A_SECOND: u32 = 200;
 /// switched on at once speak at once.
 pub const GMOND_SOCKET_BYTES: usize = 8 * 1024 * 1024;
 
-/// Connections that read XML at a time; more are closed at once and counted.
+/// Connections that read XML at a time; for one more that gives way which has stood still for longest, or it is closed at once.
 pub const GMOND_XML_CONNECTIONS_MAX: usize = 64;
 
 /// How long a reader of XML may leave it lying that does not fit into the socket.
-pub const GMOND_XML_WRITE_MAX: Duration = Duration::from_secs(10);
+pub const GMOND_XML_WRITE_MAX: Duration = Duration::from_secs(30);
+
+/// How long it must have stood still to give way to another: a crowd of new ones does not drive out who reads.
+pub const GMOND_XML_STILL_MIN: Duration = Duration::from_secs(1);
 
 /// Metrics that are copied out of the tree under one hold of its lock, but for the last host's: it is copied whole.
 pub const GMOND_XML_METRICS_AT_ONCE: usize = 2_048;
