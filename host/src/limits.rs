@@ -249,8 +249,11 @@ pub const WORKER_SWEEP_MAX: Duration = Duration::from_secs(5);
 /// How long the daemon waits to be told how a worker ended that has gone silent.
 pub const WORKER_LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 
-/// Bytes that are kept of the end of what a worker writes to its standard error.
-pub const WORKER_LAST_WORDS_BYTES: usize = 2 * 1024;
+/// Bytes that are kept of the end of what a worker writes to its standard error: `graftd probe` shows them.
+pub const WORKER_LAST_WORDS_BYTES: usize = 8 * 1024;
+
+/// How long `graftd modules on` and its like wait for a switch to take effect before they show how far it is.
+pub const SWITCH_WAIT_MAX: Duration = Duration::from_secs(15);
 
 /// Addresses that ganglia's packets are taken at, and as many where its XML is given out.
 pub const GMOND_SOCKETS_MAX: usize = 16;
@@ -305,11 +308,14 @@ pub const GMOND_ASKS_A_SECOND: u32 = 200;
 /// switched on at once speak at once.
 pub const GMOND_SOCKET_BYTES: usize = 8 * 1024 * 1024;
 
-/// Connections that read XML at a time; more are closed at once and counted.
+/// Connections that read XML at a time; for one more that gives way which has stood still for longest, or it is closed at once.
 pub const GMOND_XML_CONNECTIONS_MAX: usize = 64;
 
 /// How long a reader of XML may leave it lying that does not fit into the socket.
-pub const GMOND_XML_WRITE_MAX: Duration = Duration::from_secs(10);
+pub const GMOND_XML_WRITE_MAX: Duration = Duration::from_secs(30);
+
+/// How long it must have stood still to give way to another: a crowd of new ones does not drive out who reads.
+pub const GMOND_XML_STILL_MIN: Duration = Duration::from_secs(1);
 
 /// Metrics that are copied out of the tree under one hold of its lock, but for the last host's: it is copied whole.
 pub const GMOND_XML_METRICS_AT_ONCE: usize = 2_048;

@@ -71,6 +71,10 @@ fn a_gmond_module_and_its_pyconf_run_as_they_stand() {
         json!({"type": "float", "units": "Celsius", "slope": "both", "title": "Temperature in", "description": "Inside <kitchen>",
                "group": ["weather", "outside"], "format": "%.1f", "tmax": 60, "dmax": 0, "source": "gmond"})
     );
+    let shown = daemon.cli(&["get", &format!("temperatures,{HOST}"), "--meta"]).good().stdout;
+    let rows: Vec<String> = shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let row = |name: &str, value: &str| format!("temperatures,{HOST},temp_{name} {value} Celsius (Temperature {name})");
+    assert_eq!(rows, [row("in", "21.5"), row("out", "-3")]);
     // A helper is none of the modules.
     let modules = daemon.request("GET", "/modules", &[("accept", "application/json")], b"").good().json();
     assert_eq!(modules.as_array().map(Vec::len), Some(1), "{modules}");
@@ -130,6 +134,8 @@ def metric_init(params):
     assert!(page.contains("<pre>Traceback (most recent call last):"), "{page}");
     let listed = daemon.cli(&["modules"]).good().stdout;
     assert!(listed.contains("KeyError: 'bad'"), "{listed}");
+    let one = daemon.cli(&["modules", "half"]).good().stdout;
+    assert!(one.contains("KeyError: 'bad'") && one.contains("    Traceback (most recent call last):\n"), "{one}");
     // Mended, it runs.
     put(&daemon, "half.py", &module.replace("{}[name]", "2"));
     daemon.await_state("half", "running");

@@ -6,6 +6,7 @@ mod dirs;
 mod error;
 mod import;
 mod ingest;
+mod modules;
 mod new;
 mod probe;
 mod read;
@@ -37,7 +38,7 @@ enum Mode {
     Get(client::Get),
     Watch(client::Watch),
     Push(client::Push),
-    Modules(client::Modules),
+    Modules(modules::Modules),
     New(new::New),
     Probe(probe::Probe),
     Check(check::Check),

@@ -11,6 +11,7 @@
 mod ask;
 mod feed;
 mod hosts;
+mod places;
 mod poll;
 mod receive;
 mod render;

@@ -34,6 +34,7 @@ fn pair() -> (Worker, UnixStream, UnixStream) {
         kept: None,
         told: Duration::ZERO,
         broken: None,
+        printed: None,
     };
     (worker, worker_end, keeper_end)
 }

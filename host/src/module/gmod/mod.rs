@@ -63,6 +63,8 @@ struct Wanted<'a> {
     conf: &'a ModuleConf,
     host: &'a str,
     cancel: Option<&'a Cancel>,
+    /// Who wants to know what it printed.
+    printed: Option<&'a Arc<Mutex<String>>>,
     /// Where its helpers lie.
     folder: Option<&'a Path>,
     /// The module's name, and the processes that it may share; none where it is tried alone.
@@ -153,6 +155,7 @@ impl GmodMaker {
             conf,
             host,
             cancel: Some(cancel),
+            printed: None,
             folder,
             shared,
         };
@@ -217,6 +220,7 @@ impl Wanted<'_> {
             plugin: self.image,
             gmod: Some(gmod),
             cancel: self.cancel,
+            printed: self.printed,
             params: &conf.params,
             start_limit: conf.init_timeout.unwrap_or(GMOD_INIT_MAX),
             time_limit: conf.time_limit.unwrap_or(COLLECT_TIME_MAX),

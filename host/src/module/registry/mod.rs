@@ -16,7 +16,7 @@ use super::built_in::{BuiltIn, BuiltIns};
 use super::collector::{Around, CollectorThread};
 use super::dispose::Disposer;
 use super::fence::Callee;
-use super::files::{Folders, Plan, Planned, look, plan_after};
+use super::files::{Folders, Plan, Planned, Unread, look, plan_after};
 use super::load::{Job, Loaded, Loader, Ready, ReadyWhat};
 use super::probe::Refusal;
 use super::stats::ModuleStats;
@@ -25,7 +25,7 @@ use crate::core::{Shared, Switch, SwitchError};
 use crate::ingest::{LogName, PipeRun};
 use crate::limits::{BACKOFF, BACKOFF_MAX, DETAIL_BYTES_MAX, START_PATIENCE, WHY_BYTES_MAX};
 use crate::text::line_and_detail;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -104,6 +104,8 @@ pub struct Registry {
     last_generation: u64,
     /// Why the folders could not be looked into last time.
     trouble: Option<String>,
+    /// The files that were told to be unread.
+    unread: BTreeSet<Unread>,
     /// All that was found at the start runs, or cannot: the logs may begin.
     settled: bool,
     began: Instant,
@@ -126,6 +128,7 @@ impl Registry {
             statuses: Arc::default(),
             last_generation: 0,
             trouble: None,
+            unread: BTreeSet::new(),
             settled: false,
             began: Instant::now(),
             leaving: Vec::new(),
@@ -153,6 +156,9 @@ impl Registry {
             }
         };
         self.trouble = None;
+        for unread in seen.unread.difference(&self.unread) {
+            tracing::warn!("{}", unread.why);
+        }
         let plans = plan_after(&seen, |name| self.modules.get(name).map(|module| module.plan.clone()));
         let gone: Vec<String> = self.modules.keys().filter(|name| !plans.contains_key(*name)).cloned().collect();
         for name in gone {
@@ -170,6 +176,7 @@ impl Registry {
             }
         }
         self.join_logs(shared);
+        self.unread = seen.unread;
         self.settle(shared);
         self.publish(shared);
     }
