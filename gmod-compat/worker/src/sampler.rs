@@ -4,6 +4,7 @@ use gmod_compat::descriptor::{Descriptor, Entered, Misfit, Slope, Value};
 use gmod_compat::groups::{Plan, Schedule};
 use gmod_compat::protocol::declared::Declared;
 use gmod_compat::protocol::gmod::Start;
+use gmod_compat::protocol::obey::Told;
 use plugin_api::{Clock, Delta, Error, ErrorKind};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -34,17 +35,6 @@ impl Fault {
         let detail = if self.detail.is_empty() { String::new() } else { format!("\n{}", self.detail) };
         Error::new(kind, format_args!("{doing}{}{detail}", self.what))
     }
-}
-
-/// What a sample came to.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Sample {
-    /// The frame is all.
-    Whole,
-    /// The frame is what worked.
-    Partly(Error),
-    /// Nothing worked.
-    Failed(Error),
 }
 
 /// Metrics that are told of by name when they fail in one sample; the rest are counted.
@@ -102,9 +92,9 @@ impl Sampler {
     }
 
     /// Samples what is due, and writes what of it enters the tree.
-    pub(crate) fn collect(&mut self, clock: Clock, frame: &mut Vec<u8>) -> Sample {
+    pub(crate) fn collect(&mut self, clock: Clock, frame: &mut Vec<u8>) -> Told {
         if self.descriptors.is_empty() {
-            return Sample::Failed(Error::no_data("it has no metrics"));
+            return Told::Failed(Error::no_data("it has no metrics"));
         }
         let now = clock.monotonic();
         let due = self.schedule.due(now);
@@ -134,9 +124,9 @@ impl Sampler {
         frame.extend_from_slice(self.delta.flush());
         // What failed in another group stands until that group's next turn.
         match self.faults.error(&self.descriptors) {
-            None => Sample::Whole,
-            Some(error) if self.faults.nothing_works() && !is_idle => Sample::Failed(error),
-            Some(error) => Sample::Partly(error),
+            None => Told::Whole,
+            Some(error) if self.faults.nothing_works() && !is_idle => Told::Failed(error),
+            Some(error) => Told::Partly(error),
         }
     }
 
