@@ -3,19 +3,19 @@
 mod daemon;
 mod error;
 mod file;
-mod ganglia;
 mod gmond;
 mod module;
 mod net;
 mod places;
+mod pyconf;
 mod table;
 
 pub use daemon::{DaemonConf, TokenFile};
 pub use error::ConfError;
 pub(crate) use file::read_text;
-pub use ganglia::{Cluster, GANGLIA_PORT, GangliaConf};
-pub use gmond::GmondConf;
-pub(crate) use gmond::plugin_spoken_for;
+pub use gmond::{Cluster, GANGLIA_PORT, GmondConf};
 pub use module::{Isolation, ModuleConf, PathTemplate};
 pub use net::Net;
+pub use pyconf::PyConf;
+pub(crate) use pyconf::plugin_spoken_for;
 pub use table::nearest;

@@ -1,6 +1,6 @@
 //! Modules that are no plugin's: they are part of the daemon, and are switched and configured as all others are.
 
-use crate::conf::{ConfError, GangliaConf};
+use crate::conf::{ConfError, GmondConf};
 use crate::core::Shared;
 use crate::gmond::{Around, Gmond, Known};
 use parking_lot::Mutex;
@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 #[derive(Clone, Debug, PartialEq)]
 pub enum BuiltInConf {
     /// Ganglia's ports.
-    Gmond(Box<GangliaConf>),
+    Gmond(Box<GmondConf>),
 }
 
 impl BuiltInConf {
@@ -22,7 +22,7 @@ impl BuiltInConf {
     #[must_use]
     pub fn parse(plugin: &str, file: &Path, text: &str) -> Option<Result<BuiltInConf, ConfError>> {
         match plugin {
-            Gmond::NAME => Some(GangliaConf::parse(file, text).map(|conf| BuiltInConf::Gmond(Box::new(conf)))),
+            Gmond::NAME => Some(GmondConf::parse(file, text).map(|conf| BuiltInConf::Gmond(Box::new(conf)))),
             _ => None,
         }
     }
