@@ -2,6 +2,7 @@
 
 use super::limits::FRAME_BYTES_MAX;
 use super::records::{self, Shape, recycle};
+use super::reply;
 use super::wire::{self, Messages, tag};
 use plugin_api::{Access, Clock, Error, Fields};
 use std::io::{self, Read, Write};
@@ -89,14 +90,14 @@ pub fn obey(mut daemon: impl Write, mut orders: Messages<impl Read>, module: &mu
         };
         answer_batches(&mut daemon, &mut folded)?;
         match told {
-            Told::Failed(error) => say(&mut daemon, tag::FAILED, &wire::failed(&error))?,
+            Told::Failed(error) => say(&mut daemon, tag::FAILED, &reply::failed(&error))?,
             _ if frame.len() > FRAME_BYTES_MAX => {
                 let most = FRAME_BYTES_MAX / (1024 * 1024);
                 let error = Error::failed(format_args!("more than {most} MiB to say at once"));
-                say(&mut daemon, tag::FAILED, &wire::failed(&error))?;
+                say(&mut daemon, tag::FAILED, &reply::failed(&error))?;
             }
             Told::Whole => say(&mut daemon, tag::FRAME, &frame)?,
-            Told::Partly(error) => say(&mut daemon, tag::PARTLY, &wire::partly(&error, &frame))?,
+            Told::Partly(error) => say(&mut daemon, tag::PARTLY, &reply::partly(&error, &frame))?,
         }
     }
 }
@@ -130,7 +131,8 @@ pub fn nonsense(what: impl Into<String>) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::super::records::Encoder;
-    use super::super::wire::{Reply, clock_bytes};
+    use super::super::reply::Reply;
+    use super::super::wire::clock_bytes;
     use super::*;
     use plugin_api::Field;
 
@@ -213,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_fails_is_an_answer_and_the_next_order_is_followed() {
-        let failed = |why: &str| (tag::FAILED, wire::failed(&Error::failed(why)));
+        let failed = |why: &str| (tag::FAILED, reply::failed(&Error::failed(why)));
         let mut module = Counting { fold_fails: true, ..Counting::new(true, Told::Whole) };
         let (said, done) = answers(&mut module, &[batch(), tick(tag::FLUSH)]);
         done.unwrap();
@@ -226,7 +228,7 @@ mod tests {
 
         let half = Error::failed("half");
         let (said, _) = answers(&mut Counting::new(false, Told::Partly(half.clone())), &[tick(tag::COLLECT)]);
-        assert_eq!(said, [(tag::PARTLY, wire::partly(&half, &[0]))]);
+        assert_eq!(said, [(tag::PARTLY, reply::partly(&half, &[0]))]);
 
         for says in [Told::Whole, Told::Partly(half)] {
             let mut module = Counting { bytes: FRAME_BYTES_MAX + 1, ..Counting::new(false, says) };

@@ -7,7 +7,8 @@ use gmod_compat::protocol::declared::Declared;
 use gmod_compat::protocol::gmod::{Language, Start};
 use gmod_compat::protocol::limits::{DECLARED_BYTES_MAX, KEPT_BYTES_MAX};
 use gmod_compat::protocol::obey::{Body, Told, nonsense, obey, say};
-use gmod_compat::protocol::wire::{self, Hello, Messages, tag};
+use gmod_compat::protocol::reply::{self, Hello};
+use gmod_compat::protocol::wire::{Messages, tag};
 use plugin_api::limits::cut;
 use plugin_api::{Access, Clock, Error, Fields};
 use std::io;
@@ -119,7 +120,7 @@ pub(crate) fn talk(daemon: &UnixStream, image: OwnedFd, folder: Option<&OwnedFd>
     drop(image);
     let Made { mut module, mut declared, keep, life } = match made {
         Ok(made) => made,
-        Err(error) => return say(daemon, tag::FAILED, &wire::failed(&error)),
+        Err(error) => return say(daemon, tag::FAILED, &reply::failed(&error)),
     };
     let done = run(daemon, orders, &mut module, &mut declared, keep);
     match &mut module {
@@ -144,7 +145,7 @@ fn run(
         say(daemon, tag::KEEP, &keep)?;
     }
     say(daemon, tag::LOADED, &fitting(declared)?)?;
-    say(daemon, tag::READY, &wire::ready(declared.is_pipe, module.wants().unwrap_or(Fields::NONE)))?;
+    say(daemon, tag::READY, &reply::ready(declared.is_pipe, module.wants().unwrap_or(Fields::NONE)))?;
     obey(daemon, orders, module)
 }
 
@@ -161,7 +162,7 @@ fn make(order: &Order<'_>) -> Result<Made, Error> {
 /// What fits of it: remarks are left out from the end.
 fn fitting(declared: &mut Declared) -> io::Result<Vec<u8>> {
     for remark in &mut declared.remarks {
-        *remark = wire::one_line(cut(remark, 1024));
+        *remark = reply::one_line(cut(remark, 1024));
     }
     loop {
         let json = serde_json::to_vec(declared)?;

@@ -4,7 +4,8 @@ use super::confine::{self, Fence};
 use crate::module::{Collector, Library, Pipe};
 use gmod_compat::protocol::obey::{Body, Told, nonsense, obey, say};
 use gmod_compat::protocol::params;
-use gmod_compat::protocol::wire::{self, Hello, Messages, tag};
+use gmod_compat::protocol::reply::{self, Hello};
+use gmod_compat::protocol::wire::{Messages, tag};
 use plugin_api::{Access, Clock, Error, Fields};
 use std::io;
 use std::os::fd::AsFd;
@@ -69,7 +70,7 @@ pub(crate) fn inside(inside: &Inside) -> io::Result<()> {
     };
     let library = match Library::load(Path::new(&image.path())) {
         Ok(library) => library,
-        Err(why) => return say(daemon, tag::FAILED, &wire::failed(&Error::config(why))),
+        Err(why) => return say(daemon, tag::FAILED, &reply::failed(&Error::config(why))),
     };
     drop(image);
     say(daemon, tag::LOADED, &serde_json::to_vec(&library.declared())?)?;
@@ -80,10 +81,10 @@ pub(crate) fn inside(inside: &Inside) -> io::Result<()> {
     };
     match module {
         Ok(mut module) => {
-            say(daemon, tag::READY, &wire::ready(library.is_pipe(), library.wants()))?;
+            say(daemon, tag::READY, &reply::ready(library.is_pipe(), library.wants()))?;
             obey(daemon, orders, &mut module)
         }
-        Err(error) => say(daemon, tag::FAILED, &wire::failed(&error)),
+        Err(error) => say(daemon, tag::FAILED, &reply::failed(&error)),
     }
 }
 
