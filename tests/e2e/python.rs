@@ -210,6 +210,11 @@ fn what_cannot_run_says_why_and_where() {
     put(&daemon, "lonely.py", "x = 1\n");
     put(&daemon, "broken.py", "def metric_init(params):\n    return [\n");
     put(&daemon, "raises.py", "def metric_init(params):\n    raise RuntimeError('no server')\n");
+    put(
+        &daemon,
+        "many.py",
+        "def metric_init(params):\n    return [{'name': str(n), 'call_back': len} for n in range(20000)]\n",
+    );
     daemon.folders().write_conf("venv.on", "plugin = \"fine\"\npython = \"/nowhere/venv\"\n");
     daemon.folders().write_conf("helper.on", "plugin = \"lonely\"\n");
     let why = |name: &str, state: &str| {
@@ -220,6 +225,8 @@ fn what_cannot_run_says_why_and_where() {
     assert!(why("helper", "rejected").contains("neither metric_init"), "{}", why("helper", "rejected"));
     let broken = why("broken", "rejected");
     assert!(broken.contains("SyntaxError") && broken.contains("broken.py"), "{broken}");
+    let many = why("many", "rejected");
+    assert!(many.contains("metric_init gave 20000 metrics; a module may have 16384 at most"), "{many}");
     let raises = why("raises", "failing");
     assert!(raises.contains("RuntimeError: no server (raises.py:2)"), "{raises}");
 }

@@ -3,7 +3,7 @@
 use super::Stop;
 use super::places::{Place, Places};
 use super::render::Rendering;
-use crate::conf::GangliaConf;
+use crate::conf::GmondConf;
 use crate::core::Shared;
 use crate::limits::{GMOND_XML_CONNECTIONS_MAX, GMOND_XML_STILL_MIN, GMOND_XML_WRITE_MAX};
 use std::io;
@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 /// None as long as the listener lives.
 pub(super) async fn serve(
     listener: TcpListener,
-    conf: Arc<GangliaConf>,
+    conf: Arc<GmondConf>,
     shared: Arc<Shared>,
     mut stop: Stop,
 ) -> io::Result<()> {
@@ -63,7 +63,7 @@ pub(super) async fn serve(
     }
 }
 
-async fn write(mut stream: TcpStream, conf: Arc<GangliaConf>, shared: Arc<Shared>, place: &Place) -> io::Result<()> {
+async fn write(mut stream: TcpStream, conf: Arc<GmondConf>, shared: Arc<Shared>, place: &Place) -> io::Result<()> {
     let own_ip = stream.local_addr()?.ip();
     let mut rendering = apart(move || Rendering::new(shared, conf, own_ip)).await?;
     loop {

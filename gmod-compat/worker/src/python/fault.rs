@@ -1,7 +1,7 @@
 //! An exception as a line and a traceback, made without Python's `traceback` module: that would cost a megabyte.
 
 use crate::sampler::Fault;
-use gmod_compat::protocol::wire::one_line;
+use gmod_compat::protocol::reply::one_line;
 use plugin_api::limits::cut;
 use pyo3::prelude::*;
 use pyo3::types::PyTraceback;

@@ -326,7 +326,7 @@ fn run(name: &str, file: &ConfFile, seen: &Seen) -> (Option<Planned>, Option<Str
         only_file(&plugin, seen)
     };
     let what = match found {
-        _ if conf.gmond.as_ref().is_some_and(|gmond| gmond.disabled) => {
+        _ if conf.pyconf.as_ref().is_some_and(|pyconf| pyconf.disabled) => {
             let line = "enabled = no stands in it; take that out to run it";
             Planned::Off(format!("{}: {line}", file.path.display()))
         }
