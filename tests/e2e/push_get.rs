@@ -4,9 +4,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use graftd_tests::{Answer, Daemon, PATIENCE, encode};
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpStream, UdpSocket};
+use std::sync::Arc;
 
 /// The documents that the tree's design began with.
 const ORIGIN: &str = r#"[{"cpu":{"10.3.1.12":{"idle":32,"system":29,"user":900,"marker":"something wrong happened"}},"defaultaction":"average"},{"br":{"ie":[{"6":3},{"7":[8,{"venders":{"sogou":2}}]},{"7":{"venders":{"sogou":1}}}],"webkit":[{"14.0":40},{"13.0":20}]},"defaultaction":"add"}]"#;

@@ -108,7 +108,9 @@ fn a_file_that_vanishes_and_returns_goes_on() {
     let away = folders.root().join("away");
     fs::rename(&writer.path, &away).expect("renamed");
     let trouble = format!("graftd,{HOST},log,{LOG},trouble");
-    daemon.await_change(&trouble, |daemon| daemon.value(&trouble).as_str().filter(|why| why.contains("access.log")).map(drop));
+    daemon.await_change(&trouble, |daemon| {
+        daemon.value(&trouble).as_str().filter(|why| why.contains("access.log")).map(drop)
+    });
     writer.write(10);
     await_lines(&daemon, 20);
     fs::rename(&away, &writer.path).expect("back");

@@ -82,7 +82,10 @@ fn a_clean_stop_writes_down_what_was_folded() {
 #[test]
 fn a_database_of_a_later_version_or_another_program_is_left_alone() {
     for (sql, want) in [
-        ("PRAGMA user_version = 99; PRAGMA application_id = 1735550580; CREATE TABLE x(y)", "a newer graftd has written it"),
+        (
+            "PRAGMA user_version = 99; PRAGMA application_id = 1735550580; CREATE TABLE x(y)",
+            "a newer graftd has written it",
+        ),
         ("CREATE TABLE x(y)", "another program"),
     ] {
         let folders = folders("");
@@ -103,7 +106,8 @@ fn without_a_database_the_live_tree_goes_on_and_says_so() {
     let folders = folders("start = \"begin\"");
     let data = folders.root().join("data");
     fs::create_dir_all(&data).expect("made");
-    fs::write(data.join("graftd.db"), "this is no database, and long enough to be seen to be none".repeat(100)).expect("written");
+    fs::write(data.join("graftd.db"), "this is no database, and long enough to be seen to be none".repeat(100))
+        .expect("written");
     let mut writer = Writer::new(&folders);
     writer.write(10);
     let daemon = start(&folders);

@@ -22,7 +22,7 @@ use super::probe::Refusal;
 use super::stats::ModuleStats;
 use crate::conf::{Isolation, nearest};
 use crate::core::{Shared, Switch, SwitchError};
-use crate::ingest::{LogName, PipeRun};
+use crate::ingest::{LogName, LogSerial, PipeRun};
 use crate::limits::{BACKOFF, BACKOFF_MAX, DETAIL_BYTES_MAX, START_PATIENCE, WHY_BYTES_MAX};
 use crate::text::line_and_detail;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,7 +46,7 @@ pub(super) struct Life {
     /// The logs in which a pipe has yet to show that it works.
     pub(super) unproved: Vec<LogName>,
     /// The logs that a pipe runs in, or is about to.
-    pub(super) joined: Vec<LogName>,
+    pub(super) joined: Vec<LogSerial>,
     pub(super) began: Instant,
 }
 
@@ -313,7 +313,7 @@ impl Registry {
                 "hangs at {path}, where {other} hangs already; give one of them another path = \"…\""
             )));
         }
-        let mut joined = Vec::new();
+        let (mut joined, mut unproved) = (Vec::new(), Vec::new());
         let body = match what {
             ReadyWhat::Collector(collecting) => {
                 let thread = collecting.start(Around {
@@ -328,15 +328,16 @@ impl Registry {
             ReadyWhat::Pipe { wants, by_log } => {
                 let logs = shared.logs.all();
                 for (log, pipe) in by_log {
-                    joined.push(log.clone());
                     let Some(log) = logs.iter().find(|other| other.name == log) else { continue };
+                    joined.push(log.serial());
+                    unproved.push(log.name.clone());
                     let branch = branch.below(&log.prefix);
                     log.put(PipeRun { callee: Arc::clone(&callee), branch, wants, pipe });
                 }
                 LifeBody::Pipe
             }
         };
-        Ok(Life { callee, branch, body, isolated, remark, unproved: joined.clone(), joined, began: Instant::now() })
+        Ok(Life { callee, branch, body, isolated, remark, unproved, joined, began: Instant::now() })
     }
 
     /// A life of a module begins: at once where nothing runs, else on trial.
