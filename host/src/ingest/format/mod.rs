@@ -26,6 +26,7 @@
 mod apache;
 mod error;
 mod escape;
+mod guess;
 mod item;
 mod json;
 mod nginx;
@@ -44,6 +45,7 @@ mod tests;
 
 pub use error::{FormatError, LineError};
 pub use escape::Decoded;
+pub use guess::{Guess, Guesser, first_lines, guess};
 pub use reading::Parser;
 pub use w3c::header_before;
 
@@ -106,6 +108,11 @@ impl Format {
         }
         layout.finish(source.escape)?;
         of(Kind::Text(layout, source.escape))
+    }
+
+    /// The format of a log without any line.
+    fn nothing() -> Format {
+        Format { spec: String::new(), kind: Kind::Text(Layout::default(), Escape::None) }
     }
 
     /// What the format was compiled of.

@@ -315,6 +315,8 @@ impl Step {
         let span = span(start, start + text.len());
         match self.act {
             _ if is_absent(text) => {}
+            // nginx's, where nothing was answered, and for HTTP/0.9.
+            Act::Status if matches!(text, b"000" | b"009") => {}
             Act::Status => {
                 let status = status(text).filter(|_| text.len() == 3).ok_or(Why::NotStatus)?;
                 record.set_status(status);
