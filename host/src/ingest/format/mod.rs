@@ -86,6 +86,12 @@ impl Format {
     /// format without any value, a map with an unknown field. The column counts in `spec`.
     pub fn compile(spec: &str) -> Result<Format, FormatError> {
         let name = spec.trim();
+        if name == "auto" {
+            return Err(FormatError::new(
+                1,
+                "\"auto\" is told from a log's lines, and there are none here: name the format",
+            ));
+        }
         let of = |kind| Ok(Format { spec: name.to_owned(), kind });
         if name == "json" || name.starts_with("json:") {
             return of(Kind::Json(json::Map::compile(spec)?));

@@ -16,6 +16,7 @@ fn bad_formats() {
     );
     let of = |name| format!(r#"log format, column 1: unknown log format "{name}": {known}"#);
     assert_eq!(refused("xyz"), of("xyz"));
+    assert!(refused("auto").contains("told from a log's lines"));
     assert_eq!(refused("IIS"), of("IIS") + r#"; did you mean "w3c"?"#);
     assert_eq!(refused("jsno"), of("jsno") + r#"; did you mean "json"?"#);
     assert_eq!(refused("  "), format!("log format, column 1: no log format: {known}"));
