@@ -26,7 +26,7 @@ line 3: status, column {}: not a status code, which is three digits from 100 to 
   {:column$}^
 
 1 of 2 lines fit the format {FORMAT:?}
-      1 do not: status: not a status code, which is three digits from 100 to 999 (line 3)
+      1  status: not a status code, which is three digits from 100 to 999, first in line 3
 ",
         column + 1,
         LINE.replace(" 200 ", " OK "),

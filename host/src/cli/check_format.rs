@@ -31,9 +31,9 @@ time    17/May/2015:10:05:03 +0000 = 2015-05-17T10:05:03.000Z\n    \
 method  GET\n    \
 url     /cart?id=7\n    \
 status  200\n  \
-line 2: status, column 56: not a status code, which is three digits from 100 to 999\n    \
+line 2: status, column 57: not a status code, which is three digits from 100 to 999\n    \
 192.0.2.7 [17/May/2015:10:05:04 +0000] \"GET / HTTP/1.1\" OK\n    \
-\u{20}                                                      ^")]
+\u{20}                                                       ^")]
 pub(super) struct CheckFormat {
     /// auto, combined, common, timed, vhost_combined, json, w3c, json:FIELD=KEY,…, an nginx log_format, an Apache LogFormat
     #[arg(value_name = "STRING")]
@@ -161,7 +161,7 @@ impl CheckFormat {
             one_line(format.spec().to_owned(), VALUE_BYTES)
         );
         for (why, count, first) in reasons(checked) {
-            let _ = writeln!(page, "  {count:>5} do not: {why} (line {first})");
+            let _ = writeln!(page, "{count:>7}  {why}, first in line {first}");
         }
         page
     }

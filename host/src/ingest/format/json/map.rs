@@ -140,7 +140,10 @@ impl Map {
         }
         let fields = ways.iter().fold(Fields::NONE, |all, (_, source)| all.union(source.target.fields()));
         let mut levels = Vec::new();
-        build(&mut levels, ways.iter().map(|(path, source)| (path.as_slice(), *source)).collect());
+        let mut sorted: Vec<(&[String], Source)> =
+            ways.iter().map(|(path, source)| (path.as_slice(), *source)).collect();
+        sorted.sort_unstable_by_key(|(path, _)| *path);
+        build(&mut levels, &sorted);
         Ok(Map { levels, fields })
     }
 
@@ -166,25 +169,23 @@ impl Map {
     }
 }
 
-/// Makes a level of keys and, after it, those within.
-fn build(levels: &mut Vec<Level>, ways: Vec<(&[String], Source)>) -> usize {
+/// Makes a level of keys and, after it, those within. The ways are sorted, so those by way of one key are together.
+fn build(levels: &mut Vec<Level>, ways: &[(&[String], Source)]) -> usize {
     let number = levels.len();
     levels.push(Level::new(Vec::new()));
-    let mut keys: Vec<&String> = ways.iter().filter_map(|(path, _)| path.first()).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let mut entries = Vec::with_capacity(keys.len());
-    for key in keys {
-        let here =
-            ways.iter().filter(|(path, _)| path.first() == Some(key)).map(|(path, source)| (&path[1..], *source));
-        let source = here.clone().find(|(rest, _)| rest.is_empty()).map(|(_, source)| source);
-        let within: Vec<_> = here.clone().filter(|(rest, _)| !rest.is_empty()).collect();
+    let mut entries = Vec::new();
+    for here in ways.chunk_by(|(a, _), (b, _)| a.first() == b.first()) {
+        let Some((key, _)) = here.first().and_then(|(path, _)| path.split_first()) else { continue };
+        // The way that ends here is the shortest, and so the first.
+        let source = here.first().filter(|(path, _)| path.len() == 1).map(|(_, source)| *source);
+        let within = &here[usize::from(source.is_some())..];
+        let within: Vec<(&[String], Source)> = within.iter().map(|(path, source)| (&path[1..], *source)).collect();
         entries.push(Entry {
             key: key.as_bytes().into(),
             source,
             wanted: false,
-            tells: here.clone().any(|(_, source)| source.target.tells()),
-            inner: (!within.is_empty()).then(|| build(levels, within)),
+            tells: here.iter().any(|(_, source)| source.target.tells()),
+            inner: (!within.is_empty()).then(|| build(levels, &within)),
             enter: false,
         });
     }

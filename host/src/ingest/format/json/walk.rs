@@ -248,13 +248,14 @@ impl<'p, 'r, 'a> Walk<'p, 'r, 'a> {
         }
     }
 
-    /// Where a value without quotes ends: at a bracket, or at a comma after which there is no value any more. A list
-    /// without quotes is one value.
+    /// Where a value without quotes ends: at a bracket or a quote, or at a comma after which there is no value any more. A
+    /// list without quotes is one value. What begins a text or an object does so wherever it stands, so that a line has the
+    /// same texts for who passes over an object and for who looks into it.
     fn scalar_end(&self, start: usize) -> usize {
         let mut at = start;
         while let Some(byte) = self.line.get(at) {
             match byte {
-                b'}' | b']' => return at,
+                b'}' | b']' | b'"' | b'{' | b'[' => return at,
                 b',' => {
                     let after = self.line[at + 1..].iter().position(|byte| !is_blank(*byte)).map(|i| at + 1 + i);
                     match after.map(|after| (after, self.line[after])) {
