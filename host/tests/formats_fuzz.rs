@@ -218,7 +218,6 @@ const W3C: [&str; 3] = [
 fn a_million_formats_are_compiled_or_refused() {
     let good = [
         "combined",
-        "json",
         "timed",
         r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent $request_time"#,
         r#"LogFormat "%v:%p %h %l %u %{%d/%b/%Y:%T}t.%{msec_frac}t \"%r\" %>s %O \"%{User-Agent}i\" %{ms}T" x"#,

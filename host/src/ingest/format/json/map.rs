@@ -1,17 +1,12 @@
 //! Which key is which field.
 //!
-//! `json` is the keys that are known; `json:addr=client.ip,request_time=dur/1000` gives fields keys of its own. A dot goes
-//! into an object, a number after a slash says how many of the value's unit are a second. A backslash takes `. , = /` and
-//! itself as they are. A field that is given has no other keys; given several times it is taken from the first that is
-//! there, given without a key from nowhere.
+//! `json` is the keys that are [known](super::known); `json:addr=client.ip,request_time=dur/1000` [gives](super::given) fields keys of
+//! its own.
 
 use super::super::error::FormatError;
+use super::given::Given;
+use super::known::known;
 use plugin_api::{Field, Fields};
-
-/// Objects inside each other on the way to a key.
-const DEPTH_MAX: usize = 8;
-/// Keys that a format gives.
-const GIVEN_MAX: usize = 100;
 
 /// What is taken from a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +33,7 @@ impl Target {
         }
     }
 
-    fn all() -> impl Iterator<Item = Target> {
+    pub(super) fn all() -> impl Iterator<Item = Target> {
         Field::ALL.into_iter().map(Target::Field).chain([Target::Request])
     }
 
@@ -123,7 +118,7 @@ pub(in super::super) struct Map {
 }
 
 /// A key's way from the line's object, and what it is.
-type Way = (Vec<String>, Source);
+pub(super) type Way = (Vec<String>, Source);
 
 impl Map {
     /// Compiles `json`, or `json:` and a map.
@@ -191,193 +186,6 @@ fn build(levels: &mut Vec<Level>, ways: &[(&[String], Source)]) -> usize {
     }
     levels[number] = Level::new(entries);
     number
-}
-
-/// What a format gives.
-#[derive(Default)]
-struct Given {
-    ways: Vec<Way>,
-    /// What was given, if only to have no key.
-    targets: Vec<Target>,
-}
-
-impl Given {
-    /// Reads `addr=client.ip,…`, which stands after so many characters.
-    fn read(map: &str, before: usize) -> Result<Given, FormatError> {
-        let mut given = Given::default();
-        let mut column = before + 1;
-        for part in split(map, ',') {
-            given.part(part, column)?;
-            column += part.chars().count() + 1;
-        }
-        Ok(given)
-    }
-
-    fn part(&mut self, part: &str, column: usize) -> Result<(), FormatError> {
-        let column = column + part.chars().take_while(|c| c.is_whitespace()).count();
-        let part = part.trim();
-        let error = |at: usize, why: String| Err(FormatError::new(column + at, why));
-        if part.is_empty() {
-            return Ok(());
-        }
-        let Some((name, path)) = part.split_once('=') else {
-            return error(0, format!("\"{part}\" is no FIELD=KEY, such as addr=client.ip"));
-        };
-        let at = name.chars().count() + 1;
-        let (name, path) = (name.trim(), path.trim());
-        let Some(target) = Target::all().find(|target| target.name() == name) else {
-            let known: Vec<&str> = Target::all().map(Target::name).collect();
-            let near = known.iter().map(|known| (strsim::levenshtein(name, known), known)).min();
-            let hint = near.filter(|(apart, _)| *apart <= 2).map(|(_, known)| format!("; did you mean \"{known}\"?"));
-            let (known, hint) = (known.join(", "), hint.unwrap_or_default());
-            return error(0, format!("unknown field \"{name}\": known are {known}{hint}"));
-        };
-        if !self.targets.contains(&target) {
-            self.targets.push(target);
-        }
-        if path.is_empty() {
-            return Ok(());
-        }
-        let mut per_second = None;
-        let mut pieces = split(path, '/').into_iter();
-        let (path, unit) = (pieces.next().unwrap_or_default(), pieces.next());
-        if let Some(unit) = unit {
-            let timed = matches!(target, Target::Field(Field::RequestTime | Field::UpstreamTime | Field::Time));
-            let number: Option<f64> = unit.trim().parse().ok().filter(|n| *n > 0.0 && f64::is_finite(*n));
-            if !timed || number.is_none() || pieces.next().is_some() {
-                let why = format!(
-                    "/{unit} says how many are a second, of request_time, upstream_time and time only: /1000; a slash in a key is written \\/"
-                );
-                return error(at + path.chars().count(), why);
-            }
-            per_second = number;
-        }
-        let keys: Vec<String> = split(path.trim(), '.').into_iter().map(plain).collect();
-        if keys.iter().any(String::is_empty) {
-            return error(at, format!("a key of \"{path}\" is empty; a dot in a key is written \\."));
-        }
-        if keys.len() > DEPTH_MAX {
-            return error(at, format!("more than {DEPTH_MAX} objects inside each other"));
-        }
-        if self.ways.len() == GIVEN_MAX {
-            return error(0, format!("more than {GIVEN_MAX} keys"));
-        }
-        if let Some((_, other)) = self.ways.iter().find(|(path, _)| *path == keys) {
-            return error(at, format!("\"{path}\" is {} already, and a key gives one field", other.target.name()));
-        }
-        let rank = self.ways.iter().filter(|(_, source)| source.target == target).count() as u8;
-        self.ways.push((keys, Source { target, rank, per_second }));
-        Ok(())
-    }
-}
-
-/// The parts between `mark`s that no backslash stands before.
-fn split(text: &str, mark: char) -> Vec<&str> {
-    let (mut parts, mut from, mut escaped) = (Vec::new(), 0, false);
-    for (at, c) in text.char_indices() {
-        if c == mark && !escaped {
-            parts.push(&text[from..at]);
-            from = at + 1;
-        }
-        escaped = c == '\\' && !escaped;
-    }
-    parts.push(&text[from..]);
-    parts
-}
-
-/// A key without its backslashes.
-fn plain(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        out.push(if c == '\\' { chars.next().unwrap_or(c) } else { c });
-    }
-    out
-}
-
-/// The keys that are known, each field's best first. `>` goes into an object, `/` is as in a map.
-///
-/// Sources: nginx's variables; Caddy `http.log.access`; Traefik, "Access Logs"; Envoy's JSON examples; Elastic Common Schema.
-const KNOWN: [(Target, &str); 13 + 1] = [
-    (
-        Target::Field(Field::Addr),
-        "remote_addr client_ip clientip client_addr remote_ip ClientHost ip request>client_ip request>remote_ip client>ip \
-         source>ip client.ip source.ip client remote ClientAddr remoteAddress remote_address",
-    ),
-    (Target::Field(Field::User), "remote_user user username user_id ClientUsername user>name user.name"),
-    (
-        Target::Field(Field::Time),
-        "msec ts time_iso8601 StartUTC time_local timestamp @timestamp time start_time datetime date",
-    ),
-    (
-        Target::Field(Field::Method),
-        "request_method method RequestMethod http_method request>method http>request>method http.request.method verb",
-    ),
-    (
-        Target::Field(Field::Url),
-        "request_uri url uri RequestPath request_url request_path request>uri request>url url>original url.original path \
-         url>path url.path target document_uri",
-    ),
-    (
-        Target::Field(Field::Protocol),
-        "server_protocol protocol proto RequestProtocol request>proto request>protocol http_version",
-    ),
-    (
-        Target::Field(Field::Status),
-        "status status_code response_code DownstreamStatus response>status http>response>status_code \
-         http.response.status_code statusCode OriginStatus",
-    ),
-    (
-        Target::Field(Field::Bytes),
-        "body_bytes_sent bytes_sent bytes size DownstreamContentSize response_size response>size \
-         http>response>body>bytes http.response.body.bytes response_bytes",
-    ),
-    (
-        Target::Field(Field::Referer),
-        "http_referer referer referrer http_referrer request_Referer request>headers>Referer request>headers>referer \
-         http>request>referrer http.request.referrer",
-    ),
-    (
-        Target::Field(Field::Agent),
-        "http_user_agent user_agent useragent userAgent user-agent agent request_User-Agent request>headers>User-Agent \
-         request>headers>user-agent user_agent>original user_agent.original",
-    ),
-    (
-        Target::Field(Field::RequestTime),
-        "request_time duration latency response_time elapsed duration_ms/1000 latency_ms/1000 response_time_ms/1000 \
-         elapsed_ms/1000 Duration/1000000000",
-    ),
-    (
-        Target::Field(Field::UpstreamTime),
-        "upstream_response_time upstream_time upstream_service_time/1000 OriginDuration/1000000000",
-    ),
-    (
-        Target::Field(Field::Host),
-        "host http_host server_name vhost virtual_host authority RequestHost request>host domain url>domain url.domain",
-    ),
-    (Target::Request, "request request_line"),
-];
-
-fn known() -> impl Iterator<Item = Way> {
-    KNOWN.into_iter().flat_map(|(target, keys)| {
-        keys.split_whitespace().enumerate().map(move |(i, written)| {
-            let (path, unit) =
-                written.split_once('/').map_or((written, None), |(path, unit)| (path, unit.parse().ok()));
-            let path = path.split('>').map(str::to_owned).collect();
-            // What says one thing is better than what has to be taken apart, but for what has lost its query.
-            let whole = target == Target::Request;
-            let lost_query = target == Target::Field(Field::Url) && ["uri", "path", "document_uri"].contains(&written);
-            let rank = i as u8
-                + if whole {
-                    50
-                } else if lost_query {
-                    100
-                } else {
-                    0
-                };
-            (path, Source { target, rank, per_second: unit })
-        })
-    })
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 //! It is made for logs, not for telling good JSON from bad: a line must be an object with keys in quotes, and what stands
 //! in values that nobody wants is not judged. That also reads what templates make of absent values (`"bytes":,`).
 
+mod given;
+mod known;
 mod map;
 mod value;
 mod walk;
