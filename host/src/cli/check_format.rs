@@ -267,7 +267,8 @@ fn reasons(checked: &[Checked<'_>]) -> Vec<(String, usize, usize)> {
 /// The part of a line around a column (in bytes, from 1), and how many characters of it stand before that column.
 fn excerpt(line: &str, column: usize) -> (String, usize) {
     let before: Vec<char> = line.char_indices().take_while(|(at, _)| at + 1 < column).map(|(_, c)| c).collect();
-    let skipped = if before.len() > EXCERPT_CHARS * 3 / 4 { before.len() - EXCERPT_CHARS / 2 } else { 0 };
+    let long = line.chars().nth(EXCERPT_CHARS).is_some();
+    let skipped = if long && before.len() > EXCERPT_CHARS * 3 / 4 { before.len() - EXCERPT_CHARS / 2 } else { 0 };
     let rest = line.chars().skip(skipped);
     let mut shown: String = if skipped > 0 { "…".to_owned() } else { String::new() };
     shown.extend(rest.clone().take(EXCERPT_CHARS).map(|c| if c.is_control() { ' ' } else { c }));
@@ -323,6 +324,10 @@ mod tests {
             assert!(excerpt(&long, column).0.chars().count() <= EXCERPT_CHARS + 2);
         }
         assert_eq!(excerpt("a\x1b\tb", 3).0, "a  b");
+        assert_eq!(
+            excerpt(&long[..EXCERPT_CHARS], EXCERPT_CHARS),
+            (long[..EXCERPT_CHARS].to_owned(), EXCERPT_CHARS - 1)
+        );
     }
 
     #[test]
