@@ -111,11 +111,13 @@ fn number(text: &[u8]) -> Option<i64> {
         [] if count <= MILLIS_DIGITS => Some(whole),
         [] if count <= MICROS_DIGITS => Some(whole / 1000),
         [] => Some(whole / 1_000_000),
-        [b'.', decimals @ ..] if decimals.iter().all(u8::is_ascii_digit) => match count {
-            ..=SECONDS_DIGITS => Some(whole * 1000 + if decimals.is_empty() { 0 } else { thousandths(decimals)? }),
-            ..=MILLIS_DIGITS => Some(whole),
-            _ => None,
-        },
+        [b'.', decimals @ ..] if decimals.iter().all(u8::is_ascii_digit) => {
+            if count <= SECONDS_DIGITS {
+                Some(whole * 1000 + if decimals.is_empty() { 0 } else { thousandths(decimals)? })
+            } else {
+                (count <= MILLIS_DIGITS).then_some(whole)
+            }
+        }
         // Some write large numbers with an exponent.
         _ => {
             let seconds: f64 = str::from_utf8(text).ok()?.parse().ok()?;
