@@ -27,6 +27,19 @@ pub const BATCH_RECORDS: usize = 512;
 /// The longest line of a log, in bytes; what is beyond is passed over to the next line's start and counted.
 pub const LINE_BYTES_MAX: usize = gmod_compat::protocol::limits::FIELD_BYTES_MAX;
 
+/// Bytes of the line of a log that names its columns. IIS's have three hundred.
+pub const HEADER_BYTES_MAX: usize = 64 * 1024;
+
+/// How far back from where a log is read on such a line is looked for, in bytes: IIS writes it at each start, and a day's
+/// file is rarely larger. That far takes a tenth of a second.
+pub const HEADER_SEARCH_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Lines from which the format of a log is guessed.
+pub const GUESS_LINES: usize = 1_000;
+
+/// Bytes of them at most: one line of the longest has to fit.
+pub const GUESS_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
+
 /// Lines that did not parse that are remembered with their reason, per log and per ingest.
 pub const LINE_FAULTS_MAX: usize = 10;
 

@@ -2,6 +2,7 @@
 
 mod beside;
 mod c_modules;
+mod check_format;
 mod cli;
 mod collectors;
 mod fences;

@@ -1,9 +1,9 @@
 //! `graftd ingest`: logs through the pipes, without a daemon.
 
-use super::read::{Lines, read_lines};
+use super::read::{AUTO, Lines, beginning, read_lines};
 use super::{Dirs, Failure, dirs, show};
 use crate::clock::Timepiece;
-use crate::ingest::format::Format;
+use crate::ingest::format::{Format, first_lines, guess};
 use crate::ingest::{PipeRun, Remember, Solo};
 use crate::json::{Shape, write_view};
 use crate::module::{
@@ -30,8 +30,9 @@ pub(super) struct Ingest {
     /// Files to read, one after another; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// combined, common, timed, vhost_combined, an nginx log_format or an Apache LogFormat
-    #[arg(long, value_name = "NAME|STRING", default_value = "combined")]
+    /// auto (tells each file's from its lines), combined, common, timed, vhost_combined, json, w3c, json:FIELD=KEY,…, an
+    /// nginx log_format or an Apache LogFormat; see check-format
+    #[arg(long, value_name = "NAME|STRING", default_value = AUTO)]
     format: String,
     /// Print the tree as JSON, whole
     #[arg(long)]
@@ -48,13 +49,17 @@ const TICK: Duration = Duration::from_secs(1);
 
 impl Ingest {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let format =
-            Format::compile(&self.format).map_err(|error| Failure::usage(format_args!("--format: {error}")))?;
+        let auto = self.format.trim() == AUTO;
+        // Until the first lines say more.
+        let format = if auto { "combined" } else { &self.format };
+        let format = Format::compile(format).map_err(|error| Failure::usage(format_args!("--format: {error}")))?;
         let folders = self.dirs.folders()?;
         let conf = dirs::daemon_conf(&folders)?;
         let clock = Timepiece::start();
         let mut reading = Reading {
-            engine: Solo::new(format, clock, Remember::First),
+            engine: Solo::new(format.clone(), clock, Remember::First),
+            format,
+            auto,
             tree: Tree::new(conf.limits.into(), TICK, 0),
             clock,
             flushed: Instant::now(),
@@ -70,7 +75,7 @@ impl Ingest {
                 eprintln!("graftd: {}: {error}", file.display());
                 unread = true;
             }
-            foreign |= !reading.complain(file, &self.format);
+            foreign |= !reading.complain(file);
         }
         reading.flush();
         reading.tree.end_tick(clock.unix_ms());
@@ -151,6 +156,10 @@ fn pipes(folders: &Folders, host: &str) -> Result<Vec<PipeRun>, Failure> {
 
 struct Reading {
     engine: Solo,
+    /// The format that is read.
+    format: Format,
+    /// Each file's is told from its lines.
+    auto: bool,
     tree: Tree,
     clock: Timepiece,
     flushed: Instant,
@@ -164,7 +173,7 @@ impl Reading {
         self.engine.begin_file();
         if file == Path::new("-") {
             self.progress = progress(None);
-            let read = read_lines(io::stdin().lock(), self);
+            let read = self.read(file, io::stdin().lock());
             self.progress.finish_and_clear();
             return read;
         }
@@ -174,9 +183,27 @@ impl Reading {
             return Err(io::Error::other("is a folder, not a log"));
         }
         self.progress = progress(meta.is_file().then_some(meta.len()));
-        let read = read_lines(open.take(u64::MAX), self);
+        let read = self.read(file, open);
         self.progress.finish_and_clear();
         read
+    }
+
+    fn read(&mut self, file: &Path, mut from: impl Read) -> io::Result<()> {
+        if !self.auto {
+            return read_lines(from, self);
+        }
+        let begins = beginning(&mut from)?;
+        let text = String::from_utf8_lossy(&begins.bytes);
+        let guess = guess(&first_lines(&text, begins.whole));
+        // Of nothing there is nothing to say.
+        if guess.lines > 0 {
+            self.progress.suspend(|| eprintln!("graftd: {}: {}", file.display(), guess.said));
+            if guess.format.spec() != self.format.spec() {
+                self.format = guess.format;
+                self.engine.change_format(self.format.clone());
+            }
+        }
+        read_lines(begins.bytes.as_slice().chain(from), self)
     }
 
     fn flush(&mut self) {
@@ -196,7 +223,7 @@ impl Reading {
 
     /// Says on stderr what of a file did not parse. Whether any of it did: a file of which no line parses is in
     /// another format, or no log.
-    fn complain(&mut self, file: &Path, format: &str) -> bool {
+    fn complain(&mut self, file: &Path) -> bool {
         let stats = self.engine.stats();
         let (lines, errors) = (stats.lines - self.told.0, stats.errors - self.told.1);
         self.told = (stats.lines, stats.errors);
@@ -211,7 +238,7 @@ impl Reading {
         let named = if all_named { String::new() } else { format!(" (the first {} are named)", stats.faults.len()) };
         eprintln!("graftd: {file}: {errors} of {lines} lines did not parse{named}");
         if errors == lines {
-            eprintln!("graftd: {file}: no line is in the format {format:?}");
+            eprintln!("graftd: {file}: no line is in the format {:?}", self.format.spec());
         }
         errors < lines
     }

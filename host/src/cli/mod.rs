@@ -1,6 +1,7 @@
 //! The command line: one binary, a mode a file.
 
 mod check;
+mod check_format;
 mod client;
 mod dirs;
 mod error;
@@ -42,6 +43,7 @@ enum Mode {
     New(new::New),
     Probe(probe::Probe),
     Check(check::Check),
+    CheckFormat(check_format::CheckFormat),
     ImportGmond(import::Import),
     #[command(hide = true)]
     Worker(worker::Worker),
@@ -76,6 +78,7 @@ pub fn main(cli: Cli) -> Result<(), Failure> {
         Mode::Probe(probe) => probe.run(),
         Mode::New(new) => new.run(),
         Mode::Check(check) => check.run(),
+        Mode::CheckFormat(check) => check.run(),
         Mode::ImportGmond(import) => import.run(),
         Mode::Worker(worker) => worker.run(),
     }

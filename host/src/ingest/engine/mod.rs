@@ -204,7 +204,9 @@ impl Engine {
     fn decide(&mut self) {
         let pipes = self.slots.iter().flat_map(|slot| slot.run.iter().chain(&slot.previous));
         let wants = pipes.fold(Fields::NONE, |all, run| all.union(run.wants));
+        let before = std::mem::take(&mut self.parsers);
         self.parsers = self.formats.iter().map(|format| format.parser(wants)).collect();
+        self.parsers.iter_mut().zip(&before).for_each(|(parser, before)| parser.follow(before));
     }
 
     /// Whether a pipe runs in a process of its own, which may end between two calls.
@@ -238,6 +240,14 @@ impl Engine {
     pub(crate) fn begin_file(&mut self) {
         self.at_line = 0;
         self.stats.faults.clear();
+        self.parsers.iter_mut().for_each(Parser::begin_file);
+    }
+
+    /// Another format than those before: what comes is in that.
+    pub(crate) fn change_format(&mut self, format: Format) {
+        self.formats = vec![format];
+        self.parsers.clear();
+        self.decide();
     }
 
     /// The number of the line read last, empty ones counted, from 1.
@@ -313,6 +323,7 @@ impl Engine {
         if turn.is_some() {
             // Somebody else has parsed it, and is stuck with the records.
             let counted = (self.stats.clone(), self.at_line);
+            self.parsers.iter_mut().for_each(Parser::rewind);
             self.parse_lines(&text[begin..end], records, decoded);
             (self.stats, self.at_line) = counted;
             return true;
@@ -322,6 +333,7 @@ impl Engine {
             self.feeding = None;
             return false;
         }
+        self.parsers.iter_mut().for_each(Parser::mark);
         let left = self.parse_lines(rest, records, decoded);
         if let Some(feeding) = &mut self.feeding {
             feeding.batch = (end, text.len() - left.len());
@@ -349,7 +361,7 @@ impl Engine {
             if line.len() > LINE_BYTES_MAX {
                 self.fault(line, format_args!("longer than {LINE_BYTES_MAX} bytes"));
             } else {
-                let mut error = None;
+                let (mut error, before) = (None, records.len());
                 for parser in &mut self.parsers {
                     error = parser.parse(line, records, decoded).err();
                     if error.is_none() {
@@ -358,6 +370,9 @@ impl Engine {
                 }
                 if let Some(error) = error {
                     self.fault(line, error);
+                } else if records.len() == before {
+                    // Part of a header is no line.
+                    self.stats.lines -= 1;
                 }
             }
         }
