@@ -3,6 +3,7 @@
 use super::error::ConfError;
 use super::module::PathTemplate;
 use super::table::Source;
+use crate::ingest::AUTO;
 use crate::ingest::format::Format;
 use std::path::Path;
 
@@ -11,7 +12,7 @@ use std::path::Path;
 pub struct AccessLogConf {
     /// Paths or patterns with `*`, `?` and `[…]`; absolute.
     pub files: Vec<String>,
-    /// A format's name, an nginx `log_format` or an Apache `LogFormat`.
+    /// A format's name, an nginx `log_format` or an Apache `LogFormat`; `auto` is told from the first lines.
     pub format: String,
     /// What the branches of its pipes hang below.
     pub prefix: Option<PathTemplate>,
@@ -56,10 +57,12 @@ impl AccessLogConf {
         let format = match table.take("format") {
             Some(given) => {
                 let format = given.text()?;
-                Format::compile(&format).map_err(|error| given.error(format_args!("\"format\": {error}")))?;
+                if format != AUTO {
+                    Format::compile(&format).map_err(|error| given.error(format_args!("\"format\": {error}")))?;
+                }
                 format
             }
-            None => "combined".to_owned(),
+            None => AUTO.to_owned(),
         };
         let prefix = table.take("prefix").map(|given| {
             let text = given.text()?;
@@ -93,7 +96,7 @@ mod tests {
         assert_eq!(conf.files, ["/var/log/a.log", "/conf/logs/*.log"]);
         assert_eq!((conf.format.as_str(), conf.from_end), ("timed", false));
         let conf = parse("file = \"/a\"").unwrap();
-        assert_eq!((conf.format.as_str(), conf.from_end, conf.prefix), ("combined", true, None));
+        assert_eq!((conf.format.as_str(), conf.from_end, conf.prefix), ("auto", true, None));
     }
 
     #[test]

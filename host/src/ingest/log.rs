@@ -43,6 +43,8 @@ pub enum LogMessage {
 #[derive(Debug, Default)]
 pub struct Read {
     pub(crate) lines: ReadLines,
+    /// The header that holds where they begin, if they do not follow the lines before.
+    pub(crate) header: Option<String>,
     /// What is so when the lines are in the pipes.
     pub(crate) steps: Vec<Step>,
     /// It is not to be kept for the next commit that is due: a file is new, or has been turned over.

@@ -15,4 +15,4 @@ pub(crate) use log::LogParts;
 pub(crate) use log::LogSerial;
 pub use log::{LinesDone, LogHandle, LogMessage, LogName};
 pub(crate) use solo::Solo;
-pub(crate) use tail::{Tail, TailAround};
+pub(crate) use tail::{AUTO, Tail, TailAround};

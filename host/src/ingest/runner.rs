@@ -177,7 +177,10 @@ impl Work {
     }
 
     /// Something of a file.
-    fn read(&mut self, Read { lines, steps, commit }: Read) {
+    fn read(&mut self, Read { lines, header, steps, commit }: Read) {
+        if let Some(header) = header {
+            self.engine.prime(&header);
+        }
         self.steps.extend(steps);
         self.commit |= commit;
         match lines {

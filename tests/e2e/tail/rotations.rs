@@ -187,3 +187,21 @@ fn a_log_that_comes_while_pipes_run_has_its_own_of_each_and_goes_alone() {
     fs::rename(folders.conf("other.off"), folders.conf("other.on")).expect("on");
     daemon.await_value("moved,status,200", 10);
 }
+
+#[test]
+fn a_log_whose_format_is_not_said_is_told_from_its_lines_and_columns_hold_after_a_restart() {
+    let folders = folders("start = \"begin\"");
+    let header = "#Software: Microsoft Internet Information Services 10.0\n#Fields: date time c-ip cs-method cs-uri-stem sc-status sc-bytes\n";
+    let line = |number: u64| format!("2026-11-26 10:20:{:02} 192.0.2.1 GET /n/{number} 200 {number}\n", number % 60);
+    let mut writer = Writer::new(&folders);
+    writer.file.write_all(header.as_bytes()).expect("written");
+    (1..=100).for_each(|number| writer.file.write_all(line(number).as_bytes()).expect("written"));
+    let daemon = start(&folders);
+    await_lines(&daemon, 100);
+    let why = daemon.module(LOG)["why"].clone();
+    assert!(why.as_str().is_some_and(|why| why.contains("w3c")), "{why}");
+    daemon.kill();
+    (101..=200).for_each(|number| writer.file.write_all(line(number).as_bytes()).expect("written"));
+    let daemon = start(&folders);
+    await_lines(&daemon, 200);
+}

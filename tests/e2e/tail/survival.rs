@@ -19,6 +19,19 @@ impl Chance {
     }
 }
 
+/// Which lines are in which file, for who has to find out why they are not counted.
+fn show(writer: &Writer) {
+    let folder = writer.path.parent().expect("a folder");
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        let text = fs::read_to_string(entry.path()).expect("a log");
+        let number = |line: Option<&str>| {
+            line.and_then(|line| line.split("/n/").nth(1)?.split(' ').next()).unwrap_or("none").to_owned()
+        };
+        let (first, last) = (number(text.lines().next()), number(text.lines().last()));
+        println!("{:?}: {first} to {last}, {} bytes", entry.file_name(), text.len());
+    }
+}
+
 #[test]
 fn a_line_counts_once_whenever_the_daemon_is_killed() {
     let folders = folders("start = \"begin\"");
@@ -55,6 +68,12 @@ fn a_line_counts_once_whenever_the_daemon_is_killed() {
         }
     }
     let daemon = start(&folders);
+    println!(
+        "{} lines were written, the sum of their numbers is {}; {rotated} rotations",
+        writer.lines,
+        super::sum(writer.lines)
+    );
+    show(&writer);
     await_lines(&daemon, writer.lines);
     // And it stays so.
     daemon.stop();

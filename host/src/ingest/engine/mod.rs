@@ -243,6 +243,14 @@ impl Engine {
         self.parsers.iter_mut().for_each(Parser::begin_file);
     }
 
+    /// What follows is of another file, or of another part of one: this is the header that holds there, empty if none does.
+    pub(crate) fn prime(&mut self, header: &str) {
+        for parser in &mut self.parsers {
+            parser.begin_file();
+            parser.prime(header);
+        }
+    }
+
     /// Another format than those before: what comes is in that.
     pub(crate) fn change_format(&mut self, format: Format) {
         self.formats = vec![format];

@@ -2,8 +2,9 @@
 
 use super::packed::Packed;
 use super::position::{FilePosition, PRINT_BYTES, Print};
+use crate::ingest::format::header_before;
 use crate::ingest::log::ReadLines;
-use crate::limits::{BLOCK_BYTES, LINE_BYTES_MAX};
+use crate::limits::{BLOCK_BYTES, GUESS_BYTES_MAX, LINE_BYTES_MAX};
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io;
@@ -160,6 +161,23 @@ impl Followed {
 
     pub(super) fn is_packed(&self) -> bool {
         self.packed.is_some()
+    }
+
+    /// The header that holds where it has been read to; empty where there is none, or it is packed.
+    pub(super) fn header(&self) -> io::Result<String> {
+        if self.packed.is_some() { Ok(String::new()) } else { header_before(&self.file, self.offset) }
+    }
+
+    /// The first lines of a log, to see of which format they are.
+    pub(super) fn first_lines(path: &Path) -> io::Result<Vec<u8>> {
+        let opened = Opened::open(path)?;
+        if opened.packed {
+            return Packed::beginning(&opened.file, GUESS_BYTES_MAX);
+        }
+        let mut bytes = vec![0; GUESS_BYTES_MAX.min(usize::try_from(opened.look.bytes).unwrap_or(usize::MAX))];
+        let read = read_at(&opened.file, &mut bytes, 0)?;
+        bytes.truncate(read);
+        Ok(bytes)
     }
 
     /// Bytes that are there and have not been read.

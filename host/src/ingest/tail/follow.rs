@@ -54,36 +54,41 @@ impl Files {
             return found;
         }
         self.from_end = false;
-        let (mut lost, mut beside) = (Vec::new(), Vec::new());
+        // Where they may be now, if not where they were.
+        let mut beside: Vec<PathBuf> = Vec::new();
+        for path in position.files().map(|file| Path::new(&file.path)).chain(paths.iter().map(PathBuf::as_path)) {
+            beside.extend(rotations(path).into_iter().chain([path.to_owned()]));
+        }
+        beside.retain(|path| !paths.contains(path));
+        beside.sort_unstable();
+        beside.dedup();
+        let mut lost = Vec::new();
         for saved in position.files() {
-            let rotated = rotations(Path::new(&saved.path));
             let candidates =
-                paths.iter().map(|path| (path, Stage::Live)).chain(rotated.iter().map(|path| (path, Stage::Left)));
+                paths.iter().map(|path| (path, Stage::Live)).chain(beside.iter().map(|path| (path, Stage::Left)));
             let same = candidates.filter(|(path, _)| id_of(path) == Some(saved.id)).find_map(|(path, stage)| {
                 let opened = Opened::open(path).ok()?;
                 (opened.look.id == saved.id && opened.holds(saved.print, saved.offset)).then_some((opened, stage))
             });
             match same {
-                Some((opened, stage)) => {
-                    let stage = if rotated.contains(&opened.path) && !paths.contains(&opened.path) {
-                        Stage::Left
-                    } else {
-                        stage
-                    };
-                    self.follow(opened, saved.offset, saved.in_long_line, stage, &mut found);
-                }
+                Some((opened, stage)) => self.follow(opened, saved.offset, saved.in_long_line, stage, &mut found),
                 None => lost.push(saved),
             }
-            beside.push((rotated, saved));
         }
         for saved in lost {
             found.commit = true;
             let past = Past { print: saved.print, offset: saved.offset };
             self.remember(past, &mut found);
-            self.find_copy(past, Path::new(&saved.path), &mut found);
+            self.find_copy(past, &beside, &mut found);
         }
-        for (rotated, saved) in beside {
-            self.find_missed(&rotated, saved.changed_ms, &mut found);
+        // Of each log what came after the newest of it that was seen.
+        let mut newest: HashMap<&str, i64> = HashMap::new();
+        for saved in position.files() {
+            let at = newest.entry(&saved.path).or_insert(saved.changed_ms);
+            *at = saved.changed_ms.max(*at);
+        }
+        for (path, after_ms) in newest {
+            self.find_missed(&rotations(Path::new(path)), after_ms, &mut found);
         }
         found
     }
@@ -152,7 +157,7 @@ impl Files {
                 }
                 Ok(false) => file.begin_anew().map(|()| {
                     found.steps.push(Step::File(file.number, file.position()));
-                    cut.push((file.number, file.path.clone(), before));
+                    cut.push((file.number, file.path.clone(), before, was.changed_ms));
                 }),
                 Err(error) => Err(error),
             };
@@ -160,11 +165,13 @@ impl Files {
                 found.trouble = format!("{}: {error}", file.path.display());
             }
         }
-        for (number, path, past) in cut {
+        for (number, path, past, changed_ms) in cut {
             found.commit = true;
             self.remember(past, found);
             self.release_copies(number, past.offset, found);
-            self.find_copy(past, &path, found);
+            self.find_copy(past, &rotations(&path), found);
+            // It may have been filled, copied and cut again since.
+            left.push((path, changed_ms));
         }
         for (path, changed_ms) in left {
             found.commit = true;
@@ -230,12 +237,12 @@ impl Files {
     }
 
     /// A content is gone from where it was: it may have been copied beside it, and the copy have more than was read.
-    fn find_copy(&mut self, past: Past, path: &Path, found: &mut Found) {
+    fn find_copy(&mut self, past: Past, beside: &[PathBuf], found: &mut Found) {
         if !past.print.tells() {
             return;
         }
-        for path in rotations(path) {
-            let Ok(opened) = Opened::open(&path) else { continue };
+        for path in beside {
+            let Ok(opened) = Opened::open(path) else { continue };
             if !self.is_followed(opened.look.id) && opened.holds(past.print, past.offset) {
                 return self.follow(opened, past.offset, false, Stage::Left, found);
             }

@@ -17,17 +17,24 @@ mod tailing;
 pub(crate) use position::{LogPosition, Step};
 
 use super::Remember;
-use super::format::Format;
+use super::format::{Format, first_lines, guess};
 use super::log::{LogHandle, LogName, LogParts};
 use crate::conf::AccessLogConf;
 use crate::core::Shared;
 use crate::module::Disposer;
+use file::Followed;
 use follow::Files;
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 use tailing::{Tailing, Told};
+
+/// The format that is told from the first lines.
+pub(crate) const AUTO: &str = "auto";
+
+/// What is taken where no line is there yet; the first that a line fits.
+const UNTOLD: [&str; 4] = ["vhost_combined", "timed", "combined", "json"];
 
 /// Under which name a log's position is kept.
 pub(super) fn source(log: &LogName) -> String {
@@ -65,6 +72,7 @@ impl Tail {
     pub(crate) fn start(conf: &AccessLogConf, before: Option<&Tail>, around: &TailAround<'_>) -> Result<Tail, String> {
         let shared = around.shared;
         let (formats, remark) = formats(conf)?;
+        let has_header = formats.iter().any(Format::has_header);
         let prefix = conf.prefix.as_ref().map(|prefix| prefix.keys(&shared.host)).unwrap_or_default();
         let parts = LogParts {
             name: around.name.to_owned(),
@@ -91,6 +99,8 @@ impl Tail {
             shared: Arc::clone(shared),
             ending: Arc::clone(&ending),
             told: Told::new(),
+            has_header,
+            last_read: None,
         };
         let tail = Tail { log, ending, shared: Arc::clone(shared), remark };
         thread::Builder::new()
@@ -118,9 +128,23 @@ impl Drop for Tail {
     }
 }
 
+/// The formats that lines may be of, and what is to be said of that.
 fn formats(conf: &AccessLogConf) -> Result<(Vec<Format>, String), String> {
-    let format = Format::compile(&conf.format).map_err(|error| format!("\"format\": {error}"))?;
-    Ok((vec![format], String::new()))
+    let compile = |name: &str| Format::compile(name).map_err(|error| format!("\"format\": {error}"));
+    if conf.format != AUTO {
+        return Ok((vec![compile(&conf.format)?], String::new()));
+    }
+    for path in names::matches(&conf.files).0 {
+        let Ok(bytes) = Followed::first_lines(&path) else { continue };
+        let text = String::from_utf8_lossy(&bytes);
+        let found = guess(&first_lines(&text, false));
+        if found.share > 0.0 {
+            return Ok((vec![found.format], format!("{}: {}", path.display(), found.said)));
+        }
+    }
+    // Until there are lines to tell it from, each tells it for itself.
+    let formats = UNTOLD.into_iter().map(compile).collect::<Result<_, _>>()?;
+    Ok((formats, format!("no line is there yet to tell the format from: each may be one of {}", UNTOLD.join(", "))))
 }
 
 /// Tells the thread that it is to stop.

@@ -1,11 +1,11 @@
 //! The thread that looks and reads.
 
-use super::file::Stage;
+use super::file::{FileNumber, Stage};
 use super::follow::{Files, Found, LINE_PATIENCE};
 use super::position::{LogPosition, Step};
 use super::{Ending, source};
 use crate::core::{Delta, Event, Shared};
-use crate::ingest::log::{LogHandle, LogMessage, Read, ReadLines};
+use crate::ingest::log::{LogHandle, LogMessage, Read};
 use crate::module::Branch;
 use std::io;
 use std::sync::Arc;
@@ -33,6 +33,10 @@ pub(super) struct Tailing {
     pub(super) shared: Arc<Shared>,
     pub(super) ending: Arc<Ending>,
     pub(super) told: Told,
+    /// Lines are understood by a header further up in their file.
+    pub(super) has_header: bool,
+    /// The file whose lines were handed over last.
+    pub(super) last_read: Option<FileNumber>,
 }
 
 /// What has been told of the log in the tree.
@@ -124,7 +128,7 @@ impl Tailing {
     }
 
     fn hand_over(&self, steps: Vec<Step>, commit: bool) -> bool {
-        steps.is_empty() || self.log.send(LogMessage::Read(Read { lines: ReadLines::None, steps, commit }))
+        steps.is_empty() || self.log.send(LogMessage::Read(Read { steps, commit, ..Read::default() }))
     }
 
     /// Reads a block of each file that has more, so that no backlog holds up what is being written; whether any had. `None`: the
@@ -139,6 +143,11 @@ impl Tailing {
             }
             let last = file.stage == Stage::Left && file.grew.elapsed() > LINE_PATIENCE;
             let (before, print) = (file.offset, file.print);
+            let header = if self.has_header && self.last_read != Some(file.number) {
+                file.header().map_err(|error| (file.path.display().to_string(), error))?
+            } else {
+                String::new()
+            };
             let lines = file.read(last).map_err(|error| (file.path.display().to_string(), error))?;
             if file.offset == before {
                 continue;
@@ -154,7 +163,9 @@ impl Tailing {
             } else {
                 Step::File(file.number, file.position())
             };
-            let read = Read { lines, steps: vec![step], commit: false };
+            let header = (self.has_header && self.last_read != Some(file.number)).then_some(header);
+            self.last_read = Some(file.number);
+            let read = Read { lines, header, steps: vec![step], commit: false };
             if self.ending.is_told() || !self.log.send(LogMessage::Read(read)) {
                 return Ok(None);
             }
