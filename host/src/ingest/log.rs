@@ -73,8 +73,8 @@ pub(super) enum Change {
     Settle(String, u64),
     /// A module and the life of it that gives its place back to the one before.
     RollBack(String, u64),
-    /// What was handed over is the last.
-    End,
+    /// What was handed over is the last; it is fed only where the log was open.
+    End { feeds: bool },
 }
 
 impl Change {
@@ -82,7 +82,7 @@ impl Change {
         match self {
             Change::Put(run) => Some(&run.callee.module),
             Change::Take(module) | Change::Settle(module, _) | Change::RollBack(module, _) => Some(module),
-            Change::End => None,
+            Change::End { .. } => None,
         }
     }
 }
@@ -234,10 +234,11 @@ impl LogHandle {
         self.change(Change::Settle(module.to_owned(), generation));
     }
 
-    /// What was handed over is the last: it is fed, folded and told of, and then the thread ends. Never waits.
+    /// What was handed over is the last: it is fed, folded and told of, and then the thread ends. What came before its pipes were
+    /// there is not read, and whoever goes on with it reads it. Never waits.
     pub(crate) fn end(&self) {
+        self.change(Change::End { feeds: self.is_open() });
         self.open();
-        self.change(Change::End);
     }
 
     /// Has this life of a pipe give its place back to the one before. Never waits.

@@ -240,7 +240,8 @@ impl Work {
                 Change::Take(module) => self.engine.take(&module),
                 Change::Settle(module, generation) => self.engine.settle(&module, generation),
                 Change::RollBack(module, generation) => self.engine.roll_back(&module, generation),
-                Change::End => self.ending = true,
+                Change::End { feeds: true } => self.ending = true,
+                Change::End { feeds: false } => return self.end(),
             }
         }
     }

@@ -100,7 +100,6 @@ fn await_lines(daemon: &Daemon, lines: u64) -> Watched<()> {
     let path = format!("graftd,{HOST},log,{LOG}");
     daemon.await_change(&path, |daemon| {
         let found = counted(daemon);
-        println!("{found:?} of {all:?}");
         assert!(found.0 <= all.0 && found.1 <= all.1, "{found:?} is more than {all:?}: {}", daemon.stderr());
         (found == all).then_some(())
     })

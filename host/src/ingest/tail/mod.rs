@@ -92,7 +92,7 @@ impl Tail {
         }
         shared.logs.tailed.lock().push(log.clone());
         let ending = Arc::new(Ending::default());
-        let tailing = Tailing {
+        let mut tailing = Tailing {
             files: Files::new(conf.files.clone(), conf.from_end),
             log: log.clone(),
             before: before.map(|before| before.log.clone()),
@@ -100,8 +100,14 @@ impl Tail {
             ending: Arc::clone(&ending),
             told: Told::new(),
             has_header,
+            trouble: String::new(),
             last_read: None,
         };
+        // Who is told that the daemon is ready may write at once. Where another life of the log is ending, it is not known yet how far
+        // that has read.
+        if tailing.before.is_none() {
+            tailing.begin();
+        }
         let tail = Tail { log, ending, shared: Arc::clone(shared), remark };
         thread::Builder::new()
             .name(format!("graftd-tail-{}", around.name))

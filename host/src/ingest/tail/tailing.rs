@@ -35,6 +35,8 @@ pub(super) struct Tailing {
     pub(super) told: Told,
     /// Lines are understood by a header further up in their file.
     pub(super) has_header: bool,
+    /// What went wrong at the first look.
+    pub(super) trouble: String,
     /// The file whose lines were handed over last.
     pub(super) last_read: Option<FileNumber>,
 }
@@ -70,20 +72,30 @@ impl Told {
 }
 
 impl Tailing {
+    /// Looks for the first time: what is written from now on is read. Whether there is a log to hand it to.
+    pub(super) fn begin(&mut self) -> bool {
+        if !self.resume() {
+            return false;
+        }
+        let Found { steps, commit, trouble } = self.files.look();
+        self.trouble = trouble;
+        self.hand_over(steps, commit)
+    }
+
     pub(super) fn run(mut self) {
         if let Some(before) = self.before.take() {
             before.wait_for_end(HANDOVER_MAX);
+            if !self.begin() {
+                return;
+            }
         }
         let every = (self.shared.conf.tick / 4).clamp(LOOK_EVERY_MIN, LOOK_EVERY);
-        let mut trouble = String::new();
+        let mut trouble = std::mem::take(&mut self.trouble);
         let mut paused: Option<Instant> = None;
-        let mut looked = None::<Instant>;
-        if !self.resume() {
-            return;
-        }
+        let mut looked = Instant::now();
         while !self.ending.is_told() {
-            if looked.is_none_or(|looked| looked.elapsed() >= every) {
-                looked = Some(Instant::now());
+            if looked.elapsed() >= every {
+                looked = Instant::now();
                 let Found { steps, commit, trouble: found } = self.files.look();
                 trouble = found;
                 if !self.hand_over(steps, commit) {
@@ -103,7 +115,7 @@ impl Tailing {
             }
             self.tell(&trouble);
             if !read_any {
-                self.ending.wait(every.saturating_sub(looked.map_or(every, |looked| looked.elapsed())));
+                self.ending.wait(every.saturating_sub(looked.elapsed()));
             }
         }
     }
