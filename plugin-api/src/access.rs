@@ -194,6 +194,14 @@ impl<'a> Access<'a> {
         self.agent_number = number;
     }
 
+    /// Where a field's text stands in the line, in bytes.
+    #[inline]
+    #[must_use]
+    pub fn span(&self, field: Field) -> Option<core::ops::Range<usize>> {
+        let Span { start, end } = self.spans[field as usize];
+        (start <= end).then_some(start as usize..end as usize)
+    }
+
     /// Sets the status as a number (100 to 999).
     #[inline]
     pub fn set_status(&mut self, status: u16) {

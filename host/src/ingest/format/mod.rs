@@ -30,9 +30,11 @@ mod nginx;
 mod parser;
 mod request;
 mod scan;
+mod simd;
 mod spec;
 mod strftime;
 mod time;
+mod window;
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +42,7 @@ mod tests;
 pub use error::{FormatError, LineError};
 pub use escape::Decoded;
 pub use parser::Parser;
+pub(super) use window::Window;
 
 use escape::Escape;
 use item::{Item, Layout};

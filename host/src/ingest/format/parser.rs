@@ -5,10 +5,12 @@ use super::error::{LineError, Why};
 use super::escape::{Decoded, Escape};
 use super::item::{End, Item, Layout, What};
 use super::request::{self, Request};
-use super::scan::{self, Literal, Marks};
+use super::scan::{self, Line, Literal};
 use super::time::{Clock, TimeForm};
-use memchr::memrchr;
+use super::window::{Marks, Window};
+use memchr::{memchr, memrchr};
 use plugin_api::{Access, Field, Fields, Span};
+use std::ops::Range;
 
 /// Reads the lines of one log. It remembers the last time it saw, so each thread has its own.
 #[derive(Clone, Debug)]
@@ -16,6 +18,7 @@ pub struct Parser {
     lead: Literal,
     steps: Box<[Step]>,
     clock: Clock,
+    /// Of a line that is read alone.
     marks: Marks,
     escape: Escape,
 }
@@ -162,33 +165,66 @@ impl Parser {
         decoded: &mut Decoded,
     ) -> Result<(), LineError> {
         let line = line.strip_suffix('\r').unwrap_or(line);
+        let mut marks = std::mem::take(&mut self.marks);
+        marks.read(line.as_bytes());
+        let read = self.read(line, Line::alone(line.as_bytes()), &marks, 0, records, decoded);
+        self.marks = marks;
+        read
+    }
+
+    /// As [`Parser::parse`], for a line of a text through which a window goes: what stands behind it, and the bytes that
+    /// have been found, need not be looked at again.
+    ///
+    /// # Errors
+    /// As [`Parser::parse`].
+    #[inline]
+    pub(in crate::ingest) fn parse_within<'a>(
+        &mut self,
+        text: &'a str,
+        line: Range<usize>,
+        window: &Window,
+        records: &mut Vec<Access<'a>>,
+        decoded: &mut Decoded,
+    ) -> Result<(), LineError> {
+        let (marks, offset) = window.marks(line.start);
+        let within = Line { text: &text.as_bytes()[line.start..], len: line.len() };
+        self.read(&text[line], within, marks, offset, records, decoded)
+    }
+
+    /// Reads a line; it begins at `offset` in what the marks are of.
+    #[inline]
+    fn read<'a>(
+        &mut self,
+        line: &'a str,
+        within: Line<'a>,
+        marks: &Marks,
+        offset: usize,
+        records: &mut Vec<Access<'a>>,
+        decoded: &mut Decoded,
+    ) -> Result<(), LineError> {
         let index = records.len();
         // Filled where it stays: a record is larger than a cache line, and copying it shows.
         records.push(Access::new(line));
         let Some(record) = records.last_mut() else { return Ok(()) };
-        match self.fill(line.as_bytes(), record) {
-            Ok(false) => Ok(()),
-            Ok(true) => {
-                decoded.add(index, record, self.escape);
-                Ok(())
-            }
-            Err(error) => {
-                records.pop();
-                Err(error)
-            }
+        if let Err(error) = self.fill(within, marks, offset, record) {
+            records.pop();
+            return Err(error);
         }
+        if marks.slash && self.escape != Escape::None && has_escape(record) {
+            decoded.add(index, record, self.escape);
+        }
+        Ok(())
     }
 
-    /// Fills the record's wanted fields; whether one of them has an escape.
-    fn fill(&mut self, line: &[u8], record: &mut Access<'_>) -> Result<bool, LineError> {
-        let Parser { lead, steps, clock, marks, escape } = self;
-        if line.len() > MAX_LINE {
+    /// Fills the record's wanted fields.
+    fn fill(&mut self, line: Line<'_>, marks: &Marks, offset: usize, record: &mut Access<'_>) -> Result<(), LineError> {
+        let Parser { lead, steps, clock, .. } = self;
+        if line.len > MAX_LINE {
             return Err(fail(steps, 0, MAX_LINE, Why::TooLong));
         }
         if !lead.is_at(line, 0) {
             return Err(fail(steps, 0, 0, Why::Lead));
         }
-        marks.read(line);
         let mut i = 0;
         let mut at = lead.len();
         while let Some(step) = steps.get(i) {
@@ -214,10 +250,10 @@ impl Parser {
             let end = match quick {
                 Some(end) => end,
                 None => {
-                    let Some(end) = step.find(line, start, marks, steps.get(i + 1)) else {
-                        return Err(fail_at_end(steps, i, start, line));
+                    let Some(end) = step.find(line, start, marks, offset, steps.get(i + 1)) else {
+                        return Err(fail_at_end(steps, i, start, line.bytes()));
                     };
-                    if let Err(why) = step.take(&line[start..end], start, record) {
+                    if let Err(why) = step.take(&line.text[start..end], start, record) {
                         return Err(fail(steps, i, start, why));
                     }
                     end
@@ -231,7 +267,11 @@ impl Parser {
                 i += 1;
             }
         }
-        Ok(marks.has_slash() && *escape != Escape::None && has_escape(record))
+        if let Some(url) = record.span(Field::Url) {
+            let question = marks.questions.next(offset + url.start, offset + url.end);
+            record.set_path_end(question.map_or(url.end, |at| at - offset) as u32);
+        }
+        Ok(())
     }
 }
 
@@ -239,30 +279,30 @@ impl Parser {
 #[cold]
 #[inline(never)]
 fn has_escape(record: &Access<'_>) -> bool {
-    Field::ALL.iter().any(|&field| record.text(field).is_some_and(|text| text.contains('\\')))
+    Field::ALL.iter().any(|&field| record.text(field).is_some_and(|text| memchr(b'\\', text.as_bytes()).is_some()))
 }
 
 impl Step {
     // The end of a value that can be told without looking for it.
 
     #[inline]
-    fn quick_status(&self, line: &[u8], start: usize, record: &mut Access<'_>) -> Option<usize> {
-        let status = status(&line[start..]).filter(|_| self.ends_at(line, start + 3))?;
+    fn quick_status(&self, line: Line<'_>, start: usize, record: &mut Access<'_>) -> Option<usize> {
+        let status = status(line.text.get(start..)?).filter(|_| self.ends_at(line, start + 3))?;
         record.set_status(status);
         record.set_span(Field::Status, span(start, start + 3));
         Some(start + 3)
     }
 
     #[inline]
-    fn quick_bytes(&self, line: &[u8], start: usize, record: &mut Access<'_>) -> Option<usize> {
-        let (bytes, len) = scan::few_digits(line, start).filter(|(_, len)| self.ends_at(line, start + len))?;
+    fn quick_bytes(&self, line: Line<'_>, start: usize, record: &mut Access<'_>) -> Option<usize> {
+        let (bytes, len) = scan::few_digits(line.text, start).filter(|(_, len)| self.ends_at(line, start + len))?;
         record.set_bytes(bytes);
         record.set_span(Field::Bytes, span(start, start + len));
         Some(start + len)
     }
 
     #[inline]
-    fn quick_time(&self, line: &[u8], start: usize, clock: &mut Clock, record: &mut Access<'_>) -> Option<usize> {
+    fn quick_time(&self, line: Line<'_>, start: usize, clock: &mut Clock, record: &mut Access<'_>) -> Option<usize> {
         let (form, wanted) = &self.time;
         let (end, ms) = clock.read(form, line, start, &self.literal)?;
         if *wanted {
@@ -274,10 +314,10 @@ impl Step {
 
     /// Seconds with three decimals, and where they end; not those that begin a list.
     #[inline]
-    fn quick_seconds(&self, line: &[u8], start: usize) -> Option<(f64, usize)> {
-        let (thousandths, len) = scan::few_thousandths(line, start)?;
+    fn quick_seconds(&self, line: Line<'_>, start: usize) -> Option<(f64, usize)> {
+        let (thousandths, len) = scan::few_thousandths(line.text, start)?;
         let end = start + len;
-        let list = self.end == End::List && line.get(end + 1) == Some(&b':');
+        let list = self.end == End::List && line.bytes().get(end + 1) == Some(&b':');
         (self.ends_at(line, end) && !list).then_some((thousandths as f64 / 1e3, end))
     }
 
@@ -344,12 +384,12 @@ impl Step {
 
     /// Where the value ends that begins at `start`.
     #[inline]
-    fn find(&self, line: &[u8], start: usize, marks: &Marks, next: Option<&Step>) -> Option<usize> {
+    fn find(&self, line: Line<'_>, start: usize, marks: &Marks, offset: usize, next: Option<&Step>) -> Option<usize> {
         match self.end {
-            End::Quote => self.literal.find_quote(line, start, marks),
+            End::Quote => self.literal.find_quote(line, start, marks, offset),
             End::Literal => self.literal.find(line, start),
             End::Word => Some(word_end(line, start)),
-            End::Line => Some(line.len()),
+            End::Line => Some(line.len),
             End::List => self.list_end(line, start),
             End::LastColon => last_colon(line, start, next),
         }
@@ -357,21 +397,21 @@ impl Step {
 
     /// Whether a number may end at `at`.
     #[inline]
-    fn ends_at(&self, line: &[u8], at: usize) -> bool {
+    fn ends_at(&self, line: Line<'_>, at: usize) -> bool {
         if self.literal.len() == 0 {
-            line.get(at).is_none_or(|&byte| byte == b' ')
+            at == line.len || line.bytes().get(at) == Some(&b' ')
         } else {
             self.literal.is_at(line, at)
         }
     }
 
     #[inline(never)]
-    fn list_end(&self, line: &[u8], start: usize) -> Option<usize> {
+    fn list_end(&self, line: Line<'_>, start: usize) -> Option<usize> {
         let last = self.literal.len() == 0;
         let mut from = start;
         loop {
             let end = if last { word_end(line, from) } else { self.literal.find(line, from)? };
-            let within = match (&line[start..end], &line[end..]) {
+            let within = match (&line.text[start..end], &line.bytes()[end..]) {
                 (_, []) => false,
                 ([.., b','] | [.., b' ', b':'], _) | (_, [b' ', b':', b' ', ..]) => true,
                 _ => false,
@@ -385,12 +425,12 @@ impl Step {
 }
 
 #[inline(never)]
-fn last_colon(line: &[u8], start: usize, next: Option<&Step>) -> Option<usize> {
+fn last_colon(line: Line<'_>, start: usize, next: Option<&Step>) -> Option<usize> {
     let end = match next {
         Some(next) if next.literal.len() > 0 => next.literal.find(line, start)?,
         _ => word_end(line, start),
     };
-    memrchr(b':', &line[start..end]).map(|i| start + i)
+    memrchr(b':', &line.text[start..end]).map(|i| start + i)
 }
 
 /// Which parts of a request line are wanted.
@@ -457,8 +497,8 @@ fn is_absent(text: &[u8]) -> bool {
 
 /// The next space, or the end of the line.
 #[inline]
-fn word_end(line: &[u8], start: usize) -> usize {
-    scan::find_byte(line, start, b' ').unwrap_or(line.len())
+fn word_end(line: Line<'_>, start: usize) -> usize {
+    line.find_byte(start, b' ').unwrap_or(line.len)
 }
 
 /// Three digits, 100 to 999, at the beginning of the text.
