@@ -26,6 +26,7 @@ pub struct Parser {
 /// One value: what to do with it, and where it ends.
 #[derive(Clone, Debug)]
 struct Step {
+    quick: Quick,
     act: Act,
     end: End,
     /// The field of [`Act::Text`].
@@ -65,11 +66,49 @@ enum Act {
     UpstreamTime,
 }
 
+/// How a value is read that looks as nearly all do. What does not is found and taken by [`Act`] and [`End`], which know
+/// every case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Quick {
+    QuotedSkip,
+    QuotedText,
+    QuotedRequest,
+    /// An address before a space.
+    Addr,
+    Status,
+    Bytes,
+    Time,
+    SkipTime,
+    RequestTime,
+    UpstreamTime,
+    /// There is no quick way.
+    None,
+}
+
+impl Quick {
+    fn of(step: &Step) -> Quick {
+        match (step.act, step.end) {
+            (Act::Skip, End::Quote) => Quick::QuotedSkip,
+            (Act::Text, End::Quote) => Quick::QuotedText,
+            (Act::Request, End::Quote) => Quick::QuotedRequest,
+            (Act::Addr, End::Literal) if step.literal.begins_with(b' ') => Quick::Addr,
+            (Act::Status, _) => Quick::Status,
+            (Act::Bytes, _) => Quick::Bytes,
+            (Act::Time, _) => Quick::Time,
+            (Act::SkipTime, _) => Quick::SkipTime,
+            (Act::RequestTime, _) => Quick::RequestTime,
+            (Act::UpstreamTime, _) => Quick::UpstreamTime,
+            (Act::Skip | Act::Text | Act::Addr | Act::Request, _) => Quick::None,
+        }
+    }
+}
+
 impl Step {
     fn new(item: &Item, wants: Fields) -> Step {
         let wanted = |field| item.gives.has(field) && wants.has(field);
         let either = |act, field| if wanted(field) { act } else { Act::Skip };
         let mut step = Step {
+            quick: Quick::None,
             act: Act::Skip,
             end: item.end,
             field: Field::Addr,
@@ -116,6 +155,7 @@ impl Step {
             }
             What::UpstreamTime => either(Act::UpstreamTime, Field::UpstreamTime),
         };
+        step.quick = Quick::of(&step);
         step
     }
 }
@@ -229,35 +269,30 @@ impl Parser {
         let mut at = lead.len();
         while let Some(step) = steps.get(i) {
             let start = at;
-            // What is nearly always so is tried first: it needs no search for the end.
-            let quick = match step.act {
-                Act::Status => step.quick_status(line, start, record),
-                Act::Bytes => step.quick_bytes(line, start, record),
-                Act::Time => step.quick_time(line, start, clock, record),
-                Act::RequestTime => step.quick_seconds(line, start).map(|(seconds, end)| {
+            let quick = match step.quick {
+                Quick::QuotedSkip => step.literal.find_next_quote(line, start, marks, offset),
+                Quick::QuotedText => step.quick_text(line, start, marks, offset, record),
+                Quick::QuotedRequest => step.quick_request(line, start, marks, offset, record),
+                Quick::Addr => step.quick_addr(line, start, record),
+                Quick::Status => step.quick_status(line, start, record),
+                Quick::Bytes => step.quick_bytes(line, start, record),
+                Quick::Time => step.quick_time(line, start, clock, record),
+                Quick::SkipTime => step.literal.is_at(line, start + step.len).then_some(start + step.len),
+                Quick::RequestTime => step.quick_seconds(line, start).map(|(seconds, end)| {
                     record.set_request_time(seconds / step.per_second);
                     record.set_span(Field::RequestTime, span(start, end));
                     end
                 }),
-                Act::UpstreamTime => step.quick_seconds(line, start).map(|(seconds, end)| {
+                Quick::UpstreamTime => step.quick_seconds(line, start).map(|(seconds, end)| {
                     record.set_upstream_time(seconds);
                     record.set_span(Field::UpstreamTime, span(start, end));
                     end
                 }),
-                Act::SkipTime if step.literal.is_at(line, start + step.len) => Some(start + step.len),
-                _ => None,
+                Quick::None => None,
             };
             let end = match quick {
                 Some(end) => end,
-                None => {
-                    let Some(end) = step.find(line, start, marks, offset, steps.get(i + 1)) else {
-                        return Err(fail_at_end(steps, i, start, line.bytes()));
-                    };
-                    if let Err(why) = step.take(&line.text[start..end], start, record) {
-                        return Err(fail(steps, i, start, why));
-                    }
-                    end
-                }
+                None => by_search(steps, i, line, start, marks, offset, record)?,
             };
             if step.leap_steps > 0 && step.leap.is_at(line, end) {
                 at = end + step.leap.len();
@@ -267,11 +302,28 @@ impl Parser {
                 i += 1;
             }
         }
-        if let Some(url) = record.span(Field::Url) {
-            let question = marks.questions.next(offset + url.start, offset + url.end);
-            record.set_path_end(question.map_or(url.end, |at| at - offset) as u32);
-        }
         Ok(())
+    }
+}
+
+/// Finds the end of a value and takes it, whatever it looks like.
+#[inline(never)]
+fn by_search(
+    steps: &[Step],
+    i: usize,
+    line: Line<'_>,
+    start: usize,
+    marks: &Marks,
+    offset: usize,
+    record: &mut Access<'_>,
+) -> Result<usize, LineError> {
+    let step = &steps[i];
+    let Some(end) = step.find(line, start, marks, offset, steps.get(i + 1)) else {
+        return Err(fail_at_end(steps, i, start, line.bytes()));
+    };
+    match step.take(&line.text[start..end], start, record) {
+        Ok(()) => Ok(end),
+        Err(why) => Err(fail(steps, i, start, why)),
     }
 }
 
@@ -284,6 +336,50 @@ fn has_escape(record: &Access<'_>) -> bool {
 
 impl Step {
     // The end of a value that can be told without looking for it.
+
+    #[inline]
+    fn quick_text(
+        &self,
+        line: Line<'_>,
+        start: usize,
+        marks: &Marks,
+        offset: usize,
+        record: &mut Access<'_>,
+    ) -> Option<usize> {
+        let end = self.literal.find_next_quote(line, start, marks, offset)?;
+        // Absent where there is nothing or a single `-`.
+        if end > start + 1 || (end > start && line.text[start] != b'-') {
+            record.set_span(self.field, span(start, end));
+        }
+        Some(end)
+    }
+
+    #[inline]
+    fn quick_request(
+        &self,
+        line: Line<'_>,
+        start: usize,
+        marks: &Marks,
+        offset: usize,
+        record: &mut Access<'_>,
+    ) -> Option<usize> {
+        let end = self.literal.find_next_quote(line, start, marks, offset)?;
+        if let Some(url) = self.parts.set(line.text.get(start..end)?, start, record) {
+            let question = marks.questions.next(offset + url.start, offset + url.end);
+            record.set_path_end(question.map_or(url.end, |at| at - offset) as u32);
+        }
+        Some(end)
+    }
+
+    #[inline]
+    fn quick_addr(&self, line: Line<'_>, start: usize, record: &mut Access<'_>) -> Option<usize> {
+        let end = line.find_byte(start, b' ').filter(|&end| self.literal.is_at(line, end))?;
+        if end == start || line.text[start] == b'[' {
+            return None;
+        }
+        record.set_span(Field::Addr, span(start, end));
+        Some(end)
+    }
 
     #[inline]
     fn quick_status(&self, line: Line<'_>, start: usize, record: &mut Access<'_>) -> Option<usize> {
@@ -442,19 +538,21 @@ struct RequestParts {
 }
 
 impl RequestParts {
-    /// Sets the wanted parts, if the text is a request.
+    /// Sets the wanted parts, if the text is a request; gives where the target stands, if that was wanted.
     #[inline]
-    fn set(self, text: &[u8], start: usize, record: &mut Access<'_>) {
-        let Some(Request { method, url, protocol }) = request::split(text) else { return };
+    fn set(self, text: &[u8], start: usize, record: &mut Access<'_>) -> Option<Range<usize>> {
+        let Request { method, url, protocol } = request::split(text)?;
         if self.method {
             record.set_span(Field::Method, span(start, start + method));
-        }
-        if self.url {
-            record.set_span(Field::Url, span(start + method + 1, start + url));
         }
         if self.protocol && url < text.len() {
             record.set_span(Field::Protocol, span(start + protocol, start + text.len()));
         }
+        if !self.url {
+            return None;
+        }
+        record.set_span(Field::Url, span(start + method + 1, start + url));
+        Some(start + method + 1..start + url)
     }
 }
 

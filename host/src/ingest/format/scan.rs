@@ -6,6 +6,7 @@
 
 use super::window::Marks;
 use memchr::memchr;
+use wide::u8x16;
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const TOPS: u64 = 0x8080_8080_8080_8080;
@@ -35,18 +36,25 @@ impl<'a> Line<'a> {
         &self.text[..self.len]
     }
 
-    /// The first `needle`, which is not zero, at or after `from`.
+    /// The first `needle` at or after `from`.
     ///
     /// The first 16 bytes, which hold any IPv4 address, are looked at together: fields differ in length from
     /// line to line, and a branch for each word would be foretold wrong too often.
     #[inline]
     pub(super) fn find_byte(self, from: usize, needle: u8) -> Option<usize> {
-        let (low, high) = (hits(word(self.text, from), needle), hits(word(self.text, from + 8), needle));
-        if low | high != 0 {
-            let (hits, at) = if low != 0 { (low, from) } else { (high, from + 8) };
-            return Some(at + hits.trailing_zeros() as usize / 8).filter(|&at| at < self.len);
+        let Some(chunk) = self.text.get(from..).and_then(|rest| rest.first_chunk::<16>()) else {
+            return self.find_far(from, needle);
+        };
+        let hits = u8x16::from(*chunk).simd_eq(u8x16::splat(needle)).to_bitmask();
+        if hits != 0 {
+            return Some(from + hits.trailing_zeros() as usize).filter(|&at| at < self.len);
         }
-        memchr(needle, self.bytes().get(from + 16..)?).map(|i| from + 16 + i)
+        self.find_far(from + 16, needle)
+    }
+
+    #[inline(never)]
+    fn find_far(self, from: usize, needle: u8) -> Option<usize> {
+        memchr(needle, self.bytes().get(from..)?).map(|i| from + i)
     }
 }
 
@@ -66,13 +74,6 @@ fn last_word(line: &[u8], at: usize) -> u64 {
         (Some(rest), Some(bytes)) => u64::from_le_bytes(*bytes) >> (64 - 8 * rest.len()),
         (Some(rest), None) => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
     }
-}
-
-/// The top bit of each byte that is `needle`. Above the first such byte others may be marked too.
-#[inline]
-fn hits(word: u64, needle: u8) -> u64 {
-    let x = word ^ (ONES * u64::from(needle));
-    x.wrapping_sub(ONES) & !x & TOPS
 }
 
 /// The text between two variables of a format, ready to be compared in one word.
@@ -98,6 +99,10 @@ impl Literal {
         self.text.len()
     }
 
+    pub(super) fn begins_with(&self, byte: u8) -> bool {
+        self.text.first() == Some(&byte)
+    }
+
     /// Whether the line has this text at `at`. The empty literal is everywhere.
     #[inline]
     pub(super) fn is_at(&self, line: Line<'_>, at: usize) -> bool {
@@ -109,6 +114,13 @@ impl Literal {
     /// What stands before its beginning, where the text ends within it.
     pub(super) fn begun_at_end_of<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
         (1..self.text.len()).rev().find_map(|len| text.strip_suffix(&self.text[..len]))
+    }
+
+    /// As [`Literal::find_quote`], for a value without quotes and backslashes of its own.
+    #[inline]
+    pub(super) fn find_next_quote(&self, line: Line<'_>, start: usize, marks: &Marks, offset: usize) -> Option<usize> {
+        let at = marks.quotes.next(offset + start, offset + line.len)? - offset;
+        self.is_at(line, at).then_some(at)
     }
 
     /// The first place at or after `from` where the line has it.

@@ -6,16 +6,16 @@
 
 #![cfg_attr(target_arch = "x86_64", allow(unsafe_code, reason = "a call into code for AVX2, and its loads"))]
 
-use super::window::{Marks, SPARE_WORDS};
+use super::window::{Marks, SPARE_BYTES};
 use wide::u8x16;
 
 /// Finds the line feeds, quotes, backslashes and question marks of a text. Writes where each line feed is to `line_ends`,
 /// if that is asked for, which only grows; gives how many there are.
 pub(super) fn look(text: &[u8], line_ends: Option<&mut Vec<u32>>, marks: &mut Marks) -> usize {
-    let words = text.len().div_ceil(64);
+    let bytes = text.len().div_ceil(64) * size_of::<u64>();
     for bits in [&mut marks.quotes.0, &mut marks.questions.0] {
-        bits.resize(words + SPARE_WORDS, 0);
-        bits[words..].fill(0);
+        bits.resize(bytes + SPARE_BYTES, 0);
+        bits[bytes..].fill(0);
     }
     let line_ends = line_ends.map_or(&mut [][..], |line_ends| {
         // Room for a line feed at each byte, and for one write past the last.
@@ -43,12 +43,14 @@ struct Found {
 fn each_block(text: &[u8], line_ends: &mut [u32], marks: &mut Marks, found: impl Fn(&[u8; 64]) -> Found) -> usize {
     let Marks { quotes, questions, slash } = marks;
     *slash = false;
-    let mut words = quotes.0.iter_mut().zip(&mut questions.0);
+    let (quotes, _) = quotes.0.as_chunks_mut();
+    let (questions, _) = questions.0.as_chunks_mut();
+    let mut words = quotes.iter_mut().zip(questions);
     let mut count = 0;
     let mut start = 0;
     let mut take = |found: Found| {
         let Some((quotes, questions)) = words.next() else { return };
-        (*quotes, *questions) = (found.quotes, found.questions);
+        (*quotes, *questions) = (found.quotes.to_le_bytes(), found.questions.to_le_bytes());
         *slash |= found.slash;
         let mut feeds = found.line_feeds;
         // Lines are longer than a block, as a rule: it has no line feed or one, and there is no branch for that.
@@ -141,8 +143,8 @@ mod tests {
                 prop_assert_eq!(&line_ends[..count], &feeds);
                 prop_assert_eq!(marks.slash, text.contains(&b'\\'));
                 for (i, byte) in text.iter().enumerate() {
-                    prop_assert_eq!(marks.quotes.0[i / 64] >> (i % 64) & 1 == 1, b"\"\\".contains(byte));
-                    prop_assert_eq!(marks.questions.0[i / 64] >> (i % 64) & 1 == 1, *byte == b'?');
+                    prop_assert_eq!(marks.quotes.0[i / 8] >> (i % 8) & 1 == 1, b"\"\\".contains(byte));
+                    prop_assert_eq!(marks.questions.0[i / 8] >> (i % 8) & 1 == 1, *byte == b'?');
                 }
                 Ok(())
             };

@@ -11,37 +11,30 @@ use std::ops::Range;
 /// Bytes that are looked at together, unless a line is longer.
 const WINDOW_BYTES: usize = 32 * 1024;
 
-/// Words past those of the text, so that three can be looked at from each of its bytes.
-pub(super) const SPARE_WORDS: usize = 2;
+/// Bytes of zeros past the bits of a text, so that 128 bits can be looked at from each of its bytes.
+pub(super) const SPARE_BYTES: usize = 16;
 
-/// Where a stretch of text has certain bytes: a bit for each of its bytes, and [`SPARE_WORDS`] of zeros.
+/// Where a stretch of text has certain bytes: a bit for each of its bytes, the first in the lowest bit of the first byte, and
+/// [`SPARE_BYTES`].
 #[derive(Clone, Debug, Default)]
-pub(super) struct Bits(pub(super) Vec<u64>);
+pub(super) struct Bits(pub(super) Vec<u8>);
 
 impl Bits {
     /// The first of them from `at` on, `until` excluded.
     #[inline]
     pub(super) fn next(&self, at: usize, until: usize) -> Option<usize> {
-        let i = at / 64;
-        let &[first, second, third] = self.0.get(i..)?.first_chunk()?;
-        // The 128 bits from `at` on, without a branch between them: values are of all lengths, few of them longer.
-        let shift = at % 64;
-        let low = first >> shift | second << 1 << (63 - shift);
-        let high = second >> shift | third << 1 << (63 - shift);
-        let found = if low | high != 0 {
-            let (bits, from) = if low != 0 { (low, at) } else { (high, at + 64) };
-            from + bits.trailing_zeros() as usize
-        } else {
-            self.next_far(i + 2, until)?
-        };
+        // 121 places at once and without a branch between them: values are of all lengths, few of them longer.
+        let bits = u128::from_le_bytes(*self.0.get(at / 8..)?.first_chunk()?) >> (at % 8);
+        let found = if bits != 0 { at + bits.trailing_zeros() as usize } else { self.next_far(at / 8 + 16, until)? };
         (found < until).then_some(found)
     }
 
     #[inline(never)]
     fn next_far(&self, from: usize, until: usize) -> Option<usize> {
-        let words = self.0.get(from..until.div_ceil(64))?;
-        let (ahead, word) = words.iter().enumerate().find(|&(_, &word)| word != 0)?;
-        Some((from + ahead) * 64 + word.trailing_zeros() as usize)
+        let (words, _) = self.0.get(from..until.div_ceil(8) + size_of::<u64>())?.as_chunks();
+        let mut words = words.iter().map(|word| u64::from_le_bytes(*word)).enumerate();
+        let (ahead, word) = words.find(|&(_, word)| word != 0)?;
+        Some((from + ahead * size_of::<u64>()) * 8 + word.trailing_zeros() as usize)
     }
 }
 
