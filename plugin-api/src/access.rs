@@ -109,6 +109,7 @@ impl Fields {
     }
 
     /// Whether `field` is in the set.
+    #[inline]
     #[must_use]
     pub const fn has(self, field: Field) -> bool {
         self.0 & (1 << field as u32) != 0
@@ -128,6 +129,7 @@ impl Span {
     pub const ABSENT: Span = Span { start: u32::MAX, end: 0 };
 
     /// The bytes from `start` up to `end`.
+    #[inline]
     #[must_use]
     pub const fn new(start: u32, end: u32) -> Span {
         Span { start, end }

@@ -75,6 +75,12 @@ enum Quick {
     QuotedRequest,
     /// An address before a space.
     Addr,
+    /// The same, what it leaps over, and a time that is skipped: ` - - [17/May/2015:10:05:03 +0000] "`.
+    AddrToTime,
+    /// A request in quotes, the status and the bytes: `GET / HTTP/1.1" 200 12 "`.
+    RequestToBytes,
+    /// A value in quotes that is skipped, and one that is taken: `-" "curl/8.0"`.
+    SkipAndText,
     Status,
     Bytes,
     Time,
@@ -99,6 +105,18 @@ impl Quick {
             (Act::RequestTime, _) => Quick::RequestTime,
             (Act::UpstreamTime, _) => Quick::UpstreamTime,
             (Act::Skip | Act::Text | Act::Addr | Act::Request, _) => Quick::None,
+        }
+    }
+
+    /// As above, or the way for the step and those after it in one, for what stands together in most formats: from one step to
+    /// the next costs as much as what a step does.
+    fn with_those_after(steps: &[Step]) -> Quick {
+        let quick = |i: usize| steps.get(i).map_or(Quick::None, |step| step.quick);
+        match quick(0) {
+            Quick::Addr if steps[0].leap_steps > 0 && quick(steps[0].leap_steps) == Quick::SkipTime => Quick::AddrToTime,
+            Quick::QuotedRequest if quick(1) == Quick::Status && quick(2) == Quick::Bytes => Quick::RequestToBytes,
+            Quick::QuotedSkip if quick(1) == Quick::QuotedText => Quick::SkipAndText,
+            alone => alone,
         }
     }
 }
@@ -180,10 +198,11 @@ fn leap(items: &[Item], after: &[Step]) -> (String, usize) {
 impl Parser {
     pub(super) fn new(layout: &Layout, escape: Escape, wants: Fields) -> Parser {
         let mut steps: Box<[Step]> = layout.items.iter().map(|item| Step::new(item, wants)).collect();
-        for i in 0..steps.len() {
+        for i in (0..steps.len()).rev() {
             let (leap, passed) = leap(&layout.items[i..], &steps[i + 1..]);
             steps[i].leap = Literal::new(&leap);
             steps[i].leap_steps = if passed > 0 { passed + 1 } else { 0 };
+            steps[i].quick = Quick::with_those_after(&steps[i..]);
         }
         Parser { lead: Literal::new(&layout.lead), steps, clock: Clock::new(), marks: Marks::default(), escape }
     }
@@ -270,6 +289,22 @@ impl Parser {
         while let Some(step) = steps.get(i) {
             let start = at;
             let quick = match step.quick {
+                Quick::AddrToTime => step.addr_to_time(steps.get(i + step.leap_steps), line, start, record).map(|end| {
+                    i += step.leap_steps;
+                    end
+                }),
+                Quick::RequestToBytes => {
+                    let after = steps.get(i + 1).zip(steps.get(i + 2));
+                    step.request_to_bytes(after, line, start, marks, offset, record).map(|end| {
+                        i += 2;
+                        end
+                    })
+                }
+                Quick::SkipAndText => {
+                    let end = step.skip_and_text(steps.get(i + 1), line, start, marks, offset, record);
+                    i += usize::from(end.is_some());
+                    end
+                }
                 Quick::QuotedSkip => step.literal.find_next_quote(line, start, marks, offset),
                 Quick::QuotedText => step.quick_text(line, start, marks, offset, record),
                 Quick::QuotedRequest => step.quick_request(line, start, marks, offset, record),
@@ -277,19 +312,12 @@ impl Parser {
                 Quick::Status => step.quick_status(line, start, record),
                 Quick::Bytes => step.quick_bytes(line, start, record),
                 Quick::Time => step.quick_time(line, start, clock, record),
-                Quick::SkipTime => step.literal.is_at(line, start + step.len).then_some(start + step.len),
-                Quick::RequestTime => step.quick_seconds(line, start).map(|(seconds, end)| {
-                    record.set_request_time(seconds / step.per_second);
-                    record.set_span(Field::RequestTime, span(start, end));
-                    end
-                }),
-                Quick::UpstreamTime => step.quick_seconds(line, start).map(|(seconds, end)| {
-                    record.set_upstream_time(seconds);
-                    record.set_span(Field::UpstreamTime, span(start, end));
-                    end
-                }),
+                Quick::SkipTime => step.skip_time(line, start),
+                Quick::RequestTime => step.quick_request_time(line, start, record),
+                Quick::UpstreamTime => step.quick_upstream_time(line, start, record),
                 Quick::None => None,
             };
+            let Some(step) = steps.get(i) else { break };
             let end = match quick {
                 Some(end) => end,
                 None => by_search(steps, i, line, start, marks, offset, record)?,
@@ -337,7 +365,7 @@ fn has_escape(record: &Access<'_>) -> bool {
 impl Step {
     // The end of a value that can be told without looking for it.
 
-    #[inline]
+    #[inline(always)]
     fn quick_text(
         &self,
         line: Line<'_>,
@@ -354,7 +382,7 @@ impl Step {
         Some(end)
     }
 
-    #[inline]
+    #[inline(always)]
     fn quick_request(
         &self,
         line: Line<'_>,
@@ -371,7 +399,7 @@ impl Step {
         Some(end)
     }
 
-    #[inline]
+    #[inline(always)]
     fn quick_addr(&self, line: Line<'_>, start: usize, record: &mut Access<'_>) -> Option<usize> {
         let end = line.find_byte(start, b' ').filter(|&end| self.literal.is_at(line, end))?;
         if end == start || line.text[start] == b'[' {
@@ -381,7 +409,78 @@ impl Step {
         Some(end)
     }
 
+    /// Where the last of its values ends.
+    #[inline(always)]
+    fn addr_to_time(
+        &self,
+        time: Option<&Step>,
+        line: Line<'_>,
+        start: usize,
+        record: &mut Access<'_>,
+    ) -> Option<usize> {
+        let end = line.find_byte(start, b' ').filter(|&end| self.leap.is_at(line, end))?;
+        if end == start || line.text[start] == b'[' {
+            return None;
+        }
+        let end_of_time = time?.skip_time(line, end + self.leap.len())?;
+        record.set_span(Field::Addr, span(start, end));
+        Some(end_of_time)
+    }
+
+    /// Where the last of its values ends.
+    #[inline(always)]
+    fn request_to_bytes(
+        &self,
+        after: Option<(&Step, &Step)>,
+        line: Line<'_>,
+        start: usize,
+        marks: &Marks,
+        offset: usize,
+        record: &mut Access<'_>,
+    ) -> Option<usize> {
+        let (status, bytes) = after?;
+        let end = self.quick_request(line, start, marks, offset, record)?;
+        let end = status.quick_status(line, end + self.literal.len(), record)?;
+        bytes.quick_bytes(line, end + status.literal.len(), record)
+    }
+
+    /// Where the last of its values ends.
+    #[inline(always)]
+    fn skip_and_text(
+        &self,
+        text: Option<&Step>,
+        line: Line<'_>,
+        start: usize,
+        marks: &Marks,
+        offset: usize,
+        record: &mut Access<'_>,
+    ) -> Option<usize> {
+        let end = self.literal.find_next_quote(line, start, marks, offset)?;
+        text?.quick_text(line, end + self.literal.len(), marks, offset, record)
+    }
+
+    #[inline(always)]
+    fn skip_time(&self, line: Line<'_>, start: usize) -> Option<usize> {
+        self.literal.is_at(line, start + self.len).then_some(start + self.len)
+    }
+
     #[inline]
+    fn quick_request_time(&self, line: Line<'_>, start: usize, record: &mut Access<'_>) -> Option<usize> {
+        let (seconds, end) = self.quick_seconds(line, start)?;
+        record.set_request_time(seconds / self.per_second);
+        record.set_span(Field::RequestTime, span(start, end));
+        Some(end)
+    }
+
+    #[inline]
+    fn quick_upstream_time(&self, line: Line<'_>, start: usize, record: &mut Access<'_>) -> Option<usize> {
+        let (seconds, end) = self.quick_seconds(line, start)?;
+        record.set_upstream_time(seconds);
+        record.set_span(Field::UpstreamTime, span(start, end));
+        Some(end)
+    }
+
+    #[inline(always)]
     fn quick_status(&self, line: Line<'_>, start: usize, record: &mut Access<'_>) -> Option<usize> {
         let status = status(line.text.get(start..)?).filter(|_| self.ends_at(line, start + 3))?;
         record.set_status(status);
@@ -389,7 +488,7 @@ impl Step {
         Some(start + 3)
     }
 
-    #[inline]
+    #[inline(always)]
     fn quick_bytes(&self, line: Line<'_>, start: usize, record: &mut Access<'_>) -> Option<usize> {
         let (bytes, len) = scan::few_digits(line.text, start).filter(|(_, len)| self.ends_at(line, start + len))?;
         record.set_bytes(bytes);
@@ -539,7 +638,7 @@ struct RequestParts {
 
 impl RequestParts {
     /// Sets the wanted parts, if the text is a request; gives where the target stands, if that was wanted.
-    #[inline]
+    #[inline(always)]
     fn set(self, text: &[u8], start: usize, record: &mut Access<'_>) -> Option<Range<usize>> {
         let Request { method, url, protocol } = request::split(text)?;
         if self.method {

@@ -67,6 +67,7 @@ fn word(line: &[u8], at: usize) -> u64 {
     }
 }
 
+#[cold]
 #[inline(never)]
 fn last_word(line: &[u8], at: usize) -> u64 {
     match (line.get(at..), line.last_chunk()) {
@@ -104,7 +105,7 @@ impl Literal {
     }
 
     /// Whether the line has this text at `at`. The empty literal is everywhere.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_at(&self, line: Line<'_>, at: usize) -> bool {
         word(line.text, at) & self.mask == self.word
             && at + self.text.len() <= line.len
@@ -117,7 +118,7 @@ impl Literal {
     }
 
     /// As [`Literal::find_quote`], for a value without quotes and backslashes of its own.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find_next_quote(&self, line: Line<'_>, start: usize, marks: &Marks, offset: usize) -> Option<usize> {
         let at = marks.quotes.next(offset + start, offset + line.len)? - offset;
         self.is_at(line, at).then_some(at)

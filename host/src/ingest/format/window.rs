@@ -21,7 +21,7 @@ pub(super) struct Bits(pub(super) Vec<u8>);
 
 impl Bits {
     /// The first of them from `at` on, `until` excluded.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next(&self, at: usize, until: usize) -> Option<usize> {
         // 121 places at once and without a branch between them: values are of all lengths, few of them longer.
         let bits = u128::from_le_bytes(*self.0.get(at / 8..)?.first_chunk()?) >> (at % 8);
