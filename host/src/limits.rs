@@ -27,6 +27,9 @@ pub const BATCH_RECORDS: usize = 512;
 /// The longest line of a log, in bytes; what is beyond is passed over to the next line's start and counted.
 pub const LINE_BYTES_MAX: usize = gmod_compat::protocol::limits::FIELD_BYTES_MAX;
 
+/// Threads that may read logs for `graftd ingest`; each has its own pipes, of a few megabytes.
+pub const INGEST_THREADS_MAX: u16 = 256;
+
 /// Lines that did not parse that are remembered with their reason, per log and per ingest.
 pub const LINE_FAULTS_MAX: usize = 10;
 

@@ -1,8 +1,9 @@
 //! A bounded memory for what is costly to find out per distinct value.
 
 use crate::delta::Delta;
+use core::hash::{BuildHasher, Hasher};
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 
 /// Bytes of the longest key that is remembered. Longer ones are rare and mostly hostile: they are worked out
 /// anew, and memory stays within entries × this.
@@ -31,10 +32,20 @@ pub const CACHE_KEY_BYTES_MAX: usize = 1_024;
 pub struct Cache<V> {
     /// By the low bits of a number: whose value it is. Made when the first number is asked for.
     numbered: Box<[(u32, Option<V>)]>,
-    young: HashMap<Box<str>, V, RandomState>,
-    old: HashMap<Box<str>, V, RandomState>,
+    young: HashTable<Held<V>>,
+    old: HashTable<Held<V>>,
+    /// Seeded by each process for itself, so that nobody can prepare keys that collide.
+    hasher: RandomState,
     entries_max: usize,
     epoch: u32,
+}
+
+/// A key and its value.
+#[derive(Clone, Debug)]
+struct Held<V> {
+    hash: u64,
+    key: Box<str>,
+    value: V,
 }
 
 impl<V: Copy> Cache<V> {
@@ -43,8 +54,9 @@ impl<V: Copy> Cache<V> {
     pub fn new(entries_max: usize) -> Cache<V> {
         Cache {
             numbered: Box::default(),
-            young: HashMap::default(),
-            old: HashMap::default(),
+            young: HashTable::new(),
+            old: HashTable::new(),
+            hasher: RandomState::default(),
             entries_max: entries_max.max(2),
             epoch: 0,
         }
@@ -57,10 +69,18 @@ impl<V: Copy> Cache<V> {
             self.clear();
             self.epoch = out.epoch();
         }
-        match self.young.get(key) {
-            Some(value) => *value,
-            None => self.promote_or_make(out, key, make),
+        let hash = self.hash(key);
+        match self.young.find(hash, |held| held.hash == hash && *held.key == *key) {
+            Some(held) => held.value,
+            None => self.promote_or_make(out, key, hash, make),
         }
+    }
+
+    #[inline]
+    fn hash(&self, key: &str) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(key.as_bytes());
+        hasher.finish()
     }
 
     /// As [`Cache::get`], for a key that the host has numbered, such as an agent
@@ -83,13 +103,7 @@ impl<V: Copy> Cache<V> {
 
     #[cold]
     #[inline(never)]
-    fn enter_number(
-        &mut self,
-        out: &mut Delta,
-        number: u32,
-        key: &str,
-        make: impl FnOnce(&mut Delta, &str) -> V,
-    ) -> V {
+    fn enter_number(&mut self, out: &mut Delta, number: u32, key: &str, make: impl FnOnce(&mut Delta, &str) -> V) -> V {
         let value = self.get(out, key, make);
         if number != 0 {
             if self.numbered.is_empty() {
@@ -102,17 +116,25 @@ impl<V: Copy> Cache<V> {
     }
 
     #[cold]
-    fn promote_or_make(&mut self, out: &mut Delta, key: &str, make: impl FnOnce(&mut Delta, &str) -> V) -> V {
-        let remembered = self.old.remove_entry(key);
-        let (key, value) = match remembered {
-            Some(entry) => entry,
-            None if key.len() > CACHE_KEY_BYTES_MAX => return make(out, key),
-            None => (key.into(), make(out, key)),
+    fn promote_or_make(
+        &mut self,
+        out: &mut Delta,
+        key: &str,
+        hash: u64,
+        make: impl FnOnce(&mut Delta, &str) -> V,
+    ) -> V {
+        let held = match self.old.find_entry(hash, |held| held.hash == hash && *held.key == *key) {
+            Ok(entry) => entry.remove().0,
+            Err(_) if key.len() > CACHE_KEY_BYTES_MAX => return make(out, key),
+            Err(_) => Held { hash, key: key.into(), value: make(out, key) },
         };
         if self.young.len() >= self.entries_max / 2 {
-            self.old = core::mem::take(&mut self.young);
+            // The memory of those that go is that of the next.
+            core::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
         }
-        self.young.insert(key, value);
+        let value = held.value;
+        self.young.insert_unique(hash, held, |held| held.hash);
         value
     }
 
@@ -170,7 +192,10 @@ mod tests {
                     asked += 1;
                     key.as_str()
                 };
-                assert_eq!(cache.get_numbered(&mut out, number + round * 100, key, |_, key| key.len()), key_len(number));
+                assert_eq!(
+                    cache.get_numbered(&mut out, number + round * 100, key, |_, key| key.len()),
+                    key_len(number)
+                );
             }
         }
         assert!((300..330).contains(&asked), "{asked}");

@@ -79,6 +79,11 @@ impl Solo {
         self.engine.as_ref().map(|engine| engine.stats().clone()).unwrap_or_default()
     }
 
+    /// The number of the line read last, empty ones counted, from 1.
+    pub(crate) fn at_line(&self) -> u64 {
+        self.engine.as_ref().map_or(0, |engine| engine.at_line())
+    }
+
     /// How pipes fared, since this was asked last.
     pub(crate) fn take_reports(&mut self) -> Vec<PipeReport> {
         self.engine.as_mut().map_or_else(Vec::new, |engine| engine.take_reports())

@@ -113,7 +113,9 @@ impl Quick {
     fn with_those_after(steps: &[Step]) -> Quick {
         let quick = |i: usize| steps.get(i).map_or(Quick::None, |step| step.quick);
         match quick(0) {
-            Quick::Addr if steps[0].leap_steps > 0 && quick(steps[0].leap_steps) == Quick::SkipTime => Quick::AddrToTime,
+            Quick::Addr if steps[0].leap_steps > 0 && quick(steps[0].leap_steps) == Quick::SkipTime => {
+                Quick::AddrToTime
+            }
             Quick::QuotedRequest if quick(1) == Quick::Status && quick(2) == Quick::Bytes => Quick::RequestToBytes,
             Quick::QuotedSkip if quick(1) == Quick::QuotedText => Quick::SkipAndText,
             alone => alone,
@@ -289,10 +291,12 @@ impl Parser {
         while let Some(step) = steps.get(i) {
             let start = at;
             let quick = match step.quick {
-                Quick::AddrToTime => step.addr_to_time(steps.get(i + step.leap_steps), line, start, record).map(|end| {
-                    i += step.leap_steps;
-                    end
-                }),
+                Quick::AddrToTime => {
+                    step.addr_to_time(steps.get(i + step.leap_steps), line, start, record).map(|end| {
+                        i += step.leap_steps;
+                        end
+                    })
+                }
                 Quick::RequestToBytes => {
                     let after = steps.get(i + 1).zip(steps.get(i + 2));
                     step.request_to_bytes(after, line, start, marks, offset, record).map(|end| {

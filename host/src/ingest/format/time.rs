@@ -67,7 +67,13 @@ impl Clock {
 
     /// The time that begins at `at` and is followed by `literal`: its end and its milliseconds.
     #[inline]
-    pub(super) fn read(&mut self, form: &TimeForm, line: Line<'_>, at: usize, literal: &Literal) -> Option<(usize, i64)> {
+    pub(super) fn read(
+        &mut self,
+        form: &TimeForm,
+        line: Line<'_>,
+        at: usize,
+        literal: &Literal,
+    ) -> Option<(usize, i64)> {
         let (end, ms) = match form {
             TimeForm::Local => (at + LOCAL, self.local(line.text.get(at..)?.first_chunk()?)?),
             TimeForm::Iso => self.iso(line.bytes(), at)?,
