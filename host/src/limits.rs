@@ -40,6 +40,9 @@ pub const GUESS_LINES: usize = 1_000;
 /// Bytes of them at most: one line of the longest has to fit.
 pub const GUESS_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
 
+/// Threads that may read logs for `graftd ingest`; each has its own pipes, of a few megabytes.
+pub const INGEST_THREADS_MAX: u16 = 256;
+
 /// Lines that did not parse that are remembered with their reason, per log and per ingest.
 pub const LINE_FAULTS_MAX: usize = 10;
 

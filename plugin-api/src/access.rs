@@ -109,6 +109,7 @@ impl Fields {
     }
 
     /// Whether `field` is in the set.
+    #[inline]
     #[must_use]
     pub const fn has(self, field: Field) -> bool {
         self.0 & (1 << field as u32) != 0
@@ -128,6 +129,7 @@ impl Span {
     pub const ABSENT: Span = Span { start: u32::MAX, end: 0 };
 
     /// The bytes from `start` up to `end`.
+    #[inline]
     #[must_use]
     pub const fn new(start: u32, end: u32) -> Span {
         Span { start, end }
@@ -148,8 +150,15 @@ pub struct Access<'a> {
     request_time: f64,
     upstream_time: f64,
     spans: [Span; Field::COUNT],
+    /// Where the target's path ends in the line; [`UNKNOWN`] where nobody has looked.
+    path_end: u32,
+    /// The agent's number in its log, 0 if it has none.
+    agent_number: u32,
     status: u16,
 }
+
+/// No place in any line.
+const UNKNOWN: u32 = u32::MAX;
 
 impl<'a> Access<'a> {
     /// A record of `line` in which no field has been found yet. What follows is for whoever parses logs.
@@ -163,6 +172,8 @@ impl<'a> Access<'a> {
             request_time: f64::NAN,
             upstream_time: f64::NAN,
             spans: [Span::ABSENT; Field::COUNT],
+            path_end: UNKNOWN,
+            agent_number: 0,
             status: 0,
         }
     }
@@ -171,6 +182,26 @@ impl<'a> Access<'a> {
     #[inline]
     pub fn set_span(&mut self, field: Field, span: Span) {
         self.spans[field as usize] = span;
+    }
+
+    /// Says where the target's path ends in the line: at its first `?`, else where the target does.
+    #[inline]
+    pub fn set_path_end(&mut self, end: u32) {
+        self.path_end = end;
+    }
+
+    /// Sets the number that stands for the agent's text, see [`Access::agent_number`].
+    #[inline]
+    pub fn set_agent_number(&mut self, number: u32) {
+        self.agent_number = number;
+    }
+
+    /// Where a field's text stands in the line, in bytes.
+    #[inline]
+    #[must_use]
+    pub fn span(&self, field: Field) -> Option<core::ops::Range<usize>> {
+        let Span { start, end } = self.spans[field as usize];
+        (start <= end).then_some(start as usize..end as usize)
     }
 
     /// Sets the status as a number (100 to 999).
@@ -257,7 +288,10 @@ impl<'a> Access<'a> {
     #[inline]
     #[must_use]
     pub fn path(&self) -> Option<&'a str> {
-        self.url().map(|url| memchr::memchr(b'?', url.as_bytes()).map_or(url, |query| &url[..query]))
+        if self.path_end == UNKNOWN {
+            return self.url().map(|url| memchr::memchr(b'?', url.as_bytes()).map_or(url, |query| &url[..query]));
+        }
+        self.line.as_str().get(self.spans[Field::Url as usize].start as usize..self.path_end as usize)
     }
 
     /// `HTTP/1.1`.
@@ -308,6 +342,14 @@ impl<'a> Access<'a> {
     #[must_use]
     pub fn agent(&self) -> Option<&'a str> {
         self.text(Field::Agent)
+    }
+
+    /// A number that stands for the agent's text: in all that one pipe is given, the same number is the same text (a
+    /// text may have several numbers). 0 where the host has given none. See [`Cache::get_numbered`](crate::Cache::get_numbered).
+    #[inline]
+    #[must_use]
+    pub fn agent_number(&self) -> u32 {
+        self.agent_number
     }
 
     /// Seconds spent on the request.

@@ -9,7 +9,7 @@ mod runner;
 mod solo;
 mod tail;
 
-pub(crate) use engine::PipeRun;
+pub(crate) use engine::{Frames, PipeReport, PipeRun};
 pub use lines::{LineFault, LogStats, Remember};
 pub(crate) use log::LogParts;
 pub(crate) use log::LogSerial;

@@ -48,6 +48,11 @@ impl Solo {
         self.with(Engine::begin_file);
     }
 
+    /// What a header said further up in the file, which is read from here on.
+    pub(crate) fn prime(&mut self, header: &str) {
+        self.with(|engine| engine.prime(header));
+    }
+
     /// Another format than before: what comes is in that.
     pub(crate) fn change_format(&mut self, format: Format) {
         self.with(|engine| engine.change_format(format));
@@ -82,6 +87,11 @@ impl Solo {
     /// What has been read.
     pub(crate) fn stats(&self) -> LogStats {
         self.engine.as_ref().map(|engine| engine.stats().clone()).unwrap_or_default()
+    }
+
+    /// The number of the line read last, empty ones counted, from 1.
+    pub(crate) fn at_line(&self) -> u64 {
+        self.engine.as_ref().map_or(0, |engine| engine.at_line())
     }
 
     /// How pipes fared, since this was asked last.

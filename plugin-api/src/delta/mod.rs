@@ -27,7 +27,8 @@ use wire::{Op, Writer};
 /// out.observe(&["2xx"], 0.012);
 /// ```
 ///
-/// Where nanoseconds count, [`Delta::slot`] looks a path up once and [`Delta::add_at`] is then an addition.
+/// Where nanoseconds count, [`Delta::slot`] looks a path up once and [`Delta::add_at`] is then an addition; so it is with
+/// [`Delta::slot_of_quantiles`], [`Delta::slot_of_distinct`] and [`Delta::slot_of_top`]. Slots are good for a whole batch.
 #[derive(Debug)]
 pub struct Delta {
     clock: Clock,
@@ -41,7 +42,7 @@ pub struct Delta {
     overflowed: u64,
 }
 
-/// A path looked up once, for [`Delta::add_at`].
+/// A path looked up once, for [`Delta::add_at`] and its like.
 ///
 /// Good until the delta's [`epoch`](Delta::epoch) changes; after that, what is added by it goes to `(other)`. A
 /// [`Cache`](crate::Cache) made for a delta forgets its slots in time by itself.
@@ -93,6 +94,58 @@ impl Delta {
     #[must_use]
     pub fn slot(&mut self, path: &[&str]) -> Slot {
         Slot { index: self.locate(path, Kind::Add), epoch: self.table.epoch() }
+    }
+
+    /// Looks up the quantiles at a path, for [`Delta::observe_at`]. Nothing is there until they are fed.
+    #[must_use]
+    pub fn slot_of_quantiles(&mut self, path: &[&str]) -> Slot {
+        Slot { index: self.locate(path, Kind::Quantiles), epoch: self.table.epoch() }
+    }
+
+    /// Looks up the set at a path, for [`Delta::distinct_at`]. Nothing is there until it is fed.
+    #[must_use]
+    pub fn slot_of_distinct(&mut self, path: &[&str]) -> Slot {
+        Slot { index: self.locate(path, Kind::Distinct), epoch: self.table.epoch() }
+    }
+
+    /// Looks up the `k` heaviest keys below a path, for [`Delta::top_at`]. Nothing is there until they are fed.
+    #[must_use]
+    pub fn slot_of_top(&mut self, path: &[&str], k: u32) -> Slot {
+        let kind = Kind::Top { k: k.clamp(1, Action::TOP_K_MAX) };
+        Slot { index: self.locate(path, kind), epoch: self.table.epoch() }
+    }
+
+    /// Feeds a value to the quantiles of a slot.
+    #[inline]
+    pub fn observe_at(&mut self, slot: Slot, value: f64) {
+        if slot.epoch != self.table.epoch() {
+            self.overflowed += 1;
+            self.observe(&[OTHER], value);
+        } else if let Acc::Quantiles(sketch) = self.table.touch(slot.index) {
+            sketch.observe(value);
+        }
+    }
+
+    /// Counts an item among the distinct ones of a slot.
+    #[inline]
+    pub fn distinct_at(&mut self, slot: Slot, item: &str) {
+        if slot.epoch != self.table.epoch() {
+            self.overflowed += 1;
+            self.distinct(&[OTHER], item);
+        } else if let Acc::Distinct(sketch) = self.table.touch(slot.index) {
+            sketch.insert(item.as_bytes());
+        }
+    }
+
+    /// Adds to the counter of `key` among the heaviest keys of a slot.
+    #[inline]
+    pub fn top_at(&mut self, slot: Slot, key: &str, n: f64) {
+        if slot.epoch != self.table.epoch() {
+            self.overflowed += 1;
+            self.add(&[OTHER], n);
+        } else if let Acc::Top(sketch) = self.table.touch(slot.index) {
+            sketch.add(key, n);
+        }
     }
 
     /// Adds to the counter of a slot.
@@ -465,6 +518,42 @@ mod tests {
         }
         assert!(delta.memory_bytes() < 4 * DELTA_KEYS_BYTES_MAX, "{}", delta.memory_bytes());
         assert_eq!(sum(&mut delta), 10_000.0);
+    }
+
+    #[test]
+    fn what_is_fed_by_slots_is_what_is_fed_by_paths() {
+        let (mut by_slot, mut by_path) = (Delta::new(), Delta::new());
+        for round in 0..3 {
+            let unused = (by_slot.slot_of_top(&["none"], 5), by_slot.slot_of_distinct(&[]));
+            let times = by_slot.slot_of_quantiles(&["t"]);
+            let who = by_slot.slot_of_distinct(&["t"]);
+            let urls = by_slot.slot_of_top(&["t"], 5);
+            assert!(unused.0 != urls && unused.1 != who && by_slot.is_empty());
+            for i in 0..20 {
+                let key = (i % (3 + round)).to_string();
+                by_slot.observe_at(times, f64::from(i));
+                by_path.observe(&["t"], f64::from(i));
+                by_slot.distinct_at(who, &key);
+                by_path.distinct(&["t"], &key);
+                by_slot.top_at(urls, &key, 2.0);
+                by_path.top(&["t"], &key, 2.0, 5);
+            }
+            assert_eq!(entries(&mut by_slot), entries(&mut by_path));
+        }
+    }
+
+    #[test]
+    fn sketch_slots_of_an_earlier_epoch_count_at_other() {
+        let mut delta = Delta::new();
+        let slots = (delta.slot_of_quantiles(&["a"]), delta.slot_of_distinct(&["a"]), delta.slot_of_top(&["a"], 5));
+        (0..DELTA_PATHS_MAX).for_each(|i| delta.add(&[&i.to_string()], 1.0));
+        delta.flush();
+        delta.observe_at(slots.0, 1.0);
+        delta.distinct_at(slots.1, "x");
+        delta.top_at(slots.2, "x", 1.0);
+        assert_eq!(delta.overflowed(), 3);
+        let found = entries(&mut delta);
+        assert!(found.len() == 3 && found.iter().all(|(path, _)| path == OTHER), "{found:?}");
     }
 
     #[test]

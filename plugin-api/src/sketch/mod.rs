@@ -20,6 +20,7 @@
 mod bins;
 mod coding;
 mod distinct;
+mod hash;
 mod quantiles;
 mod top;
 

@@ -37,6 +37,32 @@ impl Entry {
     }
 }
 
+/// Whether two keys are the same. Most are shorter than what a call of `memcmp` is worth.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    if a.len() > 64 {
+        return a == b;
+    }
+    let (Some(last_of_a), Some(last_of_b)) = (a.last_chunk::<16>(), b.last_chunk::<16>()) else {
+        return same_short(a, b);
+    };
+    let ((a, _), (b, _)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
+    let differs = |a: &[u8; 16], b: &[u8; 16]| u128::from_ne_bytes(*a) != u128::from_ne_bytes(*b);
+    !differs(last_of_a, last_of_b) && !a.iter().zip(b).any(|(a, b)| differs(a, b))
+}
+
+/// The same for keys of one length, fewer than 16 bytes.
+#[inline]
+fn same_short(a: &[u8], b: &[u8]) -> bool {
+    match (a.first_chunk::<8>(), a.last_chunk::<8>(), b.first_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(first_a), Some(last_a), Some(first_b), Some(last_b)) => first_a == first_b && last_a == last_b,
+        _ => a.iter().zip(b).all(|(a, b)| a == b),
+    }
+}
+
 /// Adds weights, none negative; the sum stays finite.
 #[inline]
 fn plus(a: f64, b: f64) -> f64 {
@@ -142,7 +168,7 @@ impl Top {
     fn find(&self, key: &[u8], hash: u64) -> Option<usize> {
         let same = |i: &u32| {
             let entry = &self.entries[*i as usize];
-            entry.hash == hash && self.key(entry) == key
+            entry.hash == hash && same(self.key(entry), key)
         };
         self.index.find(hash, same).map(|i| *i as usize)
     }

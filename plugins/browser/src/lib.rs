@@ -24,8 +24,8 @@ impl Pipe for Browser {
         let Browser { classifier, slots } = self;
         for hit in batch {
             // What the classifier does not look at need not be remembered.
-            let agent = limits::cut(hit.agent().unwrap_or("-"), AGENT_BYTES_MAX);
-            let slot = slots.get(out, agent, |out, agent| {
+            let agent = || limits::cut(hit.agent().unwrap_or("-"), AGENT_BYTES_MAX);
+            let slot = slots.get_numbered(out, hit.agent_number(), agent, |out, agent| {
                 if agent == "-" {
                     return out.slot(&["(none)", "-"]);
                 }

@@ -26,10 +26,11 @@ impl Pipe for Url {
     }
 
     fn process(&mut self, batch: &[Access<'_>], out: &mut Delta) {
+        let slot = out.slot_of_top(&[], self.k);
         for hit in batch {
             // A target that is all query has an empty path, which is no key.
             let path = hit.path().map_or("-", |path| if path.is_empty() { limits::EMPTY } else { path });
-            out.top(&[], limits::cut(path, PATH_BYTES_MAX), 1.0, self.k);
+            out.top_at(slot, limits::cut(path, PATH_BYTES_MAX), 1.0);
         }
     }
 }

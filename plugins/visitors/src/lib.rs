@@ -14,10 +14,11 @@ impl Pipe for Visitors {
     }
 
     fn process(&mut self, batch: &[Access<'_>], out: &mut Delta) {
+        // At the branch itself: the number stands at `visitors`, there is nothing below it.
+        let slot = out.slot_of_distinct(&[]);
         for hit in batch {
             if let Some(addr) = hit.addr() {
-                // At the branch itself: the number stands at `visitors`, there is nothing below it.
-                out.distinct(&[], addr);
+                out.distinct_at(slot, addr);
             }
         }
     }

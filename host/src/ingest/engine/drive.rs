@@ -44,6 +44,7 @@ pub(crate) fn feed_on<W: AsMut<Engine>, F: Fence<W>>(mut work: Box<W>, fence: &F
         let engine = (*work).as_mut();
         let more = engine.parse(text, &mut records, &mut decoded);
         decoded.settle(&mut records);
+        engine.number_agents(&mut records);
         engine.mark_busy();
         while let Some(mut run) = (*work).as_mut().next_to_feed() {
             let engine = (*work).as_mut();

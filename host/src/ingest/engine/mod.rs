@@ -5,16 +5,18 @@
 //! handed to a [`Fence`], and the engine always knows how far it has come: whoever takes over from a call that is
 //! given up goes on at the next pipe of the same batch.
 
+mod agents;
 mod drive;
 
 pub(crate) use drive::{Fence, feed_on, flush_on};
 
-use super::format::{Decoded, Format, Parser};
+use super::format::{Decoded, Format, Parser, Window};
 use super::lines::{LineFault, LogStats, Remember, SAMPLE_BYTES};
 use crate::clock::{Timepiece, thread_cpu};
 use crate::limits::{BATCH_RECORDS, LINE_BYTES_MAX, LINE_FAULTS_MAX};
 use crate::module::{Branch, Callee, Doing, Fault, PipeBody, Tag};
-use plugin_api::{Access, Clock, Fields};
+use agents::Agents;
+use plugin_api::{Access, Clock, Field, Fields};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -99,6 +101,10 @@ pub(crate) struct Engine {
     slots: Vec<Slot>,
     clock: Timepiece,
     remember: Remember,
+    /// Goes through the text that is being fed.
+    window: Window,
+    /// The agents of this log, while a pipe reads them.
+    agents: Option<Agents>,
     decoded: Decoded,
     /// Parsed records keep their memory from block to block.
     records: Vec<Access<'static>>,
@@ -130,6 +136,8 @@ impl Engine {
             slots: Vec::new(),
             clock,
             remember,
+            window: Window::default(),
+            agents: None,
             decoded: Decoded::default(),
             records: Vec::new(),
             stats: LogStats::default(),
@@ -207,6 +215,10 @@ impl Engine {
         let before = std::mem::take(&mut self.parsers);
         self.parsers = self.formats.iter().map(|format| format.parser(wants)).collect();
         self.parsers.iter_mut().zip(&before).for_each(|(parser, before)| parser.follow(before));
+        // They stay as they are when pipes change: a pipe that goes on must not be given a number for two agents.
+        if wants.has(Field::Agent) && self.agents.is_none() {
+            self.agents = Some(Agents::default());
+        }
     }
 
     /// Whether a pipe runs in a process of its own, which may end between two calls.
@@ -309,6 +321,7 @@ impl Engine {
     pub(crate) fn begin_feed(&mut self, bytes: usize) {
         self.stats.bytes += bytes as u64;
         self.feeding = Some(Feeding { batch: (0, 0), turn: None, clock: self.clock.now() });
+        self.window.begin(0);
         self.mark = Instant::now();
     }
 
@@ -332,59 +345,72 @@ impl Engine {
             // Somebody else has parsed it, and is stuck with the records.
             let counted = (self.stats.clone(), self.at_line);
             self.parsers.iter_mut().for_each(Parser::rewind);
-            self.parse_lines(&text[begin..end], records, decoded);
+            let mut window = Window::default();
+            window.begin(begin);
+            self.parse_lines(&text[..end], &mut window, records, decoded);
             (self.stats, self.at_line) = counted;
             return true;
         }
-        let rest = &text[end..];
-        if rest.is_empty() {
+        if end == text.len() {
             self.feeding = None;
             return false;
         }
         self.parsers.iter_mut().for_each(Parser::mark);
-        let left = self.parse_lines(rest, records, decoded);
+        let mut window = std::mem::take(&mut self.window);
+        self.parse_lines(text, &mut window, records, decoded);
         if let Some(feeding) = &mut self.feeding {
-            feeding.batch = (end, text.len() - left.len());
+            feeding.batch = (end, window.at());
             feeding.turn = Some(0);
             feeding.clock = self.clock.now();
         }
+        self.window = window;
         true
     }
 
-    /// Parses as many lines as a batch holds, and gives what is left of the text.
-    fn parse_lines<'t>(&mut self, text: &'t str, records: &mut Vec<Access<'t>>, decoded: &mut Decoded) -> &'t str {
-        let mut rest = text;
-        while !rest.is_empty() && records.len() < BATCH_RECORDS {
-            let line;
-            (line, rest) = match memchr::memchr(b'\n', rest.as_bytes()) {
-                Some(end) => (&rest[..end], &rest[end + 1..]),
-                None => (rest, ""),
-            };
+    /// Parses as many lines as a batch holds.
+    fn parse_lines<'t>(
+        &mut self,
+        text: &'t str,
+        window: &mut Window,
+        records: &mut Vec<Access<'t>>,
+        decoded: &mut Decoded,
+    ) {
+        let bytes = text.as_bytes();
+        while records.len() < BATCH_RECORDS {
+            let Some(mut line) = window.next_line(bytes) else { break };
             self.at_line += 1;
-            let line = line.strip_suffix('\r').unwrap_or(line);
+            if line.end > line.start && bytes[line.end - 1] == b'\r' {
+                line.end -= 1;
+            }
             if line.is_empty() {
                 continue;
             }
             self.stats.lines += 1;
             if line.len() > LINE_BYTES_MAX {
-                self.fault(line, format_args!("longer than {LINE_BYTES_MAX} bytes"));
+                self.fault(&text[line], format_args!("longer than {LINE_BYTES_MAX} bytes"));
             } else {
                 let (mut error, before) = (None, records.len());
                 for parser in &mut self.parsers {
-                    error = parser.parse(line, records, decoded).err();
+                    error = parser.parse_within(text, line.clone(), window, records, decoded).err();
                     if error.is_none() {
                         break;
                     }
                 }
                 if let Some(error) = error {
-                    self.fault(line, error);
+                    self.fault(&text[line], error);
                 } else if records.len() == before {
                     // Part of a header is no line.
                     self.stats.lines -= 1;
                 }
             }
         }
-        rest
+    }
+
+    /// Numbers the agents of a batch.
+    fn number_agents(&mut self, records: &mut [Access<'_>]) {
+        if let Some(agents) = &mut self.agents {
+            agents.number(records);
+        }
     }
 
     /// The pipe whose turn it is, taken out of its place; `None` after the last.

@@ -34,11 +34,13 @@ mod parser;
 mod reading;
 mod request;
 mod scan;
+mod simd;
 mod spec;
 mod stamp;
 mod strftime;
 mod time;
 mod w3c;
+mod window;
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +50,7 @@ pub use escape::Decoded;
 pub use guess::{Guess, Guesser, first_lines, guess};
 pub use reading::Parser;
 pub use w3c::header_before;
+pub(super) use window::Window;
 
 use escape::Escape;
 use item::{Item, Layout};

@@ -2,8 +2,10 @@
 
 use super::error::LineError;
 use super::escape::Decoded;
+use super::window::Window;
 use super::{json, parser, w3c};
 use plugin_api::Access;
+use std::ops::Range;
 
 /// Reads the lines of one log. It remembers what the lines before said (the last time, a header), so each log has its own.
 #[derive(Clone, Debug)]
@@ -39,6 +41,27 @@ impl Parser {
             Kind::Text(parser) => parser.parse(line, records, decoded),
             Kind::Json(parser) => parser.parse(line, records, decoded),
             Kind::W3c(parser) => parser.parse(line, records, decoded),
+        }
+    }
+
+    /// As [`Parser::parse`], for a line of a text through which a window goes: what the window has found there need not
+    /// be looked for again.
+    ///
+    /// # Errors
+    /// As [`Parser::parse`].
+    #[inline]
+    pub(in crate::ingest) fn parse_within<'a>(
+        &mut self,
+        text: &'a str,
+        line: Range<usize>,
+        window: &Window,
+        records: &mut Vec<Access<'a>>,
+        decoded: &mut Decoded,
+    ) -> Result<(), LineError> {
+        match &mut self.0 {
+            Kind::Text(parser) => parser.parse_within(text, line, window, records, decoded),
+            Kind::Json(parser) => parser.parse(&text[line], records, decoded),
+            Kind::W3c(parser) => parser.parse(&text[line], records, decoded),
         }
     }
 

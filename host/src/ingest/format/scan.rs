@@ -4,6 +4,7 @@
 //! more than the search, so the short ones are scanned here in one machine word ("SWAR", after
 //! H. S. Warren, *Hacker's Delight*, ch. 6), and only the long ones go to `memchr`.
 
+use super::window::Marks;
 use memchr::memchr;
 use wide::u8x16;
 
@@ -11,6 +12,52 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 const TOPS: u64 = 0x8080_8080_8080_8080;
 /// Added to a digit's value it keeps the top bit clear, to anything from 10 to 127 it sets it.
 const PAST_NINE: u64 = 0x7676_7676_7676_7676;
+
+/// A line within a text. What stands behind it can be read as well, which spares a look at where it ends: a word that begins
+/// in the line is read whole, and what of it is not the line's is a line feed first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Line<'a> {
+    /// From the line's beginning on.
+    pub(super) text: &'a [u8],
+    /// Bytes of it that are the line.
+    pub(super) len: usize,
+}
+
+impl<'a> Line<'a> {
+    /// A line with nothing behind it.
+    #[inline]
+    pub(super) fn alone(line: &'a [u8]) -> Line<'a> {
+        Line { text: line, len: line.len() }
+    }
+
+    /// The line's own bytes.
+    #[inline]
+    pub(super) fn bytes(self) -> &'a [u8] {
+        &self.text[..self.len]
+    }
+
+    /// The first `needle` at or after `from`.
+    ///
+    /// The first 16 bytes, which hold any IPv4 address, are looked at together: fields differ in length from
+    /// line to line, and a branch for each word would be foretold wrong too often.
+    #[inline]
+    pub(super) fn find_byte(self, from: usize, needle: u8) -> Option<usize> {
+        let Some(chunk) = self.text.get(from..).and_then(|rest| rest.first_chunk::<16>()) else {
+            return self.find_far(from, needle);
+        };
+        let hits = u8x16::from(*chunk).simd_eq(u8x16::splat(needle)).to_bitmask();
+        if hits != 0 {
+            return Some(from + hits.trailing_zeros() as usize).filter(|&at| at < self.len);
+        }
+        self.find_far(from + 16, needle)
+    }
+
+    #[inline(never)]
+    fn find_far(self, from: usize, needle: u8) -> Option<usize> {
+        memchr(needle, self.bytes().get(from..)?).map(|i| from + i)
+    }
+}
+
 /// The eight bytes from `at` on, the first of them in the low bits; zeros where the line has no more.
 #[inline]
 fn word(line: &[u8], at: usize) -> u64 {
@@ -20,102 +67,13 @@ fn word(line: &[u8], at: usize) -> u64 {
     }
 }
 
+#[cold]
 #[inline(never)]
 fn last_word(line: &[u8], at: usize) -> u64 {
     match (line.get(at..), line.last_chunk()) {
         (None | Some([]), _) => 0,
         (Some(rest), Some(bytes)) => u64::from_le_bytes(*bytes) >> (64 - 8 * rest.len()),
         (Some(rest), None) => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
-    }
-}
-
-/// The top bit of each byte that is `needle`. Above the first such byte others may be marked too.
-#[inline]
-fn hits(word: u64, needle: u8) -> u64 {
-    let x = word ^ (ONES * u64::from(needle));
-    x.wrapping_sub(ONES) & !x & TOPS
-}
-
-/// The first `needle`, which is not zero, at or after `from`.
-///
-/// The first 16 bytes, which hold any IPv4 address, are looked at together: fields differ in length from
-/// line to line, and a branch for each word would be foretold wrong too often.
-#[inline]
-pub(super) fn find_byte(line: &[u8], from: usize, needle: u8) -> Option<usize> {
-    let (low, high) = (hits(word(line, from), needle), hits(word(line, from + 8), needle));
-    if low | high != 0 {
-        let (hits, at) = if low != 0 { (low, from) } else { (high, from + 8) };
-        return Some(at + hits.trailing_zeros() as usize / 8);
-    }
-    memchr(needle, line.get(from + 16..)?).map(|i| from + 16 + i)
-}
-
-/// Where a line has quotes and backslashes: a bit for each of its bytes.
-///
-/// The values in quotes are most of a line, and of all lengths. A search for the end of each is a loop
-/// whose last round the processor cannot foretell; this is one loop over the line, after which an end is
-/// a count of zeros (G. Langdale, D. Lemire, "Parsing Gigabytes of JSON per Second", stage 1).
-#[derive(Clone, Debug, Default)]
-pub(super) struct Marks {
-    words: Vec<u64>,
-    /// Whether there is any backslash.
-    slash: bool,
-}
-
-impl Marks {
-    /// Looks at a line.
-    #[inline]
-    pub(super) fn read(&mut self, line: &[u8]) {
-        let mut slashes = u8x16::splat(0);
-        let mut marks = |block: &[u8; 64]| {
-            let (chunks, _) = block.as_chunks::<16>();
-            let mut bits = 0;
-            for (i, chunk) in chunks.iter().enumerate() {
-                let chunk = u8x16::from(*chunk);
-                let slash = chunk.simd_eq(u8x16::splat(b'\\'));
-                let hits = chunk.simd_eq(u8x16::splat(b'"')) | slash;
-                slashes |= slash;
-                bits |= u64::from(hits.to_bitmask()) << (16 * i);
-            }
-            bits
-        };
-        let (blocks, tail) = line.as_chunks();
-        self.words.resize(blocks.len() + 1, 0);
-        for (word, block) in self.words.iter_mut().zip(blocks) {
-            *word = marks(block);
-        }
-        self.words[blocks.len()] = if tail.is_empty() {
-            0
-        } else if let Some(last) = line.last_chunk() {
-            // The last 64 bytes, without those that were looked at.
-            marks(last) >> (64 - tail.len())
-        } else {
-            let mut block = [0; 64];
-            block[..tail.len()].copy_from_slice(tail);
-            marks(&block)
-        };
-        self.slash = slashes.to_bitmask() != 0;
-    }
-
-    /// Whether the line has a backslash.
-    #[inline]
-    pub(super) fn has_slash(&self) -> bool {
-        self.slash
-    }
-
-    /// The first mark at or after `at`.
-    #[inline]
-    pub(super) fn next(&self, at: usize) -> Option<usize> {
-        let i = at / 64;
-        let low = *self.words.get(i)?;
-        let high = self.words.get(i + 1).copied().unwrap_or(0);
-        // Two words at once: few values go on past them, while many cross from one to the next.
-        let window = (u128::from(high) << 64 | u128::from(low)) >> (at % 64);
-        if window != 0 {
-            return Some(at + window.trailing_zeros() as usize);
-        }
-        let (i, word) = self.words.iter().enumerate().skip(i + 2).find(|&(_, &word)| word != 0)?;
-        Some(i * 64 + word.trailing_zeros() as usize)
     }
 }
 
@@ -142,10 +100,16 @@ impl Literal {
         self.text.len()
     }
 
+    pub(super) fn begins_with(&self, byte: u8) -> bool {
+        self.text.first() == Some(&byte)
+    }
+
     /// Whether the line has this text at `at`. The empty literal is everywhere.
-    #[inline]
-    pub(super) fn is_at(&self, line: &[u8], at: usize) -> bool {
-        word(line, at) & self.mask == self.word && (self.text.len() <= 8 || line[at..].starts_with(&self.text))
+    #[inline(always)]
+    pub(super) fn is_at(&self, line: Line<'_>, at: usize) -> bool {
+        word(line.text, at) & self.mask == self.word
+            && at + self.text.len() <= line.len
+            && (self.text.len() <= 8 || line.text[at..].starts_with(&self.text))
     }
 
     /// What stands before its beginning, where the text ends within it.
@@ -153,16 +117,23 @@ impl Literal {
         (1..self.text.len()).rev().find_map(|len| text.strip_suffix(&self.text[..len]))
     }
 
+    /// As [`Literal::find_quote`], for a value without quotes and backslashes of its own.
+    #[inline(always)]
+    pub(super) fn find_next_quote(&self, line: Line<'_>, start: usize, marks: &Marks, offset: usize) -> Option<usize> {
+        let at = marks.quotes.next(offset + start, offset + line.len)? - offset;
+        self.is_at(line, at).then_some(at)
+    }
+
     /// The first place at or after `from` where the line has it.
     #[inline]
-    pub(super) fn find(&self, line: &[u8], from: usize) -> Option<usize> {
+    pub(super) fn find(&self, line: Line<'_>, from: usize) -> Option<usize> {
         // The mask is that of at least one byte, but for the empty literal.
         if self.mask == 0 {
-            return Some(line.len());
+            return Some(line.len);
         }
         let mut at = from;
         loop {
-            at = find_byte(line, at, self.word as u8)?;
+            at = line.find_byte(at, self.word as u8)?;
             if self.mask == 0xff || self.is_at(line, at) {
                 return Some(at);
             }
@@ -170,16 +141,17 @@ impl Literal {
         }
     }
 
-    /// Where the closing quote of the value at `start` is, for a literal that begins with one.
+    /// Where the closing quote of the value at `start` is, for a literal that begins with one. The line begins at `offset`
+    /// in what the marks are of.
     ///
     /// A quote after an odd number of backslashes belongs to the value. So does one that is not followed
     /// by the rest of the literal: some servers do not escape quotes at all.
     #[inline]
-    pub(super) fn find_quote(&self, line: &[u8], start: usize, marks: &Marks) -> Option<usize> {
+    pub(super) fn find_quote(&self, line: Line<'_>, start: usize, marks: &Marks, offset: usize) -> Option<usize> {
         let mut at = start;
         loop {
-            at = marks.next(at)?;
-            if line[at] == b'\\' {
+            at = marks.quotes.next(offset + at, offset + line.len)? - offset;
+            if line.text[at] == b'\\' {
                 at += 2;
             } else if self.mask == 0xff || self.is_at(line, at) {
                 return Some(at);

@@ -1,6 +1,6 @@
 //! The time of a request, as logs write it, to milliseconds since the Unix epoch.
 
-use super::scan::{Literal, digits};
+use super::scan::{Line, Literal, digits};
 use super::strftime::Pattern;
 use std::sync::Arc;
 
@@ -67,11 +67,17 @@ impl Clock {
 
     /// The time that begins at `at` and is followed by `literal`: its end and its milliseconds.
     #[inline]
-    pub(super) fn read(&mut self, form: &TimeForm, line: &[u8], at: usize, literal: &Literal) -> Option<(usize, i64)> {
+    pub(super) fn read(
+        &mut self,
+        form: &TimeForm,
+        line: Line<'_>,
+        at: usize,
+        literal: &Literal,
+    ) -> Option<(usize, i64)> {
         let (end, ms) = match form {
-            TimeForm::Local => (at + LOCAL, self.local(line.get(at..)?.first_chunk()?)?),
-            TimeForm::Iso => self.iso(line, at)?,
-            TimeForm::Seconds => seconds(line, at)?,
+            TimeForm::Local => (at + LOCAL, self.local(line.text.get(at..)?.first_chunk()?)?),
+            TimeForm::Iso => self.iso(line.bytes(), at)?,
+            TimeForm::Seconds => seconds(line.bytes(), at)?,
             TimeForm::Pattern(pattern) => self.patterned(pattern, line, at, literal)?,
         };
         literal.is_at(line, end).then_some((end, ms))
@@ -79,11 +85,14 @@ impl Clock {
 
     #[inline]
     pub(super) fn local(&mut self, text: &[u8; LOCAL]) -> Option<i64> {
-        if text[..LOCAL_SECOND] == self.text[..LOCAL_SECOND]
-            && text[LOCAL_SECOND + 2..] == self.text[LOCAL_SECOND + 2..]
-        {
+        if same_minute(text, &self.text) {
             return Some(self.minute_ms + second(text[LOCAL_SECOND], text[LOCAL_SECOND + 1])?);
         }
+        self.local_anew(text)
+    }
+
+    #[inline(never)]
+    fn local_anew(&mut self, text: &[u8; LOCAL]) -> Option<i64> {
         let [
             d1,
             d2,
@@ -153,9 +162,10 @@ impl Clock {
         Some((at + ISO, ms))
     }
 
-    fn patterned(&mut self, pattern: &Pattern, line: &[u8], at: usize, literal: &Literal) -> Option<(usize, i64)> {
+    fn patterned(&mut self, pattern: &Pattern, within: Line<'_>, at: usize, literal: &Literal) -> Option<(usize, i64)> {
+        let line = within.bytes();
         let known = at + self.patterned.len();
-        if !self.patterned.is_empty() && line.get(at..known) == Some(&self.patterned) && literal.is_at(line, known) {
+        if !self.patterned.is_empty() && line.get(at..known) == Some(&self.patterned) && literal.is_at(within, known) {
             return Some((known, self.patterned_ms));
         }
         let (end, ms) = pattern.read(line, at)?;
@@ -166,6 +176,16 @@ impl Clock {
         }
         Some((end, ms))
     }
+}
+
+/// Whether two texts of the local form differ in their seconds at most: words of it, without a call of `memcmp`.
+#[inline]
+fn same_minute(a: &[u8; LOCAL], b: &[u8; LOCAL]) -> bool {
+    /// The two bytes of the seconds in the last eight.
+    const SECONDS: u64 = 0xffff;
+    let head = |text: &[u8; LOCAL]| text.first_chunk().map(|head| u128::from_le_bytes(*head));
+    let tail = |text: &[u8; LOCAL]| text.last_chunk().map(|tail| u64::from_le_bytes(*tail) & !SECONDS);
+    head(a) == head(b) && a[16..LOCAL_SECOND] == b[16..LOCAL_SECOND] && tail(a) == tail(b)
 }
 
 /// `1431857103.123`, with any number of decimals; those past the third are cut.

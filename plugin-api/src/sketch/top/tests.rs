@@ -204,3 +204,17 @@ fn what_no_sketch_has_is_refused() {
     assert_eq!(why(&[10, 3]), Err("unknown kind of number"));
     assert_eq!(why(&[10, 1, 0, 0, 0, 0, 0, 0, 0xf0, 0xbf]), Err("negative weight"));
 }
+
+#[test]
+fn keys_that_differ_in_one_byte_are_told_apart() {
+    for length in 0..140 {
+        let key: Vec<u8> = (0..length as u8).collect();
+        assert!(same(&key, &key.clone()));
+        assert!(!same(&key, &[&key[..], b"x"].concat()));
+        for at in 0..length {
+            let mut other = key.clone();
+            other[at] ^= 0x80;
+            assert!(!same(&key, &other), "{at} of {length}");
+        }
+    }
+}

@@ -16,8 +16,8 @@ pub(super) use map::Map;
 
 use super::error::LineError;
 use super::escape::{Decoded, Escape};
-use super::scan::Marks;
 use super::stamp::Stamps;
+use super::window::Marks;
 use map::Level;
 use plugin_api::{Access, Fields};
 use walk::{Trouble, Walk};

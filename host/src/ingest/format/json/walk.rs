@@ -4,8 +4,8 @@ use super::super::MAX_LINE;
 use super::super::error::{LineError, Why};
 use super::super::parser::span;
 use super::super::request;
-use super::super::scan::Marks;
 use super::super::stamp::Stamps;
+use super::super::window::Marks;
 use super::map::{Entry, Level, Source, Target};
 use super::value::{Text, set};
 use plugin_api::{Access, Field};
@@ -234,7 +234,7 @@ impl<'p, 'r, 'a> Walk<'p, 'r, 'a> {
         let start = self.at + 1;
         let (mut at, mut slash) = (start, false);
         loop {
-            match self.marks.next(at) {
+            match self.marks.quotes.next(at, self.line.len()) {
                 None => return Err((self.at, Why::Ends)),
                 Some(mark) if self.line[mark] == b'\\' => {
                     slash = true;

@@ -1,6 +1,7 @@
 //! The searches and numbers of [`scan`](super::super::scan) against plain ones.
 
-use super::super::scan::{Literal, Marks, decimal, few_digits, few_thousandths, find_byte, whole};
+use super::super::scan::{Line, Literal, decimal, few_digits, few_thousandths, whole};
+use super::super::window::{Marks, Window};
 use proptest::prelude::*;
 
 /// Texts in which few bytes are often found.
@@ -20,23 +21,61 @@ proptest! {
     #[test]
     fn a_byte_is_found_where_it_is(text in dense(), from in 0usize..210, needle in 1u8..) {
         let plain = text.get(from..).and_then(|rest| rest.iter().position(|&b| b == needle)).map(|i| from + i);
-        prop_assert_eq!(find_byte(&text, from, needle), plain);
+        prop_assert_eq!(Line::alone(&text).find_byte(from, needle), plain);
+        // Nor is it found behind the line.
+        let behind = [&text[..], &[b'\n', needle, needle]].concat();
+        prop_assert_eq!(Line { text: &behind, len: text.len() }.find_byte(from, needle), plain);
     }
 
     #[test]
-    fn marks_are_quotes_and_backslashes(lines in prop::collection::vec(prop_oneof![dense(), sparse()], 1..4), from in 0usize..410) {
+    fn marks_are_quotes_and_backslashes(
+        lines in prop::collection::vec(prop_oneof![dense(), sparse()], 1..4),
+        from in 0usize..410,
+        until in 0usize..410,
+    ) {
         let mut marks = Marks::default();
         for line in lines {
             marks.read(&line);
-            let plain = line.iter().enumerate().skip(from).find(|&(_, &b)| b == b'"' || b == b'\\').map(|(i, _)| i);
-            prop_assert_eq!(marks.next(from), plain);
-            prop_assert_eq!(marks.has_slash(), line.contains(&b'\\'));
+            let until = until.min(line.len());
+            let plain = |wanted: &[u8]| (from..until).find(|&i| wanted.contains(&line[i]));
+            prop_assert_eq!(marks.quotes.next(from, until), plain(b"\"\\"));
+            prop_assert_eq!(marks.questions.next(from, until), plain(b"?"));
+            prop_assert_eq!(marks.slash, line.contains(&b'\\'));
         }
     }
 
     #[test]
+    fn a_window_finds_every_line(lines in prop::collection::vec("[ab\"]{0,5}|[a-c\"]{0,200}", 0..60), longest in 0usize..100_000, ended: bool) {
+        let mut lines = lines;
+        if let Some(line) = lines.first_mut() {
+            line.push_str(&"x".repeat(longest));
+        }
+        let mut text = lines.join("\n");
+        if ended && !lines.is_empty() {
+            text.push('\n');
+        } else if lines.last().is_some_and(String::is_empty) {
+            // Nothing at the end of a text is no line.
+            lines.pop();
+        }
+        let mut window = Window::default();
+        window.begin(0);
+        let mut found = Vec::new();
+        while let Some(line) = window.next_line(text.as_bytes()) {
+            let (marks, offset) = window.marks(line.start);
+            let quote = marks.quotes.next(offset, offset + line.len());
+            prop_assert_eq!(quote.map(|at| at - offset), text[line.clone()].find('"'));
+            found.push(text[line].to_owned());
+        }
+        prop_assert_eq!(window.at(), text.len());
+        prop_assert_eq!(found, lines);
+    }
+
+    #[test]
     fn a_literal_is_found_where_it_is(text in "[ab]{0,40}", literal in "[ab]{1,12}", from in 0usize..45) {
-        let found = Literal::new(&literal).find(text.as_bytes(), from);
+        let behind = format!("{text}\n{literal}");
+        let within = Line { text: behind.as_bytes(), len: text.len() };
+        let found = Literal::new(&literal).find(Line::alone(text.as_bytes()), from);
+        prop_assert_eq!(Literal::new(&literal).find(within, from), found);
         prop_assert_eq!(found, text.get(from..).and_then(|rest| rest.find(&literal)).map(|i| from + i));
     }
 

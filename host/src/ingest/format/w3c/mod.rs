@@ -15,7 +15,7 @@ use super::MAX_LINE;
 use super::error::{FormatError, LineError, Why};
 use super::escape::Decoded;
 use super::parser::{is_absent, span, status};
-use super::scan::{self, find_byte};
+use super::scan::{self, Line};
 use super::stamp::Stamps;
 use columns::{Column, Columns};
 use plugin_api::{Access, Field, Fields};
@@ -244,7 +244,7 @@ fn value(line: &[u8], start: usize, separator: u8, quotes: &mut bool) -> (usize,
         }
         *quotes = false;
     }
-    let end = find_byte(line, start, separator).unwrap_or(line.len());
+    let end = Line::alone(line).find_byte(start, separator).unwrap_or(line.len());
     (start, end, end)
 }
 

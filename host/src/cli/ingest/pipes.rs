@@ -1,0 +1,52 @@
+//! The pipes that a daemon with the same folders would run.
+
+use crate::cli::Failure;
+use crate::ingest::PipeRun;
+use crate::module::{
+    Branch, Folders, Library, PipeBody, Planned, check_conf, is_gmond_c, look, plan, python_pipe, refusal,
+};
+
+/// Loads every pipe that is to run.
+pub(super) fn pipes(folders: &Folders, host: &str) -> Result<Vec<PipeRun>, Failure> {
+    let Some(plugins) = &folders.plugins else {
+        return Err(Failure::usage(
+            "there is no plugins folder, so no pipe to read a log through; name one with --plugins DIR",
+        ));
+    };
+    let seen = look(folders).map_err(Failure::usage)?;
+    let mut pipes = Vec::new();
+    for (name, plan) in plan(&seen) {
+        let loaded = match plan.what {
+            Planned::Off(_) | Planned::BuiltIn(_) => continue,
+            Planned::Rejected(why) => Err(why),
+            Planned::Run { plugin, conf } if plugin.is_python() => {
+                python_pipe(&name, &plugin.path, &conf, Some(plugins), host)
+                    .map(|found| found.map(|(branch, wants, pipe)| PipeRun::alone(&name, branch, wants, pipe)))
+                    .map_err(|refusal| refusal.why)
+            }
+            // A collector, and none to be loaded here.
+            Planned::Run { plugin, .. } if is_gmond_c(&plugin.path) => Ok(None),
+            Planned::Run { plugin, conf } => Library::load(&plugin.path).and_then(|library| {
+                if !library.is_pipe() {
+                    return Ok(None);
+                }
+                let declared = library.declared();
+                check_conf(&declared, &conf)?;
+                let branch = Branch::of(&name, &conf, &declared, host)?;
+                let pipe = library.pipe(&conf.params).map_err(|error| refusal(&error, &conf).why)?;
+                Ok(Some(PipeRun::alone(&name, branch, library.wants(), PipeBody::Here(pipe))))
+            }),
+        };
+        match loaded {
+            Ok(run) => pipes.extend(run),
+            Err(why) => eprintln!("graftd: module {name}: rejected: {why}"),
+        }
+    }
+    if pipes.is_empty() {
+        let plugins = plugins.display();
+        return Err(Failure::usage(format_args!(
+            "{plugins}: no pipe to read a log through; name their folder with --plugins, or build them with `make build`"
+        )));
+    }
+    Ok(pipes)
+}

@@ -1,0 +1,136 @@
+//! Reading a part of a file through pipes of one's own.
+
+use super::part::{Part, tell_format};
+use crate::cli::read::{Lines, read_lines};
+use crate::clock::Timepiece;
+use crate::ingest::format::{Format, guess};
+use crate::ingest::{Frames, LineFault, PipeReport, PipeRun, Remember, Solo};
+use indicatif::ProgressBar;
+use std::collections::VecDeque;
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
+
+/// How often the pipes flush: as in the daemon, so that what a delta may hold bounds memory here too.
+pub(super) const TICK: Duration = Duration::from_secs(1);
+
+/// What is to be told of a part of a file, or of several that follow each other.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Lines, empty ones counted.
+    pub(super) numbered: u64,
+    /// Lines, those that did not parse among them.
+    pub(super) lines: u64,
+    /// Lines that did not parse.
+    pub(super) errors: u64,
+    /// The first of them.
+    pub(super) faults: VecDeque<LineFault>,
+    /// Why it was not read to its end.
+    pub(super) broken: Option<io::Error>,
+    /// The format that it was read in.
+    pub(super) format: String,
+}
+
+impl Told {
+    /// Adds what is to be told of the part that follows, of whose faults as many are kept as leave `most`.
+    pub(super) fn follow(&mut self, next: Told, most: usize) {
+        let room = most.saturating_sub(self.faults.len());
+        let faults = next.faults.into_iter().take(room);
+        self.faults.extend(faults.map(|fault| LineFault { line: fault.line + self.numbered, ..fault }));
+        self.numbered += next.numbered;
+        self.lines += next.lines;
+        self.errors += next.errors;
+        self.broken = self.broken.take().or(next.broken);
+        self.format = next.format;
+    }
+}
+
+/// An engine with its pipes. What they fold is handed to `merge`, at each tick and at the end.
+pub(super) struct Reader<F> {
+    engine: Solo,
+    /// The format that is read.
+    format: Format,
+    /// Each file's is told from its lines.
+    auto: bool,
+    flushed: Instant,
+    progress: ProgressBar,
+    merge: F,
+}
+
+impl<F: FnMut(Frames)> Reader<F> {
+    /// Without a format each file's is told from its lines.
+    pub(super) fn new(format: Option<Format>, clock: Timepiece, pipes: Vec<PipeRun>, merge: F) -> Reader<F> {
+        let auto = format.is_none();
+        // Until the first lines say more.
+        let format = format.unwrap_or_else(|| guess(&[]).format);
+        let mut engine = Solo::new(format.clone(), clock, Remember::First);
+        pipes.into_iter().for_each(|run| engine.put(run));
+        Reader { engine, format, auto, flushed: Instant::now(), progress: ProgressBar::hidden(), merge }
+    }
+
+    /// Reads a part to its end, or as far as it can be.
+    pub(super) fn read(&mut self, part: &Part, progress: &ProgressBar) -> Told {
+        self.progress = progress.clone();
+        let before = self.engine.stats();
+        self.engine.begin_file();
+        let broken = self.read_part(part).err();
+        let after = self.engine.stats();
+        Told {
+            numbered: self.engine.at_line(),
+            lines: after.lines - before.lines,
+            errors: after.errors - before.errors,
+            faults: after.faults,
+            broken,
+            format: self.format.spec().to_owned(),
+        }
+    }
+
+    fn read_part(&mut self, part: &Part) -> io::Result<()> {
+        if let Some(format) = &part.format {
+            self.change_format(format.clone());
+        }
+        let (mut open, header) = part.open(self.format.has_header())?;
+        if let Some(header) = header {
+            self.engine.prime(&header);
+        }
+        if !self.auto || part.format.is_some() {
+            return read_lines(open, self);
+        }
+        let (begins, format) = self.progress.suspend(|| tell_format(&part.path, &mut open))?;
+        if let Some(format) = format {
+            self.change_format(format);
+        }
+        read_lines(begins.as_slice().chain(open), self)
+    }
+
+    fn change_format(&mut self, format: Format) {
+        if format.spec() != self.format.spec() {
+            self.format = format;
+            self.engine.change_format(self.format.clone());
+        }
+    }
+
+    /// Hands over what is left, and says how the pipes fared.
+    pub(super) fn end(&mut self) -> Vec<PipeReport> {
+        self.flush();
+        self.engine.take_reports()
+    }
+
+    fn flush(&mut self) {
+        (self.merge)(self.engine.flush());
+        self.flushed = Instant::now();
+    }
+}
+
+impl<F: FnMut(Frames)> Lines for Reader<F> {
+    fn lines(&mut self, block: &[u8]) {
+        self.engine.feed(block);
+        self.progress.inc(block.len() as u64);
+        if self.flushed.elapsed() >= TICK {
+            self.flush();
+        }
+    }
+
+    fn too_long(&mut self, beginning: &[u8]) {
+        self.engine.too_long(beginning);
+    }
+}
