@@ -4,7 +4,8 @@
 
 use gmod_compat::protocol::gmod::{Language, Start};
 use gmod_compat::protocol::records::{self, Encoder, Shape};
-use gmod_compat::protocol::wire::{self, Ended, Hello, Messages, Reply, tag};
+use gmod_compat::protocol::reply::{self, Ended, Hello, Reply};
+use gmod_compat::protocol::wire::{self, Messages, tag};
 use plugin_api::delta::wire::Reader;
 use plugin_api::{Access, Clock, Delta, Error, Field, Fields, Params, Span};
 
@@ -73,10 +74,10 @@ fn samples() -> Vec<Vec<u8>> {
         message(tag::FLUSH, &wire::clock_bytes(Clock::new(3, 4))),
         message(tag::HELLO, &Hello::ours().encode()),
         message(tag::LOADED, br#"{"is_pipe":false,"path":"","action":"","params":[],"every_ms":5,"remarks":["x"]}"#),
-        message(tag::READY, &wire::ready(true, Fields::ALL)),
+        message(tag::READY, &reply::ready(true, Fields::ALL)),
         message(tag::DONE, &3u32.to_le_bytes()),
-        message(tag::PARTLY, &wire::partly(&error, &frame)),
-        message(tag::FAILED, &wire::failed(&error)),
+        message(tag::PARTLY, &reply::partly(&error, &frame)),
+        message(tag::FAILED, &reply::failed(&error)),
         message(tag::FRAME, &frame),
         message(tag::ENDED, &Ended { signal: Some(11), code: None, last_words: "oh".to_owned() }.encode()),
     ]

@@ -29,6 +29,18 @@ pub const LINE_BYTES_MAX: usize = gmod_compat::protocol::limits::FIELD_BYTES_MAX
 
 /// Threads that may read logs for `graftd ingest`; each has its own pipes, of a few megabytes.
 pub const INGEST_THREADS_MAX: u16 = 256;
+/// Bytes of the line of a log that names its columns. IIS's have three hundred.
+pub const HEADER_BYTES_MAX: usize = 64 * 1024;
+
+/// How far back from where a log is read on such a line is looked for, in bytes: IIS writes it at each start, and a day's
+/// file is rarely larger. That far takes a tenth of a second.
+pub const HEADER_SEARCH_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Lines from which the format of a log is guessed.
+pub const GUESS_LINES: usize = 1_000;
+
+/// Bytes of them at most: one line of the longest has to fit.
+pub const GUESS_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
 
 /// Lines that did not parse that are remembered with their reason, per log and per ingest.
 pub const LINE_FAULTS_MAX: usize = 10;
@@ -252,8 +264,11 @@ pub const WORKER_SWEEP_MAX: Duration = Duration::from_secs(5);
 /// How long the daemon waits to be told how a worker ended that has gone silent.
 pub const WORKER_LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 
-/// Bytes that are kept of the end of what a worker writes to its standard error.
-pub const WORKER_LAST_WORDS_BYTES: usize = 2 * 1024;
+/// Bytes that are kept of the end of what a worker writes to its standard error: `graftd probe` shows them.
+pub const WORKER_LAST_WORDS_BYTES: usize = 8 * 1024;
+
+/// How long `graftd modules on` and its like wait for a switch to take effect before they show how far it is.
+pub const SWITCH_WAIT_MAX: Duration = Duration::from_secs(15);
 
 /// Addresses that ganglia's packets are taken at, and as many where its XML is given out.
 pub const GMOND_SOCKETS_MAX: usize = 16;
@@ -308,11 +323,14 @@ pub const GMOND_ASKS_A_SECOND: u32 = 200;
 /// switched on at once speak at once.
 pub const GMOND_SOCKET_BYTES: usize = 8 * 1024 * 1024;
 
-/// Connections that read XML at a time; more are closed at once and counted.
+/// Connections that read XML at a time; for one more that gives way which has stood still for longest, or it is closed at once.
 pub const GMOND_XML_CONNECTIONS_MAX: usize = 64;
 
 /// How long a reader of XML may leave it lying that does not fit into the socket.
-pub const GMOND_XML_WRITE_MAX: Duration = Duration::from_secs(10);
+pub const GMOND_XML_WRITE_MAX: Duration = Duration::from_secs(30);
+
+/// How long it must have stood still to give way to another: a crowd of new ones does not drive out who reads.
+pub const GMOND_XML_STILL_MIN: Duration = Duration::from_secs(1);
 
 /// Metrics that are copied out of the tree under one hold of its lock, but for the last host's: it is copied whole.
 pub const GMOND_XML_METRICS_AT_ONCE: usize = 2_048;

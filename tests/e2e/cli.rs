@@ -1,6 +1,6 @@
 //! The command line: it teaches, it ends with codes that mean something, and it says what is wrong.
 
-use graftd_tests::{Daemon, Folders, GRACE, Lines, PATIENCE, binary, graftd, graftd_with_input};
+use graftd_tests::{Daemon, Folders, GRACE, HOST, Lines, PATIENCE, binary, graftd, graftd_with_input};
 use serde_json::json;
 use std::fs;
 use std::process::{Command, Stdio};
@@ -31,7 +31,7 @@ fn help_teaches() {
         (Some("get"), &["graftd get", "br,ie", "'cpu,*,idle'", "http://127.0.0.1:8650", "--as"]),
         (Some("watch"), &["graftd watch", "http://127.0.0.1:8650"]),
         (Some("push"), &["Examples", "graftd push", "--accesslog", "http://127.0.0.1:8650"]),
-        (Some("modules"), &["on", "off", "reload", "graftd modules", "http://127.0.0.1:8650"]),
+        (Some("modules"), &["on", "off", "reload", "NAME", "graftd modules", "http://127.0.0.1:8650"]),
         (Some("check"), &["graftd.conf", "--conf", "Ends with 2", "--json"]),
     ] {
         let ran = graftd(mode.into_iter().chain(["--help"])).good();
@@ -125,6 +125,34 @@ fn check_says_what_would_run() {
     daemon.write_conf("graftd.conf", "commit = \"0s\"\n");
     check(&daemon, &[]).failed(2, &["graftd.conf:1", "commit"]);
     check(&Folders::new(), &[]).good();
+
+    // ganglia's own files are easily thought to be read.
+    let ganglia = Folders::new().plugins(&["status"]);
+    ganglia.write_conf("status.pyconf", "modules { }");
+    ganglia.write_conf("load.pyconf", "modules { }");
+    ganglia.write_conf("load.off", "");
+    let said = check(&ganglia, &[]).good().stdout;
+    assert!(said.contains("conf/status.pyconf is not read: rename it to status.on\n"), "{said}");
+    assert!(said.contains("conf/load.pyconf is not read: load.off is there and counts\n"), "{said}");
+    let found = check(&ganglia, &["--json"]).good().json();
+    let unread = found.as_array().expect("a list").iter().filter(|finding| finding["state"] == "unread").count();
+    assert_eq!(unread, 2, "{found}");
+}
+
+#[test]
+fn a_pyconf_that_is_dropped_in_is_told_once() {
+    let daemon = Daemon::builder().plugins(&["status"]).start();
+    daemon.await_state("status", "running");
+    daemon.folders().write_conf("redis.pyconf", "modules { }");
+    let told = || daemon.stderr().matches("conf/redis.pyconf is not read: rename it to redis.on").count();
+    daemon.await_change(&format!("graftd,{HOST}"), |_| (told() > 0).then_some(()));
+    // Looked into again, it says nothing more of it.
+    daemon.folders().write_conf("status.off", "");
+    daemon.await_state("status", "off");
+    daemon.folders().write_conf("redis.on", "plugin = \"status\"\n");
+    daemon.await_state("redis", "running");
+    assert_eq!(told(), 1, "{}", daemon.stderr());
+    assert!(daemon.stderr().contains("redis.pyconf is not read: redis.on is there and counts"), "{}", daemon.stderr());
 }
 
 #[test]
@@ -144,6 +172,17 @@ fn push_and_get() {
     assert_eq!(daemon.cli(&["get", "n", "--depth", "0", "--json"]).good().json(), json!([{"n": 4}]));
     daemon.cli(&["get", "n", "--as", "valeu"]).failed(1, &["valeu"]);
     daemon.cli(&["get", "%zz"]).failed(1, &["key 1"]);
+
+    // What is not there is said, and what is there shown all the same.
+    let some = daemon.cli(&["get", "n,a", "n,none", "n,*,none"]);
+    some.failed(1, &["there is no n,none and no n,*,none in the tree"]);
+    assert_eq!(some.stdout.split_whitespace().collect::<Vec<_>>(), ["n,a", "2"]);
+    let some = daemon.cli(&["get", "n,none", "n,a", "--json"]);
+    some.failed(1, &["there is no n,none in the tree"]);
+    assert_eq!(some.json(), json!([{"n,none": null}, {"n,a": 2}]));
+    daemon.cli(&["get", "n,a", "--as", "p99"]).failed(1, &["there is no n,a that has a p99"]);
+    let each = daemon.cli(&["get", "n,*", "--as", "p99"]).good().stdout;
+    assert!(each.lines().any(|line| line.starts_with("n,a ") && line.ends_with(" -")), "{each}");
 
     let url = format!("http://{}", daemon.http());
     let line = "192.0.2.1 - - [01/May/2025:00:00:00 +0000] \"GET /a HTTP/1.1\" 200 10 \"-\" \"curl/8.5.0\" 0.25 -\n";

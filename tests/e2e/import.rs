@@ -4,7 +4,7 @@ use graftd_tests::{Daemon, Folders, HOST, Ran, fixture, graftd, workspace};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -79,6 +79,7 @@ fn what_gmond_ran_comes_over_and_a_second_time_changes_nothing() {
     let setup = Setup::new();
     let dry = setup.import(&["--dry-run"]).good().stdout;
     assert!(dry.contains("14 files would be brought over, 0 there already\n"), "{dry}");
+    assert_eq!((dry.matches("would bring /").count(), dry.contains("brought  ")), (14, false), "{dry}");
     assert!(setup.files().is_empty(), "a dry run writes nothing");
 
     let said = setup.import(&[]).good().stdout;
@@ -178,6 +179,62 @@ fn what_cannot_come_over_is_told_with_its_place() {
             .chain([setup.folders.root().join("data").display().to_string().as_str()]),
     )
     .failed(2, &["neither a gmond.conf"]);
+}
+
+#[test]
+fn links_that_lead_out_of_the_folder_are_named_and_not_followed() {
+    let setup = Setup::new();
+    let secret = setup.folders.write("secret.py", "SECRET = 1\ndef metric_init(params): return []\n");
+    let conf = setup.folders.write("secret.pyconf", "modules { module { name = tally language = python } }\n");
+    let at = |name: &str| setup.root().join(name);
+    symlink(&secret, at("python_modules/stolen.py")).expect("a link");
+    symlink(setup.folders.root(), at("python_modules/outside")).expect("a link");
+    symlink(&conf, at("etc/conf.d/aside.pyconf")).expect("a link");
+    symlink(&conf, at("etc/beside.pyconf")).expect("a link");
+    // One that stays is followed.
+    symlink("tally_help.py", at("python_modules/another_help.py")).expect("a link");
+    let ran = setup.import(&[]);
+    ran.failed(1, &["4 things could not be brought over"]);
+    for (link, to) in [("stolen.py", &*secret), ("conf.d/aside.pyconf", &conf), ("etc/beside.pyconf", &conf)] {
+        let told = |line: &&str| line.contains(&format!("{link}: a link that leads out of ")) && line.contains(to);
+        assert!(ran.stdout.lines().any(|line| told(&line)), "{link}: {ran:?}");
+    }
+    let files = setup.files();
+    assert!(files.contains_key("plugins/another_help.py") && files.len() == 15, "{files:?}");
+    assert!(!files.values().any(|text| text.contains("SECRET")), "{files:?}");
+
+    // What gmond.conf itself is, whoever wants it names.
+    fs::rename(at("etc/gmond.conf"), at("gmond.conf")).expect("moved");
+    symlink(at("gmond.conf"), at("etc/gmond.conf")).expect("a link");
+    setup.import(&[]).failed(2, &["etc/gmond.conf: a link that leads out of"]);
+}
+
+#[test]
+fn what_was_off_because_it_was_broken_is_on_once_it_is_mended() {
+    let setup = Setup::new();
+    fs::remove_file(setup.root().join("etc/gmond.conf")).expect("removed");
+    let python = setup.root().join("python_modules").display().to_string();
+    let import = || setup.import(&["--python-modules", &python]);
+    let good = fs::read_to_string(setup.root().join("etc/conf.d/tally.pyconf")).expect("the fixture");
+    setup.write("etc/conf.d/tally.pyconf", "modules { module { name = tally language = }");
+    import().failed(1, &["one thing could not be brought over"]);
+    assert!(setup.files()["conf/tally.off"].contains("cannot be read, so it is off"), "{:?}", setup.files());
+    // Again the same.
+    import().failed(1, &["one thing could not be brought over"]);
+    setup.write("etc/conf.d/tally.pyconf", &good);
+    import().good();
+    let files = setup.files();
+    assert!(files["conf/tally.on"].ends_with(&good) && !files.contains_key("conf/tally.off"), "{files:?}");
+
+    // What somebody switched off stays off, and what somebody wrote stays.
+    let conf = |name: &str| setup.folders.conf(name);
+    fs::rename(conf("tally.on"), conf("tally.off")).expect("renamed");
+    fs::write(conf("left.off"), "# Its configuration cannot be read, so it is off. Mend that, and import again.\n")
+        .expect("written");
+    fs::remove_file(conf("left.on")).expect("removed");
+    let before = setup.files();
+    import().good();
+    assert_eq!(setup.files(), before);
 }
 
 #[test]

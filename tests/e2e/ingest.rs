@@ -319,3 +319,42 @@ fn of_several_files_the_bad_lines_are_named_with_their_file() {
         assert!(named.any(|said| said.contains("line 2:") || said.contains("log:2:")), "{file}: {}", ran.stderr);
     }
 }
+
+#[test]
+fn the_format_is_guessed_for_each_file() {
+    let folders = Folders::new().plugins(&["status", "url", "request-time"]);
+    let time = "[17/May/2015:10:05:03 +0000]";
+    let timed = format!("192.0.2.1 - - {time} \"GET /timed HTTP/1.1\" 200 7 \"-\" \"curl/8\" 0.250 0.125\n");
+    let json = "{\"ip\":\"192.0.2.1\",\"uri\":\"/json\\u0021\",\"status\":404,\"duration\":\"500ms\"}\n";
+    let iis = "#Fields: date time cs-uri-stem cs-uri-query sc-status\n2015-05-17 10:05:03 /iis a=1 500\n\
+               #Fields: sc-status cs-uri-stem\n501 /other\n";
+    let [timed, json, iis] = [("timed", timed.repeat(2)), ("json", json.repeat(3)), ("iis", iis.to_owned())]
+        .map(|(name, text)| folders.write(&format!("{name}.log"), text));
+    let ran = ingest(&folders, &["--json", &timed, &json, &iis]).good();
+    let tree = ran.json();
+    assert_eq!(tree["status"], json!({"200": 2, "404": 3, "500": 1, "501": 1}), "{}", ran.stderr);
+    same("url", &tree["url"], &json!({"/timed": 2, "/json!": 3, "/iis": 1, "/other": 1}));
+    assert_eq!(tree["request_time"]["4xx"][""]["max"], json!(0.5));
+    for said in [
+        format!("{timed}: format \"timed\": 2 of 2 lines fit"),
+        format!("{json}: format \"json\": 3 of 3 lines fit"),
+        format!("{iis}: format \"w3c\": 2 of 2 lines fit"),
+    ] {
+        assert!(ran.stderr.contains(&said), "{said}: {}", ran.stderr);
+    }
+    assert_eq!(ran.stderr.lines().count(), 3, "a header is no fault: {}", ran.stderr);
+    // Another file has no header of its own, so its lines have none.
+    let headless = folders.write("headless.log", "502 /x\n");
+    let ran = ingest(&folders, &["--json", "--format", "w3c", &iis, &headless]);
+    ran.failed(1, &["headless.log: line 1: header, column 1: the header is missing"]);
+    assert_eq!(ran.json()["status"], json!({"500": 1, "501": 1}));
+}
+
+#[test]
+fn a_log_from_standard_input_is_guessed_and_read_whole() {
+    let folders = Folders::new().plugins(&["status"]);
+    let line = "{\"ip\":\"192.0.2.1\",\"status\":200,\"x\":\"0123456789\"}\n";
+    let ran = ingest_input(&folders, &["--json", "-"], line.repeat(50_000).as_bytes()).good();
+    assert_eq!(ran.json()["status"], json!({"200": 50_000}));
+    assert!(ran.stderr.contains("-: format \"json\": 1000 of the first 1000 lines fit"), "{}", ran.stderr);
+}

@@ -2,6 +2,7 @@
 
 mod beside;
 mod c_modules;
+mod check_format;
 mod cli;
 mod collectors;
 mod fences;
@@ -23,6 +24,7 @@ mod self_log;
 mod shared_worker;
 mod soak;
 mod swap;
+mod tail;
 mod trouble;
 mod trust;
 mod watching;

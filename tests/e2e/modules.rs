@@ -279,11 +279,14 @@ fn they_are_switched_from_the_command_line() {
     assert_eq!(rows, [["status", "running", "pipe"], ["url", "running", "pipe"]]);
     assert_eq!(daemon.cli(&["modules", "--json"]).good().json()[0]["name"], "status");
 
-    daemon.cli(&["modules", "off", "status"]).good();
+    let off = daemon.cli(&["modules", "off", "status"]).good().stdout;
+    assert_eq!(off.split_whitespace().collect::<Vec<_>>(), ["status", "off", "pipe"]);
     assert!(daemon.conf("status.off").is_file() && !daemon.conf("status.on").exists());
     prompt(&daemon.await_state("status", "off"));
     daemon.cli(&["modules", "reload", "status"]).failed(1, &["off"]);
-    daemon.cli(&["modules", "on", "status"]).good();
+    // It answers when the switch has taken effect.
+    let on = daemon.cli(&["modules", "on", "status", "--json"]).good().json();
+    assert_eq!((&on["name"], &on["state"]), (&json!("status"), &json!("running")), "{on}");
     assert!(daemon.conf("status.on").is_file());
     prompt(&daemon.await_state("status", "running"));
     let before = since(&daemon, "status");
@@ -293,6 +296,10 @@ fn they_are_switched_from_the_command_line() {
         (module["state"] == "running" && module["since"] != before).then_some(())
     });
     daemon.cli(&["modules", "off", "sattus"]).failed(1, &["did you mean \"status\"?"]);
+    let one = daemon.cli(&["modules", "url"]).good().stdout;
+    assert!(one.starts_with("url ") && one.contains("plugins/url.so since 20") && !one.contains("status"), "{one}");
+    assert_eq!(daemon.cli(&["modules", "url", "--json"]).good().json()["name"], "url");
+    daemon.cli(&["modules", "ulr"]).failed(1, &["there is no module \"ulr\"; did you mean \"url\"?"]);
 }
 
 #[test]

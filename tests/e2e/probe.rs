@@ -109,3 +109,44 @@ fn what_is_found_is_told_as_json_with_its_times() {
     assert_eq!((ran.code, &ran.json()["ok"]), (1, &false.into()), "{ran:?}");
     assert!(ran.json()["why"].as_str().is_some_and(|why| why.contains("Calculator")), "{ran:?}");
 }
+
+#[test]
+fn what_a_module_in_python_prints_is_shown_as_its_own() {
+    let folders = Folders::new();
+    let module = "\
+import sys, os
+print('import\x1b[31m')
+def value(name):
+    sys.stderr.write('asked for %s\\n' % name)
+    return 7
+def metric_init(params):
+    if params.get('bad'): raise ValueError('no such bad')
+    for n in range(int(params.get('lines', 1))): print('line %d' % n)
+    return [{'name': 'm', 'call_back': value, 'value_type': 'uint', 'units': 'jobs'}]
+def metric_cleanup():
+    os.write(1, b'nowhere'); print('at the end')
+";
+    let file = folders.write("talks.py", module);
+    let file = Path::new(&file);
+    let shown = probe(file, &[]).good().stdout;
+    let (found, printed) = shown.split_once("  the module printed:\n").unwrap_or_else(|| panic!("{shown}"));
+    assert!(found.contains("m = 7.0 jobs"), "{shown}");
+    assert_eq!(printed, "    | import\\u{1b}[31m\n    | line 0\n    | asked for m\n    | at the end\n");
+    let json = probe(file, &["--json"]).good().json();
+    assert_eq!(json["printed"], "import\x1b[31m\nline 0\nasked for m\nat the end\n");
+
+    // What it printed before it failed is shown too.
+    let conf = folders.write("bad.on", "[params]\nbad = \"yes\"\n");
+    let bad = probe(file, &["--conf", &conf]);
+    bad.failed(1, &["ValueError: no such bad"]);
+    assert_eq!(bad.stdout, "  the module printed:\n    | import\\u{1b}[31m\n");
+    assert_eq!(probe(file, &["--conf", &conf, "--json"]).json()["printed"], "import\x1b[31m\n");
+
+    // Of much, the end.
+    let conf = folders.write("much.on", "[params]\nlines = \"50000\"\n");
+    let much = probe(file, &["--conf", &conf]).good().stdout;
+    assert!(
+        much.contains("printed (the end of it):") && much.contains("| line 49999\n") && much.len() < 32_768,
+        "{much}"
+    );
+}

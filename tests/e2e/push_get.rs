@@ -6,6 +6,7 @@ use graftd_tests::{Answer, Daemon, PATIENCE, encode};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, TcpStream, UdpSocket};
+use std::sync::Arc;
 
 /// The documents that the tree's design began with.
 const ORIGIN: &str = r#"[{"cpu":{"10.3.1.12":{"idle":32,"system":29,"user":900,"marker":"something wrong happened"}},"defaultaction":"average"},{"br":{"ie":[{"6":3},{"7":[8,{"venders":{"sogou":2}}]},{"7":{"venders":{"sogou":1}}}],"webkit":[{"14.0":40},{"13.0":20}]},"defaultaction":"add"}]"#;
@@ -428,12 +429,13 @@ fn bad_queries_are_refused_with_what_is_wrong() {
 #[test]
 fn with_wait_commit_an_answer_comes_when_it_is_kept() {
     // No commit is due for an hour: it is made for whoever waits.
-    let mut daemon = Daemon::builder().settings("commit = \"1h\"").start();
+    let daemon = Daemon::builder().settings("commit = \"1h\"").start();
+    let folders = Arc::clone(daemon.folders());
     let answer = daemon.post("/push?wait=commit", "application/json", b"{\"n\":1}");
     assert_eq!((answer.status, answer.json()["merged"].as_u64()), (200, Some(1)), "{answer:?}");
     assert_eq!(daemon.post("/push", "application/json", b"{\"n\":7}").status, 200);
     daemon.kill();
-    let daemon = daemon.again();
+    let daemon = Daemon::builder().folders(&folders).start();
     assert_eq!(daemon.get("/get/?key-n").json()[0]["n"], 1, "what was not committed is lost, what was is there");
     let answer = daemon.post("/push?wait=comit", "application/json", b"{\"n\":1}");
     assert_eq!(answer.status, 400, "{answer:?}");

@@ -71,6 +71,10 @@ fn a_gmond_module_and_its_pyconf_run_as_they_stand() {
         json!({"type": "float", "units": "Celsius", "slope": "both", "title": "Temperature in", "description": "Inside <kitchen>",
                "group": ["weather", "outside"], "format": "%.1f", "tmax": 60, "dmax": 0, "source": "gmond"})
     );
+    let shown = daemon.cli(&["get", &format!("temperatures,{HOST}"), "--meta"]).good().stdout;
+    let rows: Vec<String> = shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let row = |name: &str, value: &str| format!("temperatures,{HOST},temp_{name} {value} Celsius (Temperature {name})");
+    assert_eq!(rows, [row("in", "21.5"), row("out", "-3")]);
     // A helper is none of the modules.
     let modules = daemon.request("GET", "/modules", &[("accept", "application/json")], b"").good().json();
     assert_eq!(modules.as_array().map(Vec::len), Some(1), "{modules}");
@@ -130,6 +134,8 @@ def metric_init(params):
     assert!(page.contains("<pre>Traceback (most recent call last):"), "{page}");
     let listed = daemon.cli(&["modules"]).good().stdout;
     assert!(listed.contains("KeyError: 'bad'"), "{listed}");
+    let one = daemon.cli(&["modules", "half"]).good().stdout;
+    assert!(one.contains("KeyError: 'bad'") && one.contains("    Traceback (most recent call last):\n"), "{one}");
     // Mended, it runs.
     put(&daemon, "half.py", &module.replace("{}[name]", "2"));
     daemon.await_state("half", "running");
@@ -204,6 +210,11 @@ fn what_cannot_run_says_why_and_where() {
     put(&daemon, "lonely.py", "x = 1\n");
     put(&daemon, "broken.py", "def metric_init(params):\n    return [\n");
     put(&daemon, "raises.py", "def metric_init(params):\n    raise RuntimeError('no server')\n");
+    put(
+        &daemon,
+        "many.py",
+        "def metric_init(params):\n    return [{'name': str(n), 'call_back': len} for n in range(20000)]\n",
+    );
     daemon.folders().write_conf("venv.on", "plugin = \"fine\"\npython = \"/nowhere/venv\"\n");
     daemon.folders().write_conf("helper.on", "plugin = \"lonely\"\n");
     let why = |name: &str, state: &str| {
@@ -214,6 +225,8 @@ fn what_cannot_run_says_why_and_where() {
     assert!(why("helper", "rejected").contains("neither metric_init"), "{}", why("helper", "rejected"));
     let broken = why("broken", "rejected");
     assert!(broken.contains("SyntaxError") && broken.contains("broken.py"), "{broken}");
+    let many = why("many", "rejected");
+    assert!(many.contains("metric_init gave 20000 metrics; a module may have 16384 at most"), "{many}");
     let raises = why("raises", "failing");
     assert!(raises.contains("RuntimeError: no server (raises.py:2)"), "{raises}");
 }

@@ -18,15 +18,18 @@ mod daemon;
 pub mod fixtures;
 mod folders;
 mod http;
+mod neighbours;
 mod places;
 mod process;
 mod stream;
+pub mod table;
 mod wait;
 
 pub use command::{Ran, graftd, graftd_with_input, python};
 pub use daemon::{Builder, Daemon, HOST};
 pub use folders::{Folders, copy};
 pub use http::{Answer, Asked, encode};
+pub use neighbours::{Neighbours, line};
 pub use places::{binary, fixture, plugin, real_log, workspace};
 pub use process::{Held, held};
 pub use stream::Lines;

@@ -27,7 +27,7 @@ use crate::conf::{Globals, Loaded, Module};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub use planning::plan;
+pub use planning::{is_stopgap, plan};
 
 /// The names of what is built in: no module of gmond's can have them here.
 const BUILT_IN: [&str; 3] = ["access-log", "relay", "gmond"];
@@ -39,6 +39,8 @@ pub struct Installation {
     pub main: Option<Conf>,
     /// What lies beside it and is not included, in the order in which it counts.
     pub others: Vec<Conf>,
+    /// What lies beside it and cannot be read.
+    pub broken: Vec<PathBuf>,
     /// The files of the folder of Python modules.
     pub python: Vec<PythonFile>,
     /// Names of plugins that a `.so` provides already.

@@ -20,13 +20,17 @@ pub fn plan(found: &Installation, find: &FindLibrary<'_>) -> Result<Plan, Error>
         seen: BTreeMap::new(),
         confs: BTreeSet::new(),
         plugins: BTreeSet::new(),
+        broken: found.broken.clone(),
     };
     let mut read = Vec::new();
     for conf in found.main.iter().chain(&found.others) {
         match Gmond::from_tree(&conf.loaded.tree) {
             Ok(gmond) => read.push((conf, gmond)),
             Err(error) if found.main.as_ref().is_some_and(|main| std::ptr::eq(main, conf)) => return Err(error),
-            Err(error) => planner.plan.notes.push(placed(&error, true)),
+            Err(error) => {
+                planner.plan.notes.push(placed(&error, true));
+                planner.broken.push(PathBuf::from(&conf.path));
+            }
         }
     }
     let warnings = read.iter().flat_map(|(_, gmond)| gmond.warnings.list());
@@ -151,6 +155,8 @@ struct Planner<'a> {
     confs: BTreeSet<String>,
     /// Plugins that come over already, by their path there.
     plugins: BTreeSet<PathBuf>,
+    /// Configurations that cannot be read.
+    broken: Vec<PathBuf>,
 }
 
 impl Planner<'_> {
@@ -308,9 +314,8 @@ impl Planner<'_> {
                     continue;
                 }
                 let mut text = origin(&file.path.display().to_string());
-                text.push_str(
-                    "# gmond had no configuration for it and did not run it. As NAME.on it runs with its defaults.\n",
-                );
+                let broken = self.broken.iter().any(|path| is_pyconf_of(path, &stem));
+                text.push_str(if broken { BROKEN } else { NO_CONF });
                 let to = To::Conf { name: stem, on: false };
                 let from = file.path.display().to_string();
                 self.plan.puts.push(Put { to, content: Content::Bytes(text.into_bytes()), from });
@@ -326,6 +331,27 @@ impl Planner<'_> {
         let to = To::Conf { name: "gmond".to_owned(), on };
         self.plan.puts.push(Put { to, content: Content::Bytes(text.into_bytes()), from: conf.path.clone() });
     }
+}
+
+/// In the `.off` of a module that gmond had no configuration for.
+const NO_CONF: &str = "# gmond had no configuration for it and did not run it. As NAME.on it runs with its defaults.\n";
+
+/// In that of one whose configuration cannot be read.
+const BROKEN: &str = "# Its configuration cannot be read, so it is off. Mend that, and import again.\n";
+
+/// Whether a file in `conf/` is one that only stands in for a configuration that could not be read.
+#[must_use]
+pub fn is_stopgap(text: &[u8]) -> bool {
+    let lines = text.strip_suffix(BROKEN.as_bytes());
+    lines.is_some_and(|origin| {
+        origin.starts_with(b"# imported by graftd from ") && origin.iter().filter(|byte| **byte == b'\n').count() == 1
+    })
+}
+
+/// `redis.pyconf`, or the same switched off, for `redis`.
+fn is_pyconf_of(path: &Path, module: &str) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    name.strip_prefix(&module.to_lowercase()).is_some_and(|rest| rest.starts_with(".pyconf"))
 }
 
 /// Whether a plugin of that name can lie beside the others.

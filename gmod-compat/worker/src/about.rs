@@ -1,7 +1,7 @@
 //! `--about`: which Python this binary has, and where that lies.
 
 use crate::python;
-use gmod_compat::protocol::wire::Hello;
+use gmod_compat::protocol::reply::Hello;
 use serde_json::json;
 
 /// Prints a line of JSON: version, protocol, Python's version, and the paths that a worker must be able to read.

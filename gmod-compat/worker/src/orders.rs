@@ -1,19 +1,19 @@
 //! The conversation with the daemon: what `host/src/worker/inside.rs` is for plugins in Rust.
 
 use crate::inherited;
-use crate::sampler::{Sample, Sampler};
+use crate::sampler::Sampler;
 use crate::{c_source, python};
 use gmod_compat::protocol::declared::Declared;
 use gmod_compat::protocol::gmod::{Language, Start};
-use gmod_compat::protocol::limits::{DECLARED_BYTES_MAX, FRAME_BYTES_MAX, KEPT_BYTES_MAX};
-use gmod_compat::protocol::records::{self, Shape, recycle};
-use gmod_compat::protocol::wire::{self, Hello, Messages, tag};
+use gmod_compat::protocol::limits::{DECLARED_BYTES_MAX, KEPT_BYTES_MAX};
+use gmod_compat::protocol::obey::{Body, Told, nonsense, obey, say};
+use gmod_compat::protocol::reply::{self, Hello};
+use gmod_compat::protocol::wire::{Messages, tag};
 use plugin_api::limits::cut;
 use plugin_api::{Access, Clock, Error, Fields};
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
 
 /// What a module is made of.
 pub(crate) struct Order<'a> {
@@ -31,6 +31,32 @@ pub(crate) struct Order<'a> {
 pub(crate) enum Module {
     Collector(Box<Sampler>),
     Pipe(Box<dyn Pipe>),
+}
+
+impl Body for Module {
+    fn wants(&self) -> Option<Fields> {
+        match self {
+            Module::Pipe(pipe) => Some(pipe.wants()),
+            Module::Collector(_) => None,
+        }
+    }
+
+    fn fold(&mut self, clock: Clock, batch: &[Access<'_>]) -> Result<(), Error> {
+        match self {
+            Module::Pipe(pipe) => pipe.process(clock, batch),
+            Module::Collector(_) => Err(Error::failed("a collector folds nothing")),
+        }
+    }
+
+    fn tell(&mut self, clock: Clock, frame: &mut Vec<u8>) -> Told {
+        match self {
+            Module::Pipe(pipe) => {
+                pipe.flush(frame);
+                Told::Whole
+            }
+            Module::Collector(sampler) => sampler.collect(clock, frame),
+        }
+    }
 }
 
 /// What is said of a module beside itself.
@@ -94,7 +120,7 @@ pub(crate) fn talk(daemon: &UnixStream, image: OwnedFd, folder: Option<&OwnedFd>
     drop(image);
     let Made { mut module, mut declared, keep, life } = match made {
         Ok(made) => made,
-        Err(error) => return say(daemon, tag::FAILED, &wire::failed(&error)),
+        Err(error) => return say(daemon, tag::FAILED, &reply::failed(&error)),
     };
     let done = run(daemon, orders, &mut module, &mut declared, keep);
     match &mut module {
@@ -119,11 +145,7 @@ fn run(
         say(daemon, tag::KEEP, &keep)?;
     }
     say(daemon, tag::LOADED, &fitting(declared)?)?;
-    let wants = match module {
-        Module::Pipe(pipe) => pipe.wants(),
-        Module::Collector(_) => Fields::NONE,
-    };
-    say(daemon, tag::READY, &wire::ready(declared.is_pipe, wants))?;
+    say(daemon, tag::READY, &reply::ready(declared.is_pipe, module.wants().unwrap_or(Fields::NONE)))?;
     obey(daemon, orders, module)
 }
 
@@ -140,7 +162,7 @@ fn make(order: &Order<'_>) -> Result<Made, Error> {
 /// What fits of it: remarks are left out from the end.
 fn fitting(declared: &mut Declared) -> io::Result<Vec<u8>> {
     for remark in &mut declared.remarks {
-        *remark = wire::one_line(cut(remark, 1024));
+        *remark = reply::one_line(cut(remark, 1024));
     }
     loop {
         let json = serde_json::to_vec(declared)?;
@@ -149,92 +171,4 @@ fn fitting(declared: &mut Declared) -> io::Result<Vec<u8>> {
         }
         declared.remarks.truncate(declared.remarks.len() / 2);
     }
-}
-
-/// Batches that are answered together at most. The daemon is woken by an answer, which costs more than a batch.
-const ANSWERED_TOGETHER: u32 = 4;
-
-/// How long an answer may wait for the next batch to be folded: the daemon measures its limit from the last answer on.
-const ANSWER_WAITS: Duration = Duration::from_millis(1);
-
-fn obey(daemon: &UnixStream, mut orders: Messages<&UnixStream>, module: &mut Module) -> io::Result<()> {
-    let shape = match module {
-        Module::Pipe(pipe) => Shape::of(pipe.wants()),
-        Module::Collector(_) => Shape::of(Fields::NONE),
-    };
-    let mut kept_records: Vec<Access<'static>> = Vec::new();
-    let mut frame = Vec::new();
-    let (mut folded, mut answered) = (0u32, Instant::now());
-    loop {
-        // Never while it may have to wait for the next order.
-        let together = orders.has_one() && folded < ANSWERED_TOGETHER && answered.elapsed() < ANSWER_WAITS;
-        if folded > 0 && !together {
-            answer_batches(daemon, &mut folded)?;
-            answered = Instant::now();
-        }
-        let Some((order, body)) = orders.next()? else { return Ok(()) };
-        frame.clear();
-        let sample = match (order, &mut *module) {
-            (tag::BATCH, Module::Pipe(pipe)) => {
-                if folded == 0 {
-                    answered = Instant::now();
-                }
-                let mut batch = recycle(std::mem::take(&mut kept_records));
-                let clock = records::decode(&shape, body, &mut batch).map_err(nonsense)?;
-                let done = pipe.process(clock, &batch);
-                kept_records = recycle(batch);
-                match done {
-                    Ok(()) => {
-                        folded += 1;
-                        continue;
-                    }
-                    Err(error) => Sample::Failed(error),
-                }
-            }
-            (tag::FLUSH, Module::Pipe(pipe)) => {
-                clock(body)?;
-                pipe.flush(&mut frame);
-                Sample::Whole
-            }
-            (tag::COLLECT, Module::Collector(sampler)) => sampler.collect(clock(body)?, &mut frame),
-            _ => return Err(nonsense("an order that this module cannot follow")),
-        };
-        answer_batches(daemon, &mut folded)?;
-        if frame.len() > FRAME_BYTES_MAX {
-            let most = FRAME_BYTES_MAX / (1024 * 1024);
-            let error = Error::failed(format_args!("more than {most} MiB to say at once"));
-            say(daemon, tag::FAILED, &wire::failed(&error))?;
-            continue;
-        }
-        match sample {
-            Sample::Whole => say(daemon, tag::FRAME, &frame)?,
-            Sample::Partly(error) => say(daemon, tag::PARTLY, &wire::partly(&error, &frame))?,
-            Sample::Failed(error) => say(daemon, tag::FAILED, &wire::failed(&error))?,
-        }
-    }
-}
-
-fn answer_batches(daemon: &UnixStream, folded: &mut u32) -> io::Result<()> {
-    match std::mem::take(folded) {
-        0 => Ok(()),
-        folded => say(daemon, tag::DONE, &folded.to_le_bytes()),
-    }
-}
-
-fn clock(body: &[u8]) -> io::Result<Clock> {
-    wire::take_clock(body).map(|(clock, _)| clock).ok_or_else(|| nonsense("an order without a time"))
-}
-
-/// Says something to the daemon.
-///
-/// # Errors
-/// It is gone.
-pub(crate) fn say(mut daemon: &UnixStream, tag: u8, body: &[u8]) -> io::Result<()> {
-    let mut message = Vec::with_capacity(wire::HEAD + body.len());
-    wire::put(&mut message, tag, body);
-    daemon.write_all(&message)
-}
-
-fn nonsense(what: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what.into())
 }

@@ -4,7 +4,10 @@ use gmod_compat::descriptor::{Descriptor, Entered, Misfit, Slope, Value};
 use gmod_compat::groups::{Plan, Schedule};
 use gmod_compat::protocol::declared::Declared;
 use gmod_compat::protocol::gmod::Start;
+use gmod_compat::protocol::limits::FRAME_BYTES_MAX;
+use gmod_compat::protocol::obey::Told;
 use plugin_api::{Clock, Delta, Error, ErrorKind};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -36,17 +39,6 @@ impl Fault {
     }
 }
 
-/// What a sample came to.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Sample {
-    /// The frame is all.
-    Whole,
-    /// The frame is what worked.
-    Partly(Error),
-    /// Nothing worked.
-    Failed(Error),
-}
-
 /// Metrics that are told of by name when they fail in one sample; the rest are counted.
 const TOLD_MAX: usize = 20;
 
@@ -56,6 +48,9 @@ pub(crate) struct Sampler {
     descriptors: Vec<Descriptor>,
     /// Whether the metadata has been told, and for which type.
     told: Vec<Option<&'static str>>,
+    /// Metrics whose metadata found no room beside the others', and what kind of value they have: theirs is told first the next
+    /// time, whether they have a value then or not.
+    owed: BTreeMap<usize, Entered>,
     /// What each metric's last sample failed of.
     faults: Faults,
     schedule: Schedule,
@@ -92,6 +87,7 @@ impl Sampler {
         let sampler = Sampler {
             host: start.host.clone(),
             told: vec![None; descriptors.len()],
+            owed: BTreeMap::new(),
             faults: Faults::of(descriptors.len()),
             descriptors,
             schedule: Schedule::new(plan),
@@ -102,9 +98,9 @@ impl Sampler {
     }
 
     /// Samples what is due, and writes what of it enters the tree.
-    pub(crate) fn collect(&mut self, clock: Clock, frame: &mut Vec<u8>) -> Sample {
+    pub(crate) fn collect(&mut self, clock: Clock, frame: &mut Vec<u8>) -> Told {
         if self.descriptors.is_empty() {
-            return Sample::Failed(Error::no_data("it has no metrics"));
+            return Told::Failed(Error::no_data("it has no metrics"));
         }
         let now = clock.monotonic();
         let due = self.schedule.due(now);
@@ -126,6 +122,9 @@ impl Sampler {
         }
         self.source.rest();
         self.delta.set_clock(clock);
+        for (metric, value) in std::mem::take(&mut self.owed) {
+            self.describe(metric, &value);
+        }
         for place in self.schedule.entering(now, &collected) {
             if let Some((metric, value)) = collected.get(place) {
                 self.enter(*metric, value);
@@ -133,27 +132,45 @@ impl Sampler {
         }
         frame.extend_from_slice(self.delta.flush());
         // What failed in another group stands until that group's next turn.
-        match self.faults.error(&self.descriptors) {
-            None => Sample::Whole,
-            Some(error) if self.faults.nothing_works() && !is_idle => Sample::Failed(error),
-            Some(error) => Sample::Partly(error),
+        let told = match self.faults.error(&self.descriptors) {
+            None => Told::Whole,
+            Some(error) if self.faults.nothing_works() && !is_idle => Told::Failed(error),
+            Some(error) => Told::Partly(error),
+        };
+        if frame.len() > FRAME_BYTES_MAX || matches!(told, Told::Failed(_)) && !frame.is_empty() {
+            // The daemon gets none of it: all is to be described anew.
+            self.told.fill(None);
         }
+        told
     }
 
     fn enter(&mut self, metric: usize, value: &Entered) {
-        let (Some(descriptor), Some(told)) = (self.descriptors.get(metric), self.told.get_mut(metric)) else { return };
+        let Some(descriptor) = self.descriptors.get(metric) else { return };
         let path = [descriptor.host(&self.host), descriptor.leaf()];
         match value {
             Entered::Text(text) => self.delta.set_text(&path, text),
             Entered::Number(number) if descriptor.slope == Slope::Positive => self.delta.total(&path, *number),
             Entered::Number(number) => self.delta.set(&path, *number),
         }
+        self.describe(metric, value);
+    }
+
+    /// Tells what is to be known of a metric beside the value, unless that is told already.
+    fn describe(&mut self, metric: usize, value: &Entered) {
+        let (Some(descriptor), Some(told)) = (self.descriptors.get(metric), self.told.get_mut(metric)) else { return };
         let kind = descriptor.kind.xml_name(value);
-        if *told != Some(kind) {
+        if *told == Some(kind) {
+            return;
+        }
+        let meta = descriptor.meta(value);
+        let pairs: Vec<(&str, &str)> = meta.iter().map(|(key, value)| (&**key, value.as_str())).collect();
+        if self.delta.meta(&[descriptor.host(&self.host), descriptor.leaf()], &pairs) {
             *told = Some(kind);
-            let meta = descriptor.meta(value);
-            let pairs: Vec<(&str, &str)> = meta.iter().map(|(key, value)| (&**key, value.as_str())).collect();
-            self.delta.meta(&path, &pairs);
+            self.owed.remove(&metric);
+        } else {
+            // The value itself is not needed, and may be a long text.
+            let blank = if let Entered::Text(_) = value { Entered::Text(String::new()) } else { Entered::Number(0.0) };
+            self.owed.insert(metric, blank);
         }
     }
 
@@ -227,3 +244,6 @@ impl Faults {
         Some(Fault { what: what.clone(), detail }.error(ErrorKind::Failed, &format!("{many}{name}")))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 
 use crate::{inherited, orders, python};
 use gmod_compat::protocol::limits::{SHARED_MODULES_MAX, SHARED_STACK_BYTES};
+use gmod_compat::protocol::obey::say;
 use gmod_compat::protocol::wire::tag;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -55,7 +56,7 @@ fn serve(folder: Option<OwnedFd>) -> io::Result<()> {
         match started {
             Ok(thread) => modules.push(thread),
             // A daemon that is gone does not miss it.
-            Err(error) => drop(orders::say(&also, tag::FAULT, error.to_string().as_bytes())),
+            Err(error) => drop(say(&also, tag::FAULT, error.to_string().as_bytes())),
         }
     }
     for module in modules {

@@ -3,7 +3,7 @@
 use super::error::print;
 use super::{Dirs, Failure, dirs};
 use crate::conf::ModuleConf;
-use crate::module::{Folders, Once, Plan, Planned, Refusal, look, once, plan, probe};
+use crate::module::{Folders, Once, Plan, Planned, Refusal, Unread, look, once, plan, probe};
 use clap::Args;
 use serde_json::json;
 use std::path::Path;
@@ -38,9 +38,16 @@ impl Check {
                 print(format!("{state:<9} {name:<16} {what}").trim_end())?;
             }
         }
+        for Unread { path, name, why } in &seen.unread {
+            if self.json {
+                findings.push(json!({"name": name, "file": path, "state": "unread", "what": why}));
+            } else {
+                print(&format!("{:<9} {name:<16} {why}", "unread"))?;
+            }
+        }
         if self.json {
             print(&serde_json::Value::from(findings).to_string())?;
-        } else if seen.plugins.is_empty() && seen.confs.is_empty() {
+        } else if seen.plugins.is_empty() && seen.confs.is_empty() && seen.unread.is_empty() {
             print("no plugins and no configuration found")?;
         }
         match rejected {
@@ -81,7 +88,7 @@ fn tried(name: &str, file: &Path, conf: &ModuleConf, folder: Option<&Path>) -> O
         }
         what
     };
-    once(name, file, conf, folder, HOST).map(|found| found.map(shown)).transpose()
+    once(name, file, conf, folder, HOST, None).map(|found| found.map(shown)).transpose()
 }
 
 /// Stands for the host's name, which plays no part.

@@ -4,8 +4,8 @@ use super::Failure;
 use super::error::print;
 use super::show::printable;
 use crate::limits::BODY_BYTES_MAX;
-use clap::{Args, Subcommand};
-use serde_json::Value;
+use clap::Args;
+use serde_json::{Map, Value};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use ureq::http::Response;
 
 /// The daemon to ask.
 #[derive(Args, Debug)]
-struct Server {
+pub(super) struct Server {
     /// The daemon's address
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8650", global = true)]
     url: String,
@@ -38,7 +38,10 @@ pub(super) struct Get {
     /// Levels below the path
     #[arg(long)]
     depth: Option<usize>,
-    /// Print the answer as the daemon sent it
+    /// Show units and titles beside the values
+    #[arg(long)]
+    meta: bool,
+    /// Print the answer as the daemon sent it; what is not there is null
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -76,39 +79,6 @@ pub(super) struct Push {
     server: Server,
 }
 
-/// List a running daemon's modules, or switch one.
-///
-/// A line a module: its name, state, kind and why. A * behind the kind: it runs in a process of its own.
-#[derive(Args, Debug)]
-pub(super) struct Modules {
-    #[command(subcommand)]
-    switch: Option<SwitchMode>,
-    /// Print the answer as the daemon sent it
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    server: Server,
-}
-
-#[derive(Debug, Subcommand)]
-enum SwitchMode {
-    /// Switch a module on: NAME.off becomes NAME.on
-    On {
-        /// The module's name
-        name: String,
-    },
-    /// Switch a module off: NAME.on becomes NAME.off
-    Off {
-        /// The module's name
-        name: String,
-    },
-    /// Load a module anew
-    Reload {
-        /// The module's name
-        name: String,
-    },
-}
-
 impl Server {
     fn agent() -> Agent {
         let config = Agent::config_builder()
@@ -136,7 +106,7 @@ impl Server {
         Failure::work(format_args!("{} does not answer: {error}; does `graftd run` run there?", self.url))
     }
 
-    fn get(&self, path: &str, accept: &str) -> Result<Response<ureq::Body>, Failure> {
+    pub(super) fn get(&self, path: &str, accept: &str) -> Result<Response<ureq::Body>, Failure> {
         let mut request = Server::agent().get(self.at(path)).header("Accept", accept);
         if let Some(token) = self.token()? {
             request = request.header("Authorization", token);
@@ -144,7 +114,7 @@ impl Server {
         good(request.call().map_err(|error| self.unreachable(&error))?)
     }
 
-    fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Result<Response<ureq::Body>, Failure> {
+    pub(super) fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Result<Response<ureq::Body>, Failure> {
         let mut request = Server::agent().post(self.at(path)).header("Accept", "application/json");
         if !content_type.is_empty() {
             request = request.header("Content-Type", content_type);
@@ -157,7 +127,7 @@ impl Server {
 }
 
 /// An answer that is none of success is an error in the daemon's own words.
-fn good(mut response: Response<ureq::Body>) -> Result<Response<ureq::Body>, Failure> {
+pub(super) fn good(mut response: Response<ureq::Body>) -> Result<Response<ureq::Body>, Failure> {
     if response.status().is_success() {
         return Ok(response);
     }
@@ -168,12 +138,12 @@ fn good(mut response: Response<ureq::Body>) -> Result<Response<ureq::Body>, Fail
     Err(Failure::work(said.map_or_else(|| format!("the daemon answers {status}"), printable)))
 }
 
-fn text(response: &mut Response<ureq::Body>) -> Result<String, Failure> {
+pub(super) fn text(response: &mut Response<ureq::Body>) -> Result<String, Failure> {
     let read = response.body_mut().with_config().limit(u64::MAX).read_to_string();
     read.map_err(|error| Failure::work(format_args!("the answer is cut off: {error}")))
 }
 
-fn json(text: &str) -> Result<Value, Failure> {
+pub(super) fn json(text: &str) -> Result<Value, Failure> {
     serde_json::from_str(text).map_err(|error| Failure::work(format_args!("the answer is no JSON: {error}")))
 }
 
@@ -195,43 +165,70 @@ impl Get {
         if let Some(depth) = self.depth {
             query = format!("{query}&depth={depth}");
         }
+        if self.meta {
+            query.push_str("&meta=1");
+        }
         let answer = text(&mut self.server.get(&format!("/get/?{query}"), "application/json")?)?;
         if self.json {
-            return print(answer.trim_end());
+            print(answer.trim_end())?;
         }
-        for found in json(&answer)?.as_array().into_iter().flatten() {
-            for (path, value) in found.as_object().into_iter().flatten() {
-                print_leaves(path, value)?;
+        let mut missing = Vec::new();
+        for (asked, mut found) in self.paths.iter().zip(members(json(&answer)?)) {
+            let metas = if self.meta { found.remove("meta") } else { None };
+            let metas = metas.as_ref().and_then(Value::as_object);
+            // What a * lists is there; whether it has the figure is another question.
+            let lists = asked.split(',').any(|key| key == "*");
+            if found.is_empty() || (!lists && found.values().any(Value::is_null)) {
+                missing.push(printable(asked));
+            } else if !self.json {
+                found.iter().try_for_each(|(path, value)| print_leaves(path, value, metas))?;
             }
         }
-        Ok(())
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let what = self.figure.as_deref().filter(|figure| *figure != "value");
+        let what = what.map_or_else(String::new, |figure| format!(" that has a {}", printable(figure)));
+        Err(Failure::work(format_args!("there is no {}{what} in the tree", missing.join(" and no "))))
     }
 }
 
-/// A leaf a line: its path and its value.
-fn print_leaves(path: &str, value: &Value) -> Result<(), Failure> {
-    let Some(members) = value.as_object() else {
+/// The objects of an answer, one a path that was asked for.
+fn members(answer: Value) -> impl Iterator<Item = Map<String, Value>> {
+    let objects = if let Value::Array(objects) = answer { objects } else { Vec::new() };
+    objects.into_iter().map(|object| if let Value::Object(members) = object { members } else { Map::new() })
+}
+
+/// A leaf a line: its path and its value, and what is told of it where there are `metas`.
+fn print_leaves(path: &str, value: &Value, metas: Option<&Map<String, Value>>) -> Result<(), Failure> {
+    let line = |value: &str| {
+        let told = |key: &str| metas?.get(path)?.get(key)?.as_str().filter(|text| !text.is_empty());
+        let units = told("units").map_or_else(String::new, |units| format!(" {}", printable(units)));
+        let title = told("title").map_or_else(String::new, |title| format!("  ({})", printable(title)));
+        print(&format!("{:<48} {value}{units}{title}", printable(path)))
+    };
+    let Some(below) = value.as_object() else {
         return match value {
-            Value::String(text) => print(&format!("{:<48} {}", printable(path), printable(text))),
-            Value::Null => print(&format!("{:<48} -", printable(path))),
-            value => print(&format!("{:<48} {value}", printable(path))),
+            Value::String(text) => line(&printable(text)),
+            Value::Null => line("-"),
+            value => line(&value.to_string()),
         };
     };
-    for (key, value) in members {
+    for (key, value) in below {
         match (key.as_str(), value) {
             ("", Value::Object(sketch)) => {
                 let figures = sketch.iter().filter(|(_, figure)| !figure.is_object());
                 let figures: Vec<String> = figures.map(|(name, figure)| format!("{name} {figure}")).collect();
-                print(&format!("{:<48} {}", printable(path), figures.join("  ")))?;
+                line(&figures.join("  "))?;
             }
-            ("", value) => print_leaves(path, value)?,
+            ("", value) => print_leaves(path, value, metas)?,
             (key, value) => {
                 let mut path = path.to_owned();
                 if !path.is_empty() {
                     path.push(',');
                 }
                 crate::tree::encode_key(key, &mut path);
-                print_leaves(&path, value)?;
+                print_leaves(&path, value, metas)?;
             }
         }
     }
@@ -253,7 +250,7 @@ impl Watch {
             }
             for changed in json(data)?.as_array().into_iter().flatten() {
                 for (path, value) in changed.as_object().into_iter().flatten() {
-                    print_leaves(path, value)?;
+                    print_leaves(path, value, None)?;
                 }
             }
         }
@@ -305,46 +302,4 @@ fn read_body(file: &PathBuf) -> Result<Vec<u8>, Failure> {
         )));
     }
     Ok(body)
-}
-
-impl Modules {
-    pub(super) fn run(self) -> Result<(), Failure> {
-        let (name, to) = match &self.switch {
-            None => return self.list(),
-            Some(SwitchMode::On { name }) => (name, "on"),
-            Some(SwitchMode::Off { name }) => (name, "off"),
-            Some(SwitchMode::Reload { name }) => (name, "reload"),
-        };
-        let name: String = form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20");
-        let mut response = good(self.server.post(&format!("/modules/{name}/{to}"), "", &[])?)?;
-        let answer = text(&mut response)?;
-        if self.json { print(answer.trim_end()) } else { print_module(&json(&answer)?) }
-    }
-
-    fn list(&self) -> Result<(), Failure> {
-        let answer = text(&mut self.server.get("/modules", "application/json")?)?;
-        if self.json {
-            return print(answer.trim_end());
-        }
-        for module in json(&answer)?.as_array().into_iter().flatten() {
-            print_module(module)?;
-        }
-        Ok(())
-    }
-}
-
-fn print_module(module: &Value) -> Result<(), Failure> {
-    let part = |name: &str| printable(module.get(name).and_then(Value::as_str).unwrap_or_default());
-    let kind = if part("isolation") == "process" { format!("{}*", part("kind")) } else { part("kind") };
-    let why = part("why");
-    let goes_on = part("state") == "rejected" && module["runs"] == true && !why.ends_with("goes on");
-    let why = if goes_on { format!("{why} (the one before goes on)") } else { why };
-    let next = part("next");
-    let next = if next.is_empty() { next } else { format!(" (next try {next})") };
-    let line = format!("{:<16} {:<9} {kind:<10} {}{next}", part("name"), part("state"), why);
-    print(line.trim_end())?;
-    for line in module.get("traceback").and_then(Value::as_str).unwrap_or_default().lines() {
-        print(&format!("    {}", printable(line)))?;
-    }
-    Ok(())
 }

@@ -77,14 +77,14 @@ impl Import {
 
     fn tell(&self, done: &[Done], notes: &[Note]) -> Result<(), Failure> {
         if self.json {
-            let files: Vec<_> = done.iter().map(shown).collect();
+            let files: Vec<_> = done.iter().map(|file| shown(file, self.dry_run)).collect();
             let notes: Vec<_> =
                 notes.iter().map(|note| json!({"at": note.at, "what": note.what, "missing": note.missing})).collect();
             return print(&json!({"files": files, "notes": notes, "dry_run": self.dry_run}).to_string());
         }
         for file in done {
             let path = file.path.display();
-            let word = word(&file.state);
+            let word = word(&file.state, self.dry_run);
             print(&match &file.state {
                 State::Brought => format!("{word:<8} {path} from {}", file.from),
                 State::There => format!("{word:<8} {path}"),
@@ -107,8 +107,9 @@ impl Import {
     }
 }
 
-fn word(state: &State) -> &'static str {
+fn word(state: &State, dry_run: bool) -> &'static str {
     match state {
+        State::Brought if dry_run => "would bring",
         State::Brought => "brought",
         State::There => "there",
         State::Kept => "kept",
@@ -116,10 +117,10 @@ fn word(state: &State) -> &'static str {
     }
 }
 
-fn shown(file: &Done) -> serde_json::Value {
+fn shown(file: &Done, dry_run: bool) -> serde_json::Value {
     let why = match &file.state {
         State::Failed(why) => Some(why),
         _ => None,
     };
-    json!({"path": file.path, "from": file.from, "state": word(&file.state), "why": why})
+    json!({"path": file.path, "from": file.from, "state": word(&file.state, dry_run), "why": why})
 }

@@ -1,11 +1,13 @@
 //! The command line: one binary, a mode a file.
 
 mod check;
+mod check_format;
 mod client;
 mod dirs;
 mod error;
 mod import;
 mod ingest;
+mod modules;
 mod new;
 mod probe;
 mod read;
@@ -37,10 +39,11 @@ enum Mode {
     Get(client::Get),
     Watch(client::Watch),
     Push(client::Push),
-    Modules(client::Modules),
+    Modules(modules::Modules),
     New(new::New),
     Probe(probe::Probe),
     Check(check::Check),
+    CheckFormat(check_format::CheckFormat),
     ImportGmond(import::Import),
     #[command(hide = true)]
     Worker(worker::Worker),
@@ -75,6 +78,7 @@ pub fn main(cli: Cli) -> Result<(), Failure> {
         Mode::Probe(probe) => probe.run(),
         Mode::New(new) => new.run(),
         Mode::Check(check) => check.run(),
+        Mode::CheckFormat(check) => check.run(),
         Mode::ImportGmond(import) => import.run(),
         Mode::Worker(worker) => worker.run(),
     }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// it is, and says why; who may write it is not asked (graftd check does).
 ///
 /// A module in Python, or one of gmond's in C, is started as the daemon would start it, and what it samples is shown: its
-/// metrics with their values and units.
+/// metrics with their values and units, and behind them what it printed.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Example:\n  graftd probe plugins/cpu.so --conf plugins/cpu/sample.on\n  graftd probe redis.py --conf redis.pyconf"

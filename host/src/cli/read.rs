@@ -1,6 +1,6 @@
 //! Blocks of whole lines out of anything that can be read.
 
-use crate::limits::{BLOCK_BYTES, LINE_BYTES_MAX};
+use crate::limits::{BLOCK_BYTES, GUESS_BYTES_MAX, GUESS_LINES, LINE_BYTES_MAX};
 use std::io::{self, Read};
 
 /// Something that takes lines.
@@ -56,6 +56,40 @@ pub(super) fn read_lines(mut from: impl Read, to: &mut impl Lines) -> io::Result
     Ok(())
 }
 
+/// What stands for a format that is to be guessed.
+pub(super) const AUTO: &str = "auto";
+
+/// As much of a log's beginning as its format is told from.
+pub(super) struct Beginning {
+    pub(super) bytes: Vec<u8>,
+    /// Nothing follows.
+    pub(super) whole: bool,
+}
+
+/// Reads [`GUESS_LINES`] lines or a few more, [`GUESS_BYTES_MAX`] or a block more, or all there is.
+pub(super) fn beginning(from: &mut impl Read) -> io::Result<Beginning> {
+    let mut bytes = Vec::new();
+    let mut lines = 0;
+    while lines < GUESS_LINES && bytes.len() < GUESS_BYTES_MAX {
+        let held = bytes.len();
+        bytes.resize(held + BLOCK_BYTES, 0);
+        let read = match from.read(&mut bytes[held..]) {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                bytes.truncate(held);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        bytes.truncate(held + read);
+        if read == 0 {
+            return Ok(Beginning { bytes, whole: true });
+        }
+        lines += memchr::memchr_iter(b'\n', &bytes[held..]).count();
+    }
+    Ok(Beginning { bytes, whole: false })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +129,17 @@ mod tests {
             read_lines(Drip(text.as_bytes(), piece), &mut kept).unwrap();
             prop_assert_eq!(kept.text, text.into_bytes());
         }
+    }
+
+    #[test]
+    fn a_beginning_is_bounded() {
+        let start = |text: &[u8]| beginning(&mut Drip(text, 100_000)).unwrap();
+        let short = start(b"a\nb");
+        assert_eq!((short.bytes.as_slice(), short.whole), (&b"a\nb"[..], true));
+        let long = start(&b"a line\n".repeat(1_000_000));
+        assert!(long.bytes.len() >= 7 * GUESS_LINES && long.bytes.len() <= 100_000 && !long.whole);
+        let endless = start(&vec![b'x'; 10 * GUESS_BYTES_MAX]);
+        assert!(endless.bytes.len() >= GUESS_BYTES_MAX && endless.bytes.len() < GUESS_BYTES_MAX + BLOCK_BYTES);
     }
 
     #[test]

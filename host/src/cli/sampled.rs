@@ -2,12 +2,15 @@
 
 use super::Failure;
 use super::error::print;
+use super::show::printable;
 use crate::conf::ModuleConf;
+use crate::limits::WORKER_LAST_WORDS_BYTES;
 use crate::module::{Once, once};
 use plugin_api::delta::wire::{Op, Reader};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Stands for the host's name.
 const HOST: &str = "localhost";
@@ -21,28 +24,30 @@ pub(super) fn probe(file: &Path, conf: Option<(&Path, &str)>, as_json: bool) -> 
         Err(error) => return Some(Err(Failure::usage(error))),
     };
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).or(Some(Path::new(".")));
-    let found = once(&name, file, &conf, folder, HOST).transpose()?;
+    let printed = Arc::default();
+    let found = once(&name, file, &conf, folder, HOST, Some(&printed)).transpose()?;
+    let printed = printed.lock();
     Some(match found {
-        Ok(once) => show(file, &once, as_json),
+        Ok(once) => show(file, &once, &printed, as_json),
         Err(refusal) => {
             let told = if as_json {
-                print(&json!({"file": file, "ok": false, "why": refusal.why}).to_string())
+                print(&json!({"file": file, "ok": false, "why": refusal.why, "printed": *printed}).to_string())
             } else {
-                Ok(())
+                show_printed(&printed)
             };
             told.and_then(|()| Err(Failure::work(refusal)))
         }
     })
 }
 
-fn show(file: &Path, once: &Once, as_json: bool) -> Result<(), Failure> {
+fn show(file: &Path, once: &Once, printed: &str, as_json: bool) -> Result<(), Failure> {
     let leaves = leaves(&once.frame);
     let kind = if once.is_pipe { "pipe" } else { "collector" };
     let branch = once.branch.keys.join(",");
     if as_json {
         let leaves: Map<String, Value> = leaves.iter().map(|(path, leaf)| (path.clone(), leaf.json())).collect();
         let shown = json!({
-            "file": file, "ok": true,
+            "file": file, "ok": true, "printed": printed,
             "plugin": {"kind": kind, "path": branch, "every_ms": once.every.as_millis() as u64, "leaves": leaves, "remarks": once.remarks},
         });
         return print(&shown.to_string());
@@ -64,7 +69,18 @@ fn show(file: &Path, once: &Once, as_json: bool) -> Result<(), Failure> {
             .lines()
             .enumerate()
             .try_for_each(|(nth, line)| print(&format!("  {}{line}", if nth == 0 { "" } else { "  " })))
-    })
+    })?;
+    show_printed(printed)
+}
+
+/// Shows what a module printed, so that nobody takes it for graftd's words.
+fn show_printed(printed: &str) -> Result<(), Failure> {
+    if printed.is_empty() {
+        return Ok(());
+    }
+    let cut = if printed.len() < WORKER_LAST_WORDS_BYTES { "" } else { " (the end of it)" };
+    print(&format!("  the module printed{cut}:"))?;
+    printed.lines().try_for_each(|line| print(&format!("    | {}", printable(line))))
 }
 
 /// What was said at one path.

@@ -1,6 +1,6 @@
 //! Reading a file of configuration, whatever it turns out to be.
 
-use super::gmond::latin1;
+use super::pyconf::latin1;
 use crate::limits::CONF_BYTES_MAX;
 use gmod_compat::conf::looks_like_gmond;
 use std::fs::File;

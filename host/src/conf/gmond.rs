@@ -1,236 +1,238 @@
-//! A `.on` that is a configuration of gmond's as it stands: a `.pyconf`, or a part of a `gmond.conf`.
-//!
-//! What gmond has no word for (an interval for all, a virtual environment, a limit) stands in a section of its own:
-//! `graftd { every = 5s  python = "/srv/venv" }`, with the keys of any other `.on`.
+//! The `.on` of the built-in module `gmond`: ganglia's ports.
 
 use super::error::ConfError;
-use super::module::ModuleConf;
-use super::places::Places;
-use gmod_compat::conf::{Disk, Gmond, Item, Language, Module, Set, load_text, parse};
-use gmod_compat::protocol::gmod::Group;
-use plugin_api::{Params, Value};
+use super::net::{self, Net};
+use super::table::{Given, Source, Table};
+use crate::limits::{GMOND_ALLOW_MAX, GMOND_POLL_EVERY, GMOND_POLLED_MAX, GMOND_SOCKETS_MAX};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
-/// What a gmond configuration says of one module, beside what any `.on` can say.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// The port that gmond has for both.
+pub const GANGLIA_PORT: u16 = 8649;
+
+/// The longest time after which a host is forgotten.
+const HOST_DMAX_MAX: Duration = Duration::from_secs(366 * 86_400);
+
+/// How ganglia is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GmondConf {
-    /// `enabled = no`.
-    pub disabled: bool,
-    /// Its collection groups; none if it has none.
-    pub groups: Option<Vec<Group>>,
-    /// The symbol of a C module.
-    pub symbol: Option<String>,
-    /// A C module's `params`.
-    pub params: Option<String>,
-    /// gmond's `debug_level`.
-    pub debug_level: u32,
-    /// What was passed over in it, a line each.
-    pub remarks: Vec<String>,
+    /// Where packets are taken; a multicast group is joined.
+    pub udp: Vec<SocketAddr>,
+    /// Where XML is given out.
+    pub tcp: Vec<SocketAddr>,
+    /// The interface on which multicast groups are joined: its name or its address. The system's choice unless given.
+    pub interface: Option<String>,
+    /// From where packets are taken, and who may read; anybody who can reach the addresses unless given.
+    pub allow: Vec<Net>,
+    /// Whose XML is fetched: host and port.
+    pub poll: Vec<(String, u16)>,
+    /// How often.
+    pub poll_every: Duration,
+    /// The cluster that is spoken to by UDP, and that this host's own modules are shown in.
+    pub cluster: Cluster,
+    /// A host that has not been heard of for so long is forgotten; zero is never.
+    pub host_dmax: Duration,
+    /// Where senders listen for a request when the metadata of a metric is missing; 0 does not ask.
+    pub ask_port: u16,
 }
 
-/// Reads such a text.
-///
-/// # Errors
-/// It is not of the grammar, what it includes cannot be read, or it speaks of several modules and of none by the file's
-/// name.
-pub(super) fn read(file: &Path, text: &str) -> Result<ModuleConf, ConfError> {
-    let (gmond, own) = gmond_of(file, text)?;
-    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    let module = the_one(&gmond.modules, &stem).map_err(|why| ConfError::new(file, 0, why))?;
-    let mut conf = ModuleConf::parse(file, &own)?;
-    conf.places = Places::new(file, text, Vec::new(), Vec::new());
-    if let Some(module) = module {
-        conf.plugin = conf.plugin.or_else(|| Some(plugin_of(module)));
-        conf.params = params_of(module);
-    }
-    let module = module.cloned();
-    conf.gmond = Some(said(&gmond, module));
-    Ok(conf)
+/// What is told of the cluster beside its metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its name.
+    pub name: String,
+    /// Who runs it.
+    pub owner: String,
+    /// Where it stands.
+    pub latlong: String,
+    /// A page about it.
+    pub url: String,
+    /// Where this host stands in it.
+    pub location: String,
 }
 
-/// Text of the years before UTF-8: every byte is a character.
-pub(crate) fn latin1(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| char::from(*byte)).collect()
-}
+impl GmondConf {
+    /// The keys that it knows.
+    pub const KEYS: [&'static str; 15] = [
+        "plugin",
+        "udp",
+        "tcp",
+        "interface",
+        "open",
+        "allow",
+        "poll",
+        "poll_every",
+        "cluster",
+        "owner",
+        "latlong",
+        "url",
+        "location",
+        "host_dmax",
+        "ask_port",
+    ];
 
-/// The plugin that such a text speaks for, as far as it itself says: nothing else is read.
-pub(crate) fn plugin_spoken_for(file: &Path, text: &str) -> Option<String> {
-    let mut tree = parse("", text.as_bytes(), &|_| None).ok()?;
-    take_own(&mut tree.items);
-    let gmond = Gmond::from_tree(&tree).ok()?;
-    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    the_one(&gmond.modules, &stem).ok()?.map(plugin_of)
-}
-
-/// The name of the section that is graftd's own.
-const OWN: &str = "graftd";
-
-/// What it means to gmond, and graftd's own section as TOML.
-fn gmond_of(file: &Path, text: &str) -> Result<(Gmond, String), ConfError> {
-    // These errors have a place of their own.
-    let placed = |error: gmod_compat::conf::Error| ConfError::whole(error.to_string());
-    let mut tree = load_text(&Disk, file, text.as_bytes()).map_err(placed)?.tree;
-    let own = as_toml(&take_own(&mut tree.items));
-    Ok((Gmond::from_tree(&tree).map_err(placed)?, own))
-}
-
-fn take_own(items: &mut Vec<Item>) -> Vec<Set> {
-    let mut own = Vec::new();
-    items.retain(|item| match item {
-        Item::Section(section) if section.name.eq_ignore_ascii_case(OWN) => {
-            own.extend(
-                section
-                    .items
-                    .iter()
-                    .filter_map(|item| if let Item::Set(set) = item { Some(set.clone()) } else { None }),
-            );
-            false
+    /// Reads the text of the `.on`.
+    ///
+    /// # Errors
+    /// What is wrong in it, with its line. An address that others can reach is wrong unless it is said who may.
+    pub fn parse(file: &Path, text: &str) -> Result<GmondConf, ConfError> {
+        let mut table = Source { file, text }.parse()?;
+        let _ = table.take("plugin");
+        let [udp, tcp, poll] = [table.take("udp"), table.take("tcp"), table.take("poll")];
+        let any = udp.is_some() || tcp.is_some() || poll.is_some();
+        let allow = list(table.take("allow").as_ref(), GMOND_ALLOW_MAX, str::parse)?;
+        let open = table.take("open").map_or(Ok(false), |given| given.flag())? || !allow.is_empty();
+        let sockets = |given: Option<Given<'_>>, multicast: bool| -> Result<Vec<SocketAddr>, ConfError> {
+            let read = |text: &str| -> Result<SocketAddr, String> {
+                let address = net::address(text, GANGLIA_PORT)?;
+                check_reach(address, open, multicast).map(|()| address)
+            };
+            // An empty file means what gmond's users mean by "gmond": its ports, but for this host alone.
+            let own = SocketAddr::from((Ipv4Addr::LOCALHOST, GANGLIA_PORT));
+            match given {
+                Some(given) => list(Some(&given), GMOND_SOCKETS_MAX, read),
+                None => Ok(if any { Vec::new() } else { vec![own] }),
+            }
+        };
+        let (udp, tcp) = (sockets(udp, true)?, sockets(tcp, false)?);
+        let poll = list(poll.as_ref(), GMOND_POLLED_MAX, |text| net::host_and_port(text, GANGLIA_PORT))?;
+        let poll_every = time(&mut table, "poll_every", GMOND_POLL_EVERY)?;
+        if poll_every < Duration::from_secs(1) || poll_every > Duration::from_secs(86_400) {
+            return Err(ConfError::new(file, 0, "\"poll_every\" must be between 1s and 1d"));
         }
-        _ => true,
-    });
-    own
-}
-
-/// The keys as TOML, each on the line on which it stands, so that what is wrong in it is told with that.
-fn as_toml(own: &[Set]) -> String {
-    let mut toml = String::new();
-    for set in own {
-        let value = set.values.first().map_or("", |word| word.text.as_str());
-        let line = set.pos.line as usize;
-        toml.extend(std::iter::repeat_n('\n', line.saturating_sub(toml.matches('\n').count() + 1)));
-        let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace(char::is_control, " ");
-        let key = if set.key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') { set.key.as_str() } else { "?" };
-        // Two on a line are told with the line of the first.
-        if !toml.is_empty() && !toml.ends_with('\n') {
-            toml.push('\n');
+        let host_dmax = time(&mut table, "host_dmax", Duration::ZERO)?;
+        if host_dmax > HOST_DMAX_MAX {
+            return Err(ConfError::new(file, 0, "\"host_dmax\" must be at most 366d; \"0s\" is never"));
         }
-        toml.push_str(&format!("{key} = \"{escaped}\""));
+        let mut word = |key: &'static str, default: &str| match table.take(key) {
+            Some(given) => given.text(),
+            None => Ok(default.to_owned()),
+        };
+        let name = word("cluster", "unspecified")?;
+        let cluster = Cluster {
+            name,
+            owner: word("owner", "")?,
+            latlong: word("latlong", "")?,
+            url: word("url", "")?,
+            location: word("location", "")?,
+        };
+        let interface = table.take("interface").map(|given| given.text()).transpose()?;
+        let ask_port = match table.take("ask_port") {
+            Some(given) => {
+                let port = given.count()?;
+                u16::try_from(port).map_err(|_| given.error("\"ask_port\" must be a port, at most 65535"))?
+            }
+            None => GANGLIA_PORT,
+        };
+        table.finish(&GmondConf::KEYS)?;
+        if cluster.name.is_empty() {
+            return Err(ConfError::new(file, 0, "\"cluster\" must not be empty"));
+        }
+        Ok(GmondConf { udp, tcp, interface, allow, poll, poll_every, cluster, host_dmax, ask_port })
     }
-    toml
+
+    /// Whether somebody may send and read.
+    #[must_use]
+    pub fn allows(&self, address: IpAddr) -> bool {
+        self.allow.is_empty() || self.allow.iter().any(|net| net.contains(address))
+    }
 }
 
-/// The module that a file of this name speaks of: the one of that name, or else the only one.
-fn the_one<'m>(modules: &'m [Module], stem: &str) -> Result<Option<&'m Module>, String> {
-    let enabled: Vec<&Module> = modules.iter().filter(|module| module.enabled).collect();
-    let among = if enabled.is_empty() { modules.iter().collect() } else { enabled };
-    let is_named =
-        |module: &&&Module| plugin_of(module).eq_ignore_ascii_case(stem) || module.name.eq_ignore_ascii_case(stem);
-    match among.as_slice() {
-        [] => Ok(None),
-        [module] => Ok(Some(module)),
-        several => several.iter().find(is_named).copied().map(Some).ok_or_else(|| {
-            let names: Vec<&str> = several.iter().map(|module| module.name.as_str()).collect();
-            format!(
-                "speaks of several modules ({}); give each a file of its own: `graftd import-gmond` does that",
-                names.join(", ")
-            )
-        }),
+/// ganglia knows no token, so whoever reaches a port may send and read: off loopback that has to be meant.
+fn check_reach(address: SocketAddr, open: bool, multicast: bool) -> Result<(), String> {
+    if address.ip().is_multicast() && !multicast {
+        return Err(format!("{address} is a multicast group; XML is given out at an address of this host"));
     }
+    if open || address.ip().is_loopback() {
+        return Ok(());
+    }
+    Err(format!(
+        "{address} can be reached from other hosts, and ganglia knows no token: say who may send and read, allow = \
+         [\"10.0.0.0/8\"], or that anybody may, open = true"
+    ))
 }
 
-/// The plugin that a module block means: the stem of a C module's file, the name of any other.
-fn plugin_of(module: &Module) -> String {
-    let stem = |path: &String| Path::new(path).file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    match (&module.language, &module.path) {
-        (Language::C, Some(path)) => stem(path).unwrap_or_else(|| module.name.clone()),
-        _ => module.name.clone(),
+/// A list of texts, or one text, each read.
+fn list<T>(
+    given: Option<&Given<'_>>,
+    most: usize,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, ConfError> {
+    let Some(given) = given else { return Ok(Vec::new()) };
+    let texts = given.texts()?;
+    if texts.len() > most {
+        return Err(given.error(format_args!("{:?} has {} entries, more than {most}", given.key(), texts.len())));
     }
+    texts.iter().map(|text| read(text).map_err(|why| given.error(format_args!("{:?}: {why}", given.key())))).collect()
 }
 
-/// The parameters: all text, for that is what gmond hands over.
-fn params_of(module: &Module) -> Params {
-    let given = module.param.iter().filter_map(|param| Some((&param.name, param.value.as_ref()?)));
-    given.fold(Params::new(), |params, (name, value)| params.with(name, Value::from(value.as_str())))
-}
-
-fn said(gmond: &Gmond, module: Option<Module>) -> GmondConf {
-    let groups: Vec<Group> = gmond.collection_groups.iter().map(Group::from).collect();
-    let (symbol, params, disabled) = match module {
-        Some(Module { language: Language::C, name, params, enabled, .. }) => (Some(name), params, !enabled),
-        Some(module) => (None, None, !module.enabled),
-        None => (None, None, false),
-    };
-    GmondConf {
-        disabled,
-        groups: Some(groups).filter(|groups| !groups.is_empty()),
-        symbol,
-        params,
-        debug_level: gmond.globals.debug_level,
-        remarks: gmond.warnings.list().iter().map(ToString::to_string).collect(),
-    }
+fn time(table: &mut Table<'_>, key: &'static str, default: Duration) -> Result<Duration, ConfError> {
+    table.take(key).map_or(Ok(default), |given| given.duration())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
-    const PYCONF: &str = r#"
-        /* redis */
-        modules { module { name = "redis" language = "python" param port { value = 6379 } param host { value = "::1" } } }
-        collection_group { collect_every = 5 metric { name_match = "redis_(.+)" title = "\\1" value_threshold = 1.0 } }
-    "#;
-
-    fn parse(file: &str, text: &str) -> Result<ModuleConf, String> {
-        ModuleConf::parse(Path::new(file), text).map_err(|error| error.to_string())
+    fn parse(text: &str) -> Result<GmondConf, String> {
+        GmondConf::parse(Path::new("conf/gmond.on"), text).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn a_pyconf_is_a_conf_as_it_stands() {
-        let conf = parse("conf/cache.on", PYCONF).unwrap();
-        assert_eq!(conf.plugin.as_deref(), Some("redis"));
-        assert_eq!(conf.params.text("port"), Ok(Some("6379")));
-        let gmond = conf.gmond.unwrap();
-        let groups = gmond.groups.unwrap();
-        assert_eq!((groups[0].collect_every, groups[0].metrics[0].value_threshold), (5, Some(1.0)));
-        assert!(!gmond.disabled && gmond.symbol.is_none() && gmond.remarks.is_empty());
-    }
-
-    #[test]
-    fn what_gmond_has_no_word_for_stands_in_a_section_of_its_own() {
-        let own = "\ngraftd { every = 5s\n python = \"/srv/venv\" time_limit = 2s }\n";
-        let conf = parse("conf/cache.on", &format!("{PYCONF}{own}")).unwrap();
-        assert_eq!((conf.plugin.as_deref(), conf.python.as_deref()), (Some("redis"), Some("/srv/venv")));
-        assert_eq!((conf.every, conf.time_limit), (Some(Duration::from_secs(5)), Some(Duration::from_secs(2))));
-        assert_eq!(conf.gmond.unwrap().remarks, [""; 0]);
-        let why = parse("conf/cache.on", "modules { }\n\ngraftd { evry = 5s }\n").unwrap_err();
-        assert_eq!(why, "conf/cache.on:3: unknown key \"evry\"; did you mean \"every\"?");
-        assert_eq!(plugin_spoken_for(Path::new("x.on"), &format!("{own}{PYCONF}")).as_deref(), Some("redis"));
-    }
-
-    #[test]
-    fn groups_alone_are_of_the_plugin_that_the_file_is_named_after() {
-        let conf = parse("conf/redis.on", "collection_group { metric { name = x } }").unwrap();
-        assert_eq!((conf.plugin, conf.gmond.is_some()), (None, true));
-    }
-
-    #[test]
-    fn a_c_module_is_named_after_its_file() {
-        let text = "modules { module { name = cpu_module path = \"modcpu.so\" params = \"x\" } module { name = off language = python enabled = no } }";
-        let conf = parse("conf/whatever.on", text).unwrap();
-        let gmond = conf.gmond.unwrap();
-        assert_eq!(conf.plugin.as_deref(), Some("modcpu"));
-        assert_eq!((gmond.symbol.as_deref(), gmond.params.as_deref()), (Some("cpu_module"), Some("x")));
-    }
-
-    #[test]
-    fn of_several_modules_the_file_names_one() {
-        let text = "modules { module { name = a language = python } module { name = b language = python } }";
-        assert_eq!(parse("conf/b.on", text).unwrap().plugin.as_deref(), Some("b"));
-        let why = parse("conf/c.on", text).unwrap_err();
-        assert!(why.starts_with("conf/c.on: speaks of several modules (a, b)"), "{why}");
-        assert!(
-            parse("conf/a.on", "modules { module { name = a language = python enabled = no } }")
-                .unwrap()
-                .gmond
-                .unwrap()
-                .disabled
+    fn an_empty_file_is_gmonds_ports_for_this_host() {
+        let conf = parse("").unwrap();
+        let own: SocketAddr = "127.0.0.1:8649".parse().unwrap();
+        assert_eq!((conf.udp.as_slice(), conf.tcp.as_slice(), conf.poll.len()), (&[own][..], &[own][..], 0));
+        assert_eq!(
+            (conf.cluster.name.as_str(), conf.poll_every, conf.ask_port),
+            ("unspecified", Duration::from_secs(15), 8649)
         );
+        let conf = parse("poll = [\"web1\", \"web2:8650\"]\npoll_every = \"20s\"").unwrap();
+        assert_eq!((conf.udp.len(), conf.tcp.len()), (0, 0), "what is said is all");
+        assert_eq!(conf.poll, [("web1".to_owned(), 8649), ("web2".to_owned(), 8650)]);
     }
 
     #[test]
-    fn errors_have_one_place() {
-        let why = parse("conf/a.on", "modules {\n module { name = } }").unwrap_err();
-        assert!(why.starts_with("conf/a.on:2:") && why.matches("conf/a.on").count() == 1, "{why}");
+    fn a_whole_file() {
+        let conf = parse(
+            "plugin = \"gmond\"\nudp = [\"239.2.11.71\", \"0.0.0.0:8649\"]\ntcp = \"0.0.0.0:8649\"\nallow = [\"10.0.0.0/8\", \
+             \"127.0.0.1\"]\ninterface = \"eth0\"\ncluster = \"web\"\nowner = \"ops\"\nlatlong = \"N1 W1\"\nurl = \"http://x/\"\n\
+             location = \"1,2,3\"\nhost_dmax = \"1h\"\nask_port = 0\n",
+        )
+        .unwrap();
+        assert_eq!((conf.udp.len(), conf.tcp.len(), conf.allow.len(), conf.ask_port), (2, 1, 2, 0));
+        let may = |address: &str| conf.allows(address.parse().unwrap());
+        assert!(may("10.9.9.9") && may("127.0.0.1") && !may("192.0.2.1"));
+        assert_eq!((conf.cluster.location.as_str(), conf.host_dmax), ("1,2,3", Duration::from_secs(3_600)));
+    }
+
+    #[test]
+    fn errors_have_a_line_and_a_way_out() {
+        for (text, want) in [
+            ("\nupd = 1", "conf/gmond.on:2: unknown key \"upd\"; did you mean \"udp\"?"),
+            (
+                "udp = \"0.0.0.0\"",
+                "conf/gmond.on:1: \"udp\": 0.0.0.0:8649 can be reached from other hosts, and ganglia knows no token",
+            ),
+            ("tcp = \"239.2.11.71\"", "conf/gmond.on:1: \"tcp\": 239.2.11.71:8649 is a multicast group"),
+            ("udp = \"239.2.11.71\"", "conf/gmond.on:1: \"udp\": 239.2.11.71:8649 can be reached"),
+            ("udp = 8649", "conf/gmond.on:1: \"udp\" must be text or a list of texts, not a whole number"),
+            (
+                "udp = [\"127.0.0.1\", 7]",
+                "conf/gmond.on:1: \"udp\" must be text or a list of texts, not a whole number",
+            ),
+            ("udp = \"web1\"", "conf/gmond.on:1: \"udp\": must be an address such as"),
+            ("allow = [\"10\"]", "conf/gmond.on:1: \"allow\": must be an address or a network"),
+            ("open = 1", "conf/gmond.on:1: \"open\" must be true or false, not a whole number"),
+            ("poll = \"http://x\"", "conf/gmond.on:1: \"poll\": must be a host such as"),
+            ("poll_every = \"1ms\"", "conf/gmond.on: \"poll_every\" must be between 1s and 1d"),
+            ("ask_port = 70000", "conf/gmond.on:1: \"ask_port\" must be a port"),
+            ("cluster = \"\"", "conf/gmond.on: \"cluster\" must not be empty"),
+        ] {
+            let said = parse(text).unwrap_err();
+            assert!(said.starts_with(want), "{text:?}: {said}");
+        }
+        assert!(parse("udp = \"0.0.0.0\"\nopen = true").is_ok());
     }
 }

@@ -1,8 +1,8 @@
 //! `conf/NAME.on`: how one module is to run.
 
 use super::error::ConfError;
-use super::gmond::{self, GmondConf};
 use super::places::Places;
+use super::pyconf::{self, PyConf};
 use super::table::Source;
 use crate::limits::WORKER_NAME_BYTES_MAX;
 use crate::tree::parse_plain;
@@ -37,7 +37,7 @@ pub struct ModuleConf {
     /// The process that it shares with other modules in Python.
     pub worker: Option<String>,
     /// What a gmond configuration says of it.
-    pub gmond: Option<GmondConf>,
+    pub pyconf: Option<PyConf>,
     /// What is handed to the module.
     pub params: Params,
     /// Where all that stands, for errors that are found later.
@@ -121,7 +121,7 @@ impl ModuleConf {
     /// What is wrong in it, with its line.
     pub fn parse(file: &Path, text: &str) -> Result<ModuleConf, ConfError> {
         if looks_like_gmond(text.as_bytes()) {
-            return gmond::read(file, text);
+            return pyconf::read(file, text);
         }
         let mut table = Source { file, text }.parse()?;
         let keys = table.lines();

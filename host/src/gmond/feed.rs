@@ -1,7 +1,7 @@
 //! From the table to the tree.
 
 use super::table::{Now, Table};
-use crate::conf::GangliaConf;
+use crate::conf::GmondConf;
 use crate::core::{Delta, Event, Shared};
 use crate::limits::GMOND_FRAME_BYTES;
 use crate::module::Branch;
@@ -37,7 +37,7 @@ impl Feed {
     ///
     /// # Errors
     /// The daemon stops.
-    pub(super) async fn tick(&mut self, conf: &GangliaConf) -> io::Result<()> {
+    pub(super) async fn tick(&mut self, conf: &GmondConf) -> io::Result<()> {
         {
             let mut table = self.table.lock();
             let about = &conf.cluster;

@@ -1,7 +1,7 @@
 //! What the table tells of hosts and clusters as such, and how they are forgotten.
 
 use super::table::{ClusterEntry, MetricEntry, Now, Table, ms, put};
-use crate::conf::GangliaConf;
+use crate::conf::GmondConf;
 use crate::limits::{GMOND_HOSTS_MAX, GMOND_SILENT_MAX, GMOND_SWEEP_HOSTS};
 use gmod_compat::xml;
 use plugin_api::delta::meta::Pairs;
@@ -139,7 +139,7 @@ impl Table {
 
     /// Forgets hosts and metrics whose time is over: of the next some of a round. The tree forgets metrics by itself; of a
     /// host it is told here. Where there is hardly any room left, hosts that have been silent for long make some.
-    pub(super) fn sweep(&mut self, round: &mut Round, conf: &GangliaConf, now: Now, out: &mut Writer) -> usize {
+    pub(super) fn sweep(&mut self, round: &mut Round, conf: &GmondConf, now: Now, out: &mut Writer) -> usize {
         let mut forgotten = 0;
         let some = round.hosts.split_off(round.hosts.len().saturating_sub(GMOND_SWEEP_HOSTS));
         for (cluster, name) in &some {

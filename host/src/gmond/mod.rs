@@ -11,6 +11,7 @@
 mod ask;
 mod feed;
 mod hosts;
+mod places;
 mod poll;
 mod receive;
 mod render;
@@ -19,7 +20,7 @@ mod sockets;
 mod table;
 mod told;
 
-use crate::conf::GangliaConf;
+use crate::conf::GmondConf;
 use crate::core::{Event, Shared};
 use feed::Feed;
 use parking_lot::Mutex;
@@ -36,7 +37,7 @@ use tokio::task::JoinSet;
 /// The module, running. It ends when this is dropped; what has been taken by then is in the tree soon after.
 #[derive(Debug)]
 pub struct Gmond {
-    conf: Arc<GangliaConf>,
+    conf: Arc<GmondConf>,
     sockets: Sockets,
     /// Dropping it tells the tasks.
     _stop: watch::Sender<()>,
@@ -79,7 +80,7 @@ impl Gmond {
     /// # Errors
     /// A port cannot be bound.
     pub(crate) fn start(
-        conf: &GangliaConf,
+        conf: &GmondConf,
         before: Option<&Gmond>,
         known: &Known,
         around: Around<'_>,

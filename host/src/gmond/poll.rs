@@ -3,7 +3,7 @@
 use super::Stop;
 use super::feed::{BRANCH, Feed, at};
 use super::table::Took;
-use crate::conf::GangliaConf;
+use crate::conf::GmondConf;
 use crate::core::{Delta, Event};
 use crate::limits::{GMOND_FRAME_BYTES, GMOND_POLL_TIME_MAX};
 use crate::module::Branch;
@@ -23,7 +23,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 /// The daemon stops.
 pub(super) async fn serve(
     target: (String, u16),
-    conf: Arc<GangliaConf>,
+    conf: Arc<GmondConf>,
     mut feed: Feed,
     turns: Arc<Semaphore>,
     mut stop: Stop,

@@ -4,7 +4,7 @@ use super::Stop;
 use super::ask::Asker;
 use super::feed::{Feed, at};
 use super::table::Took;
-use crate::conf::GangliaConf;
+use crate::conf::GmondConf;
 use crate::ingest::push::count_drops;
 use crate::limits::GMOND_SWEEP_EVERY;
 use gmod_compat::xdr::{DecodeError, Packet, decode};
@@ -30,7 +30,7 @@ const AT_ONCE: usize = 64;
 pub(super) async fn serve(
     socket: UdpSocket,
     dropped: Arc<AtomicU32>,
-    conf: Arc<GangliaConf>,
+    conf: Arc<GmondConf>,
     mut feed: Feed,
     mut stop: Stop,
 ) -> io::Result<()> {
@@ -75,7 +75,7 @@ pub(super) async fn serve(
 fn take<'a>(
     datagram: &[u8],
     from: SocketAddr,
-    conf: &GangliaConf,
+    conf: &GmondConf,
     feed: &mut Feed,
     asker: &'a mut Asker,
 ) -> Option<(&'a [u8], SocketAddr)> {
@@ -121,7 +121,7 @@ fn take<'a>(
 ///
 /// # Errors
 /// The daemon stops.
-pub(super) async fn sweep(conf: Arc<GangliaConf>, mut feed: Feed, mut stop: Stop) -> io::Result<()> {
+pub(super) async fn sweep(conf: Arc<GmondConf>, mut feed: Feed, mut stop: Stop) -> io::Result<()> {
     // Not at once: the life before has its last word first.
     let tick = feed.shared.conf.tick;
     let mut every = interval_at(Instant::now() + tick, sweep_every(&conf, tick));
@@ -145,6 +145,6 @@ pub(super) async fn sweep(conf: Arc<GangliaConf>, mut feed: Feed, mut stop: Stop
 }
 
 /// Hosts that live for less than the usual pause are looked at more often.
-fn sweep_every(conf: &GangliaConf, tick: Duration) -> Duration {
+fn sweep_every(conf: &GmondConf, tick: Duration) -> Duration {
     if conf.host_dmax.is_zero() { GMOND_SWEEP_EVERY } else { GMOND_SWEEP_EVERY.min(conf.host_dmax).max(tick) }
 }

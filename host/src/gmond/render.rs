@@ -4,7 +4,7 @@
 //! The tree's lock is held to copy some hosts at a time, and never while XML is made of them.
 
 use super::feed::BRANCH;
-use crate::conf::GangliaConf;
+use crate::conf::GmondConf;
 use crate::core::Shared;
 use crate::limits::{GMOND_XML_HOSTS_AT_ONCE, GMOND_XML_METRICS_AT_ONCE, GMOND_XML_OWN_METRICS_MAX};
 use crate::tree::{NodeRef, Reading, Tree, Want};
@@ -70,7 +70,7 @@ type Own = BTreeMap<String, Box<[String]>>;
 #[derive(Debug)]
 pub(super) struct Rendering {
     shared: Arc<Shared>,
-    conf: Arc<GangliaConf>,
+    conf: Arc<GmondConf>,
     /// This host's address, as the reader sees it.
     own_ip: IpAddr,
     /// Clusters and their hosts that are still to come, the last first.
@@ -83,7 +83,7 @@ pub(super) struct Rendering {
 }
 
 impl Rendering {
-    pub(super) fn new(shared: Arc<Shared>, conf: Arc<GangliaConf>, own_ip: IpAddr) -> Rendering {
+    pub(super) fn new(shared: Arc<Shared>, conf: Arc<GmondConf>, own_ip: IpAddr) -> Rendering {
         let own_cluster = &conf.cluster.name;
         let tree = shared.tree.read();
         let mut clusters = clusters(&tree, own_cluster);

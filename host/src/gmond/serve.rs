@@ -1,16 +1,16 @@
 //! XML out, to whoever connects: the connection itself is the question.
 
 use super::Stop;
+use super::places::{Place, Places};
 use super::render::Rendering;
-use crate::conf::GangliaConf;
+use crate::conf::GmondConf;
 use crate::core::Shared;
-use crate::limits::{GMOND_XML_CONNECTIONS_MAX, GMOND_XML_WRITE_MAX};
+use crate::limits::{GMOND_XML_CONNECTIONS_MAX, GMOND_XML_STILL_MIN, GMOND_XML_WRITE_MAX};
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
@@ -20,11 +20,11 @@ use tokio::time::{sleep, timeout};
 /// None as long as the listener lives.
 pub(super) async fn serve(
     listener: TcpListener,
-    conf: Arc<GangliaConf>,
+    conf: Arc<GmondConf>,
     shared: Arc<Shared>,
     mut stop: Stop,
 ) -> io::Result<()> {
-    let connections = Arc::new(Semaphore::new(GMOND_XML_CONNECTIONS_MAX));
+    let places = Arc::new(Places::new(GMOND_XML_CONNECTIONS_MAX, GMOND_XML_STILL_MIN));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -43,22 +43,27 @@ pub(super) async fn serve(
             shared.counters.gmond_refused.add(1);
             continue;
         }
-        let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
+        let taken = places.take(Instant::now());
+        // It, or who gives way to it.
+        if taken.as_ref().is_none_or(|(_, gave_way)| *gave_way) {
             shared.counters.gmond_connections_refused.add(1);
-            continue;
-        };
+        }
+        let Some((place, _)) = taken else { continue };
         let (conf, shared) = (Arc::clone(&conf), Arc::clone(&shared));
         tokio::spawn(async move {
-            let _permit = permit;
+            let written = tokio::select! {
+                written = write(stream, conf, Arc::clone(&shared), &place) => written,
+                () = place.gives_way() => return,
+            };
             // A connection that breaks is its client's affair.
-            if write(stream, conf, Arc::clone(&shared)).await.is_ok() {
+            if written.is_ok() {
                 shared.counters.gmond_served.add(1);
             }
         });
     }
 }
 
-async fn write(mut stream: TcpStream, conf: Arc<GangliaConf>, shared: Arc<Shared>) -> io::Result<()> {
+async fn write(mut stream: TcpStream, conf: Arc<GmondConf>, shared: Arc<Shared>, place: &Place) -> io::Result<()> {
     let own_ip = stream.local_addr()?.ip();
     let mut rendering = apart(move || Rendering::new(shared, conf, own_ip)).await?;
     loop {
@@ -75,6 +80,7 @@ async fn write(mut stream: TcpStream, conf: Arc<GangliaConf>, shared: Arc<Shared
         while !rest.is_empty() {
             let written =
                 timeout(GMOND_XML_WRITE_MAX, stream.write(rest)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+            place.moves(Instant::now());
             rest = match rest.get(written..) {
                 Some(rest) if written > 0 => rest,
                 _ => return Err(io::ErrorKind::WriteZero.into()),

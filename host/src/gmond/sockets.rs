@@ -2,7 +2,7 @@
 //! the file says anew is bound beside what was bound before, on the same port too (`127.0.0.1:8649` and `0.0.0.0:8649`): so
 //! what ran before goes on where that fails.
 
-use crate::conf::GangliaConf;
+use crate::conf::GmondConf;
 use crate::limits::GMOND_SOCKET_BYTES;
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Socket, Type};
 use std::fs;
@@ -42,7 +42,7 @@ impl Sockets {
     ///
     /// # Errors
     /// An address that cannot be bound, with a way out.
-    pub(super) fn bind(conf: &GangliaConf, before: Option<&Sockets>) -> Result<Sockets, String> {
+    pub(super) fn bind(conf: &GmondConf, before: Option<&Sockets>) -> Result<Sockets, String> {
         let mut sockets = Sockets::default();
         let _beside = before.map(Beside::begin);
         let beside = before.is_some();
@@ -69,7 +69,7 @@ impl Sockets {
     }
 
     /// As gmond has it, both have the same number: where any is free, one that is free for both is taken.
-    fn free_udp(&mut self, asked: SocketAddr, conf: &GangliaConf, beside: bool) -> io::Result<Bound<UdpSocket>> {
+    fn free_udp(&mut self, asked: SocketAddr, conf: &GmondConf, beside: bool) -> io::Result<Bound<UdpSocket>> {
         let interface = conf.interface.as_deref();
         let mut tried = 0;
         loop {
@@ -208,8 +208,8 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    fn conf(text: &str) -> GangliaConf {
-        GangliaConf::parse(Path::new("gmond.on"), text).unwrap()
+    fn conf(text: &str) -> GmondConf {
+        GmondConf::parse(Path::new("gmond.on"), text).unwrap()
     }
 
     #[test]

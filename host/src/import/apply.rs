@@ -1,7 +1,7 @@
 //! Writing what comes over.
 
 use crate::limits::PLUGIN_BYTES_MAX;
-use gmod_compat::import::{Content, Plan, Put, To};
+use gmod_compat::import::{Content, Plan, Put, To, is_stopgap};
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -67,6 +67,7 @@ fn one(put: &Put, into: &Into<'_>) -> Done {
     if let Some(other) = &other {
         match read(other) {
             Ok(there) if there == bytes => return done(other, State::There),
+            Ok(there) if is_stopgap(&there) => {}
             _ if !into.force => return done(other, State::Kept),
             _ => {}
         }
@@ -120,6 +121,7 @@ fn write(path: &Path, bytes: &[u8], mode: u32, into: &Into<'_>) -> Result<State,
     if is_there(path) {
         match read(path) {
             Ok(there) if there == bytes => return Ok(State::There),
+            Ok(there) if is_stopgap(&there) => {}
             _ if !into.force => return Ok(State::Kept),
             _ => {}
         }

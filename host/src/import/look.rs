@@ -1,6 +1,6 @@
 //! Reading an installation.
 
-use super::moved::{Moved, real};
+use super::moved::{Moved, inside, real};
 use crate::limits::{IMPORT_DEPTH_MAX, IMPORT_FILES_MAX, PYTHON_BYTES_MAX};
 use gmod_compat::celf;
 use gmod_compat::conf::{Globals, Gmond, Module, load};
@@ -42,24 +42,32 @@ pub(crate) fn look(at: &Path, python: &[PathBuf], plugins: &Path) -> Result<Foun
     };
     let files = Moved::new(&folder);
     let mut notes = Vec::new();
+    if met.is_dir() && main.is_file() {
+        let named = |what| format!("{}: {what}, or name that file itself", main.display());
+        inside(&real(&folder), &main).map_err(named)?;
+    }
     let main = main.is_file().then(|| read(&files, &main, false)).transpose()?;
-    let mut others = Vec::new();
+    let (mut others, mut broken) = (Vec::new(), Vec::new());
     for (path, disabled) in beside(&folder) {
-        if files.read.borrow().contains(&real(&path)) {
+        if files.refuses(&path) || files.read.borrow().contains(&real(&path)) {
             continue;
         }
         match read(&files, &path, disabled) {
             Ok(conf) => others.push(conf),
-            Err(what) => notes.push(missing(path.display().to_string(), what)),
+            Err(what) => {
+                notes.push(missing(path.display().to_string(), what));
+                broken.push(path);
+            }
         }
     }
-    let folders = python_folders(&folder, python, main.iter().chain(&others));
+    let folders = python_folders(&folder, python, main.iter().chain(&others), &mut notes);
     let python = python_files(&folders, &mut notes);
+    notes.extend(files.refused.take().into_iter().map(|(path, why)| missing(path.display().to_string(), why)));
     if main.is_none() && others.is_empty() && python.is_empty() {
         let at = at.display();
         return Err(format!("{at}: neither a gmond.conf, nor a .pyconf, nor Python modules; name ganglia's folder"));
     }
-    Ok(Found { installation: Installation { main, others, python, taken: taken(plugins) }, notes })
+    Ok(Found { installation: Installation { main, others, broken, python, taken: taken(plugins) }, notes })
 }
 
 fn missing(at: String, what: String) -> Note {
@@ -97,7 +105,12 @@ fn beside(folder: &Path) -> Vec<(PathBuf, bool)> {
 
 /// The folders of the Python modules: those that are named, or else where gmond's own host of them looked, or else the usual
 /// one.
-fn python_folders<'a>(folder: &Path, named: &[PathBuf], confs: impl Iterator<Item = &'a Conf>) -> Vec<PathBuf> {
+fn python_folders<'a>(
+    folder: &Path,
+    named: &[PathBuf],
+    confs: impl Iterator<Item = &'a Conf>,
+    notes: &mut Vec<Note>,
+) -> Vec<PathBuf> {
     if !named.is_empty() {
         return named.to_vec();
     }
@@ -105,8 +118,15 @@ fn python_folders<'a>(folder: &Path, named: &[PathBuf], confs: impl Iterator<Ite
     let hosts = gmonds.flat_map(|gmond| gmond.modules).filter(|module| module.name == "python_module");
     let said = hosts.filter_map(|module| Some(PathBuf::from(module.params?)));
     let usual = MODULE_FOLDERS.iter().map(|folder| Path::new(folder).join("python_modules"));
-    let near = [folder.join("python_modules"), folder.join("../python_modules")];
-    let all = said.chain(near).chain(usual).find(|folder| folder.is_dir());
+    let near = folder.join("python_modules");
+    let near = match inside(&real(folder), &near) {
+        Err(why) if near.is_dir() => {
+            notes.push(missing(near.display().to_string(), why));
+            None
+        }
+        _ => Some(near),
+    };
+    let all = said.chain(near).chain([folder.join("../python_modules")]).chain(usual).find(|folder| folder.is_dir());
     all.or_else(|| has_python(folder).then(|| folder.to_owned())).into_iter().collect()
 }
 
@@ -118,10 +138,11 @@ fn has_python(folder: &Path) -> bool {
 fn python_files(folders: &[PathBuf], notes: &mut Vec<Note>) -> Vec<PythonFile> {
     let mut out: Vec<PythonFile> = Vec::new();
     for folder in folders {
-        let mut others = Vec::new();
-        if let Err(why) = python_in(folder, Path::new(""), &mut out, &mut others) {
+        let (mut others, mut outside) = (Vec::new(), Vec::new());
+        if let Err(why) = python_in(folder, Path::new(""), &mut out, &mut others, &mut outside) {
             notes.push(missing(folder.display().to_string(), why));
         }
+        notes.append(&mut outside);
         if !others.is_empty() {
             let what = format!("only Python files come over; not {}", others.join(", "));
             notes.push(Note { at: folder.display().to_string(), what, missing: false });
@@ -131,11 +152,17 @@ fn python_files(folders: &[PathBuf], notes: &mut Vec<Note>) -> Vec<PythonFile> {
 }
 
 /// Adds what lies in a folder, and in packages below it.
-fn python_in(folder: &Path, below: &Path, out: &mut Vec<PythonFile>, others: &mut Vec<String>) -> Result<(), String> {
+fn python_in(
+    folder: &Path,
+    below: &Path,
+    out: &mut Vec<PythonFile>,
+    others: &mut Vec<String>,
+    outside: &mut Vec<Note>,
+) -> Result<(), String> {
     if below.components().count() > IMPORT_DEPTH_MAX {
         return Err(format!("packages inside each other, more than {IMPORT_DEPTH_MAX}; the deepest are left out"));
     }
-    let at = folder.join(below);
+    let (root, at) = (real(folder), folder.join(below));
     let names = fs::read_dir(&at).map_err(|error| error.to_string())?;
     let mut names: Vec<_> = names.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
     names.sort_unstable();
@@ -145,8 +172,10 @@ fn python_in(folder: &Path, below: &Path, out: &mut Vec<PythonFile>, others: &mu
         if name.starts_with('.') || name == "__pycache__" || name.ends_with(".pyc") || name.ends_with(".pyo") {
             continue;
         }
-        if path.is_dir() && path.join("__init__.py").is_file() {
-            python_in(folder, &relative, out, others)?;
+        if let Err(why) = inside(&root, &path) {
+            outside.push(missing(path.display().to_string(), why));
+        } else if path.is_dir() && path.join("__init__.py").is_file() {
+            python_in(folder, &relative, out, others, outside)?;
         } else if !name.ends_with(".py") || !path.is_file() {
             let is_conf = name.contains(".pyconf") || name == "conf.d" || name.ends_with(".conf");
             others.extend((!is_conf && others.len() < 10).then(|| relative.display().to_string()));

@@ -13,12 +13,20 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// A log's name.
 pub type LogName = String;
+
+/// Tells logs apart that have the same name, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LogSerial(u64);
+
+/// How many logs have been started.
+static STARTED: AtomicU64 = AtomicU64::new(0);
 
 /// What a log's thread is fed.
 #[derive(Debug)]
@@ -107,6 +115,7 @@ pub struct LogHandle {
     watched: Arc<Watched<Work>>,
     disposer: Disposer,
     began: Instant,
+    serial: LogSerial,
     /// Its other end is dropped with the log's work.
     alive: Arc<Mutex<Receiver<()>>>,
 }
@@ -137,6 +146,7 @@ impl LogHandle {
         let changes = Changes::default();
         let (closed, opened) = channel::<()>();
         let (life, alive) = channel::<()>();
+        let serial = LogSerial(STARTED.fetch_add(1, Ordering::Relaxed));
         let desk = Arc::new(Desk::default());
         let engine = Engine::new(formats, clock, remember);
         let inlets = Inlets { inbox, changes: Arc::clone(&changes), _life: life };
@@ -153,6 +163,7 @@ impl LogHandle {
             watched: Arc::new(Watched::new(desk)),
             disposer,
             began: Instant::now(),
+            serial,
             alive: Arc::new(Mutex::new(alive)),
         })
     }
@@ -178,9 +189,9 @@ impl LogHandle {
         let _ = self.alive.lock().recv_timeout(most);
     }
 
-    /// Whether both are handles of one log.
-    pub(crate) fn is(&self, other: &LogHandle) -> bool {
-        Arc::ptr_eq(&self.alive, &other.alive)
+    /// Tells a log from one of the same name that was there before.
+    pub(crate) fn serial(&self) -> LogSerial {
+        self.serial
     }
 
     /// Whether its lines go through pipes already.

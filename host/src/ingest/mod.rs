@@ -12,6 +12,7 @@ mod tail;
 pub(crate) use engine::{Frames, PipeReport, PipeRun};
 pub use lines::{LineFault, LogStats, Remember};
 pub(crate) use log::LogParts;
+pub(crate) use log::LogSerial;
 pub use log::{LinesDone, LogHandle, LogMessage, LogName};
 pub(crate) use solo::Solo;
 pub(crate) use tail::{Tail, TailAround};

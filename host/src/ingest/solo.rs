@@ -48,6 +48,11 @@ impl Solo {
         self.with(Engine::begin_file);
     }
 
+    /// Another format than before: what comes is in that.
+    pub(crate) fn change_format(&mut self, format: Format) {
+        self.with(|engine| engine.change_format(format));
+    }
+
     /// Feeds whole lines; the last may lack its end. Bytes that are no UTF-8 are replaced, so that pipes see text.
     pub(crate) fn feed(&mut self, block: &[u8]) {
         let Some(mut engine) = self.engine.take() else { return };

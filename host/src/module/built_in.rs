@@ -1,6 +1,6 @@
 //! Modules that are no plugin's: they are part of the daemon, and are switched and configured as all others are.
 
-use crate::conf::{AccessLogConf, ConfError, GangliaConf};
+use crate::conf::{AccessLogConf, ConfError, GmondConf};
 use crate::core::Shared;
 use crate::gmond::{Around, Gmond, Known};
 use crate::ingest::{Tail, TailAround};
@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 #[derive(Clone, Debug, PartialEq)]
 pub enum BuiltInConf {
     /// Ganglia's ports.
-    Gmond(Box<GangliaConf>),
+    Gmond(Box<GmondConf>),
     /// Files of a log.
     AccessLog(Box<AccessLogConf>),
 }
@@ -26,7 +26,7 @@ impl BuiltInConf {
     #[must_use]
     pub fn parse(plugin: &str, file: &Path, text: &str) -> Option<Result<BuiltInConf, ConfError>> {
         match plugin {
-            Gmond::NAME => Some(GangliaConf::parse(file, text).map(|conf| BuiltInConf::Gmond(Box::new(conf)))),
+            Gmond::NAME => Some(GmondConf::parse(file, text).map(|conf| BuiltInConf::Gmond(Box::new(conf)))),
             Tail::NAME => Some(AccessLogConf::parse(file, text).map(|conf| BuiltInConf::AccessLog(Box::new(conf)))),
             _ => None,
         }

@@ -96,6 +96,7 @@ fn worker_conf<'a>(job: &'a Job, copy: &'a Copy, time_limit: Duration) -> Worker
         plugin: &copy.path,
         gmod: None,
         cancel: None,
+        printed: None,
         params: &job.conf.params,
         start_limit: NEW_TIME_MAX,
         time_limit,

@@ -31,7 +31,7 @@ pub(crate) use crash::{Blamed, Tag, guard_signals, install as install_crash_hand
 pub(crate) use dispose::Disposer;
 pub(crate) use fault::Fault;
 pub(crate) use fence::{Callee, Desk, Doing, Look, Started, UnderWay, Watched, spawn};
-pub use files::{BUILT_IN, Folders, Plan, Planned, Seen, Watch, look, plan, plan_after};
+pub use files::{BUILT_IN, Folders, Plan, Planned, Seen, Unread, Watch, look, plan, plan_after};
 pub(crate) use files::{check_folder, open_anywhere, open_conf};
 pub(crate) use gmod::{Once, is_gmond_c, once, pipe as python_pipe};
 pub use library::{Collector, Declared, DeclaredParam, Library, Pipe};

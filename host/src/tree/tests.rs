@@ -34,7 +34,7 @@ fn push_at(tree: &mut Tree, json: &str, now_ms: i64) -> Merged {
     all
 }
 
-fn merge(tree: &mut Tree, base: &[&str], now_ms: i64, feed: impl FnOnce(&mut Delta)) {
+fn merge<R>(tree: &mut Tree, base: &[&str], now_ms: i64, feed: impl FnOnce(&mut Delta) -> R) {
     let mut delta = Delta::new();
     feed(&mut delta);
     tree.merge(base, delta.flush(), now_ms).unwrap();

@@ -1,6 +1,6 @@
 //! Why a worker did not do what it was asked, in words for `/modules`.
 
-use gmod_compat::protocol::wire::{Ended, one_line};
+use gmod_compat::protocol::reply::{Ended, one_line};
 use plugin_api::Error;
 use plugin_api::limits::cut;
 use std::fmt;

@@ -3,7 +3,8 @@
 //! By one it talks to the worker, whom nobody trusts; by the other to the worker's keeper, which says how the worker ended,
 //! and ends it when this end is closed.
 
-use gmod_compat::protocol::wire::{self, Ended, HEAD, Reply, tag};
+use gmod_compat::protocol::reply::{Ended, Reply};
+use gmod_compat::protocol::wire::{self, HEAD, tag};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::ops::Range;

@@ -40,9 +40,11 @@ use crate::module::Declared;
 use cancel::End;
 use gmod_compat::protocol::limits::MESSAGE_BYTES_MAX;
 use gmod_compat::protocol::records::Encoder;
-use gmod_compat::protocol::wire::{self, Reply, tag};
+use gmod_compat::protocol::reply::Reply;
+use gmod_compat::protocol::wire::{self, tag};
 use gmod_compat::protocol::{gmod, params};
 use link::{Broken, Link, Wanted};
+use parking_lot::Mutex;
 use plugin_api::delta::wire::Reader;
 use plugin_api::{Access, Clock, Error, Fields, Params};
 use shared::Member;
@@ -53,6 +55,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -82,6 +85,8 @@ pub struct WorkerConf<'a> {
     pub gmod: Option<Gmod<'a>>,
     /// Ends the start, should nobody want it any more.
     pub cancel: Option<&'a Cancel>,
+    /// Where the end of what it printed goes once it is dropped, which then waits for its end.
+    pub printed: Option<&'a Arc<Mutex<String>>>,
     /// Its module's parameters.
     pub params: &'a Params,
     /// How long the library's loading and the module's `new` may take together.
@@ -134,6 +139,8 @@ pub struct Worker {
     told: Duration,
     /// Why it is of no use any more.
     broken: Option<WorkerError>,
+    /// Who wants to know what it printed.
+    printed: Option<Arc<Mutex<String>>>,
 }
 
 impl Worker {
@@ -169,6 +176,7 @@ impl Worker {
             kept: None,
             told: Duration::ZERO,
             broken: None,
+            printed: conf.printed.cloned(),
         };
         worker.begin(conf)?;
         worker.time_limit = conf.time_limit;
@@ -488,6 +496,20 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        if let Some(printed) = &self.printed {
+            self.link.hang_up();
+            // Its module's end may print too; what does not end in time is killed, and has printed all the same.
+            let ended = match self.link.ending(WORKER_END_MAX) {
+                Ok(None) => {
+                    self.link.kill();
+                    self.link.ending(WORKER_LAST_WORDS_MAX)
+                }
+                ended => ended,
+            };
+            if let Ok(Some(ended)) = ended {
+                *printed.lock() = ended.last_words;
+            }
+        }
         // The sockets are closed when this is through: that is the worker's sign to end. Its keeper kills it if it does not.
         if let Some(keeper) = self.keeper.take() {
             reap(keeper);

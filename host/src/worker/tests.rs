@@ -4,6 +4,7 @@ use super::link::{Broken, Link, Wanted};
 use super::{Worker, WorkerError};
 use crate::module::Declared;
 use gmod_compat::protocol::records::Encoder;
+use gmod_compat::protocol::reply;
 use gmod_compat::protocol::wire::{self, tag};
 use plugin_api::delta::wire::{Op, Writer};
 use plugin_api::{Access, Clock, Error, Field, Fields};
@@ -34,6 +35,7 @@ fn pair() -> (Worker, UnixStream, UnixStream) {
         kept: None,
         told: Duration::ZERO,
         broken: None,
+        printed: None,
     };
     (worker, worker_end, keeper_end)
 }
@@ -145,7 +147,7 @@ fn what_the_pipe_said_before_it_ended_counts() {
         let (mut worker, mut peer, keeper) = pair();
         worker.process(clock(), &[Access::new("x")]).expect("written");
         let mut message = Vec::new();
-        wire::put(&mut message, tag::FAILED, &wire::failed(&said));
+        wire::put(&mut message, tag::FAILED, &reply::failed(&said));
         peer.write_all(&message).expect("written");
         drop((peer, keeper));
         worker

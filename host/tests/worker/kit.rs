@@ -71,6 +71,7 @@ impl Start {
             plugin: &self.plugin,
             gmod: None,
             cancel: None,
+            printed: None,
             params: &self.params,
             start_limit: self.start_limit,
             time_limit: self.limit,

@@ -255,16 +255,21 @@ impl Delta {
     ///
     /// At most [`META_PAIRS_MAX`](crate::limits::META_PAIRS_MAX) pairs and
     /// [`META_BYTES_MAX`](crate::limits::META_BYTES_MAX) bytes; what is more is cut.
-    pub fn meta(&mut self, path: &[&str], pairs: &[(&str, &str)]) {
+    ///
+    /// Whether it was kept: where there is no room for a new path, or where [`DELTA_META_BYTES_MAX`] bytes are kept since the last
+    /// flush, it is not. Whoever says it only once then says it again after the flush.
+    pub fn meta(&mut self, path: &[&str], pairs: &[(&str, &str)]) -> bool {
         let length = Pairs::write(&mut self.sketch, pairs).bytes().len();
-        let Some(index) = self.locate_own(path, Kind::Meta) else { return };
-        let Acc::Meta(said) = self.table.peek(index) else { return };
+        let Some(index) = self.locate_own(path, Kind::Meta) else { return false };
+        let Acc::Meta(said) = self.table.peek(index) else { return false };
         let others = self.meta_bytes - said.len();
-        if others + length <= DELTA_META_BYTES_MAX {
+        let fits = others + length <= DELTA_META_BYTES_MAX;
+        if fits {
             self.meta_bytes = others + length;
             let said = self.sketch.clone();
             self.table.put(index, Acc::Meta(said));
         }
+        fits
     }
 
     /// Whether nothing was fed since the last flush.
@@ -468,7 +473,7 @@ mod tests {
         let mut delta = Delta::new();
         (0..DELTA_PATHS_MAX).for_each(|i| delta.add(&[&i.to_string()], 1.0));
         delta.total(&["new"], 5.0);
-        delta.meta(&["new"], &[("units", "s")]);
+        assert!(!delta.meta(&["new"], &[("units", "s")]));
         assert_eq!((delta.overflowed(), entries(&mut delta).len()), (1, DELTA_PATHS_MAX));
     }
 
@@ -476,14 +481,16 @@ mod tests {
     fn metadata_is_bounded_by_its_bytes() {
         let mut delta = Delta::new();
         let long = "x".repeat(2 * META_BYTES_MAX);
+        let mut kept = 0;
         for i in 0..10_000 {
-            for _ in 0..2 {
-                delta.meta(&[&i.to_string()], &[("description", &long)]);
-            }
+            let said = [(); 2].map(|()| delta.meta(&[&i.to_string()], &[("description", &long)]));
+            assert_eq!(said[0], said[1]);
+            kept += usize::from(said[0]);
         }
+        assert_eq!(kept, DELTA_META_BYTES_MAX / META_BYTES_MAX);
         assert!(delta.memory_bytes() < DELTA_META_BYTES_MAX + (4 << 20), "{}", delta.memory_bytes());
         assert_eq!(entries(&mut delta).len(), DELTA_META_BYTES_MAX / META_BYTES_MAX);
-        delta.meta(&["1"], &[("units", "s")]);
+        assert!(delta.meta(&["9999"], &[("units", "s")]));
         assert_eq!(entries(&mut delta).len(), 1);
     }
 

@@ -87,6 +87,7 @@ fn start(file: &Path, kept: &[u8]) -> Result<Worker, String> {
         // Where the python3 lies in somebody's home, the worker may read it all the same.
         gmod: Some(Gmod { exe: &beside("graftd-gmod")?, start: &order, kept, folder: None, reads_all: true }),
         cancel: None,
+        printed: None,
         params: &Params::new(),
         start_limit: LIMIT,
         time_limit: LIMIT,

@@ -37,6 +37,7 @@ fn start(exe: &Path, plugin: &Path) -> Result<Worker, String> {
         plugin,
         gmod: None,
         cancel: None,
+        printed: None,
         params: &Params::new(),
         start_limit: LIMIT,
         time_limit: LIMIT,

@@ -2,8 +2,7 @@
 
 use super::rows::{File, Row, Trigger};
 use graftd_tests::fixtures::{ODD_FILES, c_library};
-use graftd_tests::{Daemon, Folders, HOST, copy, plugin};
-use serde_json::json;
+use graftd_tests::{Daemon, Folders, HOST, Neighbours, copy, line, plugin};
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,45 +40,8 @@ impl Fate {
     }
 }
 
-const LINE: &str = "192.0.2.1 - - [01/May/2025:00:00:00 +0000] \"GET ";
-
-fn line(path: &str) -> String {
-    format!("{LINE}{path} HTTP/1.1\" 200 10 \"-\" \"curl/8.5.0\"\n")
-}
-
 /// The name of the module under test.
 const X: &str = "x";
-
-/// Its neighbours, which must not notice: how many lines one has counted, and how often the other has sampled.
-struct Neighbours {
-    lines: u64,
-}
-
-impl Neighbours {
-    fn new(daemon: &Daemon) -> Neighbours {
-        for name in ["status", "beat"] {
-            daemon.await_state(name, "running");
-        }
-        Neighbours { lines: 0 }
-    }
-
-    /// Hands a line to all pipes; one of them may hold up the answer for as long as it is let.
-    fn line(&mut self, daemon: &Daemon, path: &str) {
-        self.lines += 1;
-        daemon.post("/push", "text/plain", line(path).as_bytes());
-    }
-
-    /// No line is missing, and the other goes on.
-    #[track_caller]
-    fn check(&mut self, daemon: &Daemon) {
-        self.line(daemon, "/good");
-        assert_eq!(daemon.value("status,200"), json!(self.lines), "lines of a neighbour");
-        let beats = format!("beat,{HOST},beats");
-        let before = daemon.value(&beats).as_f64().unwrap_or(0.0);
-        daemon.await_change(&beats, |daemon| daemon.value(&beats).as_f64().filter(|now| *now > before));
-        assert!(daemon.get("/healthz").status == 200);
-    }
-}
 
 fn start(row: &Row, folders: &Arc<Folders>) -> Daemon {
     let builder = Daemon::builder().folders(folders).tick(Duration::from_millis(50));
@@ -97,7 +59,7 @@ pub fn meet(row: &Row) -> String {
     let folders = Arc::new(Folders::new().plugins(&["status", "beat"]));
     folders.write_conf("beat.on", "every = \"50ms\"\n");
     let daemon = start(row, &folders);
-    let mut neighbours = Neighbours::new(&daemon);
+    let mut neighbours = Neighbours::new(&daemon, &[]);
     drop_in(row, &daemon);
     let said = match row.fate {
         Fate::Killed => return killed(row, daemon, &folders),
@@ -195,7 +157,7 @@ fn killed(row: &Row, daemon: Daemon, folders: &Arc<Folders>) -> String {
         assert!(!daemon.await_end().success(), "{}", row.what);
     }
     let again = start(row, folders);
-    let mut neighbours = Neighbours::new(&again);
+    let mut neighbours = Neighbours::new(&again, &[]);
     if row.trigger == Trigger::Line {
         let module = again.await_state(X, "running").found;
         let why = module["why"].as_str().unwrap_or_default();

@@ -2,9 +2,13 @@
 
 use super::peers::{gmond, program, run};
 use super::{FREE, daemon, free_port, send, xml};
-use graftd_tests::{Daemon, Folders, HOST};
+use graftd_tests::{Daemon, Folders, HOST, PATIENCE};
 use serde_json::{Value, json};
+use std::io::Read;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 fn own_host() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a name").trim().to_owned()
@@ -140,6 +144,56 @@ fn xml_is_there_without_a_host_and_is_xml() {
     let (code, said) = run(Path::new("python3"), &[&script, &address.port().to_string()]);
     assert_eq!(code, 0, "{said}");
     assert!(said.lines().any(|line| line.starts_with("vm 127.0.0.1 ")), "{said}");
+}
+
+#[test]
+fn readers_that_stand_still_shut_nobody_out() {
+    // More than lies in a connection's buffers.
+    let module = "
+def metric_init(params):
+    base = {'value_type': 'uint', 'call_back': lambda name: 1, 'description': 'x' * 500}
+    return [dict(base, name='m%d' % n, title='t' * 500) for n in range(6000)]
+";
+    let (daemon, address) = daemon(FREE);
+    let file = daemon.folders().write("many.new", module);
+    daemon.put_plugin("many.py", Path::new(&file));
+    daemon.await_number(&format!("many,{HOST},m5999"));
+    let whole = |text: &str| text.ends_with("</GANGLIA_XML>\n") && text.contains("\"m5999\"");
+    assert!(whole(&xml(address)));
+    let still: Vec<TcpStream> = (0..64)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address).expect("it listens");
+            stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
+            stream.read_exact(&mut [0]).expect("it has a place");
+            stream
+        })
+        .collect();
+    // As soon as the first of them has stood still for long enough, and long before any has to go by itself.
+    let began = Instant::now();
+    while !whole(&read_all(address)) {
+        assert!(began.elapsed() < Duration::from_secs(20), "shut out");
+        thread::sleep(Duration::from_millis(50));
+    }
+    // All at once, so that none has to wait for the others.
+    let drain = |mut stream: TcpStream| {
+        let mut text = Vec::new();
+        let _ = stream.read_to_end(&mut text);
+        text.ends_with(b"</GANGLIA_XML>\n")
+    };
+    let whole: Vec<_> = still.into_iter().map(|stream| thread::spawn(move || drain(stream))).collect();
+    let cut = whole.into_iter().map(thread::JoinHandle::join).filter(|whole| matches!(whole, Ok(false)));
+    assert_eq!(cut.count(), 1, "one gives way, and the others read on");
+    assert!(daemon.value(&format!("graftd,{HOST},gmond,connections_refused")).as_f64() >= Some(1.0));
+}
+
+/// What is given out, though the connection may be reset.
+fn read_all(address: SocketAddr) -> String {
+    let mut bytes = Vec::new();
+    let read = TcpStream::connect(address).and_then(|mut stream| stream.read_to_end(&mut bytes));
+    if read.is_err() {
+        return String::new();
+    }
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 #[test]

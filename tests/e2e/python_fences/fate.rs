@@ -1,8 +1,8 @@
 //! What becomes of a fault in a real daemon whose other modules must not notice.
 
 use super::rows::{Fate, Row, at_the_end, when_asked};
-use graftd_tests::{Daemon, Folders, HOST, PATIENCE, copy, fixture};
-use serde_json::{Value, json};
+use graftd_tests::{Daemon, Folders, HOST, Neighbours, PATIENCE, copy, fixture};
+use serde_json::Value;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
@@ -39,36 +39,6 @@ pub fn folders() -> Arc<Folders> {
     folders
 }
 
-/// Its neighbours, which must not notice: a pipe, a collector, and another module in Python.
-pub struct Neighbours {
-    lines: u64,
-}
-
-impl Neighbours {
-    pub fn new(daemon: &Daemon) -> Neighbours {
-        for name in ["status", "beat", "steady"] {
-            daemon.await_state(name, "running");
-        }
-        Neighbours { lines: 0 }
-    }
-
-    /// No line is missing, and the others go on.
-    #[track_caller]
-    pub fn check(&mut self, daemon: &Daemon) {
-        self.lines += 1;
-        daemon.push_log("192.0.2.1 - - [01/May/2025:00:00:00 +0000] \"GET / HTTP/1.1\" 200 10 \"-\" \"curl/8.5.0\"\n");
-        assert_eq!(daemon.value("status,200"), json!(self.lines), "lines of a neighbour");
-        for path in [format!("beat,{HOST},beats"), format!("steady,{HOST},calls")] {
-            let before = daemon.value(&path).as_f64().unwrap_or(0.0);
-            daemon.await_change(&path, |daemon| daemon.value(&path).as_f64().filter(|now| *now > before));
-        }
-        // One that was made anew began to count anew; it was never late either.
-        let steady = daemon.value(&format!("graftd,{HOST},module,steady,restarts"));
-        assert!(steady.as_f64().unwrap_or(0.0) == 0.0, "a neighbour was made anew {steady} times");
-        assert!(daemon.get("/healthz").status == 200);
-    }
-}
-
 /// Drops the fault into a running daemon, brings it about, checks that it has its fate, and gives what `/modules` said.
 #[track_caller]
 pub fn meet(row: &Row) -> Shown {
@@ -76,7 +46,7 @@ pub fn meet(row: &Row) -> Shown {
     // It stays off until all of it is there.
     folders.write_conf("x.off", &row.conf);
     let daemon = Daemon::builder().folders(&folders).tick(Duration::from_millis(50)).start();
-    let mut neighbours = Neighbours::new(&daemon);
+    let mut neighbours = Neighbours::new(&daemon, &[("steady", "calls")]);
     let source = fs::read_to_string(fixture("python").join(row.file)).expect("a source");
     fs::write(daemon.plugin(".x.new"), source.replace("DEED", row.deed)).expect("a source");
     fs::rename(daemon.plugin(".x.new"), daemon.plugin("x.py")).expect("renamed");
@@ -93,6 +63,9 @@ pub fn meet(row: &Row) -> Shown {
         Fate::Fails | Fate::Dies => fails(row, &daemon),
     };
     neighbours.check(&daemon);
+    // One that was made anew began to count anew; it was never late either.
+    let steady = daemon.value(&format!("graftd,{HOST},module,steady,restarts"));
+    assert!(steady.as_f64().unwrap_or(0.0) == 0.0, "a neighbour was made anew {steady} times");
     assert!(daemon.stop().success(), "{}: the daemon ends in order", row.what);
     shown(&module, &folders)
 }

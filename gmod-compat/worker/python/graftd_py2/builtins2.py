@@ -6,7 +6,7 @@ import itertools
 import sys
 import types
 
-from . import attrs, attrs_core, attrs_io, attrs_text, classes, files, ops
+from . import attrs, attrs_core, attrs_io, attrs_text, classes, files, ops, spaces
 from .text import of_bytes, text_in, text_out, to_bytes
 
 _NOT_IN_2 = frozenset(
@@ -317,8 +317,8 @@ def make(importer, converter):
         round=round_, sorted=sorted_, sum=sum_, unichr=chr, unicode=str, xrange=xrange_, zip=zip_,
         _py2_attr=attrs.attr, _py2_call=attrs.call, _py2_r=attrs.result, _py2_iter=iter_, _py2_class=classes.finish,
         _py2_str=ops.str_, _py2_unicode=ops.unicode_, _py2_bytearray=bytearray_, _py2_memoryview=memoryview_, _py2_bytes=attrs_io.data_in, _py2_int=int_, _py2_eval=evaluate,
-        _py2_exec=execute, _py2_execfile=execute_file, _py2_globals=globals, _py2_locals=locals, _py2_slice=slice, _py2_dict=dict,
-        _py2_repr=ops.repr_, _py2_raise=ops.raise_, _py2_print=ops.print_,
+        _py2_exec=execute, _py2_execfile=execute_file, _py2_globals=globals, _py2_locals=locals, _py2_slice=slice,
+        _py2_own=spaces.own, _py2_name=spaces.finder(own), _py2_repr=ops.repr_, _py2_raise=ops.raise_, _py2_print=ops.print_,
     )
     own["input"] = lambda prompt="": evaluate(raw_input_(prompt), {}, None)
     for name in "div idiv mod imod lt le gt ge chain item unpack".split():

@@ -6,7 +6,7 @@ import types
 
 from . import lock
 
-VERSION = "3"
+VERSION = "5"
 """Goes into the cache's keys: raise it with every change of what conversion makes."""
 
 PRIVATE = "graftd_py2:"
@@ -110,12 +110,19 @@ def code_of(source, filename, cache, unsure=False, new=False):
         from .detection import detect
 
         old = not new and detect(source, unsure)
-        code = convert(source, filename) if old else compile(source, filename, "exec", dont_inherit=True)
+        try:
+            code = convert(source, filename) if old else compile(source, filename, "exec", dont_inherit=True)
+        except SyntaxError as why:
+            if not old:
+                raise
+            from .mistakes import farther
+
+            raise farther(source, filename, why) from None
     cache[key] = (b"2" if old else b"3") + marshal.dumps(code)
     return old, code
 
 
-_ONCE = "lower scopes statements expressions literals tokens nodes clues detection".split()
+_ONCE = "lower scopes statements expressions literals tokens nodes clues detection mistakes".split()
 
 
 def _forget():

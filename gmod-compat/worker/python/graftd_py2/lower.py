@@ -26,6 +26,7 @@ class Lower(ast.NodeTransformer):
         self.facts = scopes.Facts(tree)
         self.temporaries = 0
         self.functions = []  # the functions around the current node, outermost first; a class stands as itself
+        self.executing = set()  # ids of those with an `exec` in them
 
     # --- small makers
 
@@ -121,6 +122,20 @@ class Lower(ast.NodeTransformer):
 
     # --- names, attributes, calls
 
+    def visit_Name(self, node):
+        if isinstance(node.ctx, ast.Load) and self._may_be_executed(node.id):
+            return self.helper(node, "name", self.name(node, scopes.SPACE), self._globals(node), self.text(node, node.id))
+        return node
+
+    def _may_be_executed(self, name):
+        """Whether an `exec` around may have made a name that the source gives no meaning but the module."""
+        if not self.executing or id(self.functions[-1] if self.functions else None) not in self.executing:
+            return False
+        return not any(
+            name in self.facts.local_bound[id(function)] or name in self.facts.globals.get(id(function), ())
+            for function in self.functions
+        )
+
     def visit_Attribute(self, node):
         node.value = self.visit(node.value)
         if isinstance(node.ctx, ast.Load) and node.attr in names.WATCHED:
@@ -151,7 +166,9 @@ class Lower(ast.NodeTransformer):
         node.args, node.keywords = args, keywords
         if isinstance(function, ast.Name):
             text = function.id
-            if not self.facts.is_bound(text, self.functions):
+            if self._may_be_executed(text) and text not in scopes.BUILTINS:
+                node.func = self.visit(function)
+            elif not self.facts.is_bound(text, self.functions):
                 made = self._builtin(node, text)
                 if made is not None:
                     return made
@@ -175,6 +192,8 @@ class Lower(ast.NodeTransformer):
         if text in _ITERATING and len(args) == 1 and not isinstance(args[0], ast.Starred):
             args[0] = self._iterated(args[0])
             return node
+        if text == "locals" and not args and not node.keywords:
+            return self._locals(node)
         if text in ("eval", "execfile") and args and not node.keywords and len(args) <= 3:
             return self.helper(node, text, args[0], *self._spaces(node, *args[1:]))
         return None
@@ -182,11 +201,17 @@ class Lower(ast.NodeTransformer):
     def _spaces(self, place, global_=None, local=None):
         """The globals and locals of `exec`, `eval` and `execfile`."""
         if global_ is None or (isinstance(global_, ast.Constant) and global_.value is None):
-            return (
-                self.at(place, ast.Call(self.name(place, "_py2_globals"), [], [])),
-                self.at(place, ast.Call(self.name(place, "_py2_locals"), [], [])),
-            )
+            return self._globals(place), self._locals(place)
         return global_, (local or self.text(place, None))
+
+    def _globals(self, place):
+        return self.at(place, ast.Call(self.name(place, "_py2_globals"), [], []))
+
+    def _locals(self, place):
+        made = self.at(place, ast.Call(self.name(place, "_py2_locals"), [], []))
+        if self.functions and id(self.functions[-1]) in self.executing:
+            return self.helper(place, "own", self.name(place, scopes.SPACE), made)
+        return made
 
     # --- iteration
 
@@ -231,26 +256,24 @@ class Lower(ast.NodeTransformer):
         parts = [self.visit(part) if part else None for part in (node.body, node.globals, node.locals)]
         if isinstance(parts[0], ast.Tuple) and parts[1] is None and len(parts[0].elts) in (2, 3):
             parts = (parts[0].elts + [None])[:3]
-        if parts[1] is None and self.functions and isinstance(self.functions[-1], ast.FunctionDef):
-            return self._exec_in_function(node, parts[0])
-        return self.at(node, ast.Expr(self.helper(node, "exec", parts[0], *self._spaces(node, *parts[1:]))))
+        done = self.at(node, ast.Expr(self.helper(node, "exec", parts[0], *self._spaces(node, *parts[1:]))))
+        is_bare = parts[1] is None or (isinstance(parts[1], ast.Constant) and parts[1].value is None)
+        if is_bare and self.functions and isinstance(self.functions[-1], ast.FunctionDef):
+            return self._exec_in_function(node, done)
+        return done
 
-    def _exec_in_function(self, node, code):
-        """A bare `exec` sets variables of its function, also such as are read there and bound nowhere."""
+    def _exec_in_function(self, node, done):
+        """A bare `exec` sets its function's own variables; other names stay where `visit_Name` looks for them."""
         function = self.functions[-1]
-        names = scopes.variables(function, self.facts) - set(self.facts.globals.get(id(function), ()))
-        space = "_py2_locals_%d" % node.lineno
-        spaces = self._spaces(node)
-        made = [
-            self.at(node, ast.Assign([self.name(node, space, ast.Store())], self.helper(node, "dict", spaces[1]))),
-            self.at(node, ast.Expr(self.helper(node, "exec", code, spaces[0], self.name(node, space)))),
-        ]
+        names = self.facts.local_bound[id(function)] - set(self.facts.globals.get(id(function), ()))
+        made = []
         for name in sorted(names):
-            test = ast.Compare(self.text(node, name), [ast.In()], [self.name(node, space)])
-            value = self.at(node, ast.Subscript(self.name(node, space), self.text(node, name), ast.Load()))
+            test = ast.Compare(self.text(node, name), [ast.In()], [self.name(node, scopes.SPACE)])
+            value = self.at(node, ast.Subscript(self.name(node, scopes.SPACE), self.text(node, name), ast.Load()))
             assign = self.at(node, ast.Assign([self.name(node, name, ast.Store())], value))
             made.append(self.at(node, ast.If(self.at(node, test), [assign], [])))
-        return made
+        # Also what it set before it failed.
+        return self.at(node, ast.Try([done], [], [], made)) if made else done
 
     def visit_Raise(self, node):
         if node.type is None:
@@ -288,19 +311,29 @@ class Lower(ast.NodeTransformer):
         if self.functions and node.names[0].name == "*":
             module = self.text(node, node.module or "")
             return self.at(node, ast.Expr(self.helper(node, "star", module, self.text(node, node.level),
-                self.at(node, ast.Call(self.name(node, "_py2_globals"), [], [])))))
+                self._globals(node))))
+        return node
+
+    def visit_Module(self, node):
+        self.generic_visit(node)
+        scopes.declare_globals(self, node)
         return node
 
     def visit_Global(self, node):
-        # They are moved to the head of their function, for Python 3 wants them before any use.
+        # They are moved to the head of their function or file (whose text an `exec` may have), for Python 3 wants them before any use.
         return self.at(node, ast.Pass())
 
     def visit_FunctionDef(self, node):
         node.decorator_list = [self.visit(item) for item in node.decorator_list]
         node.args = self.visit(node.args)
         self.functions.append(node)
+        executes = scopes.executes(node)
+        if executes:
+            self.executing.add(id(node))
         node.body = scopes.flat(self.visit(statement) for statement in node.body)
         self.functions.pop()
+        if executes:
+            scopes.begin_space(self, node)
         scopes.finish_function(self, node)
         return node
 

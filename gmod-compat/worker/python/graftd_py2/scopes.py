@@ -1,6 +1,7 @@
 """What `lower.py` has to know of a whole module or function before it changes a node in it."""
 
 import ast
+import builtins
 
 _FUNCTIONS = (ast.FunctionDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -143,22 +144,32 @@ def _targets(comp):
     return out
 
 
-def variables(function, facts):
-    """The names of a function that a bare `exec` in it may set: its own, and what it reads that nobody else gives."""
-    import builtins
-
-    own = set(facts.local_bound[id(function)])
-    for node in ast.walk(function):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and not node.id.startswith("_py2_"):
-            if node.id not in facts.module_bound and not hasattr(builtins, node.id) and node.id not in OLD_BUILTINS:
-                own.add(node.id)
-    return own
-
-
-OLD_BUILTINS = frozenset(
+BUILTINS = frozenset(dir(builtins)) | frozenset(
     "StandardError apply basestring buffer cmp coerce execfile file intern long raw_input reduce reload unichr unicode "
     "xrange".split()
 )
+
+SPACE = "_py2_space"
+"""The variable with the names of a function in which there is an `exec`: Python 2 looked there before the globals."""
+
+
+def executes(function):
+    """Whether an `exec` stands in a function itself, and not in one within it."""
+    stack = list(function.body)
+    while stack:
+        node = stack.pop()
+        if type(node).__name__ == "Exec":
+            return True
+        if not isinstance(node, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
+            stack.extend(ast.iter_child_nodes(node))
+    return False
+
+
+def begin_space(lower, node):
+    """Gives a function with an `exec` its names."""
+    empty = lower.at(node, ast.Dict([], []))
+    made = lower.at(node, ast.Assign([lower.name(node, SPACE, ast.Store())], empty))
+    node.body.insert(1 if _has_docstring(node) else 0, made)
 
 
 def leak(lower, comp, names):
@@ -186,6 +197,14 @@ def finish_function(lower, node):
             node.body[at:] = [lower.at(body[0], ast.Try(body, [handler], [], []))]
     if names:
         node.body.insert(at, lower.at(node, ast.Global(sorted(set(names)))))
+
+
+def declare_globals(lower, module):
+    """The same for a file: it means something where its text is run in a function, by `exec`."""
+    names = lower.facts.globals.get(id(module))
+    if names:
+        first = module.body[0]
+        module.body.insert(1 if _has_docstring(module) else 0, lower.at(first, ast.Global(sorted(set(names)))))
 
 
 def _has_docstring(node):

@@ -56,7 +56,7 @@ def tokenize(text, filename="<source>", keywords=KEYWORDS):
     out = []
     emit = out.append
     pos, line, start, size = 0, 1, 0, len(text)
-    depth = 0
+    opened = []  # brackets: what they are and where
     indents = [0]
     fresh = True  # at the beginning of a logical line
     while True:
@@ -103,7 +103,7 @@ def tokenize(text, filename="<source>", keywords=KEYWORDS):
             break
         char = text[pos]
         if char == "\n":
-            if not depth:
+            if not opened:
                 emit(Token(NEWLINE, "", line, pos - start))
                 fresh = True
             pos += 1
@@ -138,16 +138,17 @@ def tokenize(text, filename="<source>", keywords=KEYWORDS):
         kind, value = found.lastgroup, found.group()
         if kind == "OP":
             if value in "([{":
-                depth += 1
-            elif value in ")]}":
-                depth = max(0, depth - 1)
+                opened.append((value, line, pos - start))
+            elif value in ")]}" and opened:
+                opened.pop()
             kind = value
         elif kind == NAME and value in keywords:
             kind = value
         emit(Token(kind, value, line, pos - start))
         pos = found.end()
-    if depth:
-        raise error("a bracket that is not closed", filename, text, line, pos - start)
+    if opened:
+        value, line, col = opened[-1]
+        raise error("'%s' was never closed" % value, filename, text, line, col)
     if out and out[-1].kind != NEWLINE:
         emit(Token(NEWLINE, "", line, pos - start))
     for _ in indents[1:]:

@@ -142,7 +142,7 @@ class Names(unittest.TestCase):
             "__init__.py": "from . import wire\n",
             "_compat.py": "import sys\nPY2 = sys.version_info[0] == 2\nif PY2:\n    text = unicode\nelse:\n    text = str\n",
             "wire.py": "import os\nfrom ._compat import PY2\nfrom .cursors import Cursor\n"
-            "def read():\n    buff = bytearray()\n    buff += os.popen('echo a').buffer.read()\n    return bytes(buff)\n",
+            "def read():\n    buff = bytearray()\n    pipe = os.popen('echo a')\n    buff += pipe.buffer.read()\n    return bytes(buff)\n",
             "cursors.py": "class Cursor(object):\n    share = 3 / 2\n",
         }
         with tempfile.TemporaryDirectory() as folder:
@@ -217,6 +217,30 @@ class Lines(unittest.TestCase):
             load("print 'x'\ny = = 2\n")
         why = caught.exception
         self.assertEqual((why.lineno, why.filename, why.text), (2, "/nonexistent/old_one.py", "y = = 2"))
+
+    def test_whose_words(self):
+        """Of two parsers the one that got farther is heard; a bracket is told where it opens."""
+        old, new, tail = "print 'x'\n", "import os\nd = {'a': 1}\n", "def f(a):\n    return a\n"
+        for source, line, words in (
+            (old + "y = = 2\n" + tail, 2, "invalid syntax"),
+            (old + "y = (1,\n" + tail, 2, "'(' was never closed"),
+            (old + "y = f([1, 2)\n" + tail, 2, None),
+            (new + "y = (1,\n" + tail + "z = [2]\n", 3, "was never closed"),
+            (new + "def g(a)\n    pass\n" + tail, 3, None),
+            ("print 'x' y\n", 1, "invalid syntax"),
+            ("w = 1\nx: int = 2\ny = = 3\n", 3, None),
+            ("def f(a, /, b=1):\n    return a\ny = = 3\n", 3, None),
+            ("# graftd: python2\nw = 1\nx: int = 2\ny = = 3\n", 3, None),
+        ):
+            with self.subTest(source):
+                with self.assertRaises(SyntaxError) as caught:
+                    load(source)
+                why = caught.exception
+                self.assertEqual((why.lineno, why.filename), (line, "/nonexistent/old_one.py"), why)
+                self.assertIsNone(why.__cause__)
+                self.assertTrue(why.__suppress_context__)
+                if words and sys.version_info >= (3, 10):
+                    self.assertIn(words, why.msg)
 
     def test_nothing_but_syntax_errors(self):
         """Whatever is fed to the parser."""

@@ -1,7 +1,7 @@
 //! An exception as a line and a traceback, made without Python's `traceback` module: that would cost a megabyte.
 
 use crate::sampler::Fault;
-use gmod_compat::protocol::wire::one_line;
+use gmod_compat::protocol::reply::one_line;
 use plugin_api::limits::cut;
 use pyo3::prelude::*;
 use pyo3::types::PyTraceback;
@@ -81,7 +81,7 @@ fn syntax(py: Python<'_>, error: &PyErr) -> Option<(String, String)> {
 }
 
 fn frames(traceback: Option<Bound<'_, PyTraceback>>) -> Vec<Frame> {
-    let mut out = Vec::new();
+    let (mut out, mut seen) = (Vec::new(), 0);
     let mut next = traceback.map(Bound::into_any);
     while let Some(here) = next.take().filter(|here| !here.is_none()) {
         let read = || -> PyResult<Frame> {
@@ -92,8 +92,14 @@ fn frames(traceback: Option<Bound<'_, PyTraceback>>) -> Vec<Frame> {
                 function: code.getattr("co_name")?.extract()?,
             })
         };
-        out.extend(read().ok());
-        if out.len() < FRAMES_MAX {
+        // What our own helpers and Python's importer do on the way is none of the module's.
+        out.extend(
+            read()
+                .ok()
+                .filter(|frame| !frame.file.starts_with("<graftd_py2") && !frame.file.starts_with("<frozen importlib")),
+        );
+        seen += 1;
+        if seen < FRAMES_MAX {
             next = here.getattr("tb_next").ok();
         }
     }

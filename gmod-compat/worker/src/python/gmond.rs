@@ -49,7 +49,9 @@ pub(super) fn make(loaded: &Loaded<'_>, given: &Params) -> Result<Metrics, Error
     let mut remarks = Vec::new();
     let mut metrics: Vec<(Descriptor, Option<Callback>)> = Vec::new();
     let mut places = HashMap::new();
-    for element in elements(&made).map_err(told)? {
+    let elements = elements(&made).map_err(told)?;
+    let given = elements.len();
+    for element in elements {
         let Some(pairs) = pairs(&element).map_err(told)? else {
             remarks.push(format!("metric_init gave a {} among its metrics; passed over", type_name(&element)));
             continue;
@@ -64,7 +66,9 @@ pub(super) fn make(loaded: &Loaded<'_>, given: &Params) -> Result<Metrics, Error
                 *earlier = (descriptor, callback);
             }
             None if count >= METRICS_MAX => {
-                return Err(Error::failed(format_args!("metric_init: more than {METRICS_MAX} metrics")));
+                // It would give as many the next time.
+                let what = format_args!("metric_init gave {given} metrics; a module may have {METRICS_MAX} at most");
+                return Err(Error::config(what));
             }
             None => metrics.push((descriptor, callback)),
         }

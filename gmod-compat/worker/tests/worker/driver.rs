@@ -3,7 +3,8 @@
 use gmod_compat::protocol::declared::Declared;
 use gmod_compat::protocol::gmod::{Group, Language, Start};
 use gmod_compat::protocol::records::Encoder;
-use gmod_compat::protocol::wire::{self, Messages, Reply, tag};
+use gmod_compat::protocol::reply::Reply;
+use gmod_compat::protocol::wire::{self, Messages, tag};
 use plugin_api::delta::wire::{Op, Reader};
 use plugin_api::{Access, Clock, Error, Fields, Params};
 use rustix::io::{FdFlags, fcntl_setfd};

@@ -1,7 +1,8 @@
 //! Modules of gmond.
 
-use crate::driver::{first_line, module, setup};
+use crate::driver::{Folder, first_line, module, setup};
 use plugin_api::{ErrorKind, Params, Value};
+use std::fs;
 
 #[test]
 fn every_value_enters_as_what_it_is_or_not_at_all() {
@@ -104,6 +105,23 @@ fn descriptors_are_taken_as_gmond_takes_them() {
     assert!(meta("me,proxy").ends_with(" 7=seven"), "{}", meta("me,proxy"));
     // It is told once.
     assert!(worker.collect(10).meta.is_empty());
+}
+
+#[test]
+fn more_metrics_than_a_module_may_have_are_refused_for_good() {
+    let folder = Folder::new();
+    let file = folder.path().join("many.py");
+    let source = "def metric_init(params):
+    metric = lambda n: {'name': 'm%d' % n, 'call_back': len, 'value_type': 'uint'}
+    return [metric(n) for n in range(int(params['metrics']))]
+";
+    fs::write(&file, source).expect("a module");
+    let many = |metrics: i64| setup(&file).params(Params::new().with("metrics", metrics));
+    drop(many(16_384).run());
+    let why = many(16_385).refused();
+    // A fault of this kind is not tried again.
+    assert_eq!(why.kind(), ErrorKind::Config);
+    assert_eq!(why.message(), "metric_init gave 16385 metrics; a module may have 16384 at most");
 }
 
 #[test]

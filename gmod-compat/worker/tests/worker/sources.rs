@@ -64,6 +64,21 @@ fn what_neither_python_reads_is_told_with_its_line() {
         first_line(&error).starts_with("import: SyntaxError: ") && first_line(&error).ends_with("(m.py:2)"),
         "{error}"
     );
+    assert!(!error.message().contains("graftd_py2"), "{error}");
+    // A source of Python 3 is told its mistake by Python 3, and a bracket where it opens.
+    let good = "import os\ndef metric_init(params: dict):\n    return []\n";
+    for (source, line) in [("y = = 2\n", 4), ("y = (1,\nz = 2\n", 4)] {
+        fs::write(&file, format!("{good}{source}")).expect("a file");
+        let error = setup(&file).refused();
+        assert!(first_line(&error).ends_with(&format!("(m.py:{line})")), "{error}");
+        assert!(!error.message().contains("graftd_py2"), "{error}");
+    }
+    // Nor are the layer's frames shown of what a helper raises while it is imported.
+    fs::write(folder.path().join("old_helper.py"), "print 'old'\nraise KeyError, 'helper'\n").expect("a file");
+    fs::write(&file, "import old_helper\nprint 'never'\n").expect("a file");
+    let error = setup(&file).refused();
+    assert!(error.message().contains("old_helper.py\", line 2") && error.message().contains("KeyError"), "{error}");
+    assert!(!error.message().contains("graftd_py2"), "{error}");
 }
 
 /// A virtual environment, as `python -m venv` makes one, of this version.

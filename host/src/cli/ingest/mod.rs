@@ -8,6 +8,7 @@ mod progress;
 mod reader;
 mod team;
 
+use super::read::AUTO;
 use super::{Dirs, Failure, dirs, show};
 use crate::clock::Timepiece;
 use crate::ingest::format::Format;
@@ -39,8 +40,9 @@ pub(super) struct Ingest {
     /// Files to read, one after another; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// combined, common, timed, vhost_combined, an nginx log_format or an Apache LogFormat
-    #[arg(long, value_name = "NAME|STRING", default_value = "combined")]
+    /// auto (tells each file's from its lines), combined, common, timed, vhost_combined, json, w3c, json:FIELD=KEY,…, an
+    /// nginx log_format or an Apache LogFormat; see check-format
+    #[arg(long, value_name = "NAME|STRING", default_value = AUTO)]
     format: String,
     /// Read with so many threads, each with pipes of its own: parts of plain files, or several files, at a time
     #[arg(long, value_name = "N", default_value_t = 1,
@@ -58,12 +60,14 @@ pub(super) struct Ingest {
 
 impl Ingest {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let format =
-            Format::compile(&self.format).map_err(|error| Failure::usage(format_args!("--format: {error}")))?;
+        let auto = self.format.trim() == AUTO;
+        // Until the first lines say more.
+        let format = if auto { "combined" } else { &self.format };
+        let format = Format::compile(format).map_err(|error| Failure::usage(format_args!("--format: {error}")))?;
         let folders = self.dirs.folders()?;
         let conf = dirs::daemon_conf(&folders)?;
         let clock = Timepiece::start();
-        let parts = part::parts(&self.files, self.threads.into());
+        let parts = part::parts(&self.files, self.threads.into(), Some(&format).filter(|_| !auto));
         let threads = usize::from(self.threads).min(parts.len());
         let mut teams = Vec::with_capacity(threads);
         for _ in 0..threads {
@@ -74,21 +78,21 @@ impl Ingest {
         let merge = |frames| into.merge(frames);
         let reports = match <[_; 1]>::try_from(teams) {
             Ok([pipes]) => {
-                let mut reader = Reader::new(format, clock, pipes, merge);
+                let mut reader = Reader::new(format, auto, clock, pipes, merge);
                 for (part, file) in parts.iter().zip(&self.files) {
                     let progress = progress(file_bytes(file));
-                    let told = reader.read(part, &progress);
+                    let told = reader.read(file, part, &progress);
                     progress.finish_and_clear();
-                    said.of(file, told, &self.format);
+                    said.of(file, told);
                 }
                 reader.end()
             }
             Err(teams) => {
                 let progress = progress(self.files.iter().map(|file| file_bytes(file)).sum());
-                let (told, reports) = team::read(&parts, &format, clock, teams, &progress, merge);
+                let (told, reports) = team::read(&self.files, &parts, (&format, auto), clock, teams, &progress, merge);
                 progress.finish_and_clear();
                 for (file, told) in self.files.iter().zip(by_file(self.files.len(), &parts, told)) {
-                    said.of(file, told, &self.format);
+                    said.of(file, told);
                 }
                 reports
             }
@@ -181,8 +185,8 @@ struct Said {
 
 impl Said {
     /// Says on stderr what of a file was not read or did not parse.
-    fn of(&mut self, file: &Path, told: Told, format: &str) {
-        let Told { lines, errors, faults, broken, .. } = told;
+    fn of(&mut self, file: &Path, told: Told) {
+        let Told { lines, errors, faults, broken, format, .. } = told;
         self.lines += lines;
         self.errors += errors;
         let file = file.display();

@@ -1,5 +1,7 @@
 //! Files cut into parts that threads can read beside each other.
 
+use crate::cli::read::beginning;
+use crate::ingest::format::{Format, Guess, first_lines, guess};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -27,6 +29,16 @@ impl Part {
         Part { file, path: path.to_owned(), start: 0, bytes: None }
     }
 
+    /// Whether it is its file's beginning.
+    pub(super) fn is_first(&self) -> bool {
+        self.start == 0
+    }
+
+    /// What its file's first lines say of the file's format.
+    pub(super) fn guess(&self) -> io::Result<Guess> {
+        guessed(&mut Part::whole(self.file, &self.path).open()?).map(|(guess, _)| guess)
+    }
+
     /// Opens it where it begins; what is read ends where it does.
     pub(super) fn open(&self) -> io::Result<Box<dyn Read>> {
         if self.path == Path::new("-") {
@@ -43,21 +55,36 @@ impl Part {
     }
 }
 
-/// The parts of all files, in order. What is no plain file, cannot be opened or is small is one part.
-pub(super) fn parts(files: &[PathBuf], threads: usize) -> Vec<Part> {
+/// What the first lines say of a log's format, and the bytes that were read for it.
+pub(super) fn guessed(from: &mut impl Read) -> io::Result<(Guess, Vec<u8>)> {
+    let begins = beginning(from)?;
+    let guess = guess(&first_lines(&String::from_utf8_lossy(&begins.bytes), begins.whole));
+    Ok((guess, begins.bytes))
+}
+
+/// The parts of all files, in order; without a format it is told from each one's lines. What is no plain file, cannot be
+/// opened or is small is one part, and so is what has a header that all of its lines need.
+pub(super) fn parts(files: &[PathBuf], threads: usize, format: Option<&Format>) -> Vec<Part> {
     let cut = |(file, path): (usize, &PathBuf)| {
-        in_parts(file, path, threads).unwrap_or_else(|_| vec![Part::whole(file, path)])
+        in_parts(file, path, threads, format).unwrap_or_else(|_| vec![Part::whole(file, path)])
     };
     files.iter().enumerate().flat_map(cut).collect()
 }
 
-fn in_parts(file: usize, path: &Path, threads: usize) -> io::Result<Vec<Part>> {
+fn in_parts(file: usize, path: &Path, threads: usize, format: Option<&Format>) -> io::Result<Vec<Part>> {
     let whole = || Ok(vec![Part::whole(file, path)]);
     if threads < 2 || path == Path::new("-") {
         return whole();
     }
     let meta = path.metadata()?;
     if !meta.is_file() {
+        return whole();
+    }
+    let has_header = match format {
+        Some(format) => format.has_header(),
+        None => Part::whole(file, path).guess()?.format.has_header(),
+    };
+    if has_header || meta.len() < PART_BYTES_MIN {
         return whole();
     }
     let step = (meta.len() / (PARTS_A_THREAD * threads as u64)).max(PART_BYTES_MIN);
@@ -115,7 +142,7 @@ mod tests {
             }
             out.write_all(b"the last lacks its end").unwrap();
             out.into_inner().unwrap();
-            let parts = parts(&[file.clone()], threads);
+            let parts = super::parts(&[file.clone()], threads, Format::compile("combined").ok().as_ref());
             assert!(parts.len() > 1, "{line}: {parts:?}");
             let text = fs::read(&file).unwrap();
             let mut read = Vec::new();
@@ -126,6 +153,8 @@ mod tests {
                 assert!(read.len() > before, "{part:?}");
             }
             assert!(read == text, "{line}: {parts:?}");
+            let with_header = Format::compile("w3c").unwrap();
+            assert_eq!(super::parts(&[file.clone()], threads, Some(&with_header)), [Part::whole(0, &file)]);
         }
         fs::remove_dir_all(&folder).unwrap();
     }
@@ -133,7 +162,7 @@ mod tests {
     #[test]
     fn what_is_no_large_plain_file_is_one_part() {
         let files = ["-", "/", "/dev/null", "/nowhere", "Cargo.toml"].map(PathBuf::from);
-        let parts = parts(&files, 4);
+        let parts = parts(&files, 4, None);
         assert_eq!(parts, files.iter().enumerate().map(|(i, file)| Part::whole(i, file)).collect::<Vec<_>>());
     }
 }

@@ -1,13 +1,14 @@
 //! Reading a part of a file through pipes of one's own.
 
-use super::part::Part;
+use super::part::{Part, guessed};
 use crate::cli::read::{Lines, read_lines};
 use crate::clock::Timepiece;
 use crate::ingest::format::Format;
 use crate::ingest::{Frames, LineFault, PipeReport, PipeRun, Remember, Solo};
 use indicatif::ProgressBar;
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Read};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How often the pipes flush: as in the daemon, so that what a delta may hold bounds memory here too.
@@ -26,6 +27,8 @@ pub(super) struct Told {
     pub(super) faults: VecDeque<LineFault>,
     /// Why it was not read to its end.
     pub(super) broken: Option<io::Error>,
+    /// The format that it was read in.
+    pub(super) format: String,
 }
 
 impl Told {
@@ -38,30 +41,35 @@ impl Told {
         self.lines += next.lines;
         self.errors += next.errors;
         self.broken = self.broken.take().or(next.broken);
+        self.format = next.format;
     }
 }
 
 /// An engine with its pipes. What they fold is handed to `merge`, at each tick and at the end.
 pub(super) struct Reader<F> {
     engine: Solo,
+    /// The format that is read.
+    format: Format,
+    /// Each file's is told from its lines.
+    auto: bool,
     flushed: Instant,
     progress: ProgressBar,
     merge: F,
 }
 
 impl<F: FnMut(Frames)> Reader<F> {
-    pub(super) fn new(format: Format, clock: Timepiece, pipes: Vec<PipeRun>, merge: F) -> Reader<F> {
-        let mut engine = Solo::new(format, clock, Remember::First);
+    pub(super) fn new(format: Format, auto: bool, clock: Timepiece, pipes: Vec<PipeRun>, merge: F) -> Reader<F> {
+        let mut engine = Solo::new(format.clone(), clock, Remember::First);
         pipes.into_iter().for_each(|run| engine.put(run));
-        Reader { engine, flushed: Instant::now(), progress: ProgressBar::hidden(), merge }
+        Reader { engine, format, auto, flushed: Instant::now(), progress: ProgressBar::hidden(), merge }
     }
 
-    /// Reads a part to its end, or as far as it can be.
-    pub(super) fn read(&mut self, part: &Part, progress: &ProgressBar) -> Told {
+    /// Reads a part of a file to its end, or as far as it can be.
+    pub(super) fn read(&mut self, file: &Path, part: &Part, progress: &ProgressBar) -> Told {
         self.progress = progress.clone();
         let before = self.engine.stats();
         self.engine.begin_file();
-        let broken = part.open().and_then(|open| read_lines(open, self)).err();
+        let broken = self.read_part(file, part).err();
         let after = self.engine.stats();
         Told {
             numbered: self.engine.at_line(),
@@ -69,6 +77,32 @@ impl<F: FnMut(Frames)> Reader<F> {
             errors: after.errors - before.errors,
             faults: after.faults,
             broken,
+            format: self.format.spec().to_owned(),
+        }
+    }
+
+    fn read_part(&mut self, file: &Path, part: &Part) -> io::Result<()> {
+        let mut open = part.open()?;
+        if !self.auto {
+            return read_lines(open, self);
+        }
+        if !part.is_first() {
+            self.take_format(part.guess()?.format);
+            return read_lines(open, self);
+        }
+        let (guess, begins) = guessed(&mut open)?;
+        // Of nothing there is nothing to say.
+        if guess.lines > 0 {
+            self.progress.suspend(|| eprintln!("graftd: {}: {}", file.display(), guess.said));
+            self.take_format(guess.format);
+        }
+        read_lines(begins.as_slice().chain(open), self)
+    }
+
+    fn take_format(&mut self, format: Format) {
+        if format.spec() != self.format.spec() {
+            self.format = format;
+            self.engine.change_format(self.format.clone());
         }
     }
 

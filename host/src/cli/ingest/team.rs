@@ -6,6 +6,7 @@ use crate::clock::Timepiece;
 use crate::ingest::format::Format;
 use crate::ingest::{Frames, PipeReport, PipeRun};
 use indicatif::ProgressBar;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
 use std::thread;
@@ -16,8 +17,9 @@ const FLUSHES_AHEAD: usize = 2;
 /// Reads parts with as many threads as there are sets of pipes. What was folded is given to `merge`, on this thread.
 /// Gives what is to be told of each part, in their order, and how the pipes fared.
 pub(super) fn read(
+    files: &[PathBuf],
     parts: &[Part],
-    format: &Format,
+    (format, auto): (&Format, bool),
     clock: Timepiece,
     teams: Vec<Vec<PipeRun>>,
     progress: &ProgressBar,
@@ -35,10 +37,10 @@ pub(super) fn read(
                 scope.spawn(move || {
                     // There is somebody to take it until the last thread has ended.
                     let merge = |folded| drop(frames.send(folded));
-                    let mut reader = Reader::new(format.clone(), clock, pipes, merge);
+                    let mut reader = Reader::new(format.clone(), auto, clock, pipes, merge);
                     let mut told = Vec::new();
                     while let Some((place, part)) = next() {
-                        told.push((place, reader.read(part, progress)));
+                        told.push((place, reader.read(&files[part.file], part, progress)));
                     }
                     (told, reader.end())
                 })

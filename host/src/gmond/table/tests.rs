@@ -1,5 +1,5 @@
 use super::*;
-use crate::conf::GangliaConf;
+use crate::conf::GmondConf;
 use crate::limits::GMOND_SWEEP_HOSTS;
 use crate::tree::{Limits, Reading, Tree, Want};
 use gmod_compat::xdr::Metadata;
@@ -43,7 +43,7 @@ impl Fed {
     }
 
     fn sweep(&mut self, conf: &str) -> usize {
-        let conf = GangliaConf::parse(Path::new("x.on"), conf).unwrap();
+        let conf = GmondConf::parse(Path::new("x.on"), conf).unwrap();
         let mut out = Writer::new();
         let (mut round, mut forgotten) = (self.table.round(), 0);
         while !round.is_over() {
@@ -203,7 +203,7 @@ fn a_host_that_speaks_in_the_tick_in_which_it_is_forgotten_stays_whole() {
     fed.take(&metadata("m", "int32", 0));
     fed.take(&text_of("m", "1"));
     fed.now.mono_ms += 21_000;
-    let conf = GangliaConf::parse(Path::new("x.on"), "host_dmax = \"20s\"").unwrap();
+    let conf = GmondConf::parse(Path::new("x.on"), "host_dmax = \"20s\"").unwrap();
     let mut out = Writer::new();
     let mut round = fed.table.round();
     assert_eq!(fed.table.sweep(&mut round, &conf, fed.now, &mut out), 1);

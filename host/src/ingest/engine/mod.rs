@@ -212,7 +212,9 @@ impl Engine {
     fn decide(&mut self) {
         let pipes = self.slots.iter().flat_map(|slot| slot.run.iter().chain(&slot.previous));
         let wants = pipes.fold(Fields::NONE, |all, run| all.union(run.wants));
+        let before = std::mem::take(&mut self.parsers);
         self.parsers = self.formats.iter().map(|format| format.parser(wants)).collect();
+        self.parsers.iter_mut().zip(&before).for_each(|(parser, before)| parser.follow(before));
         // They stay as they are when pipes change: a pipe that goes on must not be given a number for two agents.
         if wants.has(Field::Agent) && self.agents.is_none() {
             self.agents = Some(Agents::default());
@@ -250,6 +252,14 @@ impl Engine {
     pub(crate) fn begin_file(&mut self) {
         self.at_line = 0;
         self.stats.faults.clear();
+        self.parsers.iter_mut().for_each(Parser::begin_file);
+    }
+
+    /// Another format than those before: what comes is in that.
+    pub(crate) fn change_format(&mut self, format: Format) {
+        self.formats = vec![format];
+        self.parsers.clear();
+        self.decide();
     }
 
     /// The number of the line read last, empty ones counted, from 1.
@@ -326,6 +336,7 @@ impl Engine {
         if turn.is_some() {
             // Somebody else has parsed it, and is stuck with the records.
             let counted = (self.stats.clone(), self.at_line);
+            self.parsers.iter_mut().for_each(Parser::rewind);
             let mut window = Window::default();
             window.begin(begin);
             self.parse_lines(&text[..end], &mut window, records, decoded);
@@ -336,6 +347,7 @@ impl Engine {
             self.feeding = None;
             return false;
         }
+        self.parsers.iter_mut().for_each(Parser::mark);
         let mut window = std::mem::take(&mut self.window);
         self.parse_lines(text, &mut window, records, decoded);
         if let Some(feeding) = &mut self.feeding {
@@ -369,7 +381,7 @@ impl Engine {
             if line.len() > LINE_BYTES_MAX {
                 self.fault(&text[line], format_args!("longer than {LINE_BYTES_MAX} bytes"));
             } else {
-                let mut error = None;
+                let (mut error, before) = (None, records.len());
                 for parser in &mut self.parsers {
                     error = parser.parse_within(text, line.clone(), window, records, decoded).err();
                     if error.is_none() {
@@ -378,6 +390,9 @@ impl Engine {
                 }
                 if let Some(error) = error {
                     self.fault(&text[line], error);
+                } else if records.len() == before {
+                    // Part of a header is no line.
+                    self.stats.lines -= 1;
                 }
             }
         }

@@ -57,6 +57,16 @@ pub enum Why {
     NotSeconds,
     /// Longer than [`MAX_LINE`](super::MAX_LINE).
     TooLong,
+    /// The line is no object of JSON.
+    NotObject,
+    /// There is something else than a key in quotes, a colon, a comma or a closing brace.
+    NotJson,
+    /// No key of the object is that of a request.
+    NoKey,
+    /// No line before says what the columns are.
+    NoHeader,
+    /// A header whose columns cannot be used.
+    BadHeader,
 }
 
 impl Why {
@@ -71,6 +81,13 @@ impl Why {
             Why::NotTime => "not a time of the form that the format names",
             Why::NotSeconds => "not a number of seconds",
             Why::TooLong => "the line is longer than a line may be",
+            Why::NotObject => "no JSON object, which begins with {",
+            Why::NotJson => "not JSON from here on: an object has \"key\": value, with commas between them",
+            Why::NoKey => {
+                "no key that tells of a request, such as status, uri or remote_addr; see json: in the formats"
+            }
+            Why::NoHeader => "the header is missing: a line that begins with #Fields: has to come first",
+            Why::BadHeader => "the header names no column, or more than a log may have",
         }
     }
 }

@@ -14,7 +14,7 @@ use std::ops::Range;
 pub enum Escape {
     /// nginx's default, `\x22`, and Apache's, `\"`, `\\`, `\n`, `\x16`.
     Backslash,
-    /// nginx's `escape=json`: `\"`, `\\`, `\n`, `\u0016`.
+    /// JSON's, which nginx's `escape=json` writes too: `\"`, `\\`, `\n`, `\u0016`.
     Json,
     /// nginx's `escape=none`: values stand as they are.
     None,
@@ -71,6 +71,23 @@ impl Decoded {
     /// Writes the line of `raw`, the batch's record number `index`, with its fields decoded.
     #[cold]
     pub(super) fn add(&mut self, index: usize, raw: &Access<'_>, escape: Escape) {
+        self.add_by(index, raw, |_, text, bytes| {
+            let escaped = escape != Escape::None && text.contains('\\');
+            if escaped {
+                unescape(text.as_bytes(), escape, bytes);
+            }
+            escaped
+        });
+    }
+
+    /// Writes the line of `raw`, the batch's record number `index`, with its fields as `decode` has them: it writes a
+    /// field's bytes, none of which need be UTF-8, or says that the text stays as it is.
+    pub(super) fn add_by(
+        &mut self,
+        index: usize,
+        raw: &Access<'_>,
+        mut decode: impl FnMut(Field, &str, &mut Vec<u8>) -> bool,
+    ) {
         let line = raw.line();
         let mut fields = [(0, 0, Field::Addr); Field::COUNT];
         let mut count = 0;
@@ -90,7 +107,12 @@ impl Decoded {
         for &mut (start, end, field) in fields {
             self.text.push_str(&line[copied..start]);
             let from = self.text.len() - base;
-            self.decode(&line[start..end], escape);
+            self.bytes.clear();
+            if decode(field, &line[start..end], &mut self.bytes) {
+                self.text.push_str(&String::from_utf8_lossy(&self.bytes));
+            } else {
+                self.text.push_str(&line[start..end]);
+            }
             spans[field as usize] = Some(Span::new(from as u32, (self.text.len() - base) as u32));
             copied = end;
         }
@@ -105,15 +127,6 @@ impl Decoded {
             request_time: raw.request_time(),
             upstream_time: raw.upstream_time(),
         });
-    }
-
-    fn decode(&mut self, text: &str, escape: Escape) {
-        if escape == Escape::None || !text.contains('\\') {
-            return self.text.push_str(text);
-        }
-        self.bytes.clear();
-        unescape(text.as_bytes(), escape, &mut self.bytes);
-        self.text.push_str(&String::from_utf8_lossy(&self.bytes));
     }
 }
 
@@ -134,10 +147,11 @@ impl Record {
     }
 }
 
-/// Appends `text` without its escapes. A backslash that begins none of them stands for itself.
+/// Appends `text` without its escapes. A backslash that begins none of them stands for itself. What is appended is never
+/// longer than `text`, also once bytes that are no UTF-8 have been replaced.
 ///
-/// Sources: nginx `ngx_http_log_escape`, `ngx_escape_json`; Apache `ap_escape_logitem`.
-fn unescape(text: &[u8], escape: Escape, out: &mut Vec<u8>) {
+/// Sources: nginx `ngx_http_log_escape`, `ngx_escape_json`; Apache `ap_escape_logitem`; RFC 8259, section 7.
+pub(super) fn unescape(text: &[u8], escape: Escape, out: &mut Vec<u8>) {
     let mut rest = text;
     while let Some(at) = memchr::memchr(b'\\', rest) {
         out.extend_from_slice(&rest[..at]);
@@ -151,14 +165,18 @@ fn unescape(text: &[u8], escape: Escape, out: &mut Vec<u8>) {
             [b'f', ..] if escape == Escape::Json => (0x0c, 1),
             [b'/', ..] if escape == Escape::Json => (b'/', 1),
             [b'v', ..] if escape == Escape::Backslash => (0x0b, 1),
-            [b'x', high, low, ..] if escape == Escape::Backslash => match hex(*high, *low) {
+            // JSON has none of these, so whoever has them in such a log means nginx's.
+            [b'x', high, low, ..] => match hex(*high, *low) {
                 Some(byte) => (byte, 3),
                 None => (b'\\', 0),
             },
-            // nginx writes control characters alone this way.
-            [b'u', b'0', b'0', high, low, ..] if escape == Escape::Json => match hex(*high, *low) {
-                Some(byte) if byte < 0x80 => (byte, 5),
-                _ => (b'\\', 0),
+            [b'u', ..] if escape == Escape::Json => match code_point(rest) {
+                Some((c, used)) => {
+                    out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                    rest = &rest[used..];
+                    continue;
+                }
+                None => (b'\\', 0),
             },
             _ => (b'\\', 0),
         };
@@ -166,6 +184,25 @@ fn unescape(text: &[u8], escape: Escape, out: &mut Vec<u8>) {
         rest = &rest[used..];
     }
     out.extend_from_slice(rest);
+}
+
+/// The character of `u00e9` or of a pair `ud83d\\ude00`, and how long its text is. Half a pair is U+FFFD.
+fn code_point(text: &[u8]) -> Option<(char, usize)> {
+    let first = code_unit(text)?;
+    let low = || code_unit(text.get(5..)?.strip_prefix(b"\\")?).filter(|low| (0xdc00..0xe000).contains(low));
+    if (0xd800..0xdc00).contains(&first)
+        && let Some(low) = low()
+    {
+        let c = 0x1_0000 + ((first - 0xd800) << 10) + (low - 0xdc00);
+        return Some((char::from_u32(c).unwrap_or(char::REPLACEMENT_CHARACTER), 11));
+    }
+    Some((char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 5))
+}
+
+/// The number of `u00e9`.
+fn code_unit(text: &[u8]) -> Option<u32> {
+    let [b'u', a, b, c, d, ..] = text else { return None };
+    Some(u32::from(hex(*a, *b)?) << 8 | u32::from(hex(*c, *d)?))
 }
 
 fn hex(high: u8, low: u8) -> Option<u8> {

@@ -577,6 +577,8 @@ impl Step {
         let span = span(start, start + text.len());
         match self.act {
             _ if is_absent(text) => {}
+            // nginx's, where nothing was answered, and for HTTP/0.9.
+            Act::Status if matches!(text, b"000" | b"009") => {}
             Act::Status => {
                 let status = status(text).filter(|_| text.len() == 3).ok_or(Why::NotStatus)?;
                 record.set_status(status);
@@ -709,13 +711,13 @@ fn fail_at_end(steps: &[Step], item: usize, start: usize, line: &[u8]) -> LineEr
 
 /// Lines are no longer than [`MAX_LINE`].
 #[inline]
-fn span(start: usize, end: usize) -> Span {
+pub(super) fn span(start: usize, end: usize) -> Span {
     Span::new(start as u32, end as u32)
 }
 
 /// Whether there is nothing or a single `-`.
 #[inline]
-fn is_absent(text: &[u8]) -> bool {
+pub(super) fn is_absent(text: &[u8]) -> bool {
     matches!(text, [] | [b'-'])
 }
 
@@ -727,7 +729,7 @@ fn word_end(line: Line<'_>, start: usize) -> usize {
 
 /// Three digits, 100 to 999, at the beginning of the text.
 #[inline]
-fn status(text: &[u8]) -> Option<u16> {
+pub(super) fn status(text: &[u8]) -> Option<u16> {
     let [hundreds, tens, ones] = text.first_chunk()?.map(|digit: u8| digit.wrapping_sub(b'0'));
     let good = (1..=9).contains(&hundreds) && tens <= 9 && ones <= 9;
     good.then(|| u16::from(hundreds) * 100 + u16::from(tens) * 10 + u16::from(ones))
@@ -736,7 +738,7 @@ fn status(text: &[u8]) -> Option<u16> {
 /// The sum of `0.001, 0.120 : 0.002`, of which any part may be `-`; the inner `None` if all are.
 /// nginx puts a comma between servers that were tried and a colon where it was redirected to another
 /// group.
-fn sum(text: &[u8]) -> Option<Option<f64>> {
+pub(super) fn sum(text: &[u8]) -> Option<Option<f64>> {
     let mut sum = None;
     for part in text.split(|&b| b == b',' || b == b':') {
         match part.trim_ascii() {

@@ -60,6 +60,7 @@ impl Source {
             None
         };
         let Reader { out: text, columns, .. } = reader;
+        let directive = dialect.is_some();
         if let Some(at) = text.iter().position(|&c| c == '\0') {
             return Err(FormatError::new(columns[at], "a zero byte, which no log has"));
         }
@@ -71,6 +72,10 @@ impl Source {
             None if text.contains(&'%') => Dialect::Apache,
             None => return Err(unknown(spec)),
         };
+        // A text in the form of JSON is good for nothing but `escape=json`, which stands in the directive around it.
+        if !directive && dialect == Dialect::Nginx && text.first() == Some(&'{') {
+            escape = Escape::Json;
+        }
         Ok(Source { dialect, escape, text, columns })
     }
 }
@@ -78,11 +83,17 @@ impl Source {
 /// The error for what is neither a name nor a format.
 fn unknown(spec: &str) -> FormatError {
     let spec = spec.trim();
-    let known = NAMES.map(|(name, _)| format!("\"{name}\"")).join(", ");
-    let nearest = NAMES.map(|(name, _)| (distance(spec, name), name)).into_iter().min();
+    let names = || NAMES.iter().map(|(name, _)| *name).chain(["json", "w3c"]);
+    let known: Vec<String> = names().map(|name| format!("\"{name}\"")).collect();
+    let known = known.join(", ");
+    let nearest = match spec.to_ascii_lowercase().as_str() {
+        "iis" | "cloudfront" | "extended" => Some((0, "w3c")),
+        "caddy" | "traefik" | "envoy" | "jsonl" | "ndjson" => Some((0, "json")),
+        _ => names().map(|name| (distance(spec, name), name)).min(),
+    };
     let hint = match nearest {
         // Further apart than this, two words have nothing to do with each other.
-        Some((apart, name)) if apart <= 3 && !spec.is_empty() => format!("; did you mean \"{name}\"?"),
+        Some((apart, name)) if apart <= 3 && apart < name.len() => format!("; did you mean \"{name}\"?"),
         _ => String::new(),
     };
     let what = if spec.is_empty() { "no log format".to_owned() } else { format!("unknown log format \"{spec}\"") };

@@ -39,7 +39,7 @@ impl TimeForm {
 }
 
 /// The length of `17/May/2015:10:05:03 +0000`, and where its seconds stand.
-const LOCAL: usize = 26;
+pub(super) const LOCAL: usize = 26;
 const LOCAL_SECOND: usize = 18;
 /// The same of `2015-05-17T10:05:03+00:00`.
 const ISO: usize = 25;
@@ -84,7 +84,7 @@ impl Clock {
     }
 
     #[inline]
-    fn local(&mut self, text: &[u8; LOCAL]) -> Option<i64> {
+    pub(super) fn local(&mut self, text: &[u8; LOCAL]) -> Option<i64> {
         if same_minute(text, &self.text) {
             return Some(self.minute_ms + second(text[LOCAL_SECOND], text[LOCAL_SECOND + 1])?);
         }
@@ -260,11 +260,11 @@ pub(super) fn two(tens: u8, ones: u8) -> Option<i64> {
 
 /// Two digits of seconds, in milliseconds.
 #[inline]
-fn second(tens: u8, ones: u8) -> Option<i64> {
+pub(super) fn second(tens: u8, ones: u8) -> Option<i64> {
     two(tens, ones).filter(|&s| s <= 60).map(|s| s * 1000)
 }
 
-fn year(text: &[u8; 4]) -> Option<i64> {
+pub(super) fn year(text: &[u8; 4]) -> Option<i64> {
     Some(two(text[0], text[1])? * 100 + two(text[2], text[3])?)
 }
 

@@ -56,6 +56,8 @@ pub(super) struct Followed {
     pub(super) print: Print,
     pub(super) offset: u64,
     in_long_line: bool,
+    /// What was read did not fit what it began with.
+    is_cut: bool,
     /// When it was last seen to grow.
     pub(super) grew: Instant,
     /// All that is there has been read, but for the beginning of a line.
@@ -127,6 +129,7 @@ impl Followed {
             print: Print::of(&beginning),
             offset,
             in_long_line,
+            is_cut: false,
             grew: Instant::now(),
             at_end: false,
         }
@@ -155,6 +158,10 @@ impl Followed {
         self.in_long_line
     }
 
+    pub(super) fn is_packed(&self) -> bool {
+        self.packed.is_some()
+    }
+
     /// Bytes that are there and have not been read.
     pub(super) fn behind(&self) -> u64 {
         match self.stage {
@@ -168,6 +175,10 @@ impl Followed {
     /// it was, since it was looked at last, is known by its beginning.
     pub(super) fn look(&mut self) -> io::Result<bool> {
         let look = Look::of(&self.file.metadata()?);
+        if self.is_cut {
+            self.seen = look;
+            return Ok(false);
+        }
         if look == self.seen {
             return Ok(true);
         }
@@ -180,24 +191,11 @@ impl Followed {
         Ok(look.bytes >= self.offset && self.print.fits(&beginning(&self.file)?))
     }
 
-    /// Whether more of its beginning is known now than its print is of; the print is then of that.
-    pub(super) fn print_grows(&mut self) -> io::Result<bool> {
-        if self.print.bytes >= PRINT_BYTES as u64 || self.seen.bytes <= self.print.bytes || self.packed.is_some() {
-            return Ok(false);
-        }
-        let beginning = beginning(&self.file)?;
-        // It may have been cut just now, which the next look tells.
-        let fits = self.print.fits(&beginning);
-        if fits {
-            self.print = Print::of(&beginning);
-        }
-        Ok(fits)
-    }
-
     /// Its content is another: it is read from the beginning.
     pub(super) fn begin_anew(&mut self) -> io::Result<()> {
         self.offset = 0;
         self.in_long_line = false;
+        self.is_cut = false;
         self.at_end = false;
         self.print = Print::of(&beginning(&self.file)?);
         Ok(())
@@ -223,6 +221,11 @@ impl Followed {
         let mut block = vec![0; BLOCK_BYTES];
         let read = read_at(&self.file, &mut block, self.offset)?;
         block.truncate(read);
+        // Looked at only now: what had been cut before this was not read by mistake.
+        if !block.is_empty() && !self.still_begins(&block)? {
+            self.is_cut = true;
+            return Ok(ReadLines::None);
+        }
         if self.in_long_line {
             return Ok(self.pass_long_line(block));
         }
@@ -256,6 +259,21 @@ impl Followed {
                 ReadLines::None
             }
         })
+    }
+
+    /// Whether the file still begins as it did, and with what was read just now where that is its beginning. From now on it is known
+    /// by all of the beginning that is there.
+    fn still_begins(&mut self, block: &[u8]) -> io::Result<bool> {
+        let begins = beginning(&self.file)?;
+        let overlap = begins.get(usize::try_from(self.offset).unwrap_or(usize::MAX)..).unwrap_or_default();
+        let both = overlap.len().min(block.len());
+        if !self.print.fits(&begins) || overlap[..both] != block[..both] {
+            return Ok(false);
+        }
+        if self.print.bytes < PRINT_BYTES as u64 {
+            self.print = Print::of(&begins);
+        }
+        Ok(true)
     }
 
     fn pass_long_line(&mut self, mut block: Vec<u8>) -> ReadLines {

@@ -141,12 +141,15 @@ impl Files {
                 }
             }
             let before = Past { print: file.print, offset: file.offset };
+            let was = file.seen;
             let looked = match file.look() {
-                Ok(true) => file.print_grows().map(|grows| {
-                    if grows {
-                        found.steps.push(Step::File(file.number, file.position()));
+                Ok(true) => {
+                    if file.seen != was && file.seen.bytes == 0 && !file.is_packed() {
+                        // It may have been filled and cut since.
+                        left.push((file.path.clone(), was.changed_ms));
                     }
-                }),
+                    Ok(())
+                }
                 Ok(false) => file.begin_anew().map(|()| {
                     found.steps.push(Step::File(file.number, file.position()));
                     cut.push((file.number, file.path.clone(), before));

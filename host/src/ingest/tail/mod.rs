@@ -107,7 +107,7 @@ impl Tail {
 
     fn end(&self) {
         self.ending.tell();
-        self.shared.logs.tailed.lock().retain(|log| !log.is(&self.log));
+        self.shared.logs.tailed.lock().retain(|log| log.serial() != self.log.serial());
         self.log.end();
     }
 }

@@ -138,17 +138,21 @@ impl Tailing {
                 continue;
             }
             let last = file.stage == Stage::Left && file.grew.elapsed() > LINE_PATIENCE;
-            let before = file.offset;
+            let (before, print) = (file.offset, file.print);
             let lines = file.read(last).map_err(|error| (file.path.display().to_string(), error))?;
             if file.offset == before {
                 continue;
             }
             any = true;
-            let step = Step::Offset {
-                file: file.number,
-                offset: file.offset,
-                in_long_line: file.in_long_line(),
-                changed_ms: file.seen.changed_ms,
+            let step = if file.print == print {
+                Step::Offset {
+                    file: file.number,
+                    offset: file.offset,
+                    in_long_line: file.in_long_line(),
+                    changed_ms: file.seen.changed_ms,
+                }
+            } else {
+                Step::File(file.number, file.position())
             };
             let read = Read { lines, steps: vec![step], commit: false };
             if self.ending.is_told() || !self.log.send(LogMessage::Read(read)) {

@@ -7,6 +7,7 @@ mod saves;
 mod scan;
 mod shell;
 mod trust;
+mod unread;
 mod watch;
 
 pub use folders::Folders;
@@ -14,4 +15,5 @@ pub use scan::{BUILT_IN, Plan, Planned, Seen, look, plan, plan_after};
 pub(super) use scan::{PluginFile, PluginKind, Stamp};
 pub(super) use trust::open_trusted;
 pub(crate) use trust::{check_folder, open_anywhere, open_conf};
+pub use unread::Unread;
 pub use watch::Watch;

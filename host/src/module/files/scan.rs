@@ -4,6 +4,7 @@
 
 use super::folders::Folders;
 use super::trust;
+use super::unread::{Unread, pyconf_name, unread};
 use crate::conf::{ModuleConf, nearest, plugin_spoken_for, read_text};
 use crate::limits::PYTHON_BYTES_MAX;
 use crate::module::built_in::BuiltInConf;
@@ -105,6 +106,8 @@ pub struct Seen {
     pub unfinished_plugins: BTreeSet<String>,
     /// Modules whose `.on` or `.off` is.
     pub unfinished_confs: BTreeSet<String>,
+    /// Files that somebody may think are read.
+    pub unread: BTreeSet<Unread>,
 }
 
 /// Looks into the folders. One that never was there is empty.
@@ -143,7 +146,9 @@ fn look_into(folders: &Folders) -> Result<Seen, String> {
         };
         seen.plugins.entry(name).or_default().push(PluginFile { path, kind, stamp, refused });
     }
-    for path in entries(folders, folders.conf.as_deref())? {
+    let confs = entries(folders, folders.conf.as_deref())?;
+    seen.unread = unread(&confs);
+    for path in confs {
         let Some((name, on)) = conf_name(&path) else { continue };
         let text = trust::open_conf(&path, folders).and_then(|file| read_text(&file, &path));
         if text.is_err() && path.symlink_metadata().is_err() {
@@ -174,9 +179,9 @@ fn entries(folders: &Folders, folder: Option<&Path>) -> Result<Vec<PathBuf>, Str
     }
 }
 
-/// A file of this name in `plugins/` or `conf/` says something of a module.
+/// A file of this name in `plugins/` or `conf/` says something of a module, or there is something to be said of it.
 pub(super) fn speaks(path: &Path) -> bool {
-    plugin_name(path).is_some() || conf_name(path).is_some()
+    plugin_name(path).is_some() || conf_name(path).is_some() || pyconf_name(path).is_some()
 }
 
 /// A `.py` that can be read and is neither module nor pipe.
@@ -321,7 +326,7 @@ fn run(name: &str, file: &ConfFile, seen: &Seen) -> (Option<Planned>, Option<Str
         only_file(&plugin, seen)
     };
     let what = match found {
-        _ if conf.gmond.as_ref().is_some_and(|gmond| gmond.disabled) => {
+        _ if conf.pyconf.as_ref().is_some_and(|pyconf| pyconf.disabled) => {
             let line = "enabled = no stands in it; take that out to run it";
             Planned::Off(format!("{}: {line}", file.path.display()))
         }

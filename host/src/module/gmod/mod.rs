@@ -63,6 +63,8 @@ struct Wanted<'a> {
     conf: &'a ModuleConf,
     host: &'a str,
     cancel: Option<&'a Cancel>,
+    /// Who wants to know what it printed.
+    printed: Option<&'a Arc<Mutex<String>>>,
     /// Where its helpers lie.
     folder: Option<&'a Path>,
     /// The module's name, and the processes that it may share; none where it is tried alone.
@@ -153,6 +155,7 @@ impl GmodMaker {
             conf,
             host,
             cancel: Some(cancel),
+            printed: None,
             folder,
             shared,
         };
@@ -217,6 +220,7 @@ impl Wanted<'_> {
             plugin: self.image,
             gmod: Some(gmod),
             cancel: self.cancel,
+            printed: self.printed,
             params: &conf.params,
             start_limit: conf.init_timeout.unwrap_or(GMOD_INIT_MAX),
             time_limit: conf.time_limit.unwrap_or(COLLECT_TIME_MAX),
@@ -266,7 +270,7 @@ impl Wanted<'_> {
     /// What is to be said of it although it runs.
     fn remarks(&self, declared: &Declared) -> Vec<String> {
         let mut remarks = declared.remarks.clone();
-        remarks.extend(self.conf.gmond.iter().flat_map(|gmond| gmond.remarks.iter().cloned()));
+        remarks.extend(self.conf.pyconf.iter().flat_map(|pyconf| pyconf.remarks.iter().cloned()));
         remarks
     }
 
@@ -287,7 +291,7 @@ impl Wanted<'_> {
         let conf = self.conf;
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let absolute = |folder: &Path| std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-        let gmond = conf.gmond.as_ref();
+        let pyconf = conf.pyconf.as_ref();
         Start {
             plugin: self.plugin(),
             language: self.language,
@@ -296,11 +300,11 @@ impl Wanted<'_> {
             host: self.host.to_owned(),
             every_ms: millis(conf.every.unwrap_or(COLLECT_EVERY)),
             every_of_on_ms: conf.every.map(millis),
-            groups: gmond.and_then(|gmond| gmond.groups.clone()),
-            debug_level: gmond.map_or(0, |gmond| gmond.debug_level),
+            groups: pyconf.and_then(|pyconf| pyconf.groups.clone()),
+            debug_level: pyconf.map_or(0, |pyconf| pyconf.debug_level),
             python: conf.python.clone(),
-            symbol: gmond.and_then(|gmond| gmond.symbol.clone()),
-            c_params: gmond.and_then(|gmond| gmond.params.clone()),
+            symbol: pyconf.and_then(|pyconf| pyconf.symbol.clone()),
+            c_params: pyconf.and_then(|pyconf| pyconf.params.clone()),
         }
     }
 }

@@ -10,8 +10,10 @@ use crate::clock::Timepiece;
 use crate::conf::ModuleConf;
 use crate::worker::{Worker, WorkerError};
 use gmod_compat::protocol::gmod::Language;
+use parking_lot::Mutex;
 use plugin_api::{ErrorKind, Fields};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What became of a module that was started and worked once.
@@ -31,7 +33,8 @@ pub(crate) struct Once {
     pub(crate) took: [Duration; 2],
 }
 
-/// Starts a module that another program runs, and has it work once; none where it is a plugin of graftd's own kind.
+/// Starts a module that another program runs, and has it work once; none where it is a plugin of graftd's own kind. The end of what it
+/// printed is in `printed` afterwards, whatever came of it.
 ///
 /// # Errors
 /// Why the daemon would not let it in.
@@ -41,9 +44,10 @@ pub(crate) fn once(
     conf: &ModuleConf,
     folder: Option<&Path>,
     host: &str,
+    printed: Option<&Arc<Mutex<String>>>,
 ) -> Result<Option<Once>, Refusal> {
     let began = Instant::now();
-    let Some((wanted, mut worker)) = start(file, conf, folder, host)? else { return Ok(None) };
+    let Some((wanted, mut worker)) = start(file, conf, folder, host, printed)? else { return Ok(None) };
     let started = began.elapsed();
     let (clock, mut frame) = (Timepiece::start().now(), Vec::new());
     let done = if worker.is_pipe() {
@@ -88,7 +92,7 @@ pub(crate) fn pipe(
     folder: Option<&Path>,
     host: &str,
 ) -> Result<Option<(Branch, Fields, PipeBody)>, Refusal> {
-    let Some((_, worker)) = start(file, conf, folder, host)? else { return Ok(None) };
+    let Some((_, worker)) = start(file, conf, folder, host, None)? else { return Ok(None) };
     if !worker.is_pipe() {
         return Ok(None);
     }
@@ -101,13 +105,14 @@ fn start<'a>(
     conf: &'a ModuleConf,
     folder: Option<&'a Path>,
     host: &'a str,
+    printed: Option<&'a Arc<Mutex<String>>>,
 ) -> Result<Option<(Wanted<'a>, Worker)>, Refusal> {
     let kind = PluginKind::of(file);
     let language = language_of(kind, file)?;
     may_share(conf, language)?;
     let Some(language) = language else { return Ok(None) };
     let program = Program::find().map_err(Refusal::now)?;
-    let wanted = Wanted { file, image: file, language, conf, host, cancel: None, folder, shared: None };
+    let wanted = Wanted { file, image: file, language, conf, host, cancel: None, printed, folder, shared: None };
     let worker = wanted.start(&program, &[])?;
     Ok(Some((wanted, worker)))
 }

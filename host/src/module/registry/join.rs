@@ -2,7 +2,7 @@
 
 use super::{LifeBody, Registry};
 use crate::core::Shared;
-use crate::ingest::{LogName, PipeRun};
+use crate::ingest::{LogHandle, LogName, PipeRun};
 use crate::limits::START_PATIENCE;
 use crate::module::files::Planned;
 use crate::module::load::{Job, Loaded, ReadyWhat};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 impl Registry {
     /// Has pipes made for logs that have none yet.
     pub(super) fn join_logs(&mut self, shared: &Shared) {
-        let logs: Vec<LogName> = shared.logs.all().into_iter().map(|log| log.name).collect();
+        let logs = shared.logs.all();
         for (name, module) in &mut self.modules {
             // What is being loaded replaces what runs, and joins when it is there.
             if module.loading.is_some() || module.joining {
@@ -20,13 +20,13 @@ impl Registry {
             let Planned::Run { plugin, conf } = &module.plan.what else { continue };
             let life = module.trial.as_mut().or(module.running.as_mut());
             let Some(life) = life.filter(|life| matches!(life.body, LifeBody::Pipe)) else { continue };
-            life.joined.retain(|log| logs.contains(log));
-            life.unproved.retain(|log| logs.contains(log));
-            let missing: Vec<LogName> = logs.iter().filter(|log| !life.joined.contains(log)).cloned().collect();
+            life.joined.retain(|serial| logs.iter().any(|log| log.serial() == *serial));
+            life.unproved.retain(|name| logs.iter().any(|log| log.name == *name));
+            let missing = logs.iter().filter(|log| !life.joined.contains(&log.serial()));
+            let missing: Vec<LogName> = missing.map(|log| log.name.clone()).collect();
             if missing.is_empty() {
                 continue;
             }
-            life.joined.extend(missing.iter().cloned());
             module.joining = true;
             self.loader.load(Job {
                 name: name.clone(),
@@ -57,15 +57,19 @@ impl Registry {
                     let logs = shared.logs.all();
                     for (log, pipe) in by_log {
                         let Some(log) = logs.iter().find(|other| other.name == log) else { continue };
+                        life.joined.push(log.serial());
                         let branch = life.branch.below(&log.prefix);
                         log.put(PipeRun { callee: Arc::clone(&life.callee), branch, wants, pipe });
                     }
                 }
             }
             (Ok(ready), None) => self.disposer.dispose(Arc::clone(&ready.callee), ready),
-            (Err(refusal), Some(_)) => {
-                let logs = joins.unwrap_or_default().join(", ");
-                tracing::warn!("module {name}: it cannot be made for the log {logs}: {}", refusal.why);
+            (Err(refusal), Some(life)) => {
+                let names = joins.unwrap_or_default();
+                tracing::warn!("module {name}: it cannot be made for the log {}: {}", names.join(", "), refusal.why);
+                // It is not tried again and again.
+                let logs = shared.logs.all();
+                life.joined.extend(logs.iter().filter(|log| names.contains(&log.name)).map(LogHandle::serial));
             }
             (Err(_), None) => {}
         }

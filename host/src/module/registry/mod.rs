@@ -16,16 +16,16 @@ use super::built_in::{BuiltIn, BuiltIns};
 use super::collector::{Around, CollectorThread};
 use super::dispose::Disposer;
 use super::fence::Callee;
-use super::files::{Folders, Plan, Planned, look, plan_after};
+use super::files::{Folders, Plan, Planned, Unread, look, plan_after};
 use super::load::{Job, Loaded, Loader, Ready, ReadyWhat};
 use super::probe::Refusal;
 use super::stats::ModuleStats;
 use crate::conf::{Isolation, nearest};
 use crate::core::{Shared, Switch, SwitchError};
-use crate::ingest::{LogName, PipeRun};
+use crate::ingest::{LogName, LogSerial, PipeRun};
 use crate::limits::{BACKOFF, BACKOFF_MAX, DETAIL_BYTES_MAX, START_PATIENCE, WHY_BYTES_MAX};
 use crate::text::line_and_detail;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -46,7 +46,7 @@ pub(super) struct Life {
     /// The logs in which a pipe has yet to show that it works.
     pub(super) unproved: Vec<LogName>,
     /// The logs that a pipe runs in, or is about to.
-    pub(super) joined: Vec<LogName>,
+    pub(super) joined: Vec<LogSerial>,
     pub(super) began: Instant,
 }
 
@@ -104,6 +104,8 @@ pub struct Registry {
     last_generation: u64,
     /// Why the folders could not be looked into last time.
     trouble: Option<String>,
+    /// The files that were told to be unread.
+    unread: BTreeSet<Unread>,
     /// All that was found at the start runs, or cannot: the logs may begin.
     settled: bool,
     began: Instant,
@@ -126,6 +128,7 @@ impl Registry {
             statuses: Arc::default(),
             last_generation: 0,
             trouble: None,
+            unread: BTreeSet::new(),
             settled: false,
             began: Instant::now(),
             leaving: Vec::new(),
@@ -153,6 +156,9 @@ impl Registry {
             }
         };
         self.trouble = None;
+        for unread in seen.unread.difference(&self.unread) {
+            tracing::warn!("{}", unread.why);
+        }
         let plans = plan_after(&seen, |name| self.modules.get(name).map(|module| module.plan.clone()));
         let gone: Vec<String> = self.modules.keys().filter(|name| !plans.contains_key(*name)).cloned().collect();
         for name in gone {
@@ -170,6 +176,7 @@ impl Registry {
             }
         }
         self.join_logs(shared);
+        self.unread = seen.unread;
         self.settle(shared);
         self.publish(shared);
     }
@@ -306,7 +313,7 @@ impl Registry {
                 "hangs at {path}, where {other} hangs already; give one of them another path = \"…\""
             )));
         }
-        let mut joined = Vec::new();
+        let (mut joined, mut unproved) = (Vec::new(), Vec::new());
         let body = match what {
             ReadyWhat::Collector(collecting) => {
                 let thread = collecting.start(Around {
@@ -321,15 +328,16 @@ impl Registry {
             ReadyWhat::Pipe { wants, by_log } => {
                 let logs = shared.logs.all();
                 for (log, pipe) in by_log {
-                    joined.push(log.clone());
                     let Some(log) = logs.iter().find(|other| other.name == log) else { continue };
+                    joined.push(log.serial());
+                    unproved.push(log.name.clone());
                     let branch = branch.below(&log.prefix);
                     log.put(PipeRun { callee: Arc::clone(&callee), branch, wants, pipe });
                 }
                 LifeBody::Pipe
             }
         };
-        Ok(Life { callee, branch, body, isolated, remark, unproved: joined.clone(), joined, began: Instant::now() })
+        Ok(Life { callee, branch, body, isolated, remark, unproved, joined, began: Instant::now() })
     }
 
     /// A life of a module begins: at once where nothing runs, else on trial.

@@ -128,7 +128,9 @@ fn equal_metadata_is_held_once_and_given_back() {
         hosts(&mut tree, &format!("{round:3}"));
     }
     assert!(tree.memory_bytes() < full + 10_000, "{}", tree.memory_bytes() - full);
-    merge(&mut tree, &["m"], 0, |out| (0..1_000).for_each(|host| out.meta(&[&format!("h{host}"), "cpu"], &[])));
+    merge(&mut tree, &["m"], 0, |out| {
+        assert!((0..1_000).all(|host| out.meta(&[&format!("h{host}"), "cpu"], &[])));
+    });
     assert!(tree.memory_bytes() < bare + 10_000, "{}", tree.memory_bytes() - bare);
     assert_eq!(metas(&tree, &[]), []);
 }
@@ -175,7 +177,7 @@ fn past_the_bytes_no_metadata_is_taken_in_and_it_is_counted() {
     merge(&mut tree, &["m"], 0, |out| names.iter().for_each(|name| out.set(&[name], 1.0)));
     let long = "x".repeat(META_BYTES_MAX);
     merge(&mut tree, &["m"], 0, |out| {
-        names.iter().for_each(|name| out.meta(&[name], &[("title", name), ("d", &long)]));
+        assert!(names.iter().all(|name| out.meta(&[name], &[("title", name), ("d", &long)])));
     });
     let had = metas(&tree, &["m"]).len();
     assert!(had > 10 && tree.memory_bytes() < bytes_max + 20_000, "{had} {}", tree.memory_bytes());

@@ -9,13 +9,16 @@ fn refused(spec: &str) -> String {
 
 #[test]
 fn bad_formats() {
-    let known =
-        r#"known are "combined", "common", "timed", "vhost_combined", an nginx log_format or an Apache LogFormat"#;
+    let known = r#"known are "combined", "common", "timed", "vhost_combined", "json", "w3c", an nginx log_format or an Apache LogFormat"#;
     assert_eq!(
         refused("combind"),
         format!(r#"log format, column 1: unknown log format "combind": {known}; did you mean "combined"?"#)
     );
-    assert_eq!(refused("iis"), format!(r#"log format, column 1: unknown log format "iis": {known}"#));
+    let of = |name| format!(r#"log format, column 1: unknown log format "{name}": {known}"#);
+    assert_eq!(refused("xyz"), of("xyz"));
+    assert!(refused("auto").contains("told from a log's lines"));
+    assert_eq!(refused("IIS"), of("IIS") + r#"; did you mean "w3c"?"#);
+    assert_eq!(refused("jsno"), of("jsno") + r#"; did you mean "json"?"#);
     assert_eq!(refused("  "), format!("log format, column 1: no log format: {known}"));
     for (spec, error) in [
         (

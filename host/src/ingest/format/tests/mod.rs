@@ -1,9 +1,14 @@
 //! Tests of formats and of what they are read with.
 
 mod errors;
+mod guess;
+mod json;
 mod lines;
+mod odd;
 mod properties;
 mod scanning;
+mod values;
+mod w3c;
 
 use super::{Decoded, Format, LineError};
 use plugin_api::{Access, Field, Fields};

@@ -1,0 +1,120 @@
+//! Whatever ends the daemon, each line counts once.
+
+use super::{LOG, Writer, await_lines, counted, folders, start};
+use graftd_tests::{HOST, binary};
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+/// Numbers that look like chance and are the same each time (splitmix64, Steele, Lea, Flood 2014).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % n
+    }
+}
+
+#[test]
+fn a_line_counts_once_whenever_the_daemon_is_killed() {
+    let folders = folders("start = \"begin\"");
+    let mut writer = Writer::new(&folders);
+    let mut chance = Chance(1);
+    let turns = if std::env::var_os("GRAFTD_SOAK").is_some() { 200 } else { 25 };
+    let mut rotated = 0;
+    for turn in 0..turns {
+        let daemon = start(&folders);
+        // What happens while it runs, or has just begun, or is being killed.
+        for _ in 0..1 + chance.below(6) {
+            writer.write(1 + chance.below(3_000));
+            if chance.below(3) == 0 {
+                rotated += 1;
+                writer.rename(&format!(".{rotated}"));
+            } else if chance.below(4) == 0 {
+                rotated += 1;
+                writer.copy_and_cut(&format!(".{rotated}"));
+            }
+            // There is nothing to wait for: the moment of the kill is to be any.
+            std::thread::sleep(Duration::from_millis(chance.below(120)));
+        }
+        if turn % 5 == 4 {
+            assert_eq!(daemon.stop().code(), Some(0));
+        } else {
+            daemon.kill();
+        }
+        // What happens while it is away.
+        writer.write(chance.below(500));
+        if chance.below(3) == 0 {
+            rotated += 1;
+            writer.rename(&format!(".{rotated}"));
+            writer.write(chance.below(500));
+        }
+    }
+    let daemon = start(&folders);
+    await_lines(&daemon, writer.lines);
+    // And it stays so.
+    daemon.stop();
+    let daemon = start(&folders);
+    writer.write(1);
+    await_lines(&daemon, writer.lines);
+}
+
+#[test]
+fn a_clean_stop_writes_down_what_was_folded() {
+    let folders = folders("start = \"begin\"");
+    folders.write_conf("graftd.conf", "");
+    let mut writer = Writer::new(&folders);
+    writer.write(1_000);
+    let daemon = graftd_tests::Daemon::builder().folders(&folders).settings("commit = \"1h\"").start();
+    await_lines(&daemon, 1_000);
+    writer.write(1_000);
+    daemon.await_change(&format!("graftd,{HOST},log,{LOG}"), |daemon| (counted(daemon).0 == 2_000).then_some(()));
+    assert_eq!(daemon.stop().code(), Some(0));
+    fs::remove_file(&writer.path).expect("removed");
+    let daemon = start(&folders);
+    assert_eq!(counted(&daemon), (2_000, super::sum(2_000)), "nothing is read that is not there");
+}
+
+#[test]
+fn a_database_of_a_later_version_or_another_program_is_left_alone() {
+    for (sql, want) in [
+        (
+            "PRAGMA user_version = 99; PRAGMA application_id = 1735550580; CREATE TABLE x(y)",
+            "a newer graftd has written it",
+        ),
+        ("CREATE TABLE x(y)", "another program"),
+    ] {
+        let folders = folders("");
+        let data = folders.root().join("data");
+        fs::create_dir_all(&data).expect("made");
+        let made = rusqlite::Connection::open(data.join("graftd.db")).and_then(|db| db.execute_batch(sql));
+        made.expect("a database");
+        let mut command = Command::new(binary());
+        command.arg("run").arg("--data").arg(&data).args(folders.args()).args(["--http", "127.0.0.1:0"]);
+        let ran = command.args(["--push", "127.0.0.1:0"]).output().expect("ran");
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert!(!ran.status.success() && said.contains(want) && said.contains("graftd.db"), "{said}");
+    }
+}
+
+#[test]
+fn without_a_database_the_live_tree_goes_on_and_says_so() {
+    let folders = folders("start = \"begin\"");
+    let data = folders.root().join("data");
+    fs::create_dir_all(&data).expect("made");
+    fs::write(data.join("graftd.db"), "this is no database, and long enough to be seen to be none".repeat(100))
+        .expect("written");
+    let mut writer = Writer::new(&folders);
+    writer.write(10);
+    let daemon = start(&folders);
+    await_lines(&daemon, 10);
+    let answer = daemon.get("/readyz");
+    assert!(answer.status == 503 && answer.body.contains("graftd.db"), "{answer:?}");
+    let answer = daemon.post("/push?wait=commit", "application/json", b"{\"n\":1}");
+    assert!(answer.status == 503 && answer.body.contains("not committed"), "{answer:?}");
+    assert_eq!(daemon.value("n"), 1.0);
+}
