@@ -63,7 +63,7 @@ impl Solo {
         let Some(mut engine) = self.engine.take() else { return };
         engine.begin_feed(block.len());
         // Checking is quick, replacing is not.
-        let text = match std::str::from_utf8(block) {
+        let text = match simdutf8::basic::from_utf8(block) {
             Ok(text) => Cow::Borrowed(text),
             Err(_) => String::from_utf8_lossy(block),
         };

@@ -470,6 +470,9 @@ impl Step {
 
     #[inline]
     fn quick_request_time(&self, line: Line<'_>, start: usize, record: &mut Access<'_>) -> Option<usize> {
+        if self.is_none(line, start) {
+            return Some(start + 1);
+        }
         let (seconds, end) = self.quick_seconds(line, start)?;
         record.set_request_time(seconds / self.per_second);
         record.set_span(Field::RequestTime, span(start, end));
@@ -478,6 +481,9 @@ impl Step {
 
     #[inline]
     fn quick_upstream_time(&self, line: Line<'_>, start: usize, record: &mut Access<'_>) -> Option<usize> {
+        if self.is_none(line, start) {
+            return Some(start + 1);
+        }
         let (seconds, end) = self.quick_seconds(line, start)?;
         record.set_upstream_time(seconds);
         record.set_span(Field::UpstreamTime, span(start, end));
@@ -486,7 +492,10 @@ impl Step {
 
     #[inline(always)]
     fn quick_status(&self, line: Line<'_>, start: usize, record: &mut Access<'_>) -> Option<usize> {
-        let status = status(line.text.get(start..)?).filter(|_| self.ends_at(line, start + 3))?;
+        let status = match self.literal.len() {
+            0 => status(line.bytes().get(start..)?).filter(|_| self.ends_at(line, start + 3)),
+            _ => scan::three_digits_before(&self.literal, line, start),
+        }?;
         record.set_status(status);
         record.set_span(Field::Status, span(start, start + 3));
         Some(start + 3)
@@ -494,7 +503,10 @@ impl Step {
 
     #[inline(always)]
     fn quick_bytes(&self, line: Line<'_>, start: usize, record: &mut Access<'_>) -> Option<usize> {
-        let (bytes, len) = scan::few_digits(line.text, start).filter(|(_, len)| self.ends_at(line, start + len))?;
+        let (bytes, len) = match self.literal.len() {
+            0 => scan::few_digits(line.bytes(), start).filter(|(_, len)| self.ends_at(line, start + len)),
+            _ => scan::few_digits_before(&self.literal, line, start),
+        }?;
         record.set_bytes(bytes);
         record.set_span(Field::Bytes, span(start, start + len));
         Some(start + len)
@@ -516,8 +528,19 @@ impl Step {
     fn quick_seconds(&self, line: Line<'_>, start: usize) -> Option<(f64, usize)> {
         let (thousandths, len) = scan::few_thousandths(line.text, start)?;
         let end = start + len;
-        let list = self.end == End::List && line.bytes().get(end + 1) == Some(&b':');
-        (self.ends_at(line, end) && !list).then_some((thousandths as f64 / 1e3, end))
+        (self.ends_at(line, end) && !self.goes_on(line, end)).then_some((thousandths as f64 / 1e3, end))
+    }
+
+    /// Whether there is a single `-`, not one that begins a list.
+    #[inline]
+    fn is_none(&self, line: Line<'_>, start: usize) -> bool {
+        line.bytes().get(start) == Some(&b'-') && self.ends_at(line, start + 1) && !self.goes_on(line, start + 1)
+    }
+
+    /// Whether the space at `end` is one within a list: ` : `.
+    #[inline]
+    fn goes_on(&self, line: Line<'_>, end: usize) -> bool {
+        self.end == End::List && line.bytes().get(end + 1) == Some(&b':')
     }
 
     /// Takes a value whose end had to be looked for.
