@@ -65,7 +65,7 @@ impl Tail {
     pub(crate) fn start(conf: &AccessLogConf, before: Option<&Tail>, around: &TailAround<'_>) -> Result<Tail, String> {
         let shared = around.shared;
         let (formats, remark) = formats(conf)?;
-        let prefix = conf.prefix.as_ref().map(|prefix| prefix.keys(&shared.host)).unwrap_or_default();
+        let prefix = conf.prefix.as_ref().map(|prefix| prefix.on(&shared.host)).unwrap_or_default();
         let parts = LogParts {
             name: around.name.to_owned(),
             prefix,
