@@ -24,6 +24,16 @@ pub const BLOCK_BYTES: usize = 256 * 1024;
 /// Records handed to a pipe at once: a batch of them stays in the processor's second-level cache.
 pub const BATCH_RECORDS: usize = 512;
 
+/// Groups (`by`, or `{vhost}` in a log's prefix) that a pipe keeps apart in a log unless the `.on` says otherwise. Each has an
+/// instance of the pipe, with all the memory that its README names, and whoever sends requests chooses their `Host`.
+pub const GROUPS: usize = 100;
+
+/// Groups that a `.on` may ask for: a hoster's virtual hosts fit, and the instances of a small pipe stay within megabytes.
+pub const GROUPS_MAX: usize = 10_000;
+
+/// Bytes of a value that names a group; a line with a longer one is in `(other)`. No host name is longer than 253.
+pub const GROUP_KEY_BYTES_MAX: usize = 256;
+
 /// The longest line of a log, in bytes; what is beyond is passed over to the next line's start and counted.
 pub const LINE_BYTES_MAX: usize = gmod_compat::protocol::limits::FIELD_BYTES_MAX;
 

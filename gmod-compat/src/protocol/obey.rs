@@ -19,6 +19,9 @@ pub trait Body {
     /// The module's own.
     fn fold(&mut self, clock: Clock, batch: &[Access<'_>]) -> Result<(), Error>;
 
+    /// What comes is of this group, which a pipe keeps apart from others; at first it is 0. Asked of pipes alone.
+    fn turn_to(&mut self, group: u32);
+
     /// Appends what it has to say: what a pipe has folded since the last time, or a collector's sample.
     fn tell(&mut self, clock: Clock, frame: &mut Vec<u8>) -> Told;
 }
@@ -85,6 +88,11 @@ pub fn obey(mut daemon: impl Write, mut orders: Messages<impl Read>, module: &mu
                     Err(error) => Told::Failed(error),
                 }
             }
+            (tag::GROUP, Some(_)) => {
+                let group = body.first_chunk().ok_or_else(|| nonsense("a group without a number"))?;
+                module.turn_to(u32::from_le_bytes(*group));
+                continue;
+            }
             (tag::FLUSH, Some(_)) | (tag::COLLECT, None) => module.tell(clock(body)?, &mut frame),
             _ => return Err(nonsense("an order that this module cannot follow")),
         };
@@ -143,11 +151,12 @@ mod tests {
         fold_fails: bool,
         says: Told,
         bytes: usize,
+        groups: Vec<u32>,
     }
 
     impl Counting {
         fn new(is_pipe: bool, says: Told) -> Counting {
-            Counting { is_pipe, records: 0, fold_fails: false, says, bytes: 1 }
+            Counting { is_pipe, records: 0, fold_fails: false, says, bytes: 1, groups: Vec::new() }
         }
     }
 
@@ -159,6 +168,10 @@ mod tests {
         fn fold(&mut self, _: Clock, batch: &[Access<'_>]) -> Result<(), Error> {
             self.records += batch.len();
             if self.fold_fails { Err(Error::failed("cannot fold")) } else { Ok(()) }
+        }
+
+        fn turn_to(&mut self, group: u32) {
+            self.groups.push(group);
         }
 
         fn tell(&mut self, _: Clock, frame: &mut Vec<u8>) -> Told {
@@ -237,6 +250,24 @@ mod tests {
     }
 
     #[test]
+    fn a_group_is_told_before_its_records_and_is_no_batch() {
+        let mut encoder = Encoder::new(Fields::of(&[Field::Url]));
+        let mut orders = vec![batch()];
+        for group in [7, 0] {
+            encoder.turn_to(group);
+            assert!(encoder.encode(Clock::new(1, 1), &[Access::new("/a")]).is_empty());
+            orders.push(encoder.parts().concat());
+        }
+        orders.extend([order(tag::GROUP, &9u32.to_le_bytes()), tick(tag::FLUSH)]);
+        let mut module = Counting::new(true, Told::Whole);
+        let (answers, done) = answers(&mut module, &orders);
+        done.unwrap();
+        assert_eq!((module.records, module.groups), (3, vec![7, 0, 9]));
+        let done = answers.iter().filter(|(tag, _)| *tag == tag::DONE);
+        assert_eq!(done.map(|(_, count)| u32::from(count[0])).sum::<u32>(), 3);
+    }
+
+    #[test]
     fn an_order_that_makes_no_sense_is_the_end() {
         let wrong = [
             (true, tick(tag::COLLECT)),
@@ -244,6 +275,8 @@ mod tests {
             (false, batch()),
             (true, order(tag::BATCH, b"no batch")),
             (true, order(tag::FLUSH, b"no time")),
+            (true, order(tag::GROUP, b"no")),
+            (false, order(tag::GROUP, &[0; 4])),
             (true, order(tag::START, b"")),
             (true, order(tag::HELLO, b"")),
         ];

@@ -48,6 +48,8 @@ const fn number_bytes(field: Field) -> usize {
 #[derive(Debug)]
 pub struct Encoder {
     shape: Shape,
+    /// The group that has yet to be told.
+    group: Option<u32>,
     /// The message's head, the clock, the count and the records' heads.
     heads: Vec<u8>,
     texts: Vec<u8>,
@@ -57,14 +59,23 @@ impl Encoder {
     /// For a pipe that reads these fields.
     #[must_use]
     pub fn new(wants: Fields) -> Encoder {
-        Encoder { shape: Shape::of(wants), heads: Vec::new(), texts: Vec::new() }
+        Encoder { shape: Shape::of(wants), group: None, heads: Vec::new(), texts: Vec::new() }
+    }
+
+    /// What is written from now on is of this group: a message that says so goes before the next.
+    pub fn turn_to(&mut self, group: u32) {
+        self.group = Some(group);
     }
 
     /// Writes a message of as many records as fit, and gives those that are left.
     pub fn encode<'b, 'a>(&mut self, clock: Clock, batch: &'b [Access<'a>]) -> &'b [Access<'a>] {
-        let Encoder { shape, heads, texts } = self;
+        let Encoder { shape, group, heads, texts } = self;
         heads.clear();
         texts.clear();
+        if let Some(group) = group.take() {
+            wire::put(heads, tag::GROUP, &group.to_le_bytes());
+        }
+        let at = heads.len();
         heads.extend_from_slice(&[0; HEAD]);
         heads.extend_from_slice(&wire::clock_bytes(clock));
         heads.extend_from_slice(&[0; 4]);
@@ -78,9 +89,10 @@ impl Encoder {
                 break;
             }
         }
-        let head = wire::head(tag::BATCH, heads.len() - HEAD + texts.len());
-        heads[..HEAD].copy_from_slice(&head);
-        heads[HEAD + CLOCK..HEAD + CLOCK + 4].copy_from_slice(&count.to_le_bytes());
+        let head = wire::head(tag::BATCH, heads.len() - at - HEAD + texts.len());
+        let message = &mut heads[at..];
+        message[..HEAD].copy_from_slice(&head);
+        message[HEAD + CLOCK..HEAD + CLOCK + 4].copy_from_slice(&count.to_le_bytes());
         rest
     }
 

@@ -6,7 +6,7 @@ use super::wire::tag;
 use plugin_api::{Error, ErrorKind, Field, Fields, limits::cut};
 
 /// The version of this protocol. Both sides are of one build unless a file was replaced while the daemon runs.
-const PROTOCOL: u32 = 2;
+const PROTOCOL: u32 = 3;
 
 /// The first words of a worker: which protocol it speaks, and which graftd it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What the daemon and a worker say to each other: messages of a length (u32, little endian), a tag (u8) and a body.
 //!
 //! ```text
-//! daemon -> worker    start: params, or gmod.rs    batch: see records.rs    flush, collect: clock
+//! daemon -> worker    start: params, or gmod.rs    batch: see records.rs    flush, collect: clock    group: u32
 //! worker -> daemon    hello, then (keep, if it has made something that is dear to make) loaded, then ready or failed;
 //!                     later answers to the orders, in turn: done (so many batches are folded), frame (a flush or a sample),
 //!                     partly (length:u32 of what failed, what failed as in failed, a frame of the rest), failed (kind, message)
@@ -28,6 +28,8 @@ pub mod tag {
     pub const FLUSH: u8 = 3;
     /// The order to sample.
     pub const COLLECT: u8 = 4;
+    /// Whose records come next, and whose are to be flushed.
+    pub const GROUP: u8 = 5;
     /// The first words.
     pub const HELLO: u8 = 16;
     /// The file is open, and this is what it says of itself.
@@ -60,7 +62,7 @@ pub fn body_max(tag: u8) -> Option<usize> {
         tag::FLUSH | tag::COLLECT => CLOCK,
         tag::HELLO => 256,
         tag::LOADED => DECLARED_BYTES_MAX,
-        tag::DONE => 4,
+        tag::DONE | tag::GROUP => 4,
         tag::READY => 5,
         tag::FRAME => FRAME_BYTES_MAX,
         tag::KEEP => KEPT_BYTES_MAX,

@@ -48,6 +48,12 @@ impl Body for Module {
         }
     }
 
+    fn turn_to(&mut self, group: u32) {
+        if let Module::Pipe(pipe) = self {
+            pipe.turn_to(group);
+        }
+    }
+
     fn tell(&mut self, clock: Clock, frame: &mut Vec<u8>) -> Told {
         match self {
             Module::Pipe(pipe) => {
@@ -75,6 +81,8 @@ pub(crate) trait Pipe {
     fn wants(&self) -> Fields;
     /// Folds a batch.
     fn process(&mut self, clock: Clock, batch: &[Access<'_>]) -> Result<(), Error>;
+    /// What comes is of this group, whose words are kept apart from others'.
+    fn turn_to(&mut self, group: u32);
     /// What it has to say since the last flush.
     fn flush(&mut self, frame: &mut Vec<u8>);
     /// The end.

@@ -2,7 +2,7 @@
 
 use super::{Dirs, Failure, dirs};
 use crate::clock::Timepiece;
-use crate::conf::{DaemonConf, read_text};
+use crate::conf::{DaemonConf, Prefix, read_text};
 use crate::core::{Core, CoreParts, Counters, Event, Events, Live, Logs, Shared};
 use crate::http::{self, rfc3339};
 use crate::ingest::format::Format;
@@ -285,7 +285,7 @@ fn shared(
     // Times are there or they are not: whoever pushes lines has either.
     let formats = vec![format("timed")?, format("combined")?];
     let log = |name: &str, prefix: &[&str], remember| {
-        let prefix = prefix.iter().map(|key| (*key).to_owned()).collect();
+        let prefix = Prefix::fixed(prefix.iter().map(|key| (*key).to_owned()).collect());
         let parts = LogParts {
             name: name.to_owned(),
             prefix,

@@ -1,10 +1,11 @@
 //! The `.on` of the built-in module `access-log`: files that are read while they are written.
 
 use super::error::ConfError;
-use super::module::PathTemplate;
+use super::group::{PrefixTemplate, groups};
 use super::table::Source;
 use crate::ingest::AUTO;
 use crate::ingest::format::Format;
+use crate::limits::GROUPS;
 use std::path::Path;
 
 /// Which files are read, and how.
@@ -15,14 +16,14 @@ pub struct AccessLogConf {
     /// A format's name, an nginx `log_format` or an Apache `LogFormat`; `auto` is told from the first lines.
     pub format: String,
     /// What the branches of its pipes hang below.
-    pub prefix: Option<PathTemplate>,
+    pub prefix: Option<PrefixTemplate>,
     /// A file never seen before is read from its end, not from its beginning.
     pub from_end: bool,
 }
 
 impl AccessLogConf {
     /// The keys that it knows.
-    pub const KEYS: [&'static str; 5] = ["plugin", "file", "format", "prefix", "start"];
+    pub const KEYS: [&'static str; 6] = ["plugin", "file", "format", "prefix", "vhosts_max", "start"];
 
     /// Reads the text of the `.on`. A path that is not absolute begins at the folder of that.
     ///
@@ -64,11 +65,18 @@ impl AccessLogConf {
             }
             None => AUTO.to_owned(),
         };
+        let vhosts_max = table.take("vhosts_max");
+        let max = vhosts_max.as_ref().map_or(Ok(GROUPS), groups)?;
         let prefix = table.take("prefix").map(|given| {
             let text = given.text()?;
-            PathTemplate::parse(&text).map_err(|why| given.error(format_args!("\"prefix\": {why}")))
+            PrefixTemplate::parse(&text, max).map_err(|why| given.error(format_args!("\"prefix\": {why}")))
         });
         let prefix = prefix.transpose()?;
+        if let Some(given) = vhosts_max
+            && !prefix.as_ref().is_some_and(PrefixTemplate::has_vhost)
+        {
+            return Err(given.error("\"vhosts_max\" is for a prefix that has {vhost}, as in prefix = \"web,{vhost}\""));
+        }
         let from_end = match table.take("start") {
             Some(given) => match given.text()?.as_str() {
                 "end" => true,
@@ -109,6 +117,15 @@ mod tests {
             ("file = []", "/conf/shop.on:1: \"file\" must name"),
             ("file = \"/a\"\nstart = \"middle\"", "/conf/shop.on:2: \"start\" must be"),
             ("file = \"/a\"\nprefix = \",\"", "/conf/shop.on:2: \"prefix\": "),
+            (
+                "file = \"/a\"\nprefix = \"www.{vhost}\"",
+                "/conf/shop.on:2: \"prefix\": {vhost} must be a key of its own, as in \"web,{vhost}\"",
+            ),
+            ("file = \"/a\"\nvhosts_max = 9", "/conf/shop.on:2: \"vhosts_max\" is for a prefix that has {vhost}"),
+            (
+                "file = \"/a\"\nprefix = \"{vhost}\"\nvhosts_max = 0",
+                "/conf/shop.on:3: \"vhosts_max\" must be between 1 and",
+            ),
         ] {
             let said = parse(text).unwrap_err();
             assert!(said.starts_with(want), "{text:?}: {said}");

@@ -1,6 +1,7 @@
 //! `conf/NAME.on`: how one module is to run.
 
 use super::error::ConfError;
+use super::group::GroupBy;
 use super::places::Places;
 use super::pyconf::{self, PyConf};
 use super::table::Source;
@@ -38,6 +39,8 @@ pub struct ModuleConf {
     pub worker: Option<String>,
     /// What a gmond configuration says of it.
     pub pyconf: Option<PyConf>,
+    /// Which values of a line a pipe's branch hangs under.
+    pub by: Option<GroupBy>,
     /// What is handed to the module.
     pub params: Params,
     /// Where all that stands, for errors that are found later.
@@ -101,7 +104,7 @@ const MEMORY_LIMIT_MAX: u64 = 1024 * 1024 * 1024 * 1024;
 
 impl ModuleConf {
     /// The keys that a `.on` knows.
-    pub const KEYS: [&'static str; 11] = [
+    pub const KEYS: [&'static str; 13] = [
         "plugin",
         "every",
         "path",
@@ -112,6 +115,8 @@ impl ModuleConf {
         "init_timeout",
         "python",
         "worker",
+        "by",
+        "by_max",
         "params",
     ];
 
@@ -125,9 +130,10 @@ impl ModuleConf {
         }
         let mut table = Source { file, text }.parse()?;
         let keys = table.lines();
-        let params = table.table("params")?;
+        let mut params = table.table("params")?;
         let places = Places::new(file, text, keys, params.lines());
-        let mut conf = ModuleConf { params: params.into_params()?, places, ..ModuleConf::default() };
+        let by = GroupBy::take(&mut table, &mut params)?;
+        let mut conf = ModuleConf { by, params: params.into_params()?, places, ..ModuleConf::default() };
         if let Some(given) = table.take("plugin") {
             conf.plugin = Some(given.text()?);
         }
@@ -293,7 +299,7 @@ mod tests {
             ("\nevry = \"10s\"", "conf/x.on:2: unknown key \"evry\"; did you mean \"every\"?"),
             (
                 "zzz = 1",
-                "conf/x.on:1: unknown key \"zzz\"; known are plugin, every, path, action, isolation, time_limit, memory_limit, init_timeout, python, worker, params",
+                "conf/x.on:1: unknown key \"zzz\"; known are plugin, every, path, action, isolation, time_limit, memory_limit, init_timeout, python, worker, by, by_max, params",
             ),
             (
                 "every = 10",

@@ -29,7 +29,7 @@ fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Ev
         let format = Format::compile("timed").unwrap();
         let parts = LogParts {
             name: name.to_owned(),
-            prefix: Vec::new(),
+            prefix: crate::conf::Prefix::default(),
             formats: vec![format],
             tick,
             clock,

@@ -6,6 +6,7 @@ use super::lines::{LineFault, Remember};
 use super::runner::{self, Inlets, Work};
 use super::tail::{LogPosition, Step};
 use crate::clock::Timepiece;
+use crate::conf::Prefix;
 use crate::core::Events;
 use crate::limits::LOG_BLOCKS_MAX;
 use crate::module::{Desk, Disposer, Look, Watched};
@@ -109,7 +110,7 @@ pub struct LogHandle {
     /// The log's name.
     pub name: LogName,
     /// What its pipes' branches hang below.
-    pub prefix: Vec<String>,
+    pub prefix: Prefix,
     messages: SyncSender<LogMessage>,
     changes: Changes,
     /// Dropped when the log may begin.
@@ -126,7 +127,7 @@ pub struct LogHandle {
 #[derive(Debug)]
 pub(crate) struct LogParts {
     pub(crate) name: LogName,
-    pub(crate) prefix: Vec<String>,
+    pub(crate) prefix: Prefix,
     pub(crate) formats: Vec<Format>,
     pub(crate) tick: Duration,
     pub(crate) clock: Timepiece,

@@ -2,6 +2,7 @@
 
 mod engine;
 pub mod format;
+mod groups;
 mod lines;
 mod log;
 pub mod push;

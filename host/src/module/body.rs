@@ -1,6 +1,7 @@
 //! Where a module's code runs: in the daemon, or in a process of its own.
 
 use super::fault::{Fault, FaultKind};
+use super::instances::Instances;
 use super::library::{Collector, Pipe};
 use super::probe::{Refusal, refusal};
 use crate::conf::ModuleConf;
@@ -12,7 +13,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub enum PipeBody {
     /// In the daemon.
-    Here(Pipe),
+    Here(Instances),
     /// In a process of its own.
     Apart(Apart),
 }
@@ -30,13 +31,19 @@ impl Apart {
 }
 
 impl PipeBody {
+    /// A pipe in the daemon.
+    #[must_use]
+    pub fn here(pipe: Pipe) -> PipeBody {
+        PipeBody::Here(Instances::of(pipe))
+    }
+
     /// Folds a batch of records.
     ///
     /// # Errors
     /// What the pipe did instead.
     pub fn process(&mut self, clock: Clock, batch: &[Access<'_>]) -> Result<(), Fault> {
         match self {
-            PipeBody::Here(pipe) => pipe.process(clock, batch).map_err(Fault::from),
+            PipeBody::Here(pipe) => pipe.process(0, clock, batch).map_err(Fault::from),
             PipeBody::Apart(apart) => apart.worker.process(clock, batch).map_err(Fault::from),
         }
     }
@@ -47,8 +54,37 @@ impl PipeBody {
     /// What the pipe did instead.
     pub fn flush(&mut self, clock: Clock, frame: &mut Vec<u8>) -> Result<(), Fault> {
         match self {
-            PipeBody::Here(pipe) => pipe.flush(clock, frame).map_err(Fault::from),
+            PipeBody::Here(pipe) => pipe.flush(0, clock, frame).map_err(Fault::from),
             PipeBody::Apart(apart) => apart.worker.flush(clock, frame).map_err(Fault::from),
+        }
+    }
+
+    /// Folds records of one group: by an instance of the pipe that is that group's alone, made when it is needed first. One in
+    /// Python is the same for all groups, which have what it says apart.
+    ///
+    /// # Errors
+    /// What the pipe did instead, or why it cannot be made.
+    pub fn process_in(&mut self, group: u32, clock: Clock, batch: &[Access<'_>]) -> Result<(), Fault> {
+        match self {
+            PipeBody::Here(pipe) => pipe.process(group, clock, batch).map_err(Fault::from),
+            PipeBody::Apart(apart) => {
+                apart.worker.turn_to(group);
+                apart.worker.process(clock, batch).map_err(Fault::from)
+            }
+        }
+    }
+
+    /// Appends what has been folded of one group since it was flushed last.
+    ///
+    /// # Errors
+    /// What the pipe did instead.
+    pub fn flush_of(&mut self, group: u32, clock: Clock, frame: &mut Vec<u8>) -> Result<(), Fault> {
+        match self {
+            PipeBody::Here(pipe) => pipe.flush(group, clock, frame).map_err(Fault::from),
+            PipeBody::Apart(apart) => {
+                apart.worker.turn_to(group);
+                apart.worker.flush(clock, frame).map_err(Fault::from)
+            }
         }
     }
 

@@ -74,13 +74,6 @@ impl Branch {
         let depth = keys.len();
         Ok(Branch { keys: keys.into(), action: Some((depth, conf.action.unwrap_or(Action::Average))) })
     }
-
-    /// The same branch below a log's prefix.
-    #[must_use]
-    pub fn below(&self, prefix: &[String]) -> Branch {
-        let keys = prefix.iter().chain(self.keys.iter()).cloned().collect();
-        Branch { keys, action: self.action.map(|(depth, action)| (depth + prefix.len(), action)) }
-    }
 }
 
 fn declared_action(declared: &Declared) -> Result<Option<Action>, String> {

@@ -105,7 +105,7 @@ impl Library {
             return Err(Error::config("the plugin provides a collector, not a pipe"));
         };
         match new(params) {
-            RResult::ROk(raw) => Ok(Pipe { raw, _library: Arc::clone(self) }),
+            RResult::ROk(raw) => Ok(Pipe { raw, params: params.clone(), library: Arc::clone(self) }),
             RResult::RErr(error) => Err(Error::new(error.kind(), error.message())),
         }
     }
@@ -128,8 +128,10 @@ impl Library {
 /// A pipe of a plugin.
 pub struct Pipe {
     raw: PipeBox,
+    /// What it was made with.
+    params: Params,
     // Below what points into it: fields are dropped in order.
-    _library: Arc<Library>,
+    library: Arc<Library>,
 }
 
 impl fmt::Debug for Pipe {
@@ -139,6 +141,14 @@ impl fmt::Debug for Pipe {
 }
 
 impl Pipe {
+    /// Another one, made as this was.
+    ///
+    /// # Errors
+    /// What the pipe's `new` says this time.
+    pub fn another(&self) -> Result<Pipe, Error> {
+        self.library.pipe(&self.params)
+    }
+
     /// Folds a batch of records.
     ///
     /// # Errors

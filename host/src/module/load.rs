@@ -12,7 +12,7 @@ use super::library::Declared;
 use super::make::{make_apart, make_here, prepare};
 use super::probe::Refusal;
 use super::stats::ModuleStats;
-use crate::conf::{ModuleConf, nearest};
+use crate::conf::{GroupBy, ModuleConf, nearest};
 use crate::core::{Event, Events};
 use crate::limits::NEW_TIME_MAX;
 use parking_lot::{Condvar, Mutex};
@@ -76,7 +76,7 @@ pub(crate) struct Ready {
 
 #[derive(Debug)]
 pub(crate) enum ReadyWhat {
-    Pipe { wants: Fields, by_log: Vec<(String, PipeBody)> },
+    Pipe { wants: Fields, by: Option<GroupBy>, by_log: Vec<(String, PipeBody)> },
     Collector(Collecting),
 }
 
@@ -250,13 +250,19 @@ fn run(mut hand: Box<Hand>, desk: &Desk<Hand>) {
     }
 }
 
+/// Why a collector is refused that is to be grouped.
+pub(super) const BY_IS_FOR_PIPES: &str = "\"by\" is for pipes, whose lines it groups; a collector samples once for all";
+
 /// Refuses what a module's `.on` says and its plugin knows nothing of.
 ///
 /// # Errors
-/// An interval for a pipe, or a parameter that is not declared: names the first, and the nearest that is.
+/// An interval for a pipe, groups for a collector, or a parameter that is not declared: names the first, and the nearest that is.
 pub fn check_conf(declared: &Declared, conf: &ModuleConf) -> Result<(), String> {
     if declared.is_pipe && conf.every.is_some() {
         return Err(conf.place("\"every\" is for collectors; a pipe is fed as lines come"));
+    }
+    if !declared.is_pipe && conf.by.is_some() {
+        return Err(conf.place(BY_IS_FOR_PIPES));
     }
     let known = || declared.params.iter().map(|param| param.name.as_str());
     let Some((name, _)) = conf.params.iter().find(|(name, _)| !known().any(|known| known == *name)) else {

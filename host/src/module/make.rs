@@ -123,9 +123,13 @@ pub(super) fn make_here(job: &Job, prepared: Prepared) -> Result<Ready, Refusal>
     let what = if library.is_pipe() {
         let make = |log: &String| {
             let pipe = library.pipe(&job.conf.params).map_err(|error| refusal(&error, &job.conf))?;
-            Ok((log.clone(), PipeBody::Here(pipe)))
+            Ok((log.clone(), PipeBody::here(pipe)))
         };
-        ReadyWhat::Pipe { wants: library.wants(), by_log: job.logs.iter().map(make).collect::<Result<_, Refusal>>()? }
+        ReadyWhat::Pipe {
+            wants: library.wants(),
+            by: job.conf.by.clone(),
+            by_log: job.logs.iter().map(make).collect::<Result<_, Refusal>>()?,
+        }
     } else {
         let collector = library.collector(&job.conf.params).map_err(|error| refusal(&error, &job.conf))?;
         collecting(job, &callee, &branch, CollectorBody::Here(collector))
@@ -142,7 +146,7 @@ pub(super) fn make_apart(job: &Job, prepared: Prepared, blamed: &Blamed) -> Resu
         let by_log = job.logs.iter().map(|log| Ok((log.clone(), start()?))).collect::<Result<Vec<_>, Refusal>>()?;
         let wants = by_log.first().map_or(Fields::NONE, |(_, worker)| worker.wants());
         let by_log = by_log.into_iter().map(|(log, worker)| (log, PipeBody::Apart(Apart::new(worker))));
-        ReadyWhat::Pipe { wants, by_log: by_log.collect() }
+        ReadyWhat::Pipe { wants, by: job.conf.by.clone(), by_log: by_log.collect() }
     } else {
         collecting(job, &callee, &branch, CollectorBody::Apart(Apart::new(start()?)))
     };

@@ -15,6 +15,7 @@ mod fault;
 mod fence;
 mod files;
 mod gmod;
+mod instances;
 mod library;
 mod load;
 mod make;
@@ -34,6 +35,7 @@ pub(crate) use fence::{Callee, Desk, Doing, Look, Started, UnderWay, Watched, sp
 pub use files::{BUILT_IN, Folders, Plan, Planned, Seen, Unread, Watch, look, plan, plan_after};
 pub(crate) use files::{check_folder, open_anywhere, open_conf};
 pub(crate) use gmod::{Once, is_gmond_c, once, pipe as python_pipe};
+pub use instances::Instances;
 pub use library::{Collector, Declared, DeclaredParam, Library, Pipe};
 pub(crate) use load::Loaded;
 pub use load::{Loader, check_conf};

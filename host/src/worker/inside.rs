@@ -1,7 +1,7 @@
 //! The worker's own side: it fences itself in, loads the plugin and does as it is told until its orders end.
 
 use super::confine::{self, Fence};
-use crate::module::{Collector, Library, Pipe};
+use crate::module::{Collector, Instances, Library};
 use gmod_compat::protocol::obey::{Body, Told, nonsense, obey, say};
 use gmod_compat::protocol::params;
 use gmod_compat::protocol::reply::{self, Hello};
@@ -75,7 +75,8 @@ pub(crate) fn inside(inside: &Inside) -> io::Result<()> {
     drop(image);
     say(daemon, tag::LOADED, &serde_json::to_vec(&library.declared())?)?;
     let module = if library.is_pipe() {
-        library.pipe(&params).map(|pipe| Module::Pipe(pipe, library.wants()))
+        let pipe = library.pipe(&params);
+        pipe.map(|pipe| Module::Pipe { pipes: Instances::of(pipe), group: 0, wants: library.wants() })
     } else {
         library.collector(&params).map(Module::Collector)
     };
@@ -89,28 +90,34 @@ pub(crate) fn inside(inside: &Inside) -> io::Result<()> {
 }
 
 enum Module {
-    Pipe(Pipe, Fields),
+    Pipe { pipes: Instances, group: u32, wants: Fields },
     Collector(Collector),
 }
 
 impl Body for Module {
     fn wants(&self) -> Option<Fields> {
         match self {
-            Module::Pipe(_, wants) => Some(*wants),
+            Module::Pipe { wants, .. } => Some(*wants),
             Module::Collector(_) => None,
         }
     }
 
     fn fold(&mut self, clock: Clock, batch: &[Access<'_>]) -> Result<(), Error> {
         match self {
-            Module::Pipe(pipe, _) => pipe.process(clock, batch),
+            Module::Pipe { pipes, group, .. } => pipes.process(*group, clock, batch),
             Module::Collector(_) => Err(Error::failed("a collector folds nothing")),
+        }
+    }
+
+    fn turn_to(&mut self, next: u32) {
+        if let Module::Pipe { group, .. } = self {
+            *group = next;
         }
     }
 
     fn tell(&mut self, clock: Clock, frame: &mut Vec<u8>) -> Told {
         match self {
-            Module::Pipe(pipe, _) => pipe.flush(clock, frame).into(),
+            Module::Pipe { pipes, group, .. } => pipes.flush(*group, clock, frame).into(),
             Module::Collector(collector) => collector.collect(clock, frame).into(),
         }
     }

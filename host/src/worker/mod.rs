@@ -127,6 +127,8 @@ pub struct Worker {
     is_pipe: bool,
     wants: Fields,
     encoder: Encoder,
+    /// The group that it is to fold next, and whether it has been told.
+    group: (u32, bool),
     time_limit: Duration,
     memory_bytes: u64,
     /// Batches that are not folded yet.
@@ -169,6 +171,7 @@ impl Worker {
             is_pipe: false,
             wants: Fields::NONE,
             encoder: Encoder::new(Fields::NONE),
+            group: (0, true),
             time_limit: conf.start_limit,
             memory_bytes,
             ahead: 0,
@@ -294,6 +297,20 @@ impl Worker {
         if self.link.has_ended() { Err(self.gave_up(Broken::Gone, doing::NOTHING)) } else { Ok(()) }
     }
 
+    /// What is handed over and flushed from now on is of this group: its pipe has an instance for each, and at first that of
+    /// group 0 has its turn.
+    pub fn turn_to(&mut self, group: u32) {
+        if self.group.0 != group {
+            self.group = (group, false);
+        }
+    }
+
+    /// The group, if that has yet to be told.
+    fn turn(&mut self) -> Option<u32> {
+        let (group, told) = &mut self.group;
+        (!std::mem::replace(told, true)).then_some(*group)
+    }
+
     /// Hands a batch over, and comes back as soon as it is written: the worker folds while the next batch is made. It may
     /// be some batches behind; a caller that is further ahead is held back, but for no batch longer than its limit.
     ///
@@ -303,6 +320,9 @@ impl Worker {
         self.whole()?;
         let mut rest = batch;
         while !rest.is_empty() {
+            if let Some(group) = self.turn() {
+                self.encoder.turn_to(group);
+            }
             rest = self.encoder.encode(clock, rest);
             while self.ahead >= WORKER_BATCHES_AHEAD {
                 self.hear_of_batch()?;
@@ -344,7 +364,10 @@ impl Worker {
 
     fn ask(&mut self, order: u8, clock: Clock, doing: &'static str, frame: &mut Vec<u8>) -> Result<(), WorkerError> {
         let until = Instant::now() + self.time_limit;
-        let mut message = Vec::with_capacity(wire::HEAD + wire::CLOCK);
+        let mut message = Vec::with_capacity(2 * wire::HEAD + 4 + wire::CLOCK);
+        if let Some(group) = self.turn() {
+            wire::put(&mut message, tag::GROUP, &group.to_le_bytes());
+        }
         wire::put(&mut message, order, &wire::clock_bytes(clock));
         self.send(&message, doing, until)?;
         match self.answer(doing, until)? {

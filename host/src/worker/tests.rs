@@ -27,6 +27,7 @@ fn pair() -> (Worker, UnixStream, UnixStream) {
         declared: Declared::default(),
         is_pipe: true,
         wants,
+        group: (0, true),
         encoder: Encoder::new(wants),
         time_limit: LIMIT,
         memory_bytes: 1 << 20,

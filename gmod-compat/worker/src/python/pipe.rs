@@ -7,9 +7,10 @@ use super::{document, interpreter, params};
 use crate::orders::Pipe;
 use crate::sampler::Fault;
 use plugin_api::limits::cut;
-use plugin_api::{Access, Clock, Error, ErrorKind, Field, Fields, Params};
+use plugin_api::{Access, Clock, Delta, Error, ErrorKind, Field, Fields, Params};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyList, PyString};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// What stands in `arr`, in order.
@@ -36,6 +37,9 @@ struct Process {
     cleanup: Option<Py<PyAny>>,
     known: Rc<Known>,
     said: Said,
+    /// The group whose turn it is; what others have said meanwhile is in `others`.
+    group: u32,
+    others: HashMap<u32, Delta>,
 }
 
 /// Calls `init` and takes `process`.
@@ -57,7 +61,14 @@ pub(super) fn make(loaded: &Loaded<'_>, given: &Params, said: Said) -> Result<Bo
         done.map_err(told("init"))?;
     }
     let process = loaded.module.getattr("process").map_err(told("process"))?.unbind();
-    Ok(Box::new(Process { process, cleanup: get("cleanup").map(Bound::unbind), known: Rc::clone(&loaded.known), said }))
+    Ok(Box::new(Process {
+        process,
+        cleanup: get("cleanup").map(Bound::unbind),
+        known: Rc::clone(&loaded.known),
+        said,
+        group: 0,
+        others: HashMap::new(),
+    }))
 }
 
 /// Whether it is a function that takes no parameter.
@@ -134,6 +145,17 @@ impl Pipe for Process {
             interpreter::only_here(None);
             Ok(())
         })
+    }
+
+    /// The module is one for all groups, and so are its variables: what it says is kept apart.
+    fn turn_to(&mut self, group: u32) {
+        if group == self.group {
+            return;
+        }
+        let mut said = self.others.remove(&group).unwrap_or_default();
+        std::mem::swap(&mut *lock(&self.said), &mut said);
+        self.others.insert(self.group, said);
+        self.group = group;
     }
 
     fn flush(&mut self, frame: &mut Vec<u8>) {

@@ -21,7 +21,9 @@ pub(super) fn pipes(folders: &Folders, host: &str) -> Result<Vec<PipeRun>, Failu
             Planned::Rejected(why) => Err(why),
             Planned::Run { plugin, conf } if plugin.is_python() => {
                 python_pipe(&name, &plugin.path, &conf, Some(plugins), host)
-                    .map(|found| found.map(|(branch, wants, pipe)| PipeRun::alone(&name, branch, wants, pipe)))
+                    .map(|found| {
+                        found.map(|(branch, wants, pipe)| PipeRun::alone(&name, &branch, conf.by.as_ref(), wants, pipe))
+                    })
                     .map_err(|refusal| refusal.why)
             }
             // A collector, and none to be loaded here.
@@ -34,7 +36,7 @@ pub(super) fn pipes(folders: &Folders, host: &str) -> Result<Vec<PipeRun>, Failu
                 check_conf(&declared, &conf)?;
                 let branch = Branch::of(&name, &conf, &declared, host)?;
                 let pipe = library.pipe(&conf.params).map_err(|error| refusal(&error, &conf).why)?;
-                Ok(Some(PipeRun::alone(&name, branch, library.wants(), PipeBody::Here(pipe))))
+                Ok(Some(PipeRun::alone(&name, &branch, conf.by.as_ref(), library.wants(), PipeBody::here(pipe))))
             }),
         };
         match loaded {

@@ -52,16 +52,15 @@ pub(crate) fn feed_on<W: AsMut<Engine>, F: Fence<W>>(mut work: Box<W>, fence: &F
                 (engine.mark, engine.feeding.map_or_else(|| engine.clock.now(), |feeding| feeding.clock));
             let callee = Arc::clone(&run.callee);
             let called;
-            (work, called) = fence.call(work, &callee, Doing::Process, began, || run.pipe.process(clock, &records))?;
+            (work, called) = fence.call(work, &callee, Doing::Process, began, || run.process(clock, &records))?;
             let mut result = called;
             if result.is_ok() && (*work).as_mut().is_on_trial() {
                 // To have taken a batch shows little, least of all where it was handed to another process: what was folded
                 // must come out as well. Until then the one before can be given that very batch.
-                let (began, mut frame) = (Instant::now(), Vec::new());
-                (work, result) =
-                    fence.call(work, &callee, Doing::Flush, began, || run.pipe.flush(clock, &mut frame))?;
-                if result.is_ok() && !frame.is_empty() {
-                    (*work).as_mut().early.push((run.branch.clone(), frame));
+                let (began, mut frames) = (Instant::now(), Frames::new());
+                (work, result) = fence.call(work, &callee, Doing::Flush, began, || run.flush(clock, &mut frames))?;
+                if result.is_ok() {
+                    (*work).as_mut().early.extend(frames);
                 }
             }
             (*work).as_mut().fed(run, result);
@@ -85,10 +84,10 @@ pub(crate) fn flush_on<W: AsMut<Engine>, F: Fence<W>>(mut work: Box<W>, fence: &
         let began = engine.mark;
         let clock = engine.flushing.as_ref().map_or_else(|| engine.clock.now(), |flushing| flushing.clock);
         let callee = Arc::clone(&run.callee);
-        let mut frame = Vec::new();
+        let mut frames = Frames::new();
         let called;
-        (work, called) = fence.call(work, &callee, Doing::Flush, began, || run.pipe.flush(clock, &mut frame))?;
-        (*work).as_mut().flushed(run, frame, called);
+        (work, called) = fence.call(work, &callee, Doing::Flush, began, || run.flush(clock, &mut frames))?;
+        (*work).as_mut().flushed(run, frames, called);
     }
     let frames = (*work).as_mut().end_flush();
     Some((work, frames))

@@ -11,8 +11,10 @@ mod drive;
 pub(crate) use drive::{Fence, feed_on, flush_on};
 
 use super::format::{Decoded, Format, Parser, Window};
+use super::groups::{Groups, Place};
 use super::lines::{LineFault, LogStats, Remember, SAMPLE_BYTES};
 use crate::clock::{Timepiece, thread_cpu};
+use crate::conf::{GroupBy, Prefix};
 use crate::limits::{BATCH_RECORDS, LINE_BYTES_MAX, LINE_FAULTS_MAX};
 use crate::module::{Branch, Callee, Doing, Fault, PipeBody, Tag};
 use agents::Agents;
@@ -25,17 +27,42 @@ use std::time::{Duration, Instant};
 pub struct PipeRun {
     /// Which life of which module it is.
     pub(crate) callee: Arc<Callee>,
-    /// Where its branch hangs, the log's prefix included.
-    pub(crate) branch: Branch,
-    /// The fields it reads.
-    pub(crate) wants: Fields,
+    /// Where its branch hangs.
+    hangs: Hangs,
+    /// The fields that it reads, and those that say where it hangs.
+    wants: Fields,
     /// The pipe itself.
-    pub(crate) pipe: PipeBody,
+    pipe: PipeBody,
+}
+
+/// Where a pipe's branch hangs, the log's prefix included.
+#[derive(Debug)]
+enum Hangs {
+    /// At one place, whatever the lines are.
+    Here(Branch),
+    /// Once for each group of lines.
+    InGroups(Box<Groups>),
 }
 
 impl PipeRun {
+    /// A pipe of a log: where its branch hangs, the log's prefix says, and what its `.on` says of groups.
+    pub(crate) fn new(
+        callee: Arc<Callee>,
+        (prefix, branch, by): (&Prefix, &Branch, Option<&GroupBy>),
+        wants: Fields,
+        pipe: PipeBody,
+    ) -> PipeRun {
+        let place = Place::of(prefix, branch, by);
+        let wants = wants.union(place.wants());
+        let hangs = match place.is_fixed() {
+            true => Hangs::Here(place.branch(None)),
+            false => Hangs::InGroups(Box::new(Groups::new(place))),
+        };
+        PipeRun { callee, hangs, wants, pipe }
+    }
+
     /// A pipe that belongs to no daemon, so that nobody counts its calls or asks how long they take.
-    pub(crate) fn alone(module: &str, branch: Branch, wants: Fields, pipe: PipeBody) -> PipeRun {
+    pub(crate) fn alone(module: &str, branch: &Branch, by: Option<&GroupBy>, wants: Fields, pipe: PipeBody) -> PipeRun {
         let callee = Arc::new(Callee {
             module: module.to_owned(),
             tag: Tag::new(module, 0),
@@ -44,7 +71,37 @@ impl PipeRun {
             time_limit: Duration::MAX,
             give_up_after: Duration::MAX,
         });
-        PipeRun { callee, branch, wants, pipe }
+        PipeRun::new(callee, (&Prefix::default(), branch, by), wants, pipe)
+    }
+
+    /// Takes the place of another: groups that were kept apart stay so.
+    fn follow(&mut self, before: &PipeRun) {
+        if let (Hangs::InGroups(groups), Hangs::InGroups(before)) = (&mut self.hangs, &before.hangs) {
+            groups.follow(before);
+        }
+    }
+
+    /// Folds a batch.
+    fn process(&mut self, clock: Clock, batch: &[Access<'_>]) -> Result<(), Fault> {
+        match &mut self.hangs {
+            Hangs::Here(_) => self.pipe.process(clock, batch),
+            Hangs::InGroups(groups) => groups.process(&mut self.pipe, clock, batch),
+        }
+    }
+
+    /// Appends what has been folded since the last flush, each under its branch.
+    fn flush(&mut self, clock: Clock, frames: &mut Frames) -> Result<(), Fault> {
+        match &mut self.hangs {
+            Hangs::Here(branch) => {
+                let mut frame = Vec::new();
+                let flushed = self.pipe.flush(clock, &mut frame);
+                if !frame.is_empty() {
+                    frames.push((branch.clone(), frame));
+                }
+                flushed
+            }
+            Hangs::InGroups(groups) => groups.flush(&mut self.pipe, clock, frames),
+        }
     }
 }
 
@@ -155,9 +212,12 @@ impl Engine {
 
     /// Adds a pipe, or puts it in the place of the one of its name. That is on trial then: what had the place before, and
     /// was sure of it, gets it back when the new one fails.
-    pub(crate) fn put(&mut self, run: PipeRun) {
+    pub(crate) fn put(&mut self, mut run: PipeRun) {
         match self.slots.iter_mut().find(|slot| slot.is(&run.callee.module)) {
             Some(slot) => {
+                if let Some(old) = &slot.run {
+                    run.follow(old);
+                }
                 let old = slot.run.replace(run);
                 slot.worked = false;
                 if slot.previous.is_none() {
@@ -496,16 +556,14 @@ impl Engine {
     }
 
     /// A pipe has come back from a flush.
-    fn flushed(&mut self, mut run: PipeRun, frame: Vec<u8>, result: Result<(), Fault>) {
+    fn flushed(&mut self, mut run: PipeRun, frames: Frames, result: Result<(), Fault>) {
         let took = self.mark_busy();
         if let Some(cpu) = run.pipe.spent_apart() {
             run.callee.stats.cpu(cpu);
         }
         let Some(flushing) = &mut self.flushing else { return };
         let turn = flushing.turn;
-        if !frame.is_empty() {
-            flushing.frames.push((run.branch.clone(), frame));
-        }
+        flushing.frames.extend(frames);
         let Some(slot) = self.slots.get_mut(turn) else { return };
         slot.busy += took;
         run.callee.stats.called();

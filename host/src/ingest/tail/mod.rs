@@ -73,7 +73,7 @@ impl Tail {
         let shared = around.shared;
         let (formats, remark) = formats(conf)?;
         let has_header = formats.iter().any(Format::has_header);
-        let prefix = conf.prefix.as_ref().map(|prefix| prefix.keys(&shared.host)).unwrap_or_default();
+        let prefix = conf.prefix.as_ref().map(|prefix| prefix.on(&shared.host)).unwrap_or_default();
         let parts = LogParts {
             name: around.name.to_owned(),
             prefix,

@@ -18,7 +18,7 @@ use super::crash::Tag;
 use super::fence::Callee;
 use super::files::PluginKind;
 use super::library::Declared;
-use super::load::{Job, Ready, ReadyWhat};
+use super::load::{BY_IS_FOR_PIPES, Job, Ready, ReadyWhat};
 use super::probe::Refusal;
 use crate::conf::ModuleConf;
 use crate::limits::{
@@ -187,7 +187,11 @@ impl GmodMaker {
                 let worker = first.take().map_or_else(|| wanted.start(&program, &given), Ok)?;
                 Ok((log.clone(), PipeBody::Apart(Apart::new(worker))))
             };
-            ReadyWhat::Pipe { wants, by_log: job.logs.iter().map(each).collect::<Result<_, Refusal>>()? }
+            ReadyWhat::Pipe {
+                wants,
+                by: conf.by.clone(),
+                by_log: job.logs.iter().map(each).collect::<Result<_, Refusal>>()?,
+            }
         } else {
             ReadyWhat::Collector(Collecting {
                 callee: Arc::clone(&callee),
@@ -233,6 +237,9 @@ impl Wanted<'_> {
         let mut worker = worker.map_err(|error| self.refused(error))?;
         if worker.is_pipe() && conf.every.is_some() {
             return Err(Refusal::from(conf.place("\"every\" is for collectors; a pipe is fed as lines come")));
+        }
+        if !worker.is_pipe() && conf.by.is_some() {
+            return Err(Refusal::from(conf.place(BY_IS_FOR_PIPES)));
         }
         worker.set_time_limit(self.time_limit(worker.is_pipe()));
         Ok(worker)

@@ -53,13 +53,13 @@ impl Registry {
         }
         match (result, life) {
             (Ok(ready), Some(life)) => {
-                if let ReadyWhat::Pipe { wants, by_log } = ready.what {
+                if let ReadyWhat::Pipe { wants, by, by_log } = ready.what {
                     let logs = shared.logs.all();
                     for (log, pipe) in by_log {
                         let Some(log) = logs.iter().find(|other| other.name == log) else { continue };
                         life.joined.push(log.serial());
-                        let branch = life.branch.below(&log.prefix);
-                        log.put(PipeRun { callee: Arc::clone(&life.callee), branch, wants, pipe });
+                        let hangs = (&log.prefix, &life.branch, by.as_ref());
+                        log.put(PipeRun::new(Arc::clone(&life.callee), hangs, wants, pipe));
                     }
                 }
             }
