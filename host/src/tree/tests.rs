@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 mod beside;
 mod bounds;
 mod folds;
+mod kept;
 mod since;
 
 const SECOND: Duration = Duration::from_secs(1);
