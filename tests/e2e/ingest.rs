@@ -1,5 +1,11 @@
 //! `graftd ingest`: logs through the pipes, compared with counts made in Python.
 
+mod hostile;
+mod packed;
+mod push;
+mod screen;
+mod summary;
+
 use graftd_tests::{Folders, Ran, fixture, graftd, graftd_with_input, python, real_log};
 use serde_json::{Map, Value, json};
 use std::fs;
@@ -335,7 +341,7 @@ fn a_broken_plugin_costs_itself() {
 fn the_tree_on_a_terminal_has_the_same_figures() {
     let folders = Folders::new().plugins(&["status"]);
     let log = "192.0.2.1 - - [01/May/2025:00:00:00 +0000] \"GET / HTTP/1.1\" 200 1 \"-\" \"-\"\n".repeat(3);
-    let ran = ingest_input(&folders, &["-"], log.as_bytes()).good();
+    let ran = ingest_input(&folders, &["--tree", "-"], log.as_bytes()).good();
     let words: Vec<Vec<&str>> = ran.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(words, [["status", "3"], ["200", "3"]]);
 }
