@@ -142,7 +142,7 @@ mod tests {
             }
             out.write_all(b"the last lacks its end").unwrap();
             out.into_inner().unwrap();
-            let parts = super::parts(&[file.clone()], threads, Format::compile("combined").ok().as_ref());
+            let parts = super::parts(std::slice::from_ref(&file), threads, Format::compile("combined").ok().as_ref());
             assert!(parts.len() > 1, "{line}: {parts:?}");
             let text = fs::read(&file).unwrap();
             let mut read = Vec::new();
@@ -154,7 +154,7 @@ mod tests {
             }
             assert!(read == text, "{line}: {parts:?}");
             let with_header = Format::compile("w3c").unwrap();
-            assert_eq!(super::parts(&[file.clone()], threads, Some(&with_header)), [Part::whole(0, &file)]);
+            assert_eq!(super::parts(std::slice::from_ref(&file), threads, Some(&with_header)), [Part::whole(0, &file)]);
         }
         fs::remove_dir_all(&folder).unwrap();
     }
