@@ -45,7 +45,8 @@ struct Took {
 
 /// Runs a program and waits for its end.
 fn run_once(command: &mut Command) -> Result<Took, String> {
-    let said = |error: std::io::Error| format!("{command:?}: {error}");
+    let name = format!("{command:?}");
+    let said = |error: std::io::Error| format!("{name}: {error}");
     let (before, began) = (children_cpu(), Instant::now());
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(said)?;
     let status = format!("/proc/{}/status", child.id());
@@ -58,11 +59,11 @@ fn run_once(command: &mut Command) -> Result<Took, String> {
         match child.try_wait() {
             Ok(None) => sleep(Duration::from_millis(2)),
             Ok(Some(ended)) => break ended,
-            Err(error) => return Err(format!("{command:?}: {error}")),
+            Err(error) => return Err(said(error)),
         }
     };
     if !ended.success() {
-        return Err(format!("{command:?} ended with {ended}"));
+        return Err(format!("{name} ended with {ended}"));
     }
     Ok(Took { cpu: (children_cpu() - before).as_secs_f64(), wall: began.elapsed().as_secs_f64(), rss })
 }
