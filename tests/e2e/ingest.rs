@@ -217,7 +217,7 @@ fn several_threads_find_what_one_finds() {
     large.push_str(&format!("\n\nnonsense\n{}more nonsense\n{}", line(7), line(8).trim_end()));
     let logs = [folders.write("a.log", &large), folders.write("b.log", line(9)), folders.write("c.log", &large)];
     let read = |threads: &str| {
-        let args = ["--json", "--threads", threads, &logs[0], &logs[1], &logs[2]];
+        let args = ["--json", "--format", "combined", "--threads", threads, &logs[0], &logs[1], &logs[2]];
         ingest(&folders, &args).good()
     };
     let one = read("1");
@@ -237,6 +237,10 @@ fn several_threads_find_what_one_finds() {
         }
         assert_eq!(several.json()["visitors"][""]["distinct"], one.json()["visitors"][""]["distinct"]);
     }
+    // Every part of a file is read in the format that its beginning is in.
+    let guessed = ingest(&folders, &["--json", "--threads", "2", &logs[0], &logs[1], &logs[2]]).good();
+    assert_eq!(guessed.json()["status"], one.json()["status"]);
+    assert_eq!(guessed.stderr.matches("lines fit").count(), 3, "{}", guessed.stderr);
 }
 
 /// Lines in an order that does not say which thread was quicker.

@@ -31,6 +31,7 @@ mod item;
 mod json;
 mod nginx;
 mod parser;
+mod quick;
 mod reading;
 mod request;
 mod scan;

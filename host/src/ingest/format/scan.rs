@@ -221,7 +221,7 @@ pub(super) fn three_digits_before(after: &Literal, line: Line<'_>, at: usize) ->
     const DIGITS: u64 = 0xff_ffff;
     let word = word(line.text, at);
     let values = (word ^ (ONES * u64::from(b'0'))) & DIGITS;
-    let others = (values + (PAST_NINE & DIGITS) | values) & TOPS;
+    let others = ((values + (PAST_NINE & DIGITS)) | values) & TOPS;
     let [hundreds, tens, ones, ..] = values.to_le_bytes().map(u16::from);
     (others == 0 && hundreds > 0 && after.follows(word, 3, line, at)).then_some(hundreds * 100 + tens * 10 + ones)
 }
