@@ -227,6 +227,29 @@ fn a_grouped_pipe_is_swapped_while_lines_flow_and_nothing_is_lost() {
     assert_eq!(counts, [json!(third + 1), json!(third + 1), json!(third), Value::Null]);
 }
 
+#[test]
+fn a_grouped_successor_that_fails_in_one_group_gives_all_back() {
+    let daemon = Daemon::builder()
+        .plugins(&["unruly"])
+        .conf("unruly.on", "by = \"method\"\n[params]\nat = \"process\"\n")
+        .start();
+    daemon.await_state("unruly", "running");
+    let lines = pushed("GET", "/").repeat(10) + &pushed("POST", "/bad").repeat(5) + &pushed("PUT", "/").repeat(3);
+    daemon.push_log(&lines);
+    let does = "by = \"method\"\n[params]\nat = \"process\"\ndoes = \"panic\"\non = \"/bad\"\n";
+    let since = daemon.module("unruly")["since"].clone();
+    daemon.folders().write_conf("unruly.on", does);
+    daemon.await_change("graftd", |daemon| {
+        let module = daemon.module("unruly");
+        (module["state"] == "running" && module["since"] != since).then_some(())
+    });
+    // Those that it has folded before it failed are folded by the one before, and by nobody else.
+    daemon.push_log(&lines);
+    let rejected = daemon.await_state("unruly", "rejected").found;
+    assert!(rejected["why"].as_str().is_some_and(|why| why.contains("the one before goes on")), "{rejected}");
+    assert_eq!(daemon.subtree("unruly"), json!({"GET": {"hits": 20}, "POST": {"hits": 10}, "PUT": {"hits": 6}}));
+}
+
 /// Ends the stream when it is dropped.
 struct End<'s>(&'s AtomicBool);
 
