@@ -71,6 +71,7 @@ fn samples() -> Vec<Vec<u8>> {
     vec![
         message(tag::START, &start.encode(&params, b"kept").expect("an order")),
         encoder.parts().concat(),
+        message(tag::GROUP, &7u32.to_le_bytes()),
         message(tag::FLUSH, &wire::clock_bytes(Clock::new(3, 4))),
         message(tag::HELLO, &Hello::ours().encode()),
         message(tag::LOADED, br#"{"is_pipe":false,"path":"","action":"","params":[],"every_ms":5,"remarks":["x"]}"#),

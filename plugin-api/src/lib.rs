@@ -51,7 +51,8 @@
 //!
 //! * A pipe gets hundreds to thousands of records a call and folds them into its [`Delta`]; the host takes that
 //!   once a tick. The boundary is crossed per batch and per tick, never per value.
-//! * There is one instance of each pipe per log, and one of each collector per `.on` file: keep no globals.
+//! * There is one instance of each pipe per log (and, where its `.on` groups lines with `by`, per group, which is flushed only
+//!   at ticks in which it got lines), and one of each collector per `.on` file: keep no globals.
 //! * Parameters are checked in `new`, and only there.
 //! * A panic is caught inside the plugin and shown as its error; the module is made anew.
 //! * Return errors, do not log them; take the time from [`Delta::clock`], not from the system.

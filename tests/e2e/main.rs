@@ -8,6 +8,7 @@ mod collectors;
 mod fences;
 mod ganglia;
 mod gmond;
+mod groups;
 mod http;
 mod import;
 mod ingest;

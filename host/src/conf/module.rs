@@ -232,7 +232,11 @@ impl PathTemplate {
         let keys = parse_plain(text).map_err(|error| format!("\"path\": {error}"))?;
         let unknown = |key: &str| key.replace(PathTemplate::HOST, "").contains(['{', '}']);
         if let Some(key) = keys.iter().find(|key| unknown(key)) {
-            return Err(format!("\"path\": {key:?}: the only placeholder is {{host}}; a brace itself is %7B or %7D"));
+            let more = match key.contains("{vhost}") {
+                true => "a pipe hangs under virtual hosts with by = [\"vhost\"]",
+                false => "a brace itself is %7B or %7D",
+            };
+            return Err(format!("\"path\": {key:?}: the only placeholder is {{host}}; {more}"));
         }
         Ok(PathTemplate { keys: keys.into_iter().map(Into::into).collect() })
     }
