@@ -251,7 +251,8 @@ impl Walk<'_> {
         let another = word & ACTION != u64::from(node.action_number());
         let pruned = tree.tops.pruned_after(id, self.since.saturating_sub(1));
         let tells = !node.value.is_none() || action.is_some();
-        if !(another || pruned || (is_new && tells) || (node.changed >= self.since && (tells || !is_new))) {
+        let changed = if is_new { tells } else { node.changed >= self.since };
+        if !changed && !another && !pruned {
             return;
         }
         let number = if is_new {
