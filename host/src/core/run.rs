@@ -179,8 +179,9 @@ impl Core {
 
     /// The daemon stops: what logs have folded is merged and written down.
     async fn end(&mut self, events: &mut mpsc::Receiver<Event>) {
-        self.registry.end();
         let logs = self.shared.logs.all();
+        // First those who hand them lines: else there is always one more.
+        self.registry.end();
         logs.iter().for_each(LogHandle::end);
         let ending = logs.len();
         drop(logs);

@@ -43,6 +43,11 @@ impl Packed {
     /// The next whole lines behind `offset`, which is where the last ones ended; at the end of the file also what is no whole
     /// line.
     pub(super) fn read(&mut self, file: &File, offset: u64) -> io::Result<ReadLines> {
+        if offset == u64::MAX {
+            // All of it was written before the log was read for the first time.
+            self.ended = true;
+            return Ok(ReadLines::None);
+        }
         if self.reader.is_none() {
             let mut reader = open(file)?;
             // Where it ends before that, there is nothing more to read.

@@ -404,8 +404,9 @@ impl Registry {
         }
     }
 
-    /// The daemon stops in order: who is late now is no suspect.
+    /// The daemon stops in order: who is late now is no suspect, and nothing comes in any more.
     pub(crate) fn end(&mut self) {
+        self.modules.values_mut().for_each(|module| module.built_in = None);
         self.loader.blamed().all_well();
     }
 
