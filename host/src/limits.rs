@@ -43,11 +43,18 @@ pub const GUESS_BYTES_MAX: usize = 2 * LINE_BYTES_MAX;
 /// Threads that may read logs for `graftd ingest`; each has its own pipes, of a few megabytes.
 pub const INGEST_THREADS_MAX: u16 = 256;
 
+/// Bytes that zstd may look back over in a packed log, and that unpacking it takes: what `zstd --long` makes, and `zstd -d`
+/// reads without being told more.
+pub const ZSTD_WINDOW_BYTES_MAX: u64 = 128 * 1024 * 1024;
+
 /// Lines that did not parse that are remembered with their reason, per log and per ingest.
 pub const LINE_FAULTS_MAX: usize = 10;
 
 /// Bytes of a body that is pushed, as sent and unpacked: some hundred thousand leaves.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Bytes of lines that `graftd ingest --push` sends at once: well within a body, and the daemon's other clients get their turn.
+pub const PUSH_BLOCK_BYTES: usize = 4 * 1024 * 1024;
 
 /// The longest line of a push by TCP, in bytes; a document has to fit.
 pub const PUSH_LINE_BYTES_MAX: usize = BODY_BYTES_MAX;

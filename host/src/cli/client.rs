@@ -13,13 +13,16 @@ use std::time::Duration;
 use ureq::Agent;
 use ureq::http::Response;
 
+/// Where the token may stand that no file is named for.
+const TOKEN_VARIABLE: &str = "GRAFTD_TOKEN";
+
 /// The daemon to ask.
 #[derive(Args, Debug)]
 pub(super) struct Server {
     /// The daemon's address
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8650", global = true)]
     url: String,
-    /// File with the daemon's token, where it has one
+    /// File with the daemon's token, where it has one [default: the token in $GRAFTD_TOKEN]
     #[arg(long, value_name = "FILE", global = true)]
     token_file: Option<PathBuf>,
 }
@@ -80,6 +83,11 @@ pub(super) struct Push {
 }
 
 impl Server {
+    /// The daemon at an address.
+    pub(super) fn at_url(url: String, token_file: Option<PathBuf>) -> Server {
+        Server { url, token_file }
+    }
+
     fn agent() -> Agent {
         let config = Agent::config_builder()
             .http_status_as_error(false)
@@ -92,7 +100,10 @@ impl Server {
     }
 
     fn token(&self) -> Result<Option<String>, Failure> {
-        let Some(file) = &self.token_file else { return Ok(None) };
+        let Some(file) = &self.token_file else {
+            let token = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.trim().is_empty());
+            return Ok(token.map(|token| format!("Bearer {}", token.trim())));
+        };
         let read = fs::read_to_string(file);
         let token = read.map_err(|error| Failure::usage(format_args!("--token-file {}: {error}", file.display())))?;
         Ok(Some(format!("Bearer {}", token.trim())))

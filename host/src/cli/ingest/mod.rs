@@ -1,13 +1,21 @@
 //! `graftd ingest`: logs through the pipes, without a daemon.
 //!
-//! [`part`] cuts files into parts, [`reader`] reads one through pipes of its own, [`team`] does so with several threads.
+//! [`files`] says which, [`part`] cuts them into parts, [`unpack`] unpacks them, [`reader`] reads one through pipes of its
+//! own, [`team`] does so with several threads. [`summary`] is what is printed of it.
 
+mod files;
 mod part;
 mod pipes;
 mod progress;
+mod push;
 mod reader;
+mod summary;
 mod team;
+mod times;
+mod unpack;
 
+use super::client::Server;
+use super::error::print;
 use super::read::AUTO;
 use super::{Dirs, Failure, dirs, show};
 use crate::clock::Timepiece;
@@ -19,25 +27,39 @@ use crate::tree::{Hit, Pattern, Tree, Want};
 use clap::Args;
 use part::Part;
 use pipes::pipes;
-use progress::progress;
+use progress::Progress;
 use reader::{Reader, TICK, Told};
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Read access logs through the pipes and print the tree.
+/// Read access logs through the pipes, and print what they came to.
 ///
-/// The pipes are those that a daemon with the same folders would run. A line that does not parse is counted and the
-/// first few are named; the rest go on.
+/// Files may be packed (gzip, zstd, bzip2: told by their content, not by their names), patterns in quotes, or - for standard
+/// input. Each file's format is told from its lines, or given. The pipes are those that a daemon with the same folders would
+/// run; no daemon is needed.
+///
+/// A line that does not parse is counted and the first few of a file are named; the rest go on. Nothing in a log stops the
+/// reading.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
 graftd ingest /var/log/nginx/access.log\n  \
-zcat access.log.*.gz | graftd ingest - --json\n  \
+graftd ingest '/var/log/nginx/access.log*'          all rotations, packed ones too\n  \
+ssh web1 cat /var/log/nginx/access.log.2.gz | graftd ingest -\n  \
 graftd ingest --threads 4 --json access.log.*\n  \
-graftd ingest --format '$remote_addr [$time_local] \"$request\" $status' access.log")]
+graftd ingest --format '$remote_addr [$time_local] \"$request\" $status' access.log\n  \
+graftd ingest --push http://127.0.0.1:8650 access.log\n\n\
+What is printed is a summary of the branches that are there; --tree prints the tree, --json all of it. What concerns the \
+reading (formats, lines that did not parse, how far it is) goes to stderr. From when to when a log is, is exact up to a \
+megabyte; of a larger one the first and last line of each 256 KiB are looked at.\n\n\
+--push sends the lines themselves, as POST /push takes them (formats combined and timed): the daemon's pipes fold them, for \
+sketches (percentiles, visitors, tops) cannot be sent as JSON. They count as if they came now, whatever times they have, and \
+what is pushed twice counts twice. An answer that refuses them ends it; what was taken before stays.\n\n\
+Exit codes: 0 all was read, though lines may not have parsed; 1 a file could not be read, or no line of one parsed; 2 it was \
+asked wrongly.")]
 pub(super) struct Ingest {
-    /// Files to read, one after another; - is standard input
+    /// Files or patterns in quotes; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// auto (tells each file's from its lines), combined, common, timed, vhost_combined, json, w3c, json:FIELD=KEY,…, an
@@ -51,9 +73,18 @@ pub(super) struct Ingest {
     /// Print the tree as JSON, whole
     #[arg(long)]
     json: bool,
-    /// Print every key; without it each node shows its ten heaviest
-    #[arg(long)]
+    /// Print the tree, of each node the ten heaviest
+    #[arg(long, conflicts_with = "json")]
+    tree: bool,
+    /// Print the tree with every key
+    #[arg(long, conflicts_with = "json")]
     all: bool,
+    /// Hand the lines to the daemon at this address, and print how many it took
+    #[arg(long, value_name = "URL", conflicts_with_all = ["json", "tree", "all", "threads"])]
+    push: Option<String>,
+    /// With --push: file with the daemon's token, where it has one [default: the token in $GRAFTD_TOKEN]
+    #[arg(long, value_name = "FILE", requires = "push")]
+    token_file: Option<PathBuf>,
     #[command(flatten)]
     dirs: Dirs,
 }
@@ -61,10 +92,15 @@ pub(super) struct Ingest {
 impl Ingest {
     pub(super) fn run(self) -> Result<(), Failure> {
         let format = self.format()?;
+        if let Some(url) = &self.push {
+            return self.push(url, format.as_ref());
+        }
         let folders = self.dirs.folders()?;
         let conf = dirs::daemon_conf(&folders)?;
         let clock = Timepiece::start();
-        let parts = part::parts(&self.files, self.threads.into(), format.is_none());
+        let files = files::files(&self.files)?;
+        let progress = Progress::over(files::bytes(&files));
+        let parts = part::parts(&files, self.threads.into(), format.is_none().then_some(&progress));
         let threads = usize::from(self.threads).min(parts.len());
         let mut teams = Vec::with_capacity(threads);
         for _ in 0..threads {
@@ -75,20 +111,18 @@ impl Ingest {
         let merge = |frames| into.merge(frames);
         let reports = match <[_; 1]>::try_from(teams) {
             Ok([pipes]) => {
-                let mut reader = Reader::new(format, clock, pipes, merge);
-                for (part, file) in parts.iter().zip(&self.files) {
-                    let progress = progress(file_bytes(file));
-                    let told = reader.read(part, &progress);
-                    progress.finish_and_clear();
-                    said.of(file, told);
+                let mut reader = Reader::new(format, clock, progress.clone(), pipes, merge);
+                for (part, file) in parts.iter().zip(&files) {
+                    let told = reader.read(part);
+                    progress.aside(|| said.of(file, told));
                 }
+                progress.end();
                 reader.end()
             }
             Err(teams) => {
-                let progress = progress(self.files.iter().map(|file| file_bytes(file)).sum());
                 let (told, reports) = team::read(&parts, format.as_ref(), clock, teams, &progress, merge);
-                progress.finish_and_clear();
-                for (file, told) in self.files.iter().zip(by_file(self.files.len(), &parts, told)) {
+                progress.end();
+                for (file, told) in files.iter().zip(by_file(files.len(), &parts, told)) {
                     said.of(file, told);
                 }
                 reports
@@ -96,16 +130,34 @@ impl Ingest {
         };
         into.tree.end_tick(clock.unix_ms());
         let broken = complain_of_pipes(reports);
-        if said.foreign && said.errors == said.lines {
+        if said.foreign && said.all.errors == said.all.lines {
             return Err(Failure::work("nothing was read; see --format"));
         }
-        self.print(&into.tree)?;
+        self.print(&into.tree, files.len(), &said.all)?;
         match (said.unread, said.foreign) {
             _ if broken => Err(Failure::work("not every pipe got to the end, so its branch is not whole")),
             (true, _) => Err(Failure::work("not every file could be read")),
             (_, true) => Err(Failure::work("not every file is in that format; see --format")),
             _ => Ok(()),
         }
+    }
+
+    /// Hands the lines to a daemon.
+    fn push(&self, url: &str, format: Option<&Format>) -> Result<(), Failure> {
+        let server = Server::at_url(url.to_owned(), self.token_file.clone());
+        let files = files::files(&self.files)?;
+        let progress = Progress::over(files::bytes(&files));
+        let pushed = push::push(&server, &part::parts(&files, 1, None), format, &progress);
+        progress.end();
+        let push::Pushed { merged, rejected, unread } = pushed?;
+        print(&format!("pushed {merged}, {rejected} did not parse"))?;
+        if unread {
+            return Err(Failure::work("not every file could be pushed"));
+        }
+        if merged == 0 && rejected > 0 {
+            return Err(Failure::work("no line parsed; see --format"));
+        }
+        Ok(())
     }
 
     /// The format that is given; `None` where each file's is to be told from its lines.
@@ -117,7 +169,7 @@ impl Ingest {
         compiled.map(Some).map_err(|error| Failure::usage(format_args!("--format: {error}")))
     }
 
-    fn print(&self, tree: &Tree) -> Result<(), Failure> {
+    fn print(&self, tree: &Tree, files: usize, all: &Told) -> Result<(), Failure> {
         let mut out = Vec::new();
         if self.json {
             let shape = Shape { want: Want::Value, depth: usize::MAX, limit: usize::MAX };
@@ -127,17 +179,13 @@ impl Ingest {
                 }
             }
             out.push(b'\n');
-        } else {
+        } else if self.tree || self.all {
             show::tree(&mut out, tree, if self.all { usize::MAX } else { 10 });
+        } else {
+            out.extend_from_slice(summary::summary(tree, files, all).as_bytes());
         }
         super::error::unless_pipe_closed(io::stdout().lock().write_all(&out))
     }
-}
-
-/// How long a file is; `None` where nobody can tell.
-fn file_bytes(file: &Path) -> Option<u64> {
-    let meta = file.metadata().ok().filter(|_| file != Path::new("-"))?;
-    meta.is_file().then_some(meta.len())
 }
 
 /// What is to be told of each file, put together from its parts.
@@ -181,8 +229,8 @@ impl Into {
 /// What was said of all files.
 #[derive(Debug, Default)]
 struct Said {
-    lines: u64,
-    errors: u64,
+    /// Of all files together.
+    all: Told,
     /// A file could not be read to its end.
     unread: bool,
     /// No line of a file parsed: it is in another format, or no log.
@@ -192,9 +240,8 @@ struct Said {
 impl Said {
     /// Says on stderr what of a file was not read or did not parse.
     fn of(&mut self, file: &Path, told: Told) {
-        let Told { lines, errors, faults, broken, format, .. } = told;
-        self.lines += lines;
-        self.errors += errors;
+        let Told { lines, errors, faults, broken, format, bytes, span, .. } = told;
+        self.all.follow(Told { lines, errors, bytes, span, ..Told::default() }, 0);
         let file = file.display();
         if let Some(error) = broken {
             eprintln!("graftd: {file}: {error}");

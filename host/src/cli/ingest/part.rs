@@ -1,5 +1,8 @@
 //! Files cut into parts that threads can read beside each other.
 
+use super::files::STDIN;
+use super::progress::Progress;
+use super::unpack::{begins, is_packed, unpacked};
 use crate::cli::read::beginning;
 use crate::ingest::format::{Format, first_lines, guess, header_before};
 use std::fs::File;
@@ -31,15 +34,19 @@ impl Part {
         Part { file, path: path.to_owned(), start: 0, bytes: None, format: None }
     }
 
-    /// Opens it where it begins; what is read ends where it does. For a file whose lines mean nothing without a header, it
-    /// comes with the header that holds there.
-    pub(super) fn open(&self, has_header: bool) -> io::Result<(Box<dyn Read>, Option<String>)> {
-        if self.path == Path::new("-") {
-            return Ok((Box::new(io::stdin().lock()), None));
+    /// Opens it where it begins; what is read ends where it does, and is unpacked. For a file whose lines mean nothing
+    /// without a header, it comes with the header that holds there.
+    pub(super) fn open(&self, has_header: bool, progress: &Progress) -> io::Result<(Box<dyn Read>, Option<String>)> {
+        if self.path == Path::new(STDIN) {
+            return Ok((unpacked(progress.counting(io::stdin().lock()))?, None));
         }
         let mut open = File::open(&self.path)?;
         if open.metadata()?.is_dir() {
-            return Err(io::Error::other("is a folder, not a log"));
+            let folder = self.path.display();
+            return Err(io::Error::other(format!("is a folder; name the logs in it: graftd ingest '{folder}/*.log*'")));
+        }
+        if self.start == 0 && self.bytes.is_none() {
+            return Ok((unpacked(progress.counting(open))?, None));
         }
         let mut header = None;
         if self.start > 0 {
@@ -48,22 +55,23 @@ impl Part {
             }
             open.seek(SeekFrom::Start(self.start))?;
         }
-        Ok((Box::new(open.take(self.bytes.unwrap_or(u64::MAX))), header))
+        Ok((Box::new(progress.counting(open.take(self.bytes.unwrap_or(u64::MAX)))), header))
     }
 }
 
-/// The parts of all files, in order. What is no plain file, cannot be opened or is small is one part. The format of what
-/// is cut is told first, if it is to be told: no part but the first has the lines that say most of it.
-pub(super) fn parts(files: &[PathBuf], threads: usize, tell: bool) -> Vec<Part> {
+/// The parts of all files, in order. What is no plain file, is packed, cannot be opened or is
+/// small is one part. The format of what
+/// is cut is told first, if there is one to be told of it: no part but the first has the lines that say most of it.
+pub(super) fn parts(files: &[PathBuf], threads: usize, tell: Option<&Progress>) -> Vec<Part> {
     let cut = |(file, path): (usize, &PathBuf)| {
         in_parts(file, path, threads, tell).unwrap_or_else(|_| vec![Part::whole(file, path)])
     };
     files.iter().enumerate().flat_map(cut).collect()
 }
 
-fn in_parts(file: usize, path: &Path, threads: usize, tell: bool) -> io::Result<Vec<Part>> {
+fn in_parts(file: usize, path: &Path, threads: usize, tell: Option<&Progress>) -> io::Result<Vec<Part>> {
     let whole = || Ok(vec![Part::whole(file, path)]);
-    if threads < 2 || path == Path::new("-") {
+    if threads < 2 || path == Path::new(STDIN) {
         return whole();
     }
     let meta = path.metadata()?;
@@ -71,7 +79,13 @@ fn in_parts(file: usize, path: &Path, threads: usize, tell: bool) -> io::Result<
         return whole();
     }
     let step = (meta.len() / (PARTS_A_THREAD * threads as u64)).max(PART_BYTES_MIN);
+    if step + step / 2 >= meta.len() {
+        return whole();
+    }
     let mut open = BufReader::new(File::open(path)?);
+    if is_packed(&begins(&mut open)?) {
+        return whole();
+    }
     let mut parts = vec![Part::whole(file, path)];
     let mut near = step;
     while near + step / 2 < meta.len() {
@@ -82,9 +96,9 @@ fn in_parts(file: usize, path: &Path, threads: usize, tell: bool) -> io::Result<
         }
         near = near.max(at) + step;
     }
-    if tell && parts.len() > 1 {
+    if let Some(progress) = tell.filter(|_| parts.len() > 1) {
         open.rewind()?;
-        let told = tell_format(path, &mut open)?.1;
+        let told = tell_format(path, &mut open, progress)?.1;
         parts.iter_mut().for_each(|part| part.format.clone_from(&told));
     }
     Ok(parts)
@@ -92,7 +106,11 @@ fn in_parts(file: usize, path: &Path, threads: usize, tell: bool) -> io::Result<
 
 /// Tells a log's format from its beginning, and says so on stderr; none where there is no line. What was read for it is
 /// given too.
-pub(super) fn tell_format(path: &Path, from: &mut impl Read) -> io::Result<(Vec<u8>, Option<Format>)> {
+pub(super) fn tell_format(
+    path: &Path,
+    from: &mut impl Read,
+    progress: &Progress,
+) -> io::Result<(Vec<u8>, Option<Format>)> {
     let begins = beginning(from)?;
     let text = String::from_utf8_lossy(&begins.bytes);
     let guess = guess(&first_lines(&text, begins.whole));
@@ -100,7 +118,7 @@ pub(super) fn tell_format(path: &Path, from: &mut impl Read) -> io::Result<(Vec<
     if guess.lines == 0 {
         return Ok((begins.bytes, None));
     }
-    eprintln!("graftd: {}: {}", path.display(), guess.said);
+    progress.aside(|| eprintln!("graftd: {}: {}", path.display(), guess.said));
     Ok((begins.bytes, Some(guess.format)))
 }
 
@@ -144,14 +162,14 @@ mod tests {
             }
             out.write_all(b"the last lacks its end").unwrap();
             out.into_inner().unwrap();
-            let parts = parts(&[file.clone()], threads, false);
+            let parts = parts(std::slice::from_ref(&file), threads, None);
             assert!(parts.len() > 1, "{line}: {parts:?}");
             let text = fs::read(&file).unwrap();
             let mut read = Vec::new();
             for part in &parts {
                 assert!(part.start == 0 || text[part.start as usize - 1] == b'\n', "{part:?}");
                 let before = read.len();
-                part.open(false).unwrap().0.read_to_end(&mut read).unwrap();
+                part.open(false, &Progress::hidden()).unwrap().0.read_to_end(&mut read).unwrap();
                 assert!(read.len() > before, "{part:?}");
             }
             assert!(read == text, "{line}: {parts:?}");
@@ -162,7 +180,7 @@ mod tests {
     #[test]
     fn what_is_no_large_plain_file_is_one_part() {
         let files = ["-", "/", "/dev/null", "/nowhere", "Cargo.toml"].map(PathBuf::from);
-        let parts = parts(&files, 4, true);
+        let parts = parts(&files, 4, Some(&Progress::hidden()));
         let cut: Vec<_> = parts.iter().map(|part| (part.file, &part.path, part.start, part.bytes)).collect();
         assert_eq!(cut, files.iter().enumerate().map(|(i, file)| (i, file, 0, None)).collect::<Vec<_>>());
     }

@@ -1,21 +1,105 @@
 //! How far the reading has come.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{self, IsTerminal};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use std::fmt::Write;
+use std::io::{self, IsTerminal, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// On a terminal only, and on stderr: bytes, speed and what is left.
-pub(super) fn progress(bytes: Option<u64>) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
+/// Redraws a second.
+const REDRAWS: u8 = 5;
+
+/// How far the reading of all files has come: on a terminal only, and on stderr.
+#[derive(Clone, Debug)]
+pub(super) struct Progress {
+    bar: ProgressBar,
+    lines: Arc<AtomicU64>,
+}
+
+impl Progress {
+    /// Nobody sees it.
+    pub(super) fn hidden() -> Progress {
+        Progress { bar: ProgressBar::hidden(), lines: Arc::default() }
     }
-    let (bar, style) = match bytes {
-        Some(bytes) => (ProgressBar::new(bytes), "{bar:40} {bytes}/{total_bytes} {bytes_per_sec}, {eta} left"),
-        None => (ProgressBar::new_spinner(), "{spinner} {bytes} {bytes_per_sec}"),
-    };
-    bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));
-    // The template is fixed, so it is good.
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style);
+
+    /// Of so many bytes of files, as they lie on the disk; `None` where nobody can tell how many there will be.
+    pub(super) fn over(bytes: Option<u64>) -> Progress {
+        if !io::stderr().is_terminal() {
+            return Progress::hidden();
+        }
+        let (bar, template) = match bytes {
+            Some(bytes) => {
+                (ProgressBar::new(bytes), "{bar:30} {bytes}/{total_bytes} {bytes_per_sec}, {lines}, {eta} left")
+            }
+            None => (ProgressBar::new_spinner(), "{spinner} {bytes} {bytes_per_sec}, {lines}"),
+        };
+        bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS));
+        let lines = Arc::<AtomicU64>::default();
+        // The template is fixed, so it is good.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            let counted = Arc::clone(&lines);
+            let a_second = move |state: &ProgressState, to: &mut dyn Write| {
+                let lines = counted.load(Ordering::Relaxed) as f64;
+                // Writing is to memory.
+                let _ = write!(to, "{} lines/s", rounded(lines / state.elapsed().as_secs_f64().max(1e-3)));
+            };
+            bar.set_style(style.with_key("lines", a_second));
+        }
+        Progress { bar, lines }
     }
-    bar
+
+    /// So many lines more.
+    pub(super) fn lines(&self, lines: u64) {
+        self.lines.fetch_add(lines, Ordering::Relaxed);
+    }
+
+    /// Says something on stderr, where the bar stands. Nothing that counts may be read meanwhile.
+    pub(super) fn aside<T>(&self, say: impl FnOnce() -> T) -> T {
+        self.bar.suspend(say)
+    }
+
+    /// Takes it off the screen.
+    pub(super) fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// What is read of this counts.
+    pub(super) fn counting<R: Read>(&self, from: R) -> Counting<R> {
+        Counting { from, progress: self.clone() }
+    }
+}
+
+/// A rate in three digits or so: `950`, `12.3k`, `4.56M`.
+fn rounded(rate: f64) -> String {
+    match rate {
+        ..1e3 => format!("{rate:.0}"),
+        ..1e6 => format!("{:.1}k", rate / 1e3),
+        _ => format!("{:.2}M", rate / 1e6),
+    }
+}
+
+/// Something whose bytes are counted as they are read.
+#[derive(Debug)]
+pub(super) struct Counting<R> {
+    from: R,
+    progress: Progress,
+}
+
+impl<R: Read> Read for Counting<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.from.read(into)?;
+        self.progress.bar.inc(read as u64);
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_short() {
+        let rates = [0.0, 999.4, 12_345.0, 4_561_000.0].map(rounded);
+        assert_eq!(rates, ["0", "999", "12.3k", "4.56M"]);
+    }
 }

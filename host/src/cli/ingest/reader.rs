@@ -1,11 +1,12 @@
 //! Reading a part of a file through pipes of one's own.
 
 use super::part::{Part, tell_format};
+use super::progress::Progress;
+use super::times::{Span, Times};
 use crate::cli::read::{Lines, read_lines};
 use crate::clock::Timepiece;
 use crate::ingest::format::{Format, guess};
 use crate::ingest::{Frames, LineFault, PipeReport, PipeRun, Remember, Solo};
-use indicatif::ProgressBar;
 use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
@@ -18,6 +19,8 @@ pub(super) const TICK: Duration = Duration::from_secs(1);
 pub(super) struct Told {
     /// Lines, empty ones counted.
     pub(super) numbered: u64,
+    /// Bytes, unpacked.
+    pub(super) bytes: u64,
     /// Lines, those that did not parse among them.
     pub(super) lines: u64,
     /// Lines that did not parse.
@@ -26,6 +29,8 @@ pub(super) struct Told {
     pub(super) faults: VecDeque<LineFault>,
     /// Why it was not read to its end.
     pub(super) broken: Option<io::Error>,
+    /// From when to when its lines are.
+    pub(super) span: Span,
     /// The format that it was read in.
     pub(super) format: String,
 }
@@ -37,9 +42,11 @@ impl Told {
         let faults = next.faults.into_iter().take(room);
         self.faults.extend(faults.map(|fault| LineFault { line: fault.line + self.numbered, ..fault }));
         self.numbered += next.numbered;
+        self.bytes += next.bytes;
         self.lines += next.lines;
         self.errors += next.errors;
         self.broken = self.broken.take().or(next.broken);
+        self.span.add(next.span);
         self.format = next.format;
     }
 }
@@ -52,33 +59,46 @@ pub(super) struct Reader<F> {
     /// Each file's is told from its lines.
     auto: bool,
     flushed: Instant,
-    progress: ProgressBar,
+    times: Times,
+    progress: Progress,
+    /// Lines of the file that the progress has been told of.
+    shown: u64,
     merge: F,
 }
 
 impl<F: FnMut(Frames)> Reader<F> {
     /// Without a format each file's is told from its lines.
-    pub(super) fn new(format: Option<Format>, clock: Timepiece, pipes: Vec<PipeRun>, merge: F) -> Reader<F> {
+    pub(super) fn new(
+        format: Option<Format>,
+        clock: Timepiece,
+        progress: Progress,
+        pipes: Vec<PipeRun>,
+        merge: F,
+    ) -> Reader<F> {
         let auto = format.is_none();
         // Until the first lines say more.
         let format = format.unwrap_or_else(|| guess(&[]).format);
         let mut engine = Solo::new(format.clone(), clock, Remember::First);
         pipes.into_iter().for_each(|run| engine.put(run));
-        Reader { engine, format, auto, flushed: Instant::now(), progress: ProgressBar::hidden(), merge }
+        let times = Times::of(&format);
+        Reader { engine, format, auto, flushed: Instant::now(), times, progress, shown: 0, merge }
     }
 
     /// Reads a part to its end, or as far as it can be.
-    pub(super) fn read(&mut self, part: &Part, progress: &ProgressBar) -> Told {
-        self.progress = progress.clone();
+    pub(super) fn read(&mut self, part: &Part) -> Told {
         let before = self.engine.stats();
         self.engine.begin_file();
+        self.times.begin_file();
+        self.shown = 0;
         let broken = self.read_part(part).err();
         let after = self.engine.stats();
         Told {
             numbered: self.engine.at_line(),
+            bytes: after.bytes - before.bytes,
             lines: after.lines - before.lines,
             errors: after.errors - before.errors,
             faults: after.faults,
+            span: self.times.take(),
             broken,
             format: self.format.spec().to_owned(),
         }
@@ -88,14 +108,15 @@ impl<F: FnMut(Frames)> Reader<F> {
         if let Some(format) = &part.format {
             self.change_format(format.clone());
         }
-        let (mut open, header) = part.open(self.format.has_header())?;
+        let (mut open, header) = part.open(self.format.has_header(), &self.progress)?;
         if let Some(header) = header {
             self.engine.prime(&header);
+            self.times.prime(&header);
         }
         if !self.auto || part.format.is_some() {
             return read_lines(open, self);
         }
-        let (begins, format) = self.progress.suspend(|| tell_format(&part.path, &mut open))?;
+        let (begins, format) = tell_format(&part.path, &mut open, &self.progress)?;
         if let Some(format) = format {
             self.change_format(format);
         }
@@ -106,6 +127,7 @@ impl<F: FnMut(Frames)> Reader<F> {
         if format.spec() != self.format.spec() {
             self.format = format;
             self.engine.change_format(self.format.clone());
+            self.times.change_format(&self.format);
         }
     }
 
@@ -124,7 +146,9 @@ impl<F: FnMut(Frames)> Reader<F> {
 impl<F: FnMut(Frames)> Lines for Reader<F> {
     fn lines(&mut self, block: &[u8]) {
         self.engine.feed(block);
-        self.progress.inc(block.len() as u64);
+        self.times.look(block);
+        let at = self.engine.at_line();
+        self.progress.lines(at - std::mem::replace(&mut self.shown, at));
         if self.flushed.elapsed() >= TICK {
             self.flush();
         }

@@ -1,11 +1,11 @@
 //! Several threads that read parts of files, each through pipes of its own; what they fold goes into one tree.
 
 use super::part::Part;
+use super::progress::Progress;
 use super::reader::{Reader, Told};
 use crate::clock::Timepiece;
 use crate::ingest::format::Format;
 use crate::ingest::{Frames, PipeReport, PipeRun};
-use indicatif::ProgressBar;
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
 use std::thread;
@@ -20,7 +20,7 @@ pub(super) fn read(
     format: Option<&Format>,
     clock: Timepiece,
     teams: Vec<Vec<PipeRun>>,
-    progress: &ProgressBar,
+    progress: &Progress,
     mut merge: impl FnMut(Frames),
 ) -> (Vec<Told>, Vec<PipeReport>) {
     let (frames, folded) = sync_channel::<Frames>(FLUSHES_AHEAD * teams.len());
@@ -35,10 +35,10 @@ pub(super) fn read(
                 scope.spawn(move || {
                     // There is somebody to take it until the last thread has ended.
                     let merge = |folded| drop(frames.send(folded));
-                    let mut reader = Reader::new(format.cloned(), clock, pipes, merge);
+                    let mut reader = Reader::new(format.cloned(), clock, progress.clone(), pipes, merge);
                     let mut told = Vec::new();
                     while let Some((place, part)) = next() {
-                        told.push((place, reader.read(part, progress)));
+                        told.push((place, reader.read(part)));
                     }
                     (told, reader.end())
                 })

@@ -292,16 +292,14 @@ impl Parser {
             let start = at;
             let quick = match step.quick {
                 Quick::AddrToTime => {
-                    step.addr_to_time(steps.get(i + step.leap_steps), line, start, record).map(|end| {
+                    step.addr_to_time(steps.get(i + step.leap_steps), line, start, record).inspect(|_| {
                         i += step.leap_steps;
-                        end
                     })
                 }
                 Quick::RequestToBytes => {
                     let after = steps.get(i + 1).zip(steps.get(i + 2));
-                    step.request_to_bytes(after, line, start, marks, offset, record).map(|end| {
+                    step.request_to_bytes(after, line, start, marks, offset, record).inspect(|_| {
                         i += 2;
-                        end
                     })
                 }
                 Quick::SkipAndText => {
