@@ -82,7 +82,7 @@ fn several_threads_read_packed_and_plain_logs() {
     let logs =
         [folders.write("a.gz", noise), folders.write("b", log(5)), folders.write("c.zst", pack(WAYS[2], &log(7)))];
     let ran = ingest(&folders, &["--json", "--threads", "3", &logs[0], &damaged, &logs[1], &logs[2]]);
-    ran.failed(1, &["large.zst: is packed, and damaged: "]);
+    ran.failed(1, &["large.zst: is packed, and "]);
     assert_eq!(ran.json()["status"], json!({"200": 200_012}), "{}", ran.stderr);
 }
 
@@ -90,21 +90,20 @@ fn several_threads_read_packed_and_plain_logs() {
 fn what_stands_before_a_cut_or_damage_is_counted() {
     let folders = Folders::new().plugins(&["status"]);
     for way in WAYS {
-        let packed = pack(way, &log(200_000));
+        let packed = pack(way, &log(20_000));
         let cut = folders.write("cut", &packed[..packed.len() - 7]);
         let ran = ingest(&folders, &["--json", &cut]);
         ran.failed(1, &["cut: is packed, and cut off; the lines before that were read"]);
+        if way.contains(&"--no-check") {
+            // Its last bytes are text.
+            continue;
+        }
         let mut damaged = packed;
         let end = damaged.len() - 2;
         damaged[end] ^= 0x55;
         let damaged = folders.write("damaged", damaged);
         let ran = ingest(&folders, &["--json", &damaged]);
-        if way.contains(&"--no-check") || way[0] == "bzip2" {
-            // The last bytes may be no part of any sum, or of the text.
-            assert!(ran.code == 0 || ran.stderr.contains("is packed, and "), "{ran:?}");
-        } else {
-            ran.failed(1, &["damaged: is packed, and damaged: "]);
-        }
+        ran.failed(1, &["damaged: is packed, and "]);
     }
     let xz = folders.write("log.xz", b"\xfd7zXZ\0\0\x04");
     ingest(&folders, &[&xz]).failed(1, &["log.xz: is packed by xz", "xz -dc"]);

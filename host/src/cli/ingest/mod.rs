@@ -50,12 +50,13 @@ ssh web1 cat /var/log/nginx/access.log.2.gz | graftd ingest -\n  \
 graftd ingest --threads 4 --json access.log.*\n  \
 graftd ingest --format '$remote_addr [$time_local] \"$request\" $status' access.log\n  \
 graftd ingest --push http://127.0.0.1:8650 access.log\n\n\
-What is printed is a summary of the branches that are there; --tree prints the tree, --json all of it. What concerns the\n\
-reading (the format, lines that did not parse, how far it is) goes to stderr.\n\n\
---push sends the lines themselves, as POST /push with text/plain takes them (formats combined and timed): the daemon's\n\
-pipes fold them, for sketches (percentiles, visitors, tops) cannot be sent as JSON. They count as if they came now, whatever\n\
-times they have, and what is pushed twice counts twice. An answer that refuses them ends it; what was taken before stays.\n\n\
-Exit codes: 0 all was read, though lines may not have parsed; 1 a file could not be read, or no line of one parsed; 2 it was\n\
+What is printed is a summary of the branches that are there; --tree prints the tree, --json all of it. What concerns the \
+reading (formats, lines that did not parse, how far it is) goes to stderr. From when to when a log is, is exact up to a \
+megabyte; of a larger one the first and last line of each 256 KiB are looked at.\n\n\
+--push sends the lines themselves, as POST /push takes them (formats combined and timed): the daemon's pipes fold them, for \
+sketches (percentiles, visitors, tops) cannot be sent as JSON. They count as if they came now, whatever times they have, and \
+what is pushed twice counts twice. An answer that refuses them ends it; what was taken before stays.\n\n\
+Exit codes: 0 all was read, though lines may not have parsed; 1 a file could not be read, or no line of one parsed; 2 it was \
 asked wrongly.")]
 pub(super) struct Ingest {
     /// Files or patterns in quotes; - is standard input

@@ -162,7 +162,7 @@ mod tests {
             }
             out.write_all(b"the last lacks its end").unwrap();
             out.into_inner().unwrap();
-            let parts = parts(&[file.clone()], threads, None);
+            let parts = parts(std::slice::from_ref(&file), threads, None);
             assert!(parts.len() > 1, "{line}: {parts:?}");
             let text = fs::read(&file).unwrap();
             let mut read = Vec::new();

@@ -3,6 +3,9 @@
 use crate::ingest::format::{Decoded, Format, Parser};
 use plugin_api::{Field, Fields};
 
+/// Blocks of a file, or of a part of one, of which each line is looked at.
+const WHOLE_BLOCKS: usize = 4;
+
 /// Lines that are tried at each end of a block until one has a time.
 const TRIES: usize = 8;
 
@@ -19,26 +22,31 @@ impl Span {
     }
 }
 
-/// Looks at the first and the last line of each block: servers write their lines in the order of their times, give or take
-/// what a request lasts, and no pipe has to ask for the time of each line.
+/// Looks at each line of a small log, and of a larger one at the first and the last line of each block: servers write their
+/// lines in the order of their times, give or take what a request lasts. No pipe asks for the time, so that of the other lines
+/// need not be decoded.
 #[derive(Debug)]
 pub(super) struct Times {
     parser: Parser,
     /// The columns of the lines may change in the midst.
     headed: bool,
     decoded: Decoded,
+    /// Blocks that are still to be looked at whole.
+    whole: usize,
     span: Span,
 }
 
 impl Times {
     pub(super) fn of(format: &Format) -> Times {
         let parser = format.parser(Fields::of(&[Field::Time]));
-        Times { parser, headed: format.has_header(), decoded: Decoded::default(), span: Span::default() }
+        let headed = format.has_header();
+        Times { parser, headed, decoded: Decoded::default(), whole: WHOLE_BLOCKS, span: Span::default() }
     }
 
     /// Forgets what another file's header said.
     pub(super) fn begin_file(&mut self) {
         self.parser.begin_file();
+        self.whole = WHOLE_BLOCKS;
     }
 
     /// What comes is in another format.
@@ -53,6 +61,14 @@ impl Times {
 
     /// Looks at whole lines.
     pub(super) fn look(&mut self, block: &[u8]) {
+        if let Some(left) = self.whole.checked_sub(1) {
+            self.whole = left;
+            for line in block.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let ms = self.time(line);
+                self.span.add(Span(ms.map(|ms| (ms, ms))));
+            }
+            return;
+        }
         self.first_of(block.split(|byte| *byte == b'\n'));
         if self.headed {
             for line in block.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"#")) {
@@ -106,8 +122,21 @@ mod tests {
     }
 
     #[test]
+    fn of_a_large_log_the_ends_of_blocks_count() {
+        let line = |second: u32| format!("::1 - - [01/Jan/1970:00:00:{second:02} +0000] \"GET / HTTP/1.1\" 200 1\n");
+        let (first, block) = (line(30), format!("{}{}{}no line\n", line(20), line(50), line(40)));
+        let blocks = |n: usize| std::iter::repeat_n(first.as_str(), n).chain([block.as_str()]).collect::<Vec<_>>();
+        assert_eq!(span("common", &blocks(WHOLE_BLOCKS - 1)), Some((20_000, 50_000)));
+        assert_eq!(span("common", &blocks(WHOLE_BLOCKS)), Some((20_000, 40_000)));
+    }
+
+    #[test]
     fn columns_change_in_the_midst() {
         let text = "#Fields: date time\n1970-01-01 00:00:01\n#Fields: time date\n00:00:09 1970-01-01\n";
-        assert_eq!(span("w3c", &[text]), Some((1_000, 9_000)));
+        for before in [0, WHOLE_BLOCKS] {
+            let mut blocks = vec!["#Fields: date time\n1970-01-01 00:00:05\n"; before];
+            blocks.push(text);
+            assert_eq!(span("w3c", &blocks), Some((1_000, 9_000)));
+        }
     }
 }
