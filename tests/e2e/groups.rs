@@ -203,7 +203,7 @@ fn a_grouped_pipe_is_swapped_while_lines_flow_and_nothing_is_lost() {
             while !stop.load(Ordering::Acquire) {
                 let numbers = sent + 1..=sent + 300;
                 let lines: String =
-                    numbers.map(|n| pushed(["PUT", "POST", "GET"][n as usize % 3], &format!("/n/{n}"))).collect();
+                    numbers.map(|n| pushed(["GET", "PUT", "POST"][n as usize % 3], &format!("/n/{n}"))).collect();
                 daemon.push_log(&lines);
                 sent += 300;
             }

@@ -116,9 +116,9 @@ fn without_port(host: &str) -> &str {
     if host.starts_with('[') {
         return host.split_inclusive(']').next().unwrap_or(host);
     }
-    match host.split_once(':') {
-        // An address of IPv6 has more than one colon.
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+    // From the end, for most have no port and end in a letter. An address of IPv6 has more than one colon.
+    match host.bytes().rposition(|byte| !byte.is_ascii_digit()) {
+        Some(at) if host.as_bytes()[at] == b':' && !host[..at].contains(':') => &host[..at],
         _ => host,
     }
 }
