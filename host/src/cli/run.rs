@@ -315,6 +315,7 @@ fn shared(
         counters: Counters::default(),
         live: Live::new(tick_base),
         positions: Mutex::default(),
+        begun: Mutex::default(),
         commit_error: Mutex::default(),
         conf,
     })
