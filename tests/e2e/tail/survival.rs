@@ -84,6 +84,52 @@ fn a_line_counts_once_whenever_the_daemon_is_killed() {
 }
 
 #[test]
+fn a_daemon_that_is_killed_before_it_has_counted_anything_knows_where_its_logs_began() {
+    for (start_at, old) in [("begin", 10), ("end", 0)] {
+        let folders = folders(&format!("start = {start_at:?}"));
+        let mut writer = Writer::new(&folders);
+        writer.write(10);
+        let daemon = start(&folders);
+        writer.lines = old;
+        writer.write(10);
+        writer.rename(".1");
+        writer.write(10);
+        writer.rename(".2");
+        writer.write(10);
+        daemon.kill();
+        await_lines(&start(&folders), old + 30);
+    }
+}
+
+#[test]
+fn a_log_that_is_missing_through_restarts_is_read_to_its_end_where_it_lies() {
+    let folders = folders("");
+    let mut writer = Writer::new(&folders);
+    let daemon = start(&folders);
+    writer.write(10);
+    await_lines(&daemon, 10);
+    fs::rename(&writer.path, writer.beside(".1")).expect("renamed");
+    let trouble = format!("graftd,{HOST},log,{LOG},trouble");
+    let is_missing = |daemon: &graftd_tests::Daemon| {
+        daemon.await_change(&trouble, |daemon| {
+            daemon.value(&trouble).as_str().filter(|why| why.contains("no file is there")).map(drop)
+        })
+    };
+    is_missing(&daemon);
+    assert_eq!(daemon.stop().code(), Some(0));
+    for _ in 0..2 {
+        let daemon = start(&folders);
+        is_missing(&daemon);
+        assert_eq!(daemon.stop().code(), Some(0));
+    }
+    // The server has not been told yet, then is.
+    writer.write(10);
+    writer.file = super::open(&writer.path);
+    writer.write(10);
+    await_lines(&start(&folders), 30);
+}
+
+#[test]
 fn a_clean_stop_writes_down_what_was_folded() {
     let folders = folders("start = \"begin\"");
     folders.write_conf("graftd.conf", "");
