@@ -56,13 +56,20 @@ lint: ## Format and clippy, with no warning left
 fmt: ## Format all code
 	$(CARGO) fmt --all
 
-soak: build-all ## The long runs whole: 10,000 swaps under load, a minute of meddling (half an hour)
+soak: build-all ## The long runs whole: 10,000 swaps under load, a minute of meddling, a million lines of nginx (half an hour)
 	@.ci/install-deps test
-	GRAFTD_SOAK=1 $(CARGO) test --$(PROFILE) -p graftd-tests --test e2e -- --nocapture --test-threads 1 soak::
+	GRAFTD_SOAK=1 $(CARGO) test --$(PROFILE) -p graftd-tests --test e2e -- --nocapture --test-threads 1 soak:: tail::nginx:: tail::survival::
 
-bench: build-all ## Measure: lines, updates, the plugin boundary, workers, drop-to-live, memory
+# `make bench tail` measures that part alone.
+ifeq (bench,$(firstword $(MAKECMDGOALS)))
+PARTS := $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS))
+.PHONY: $(PARTS)
+$(PARTS): bench ; @:
+endif
+
+bench: build-all ## Measure: lines, updates, the plugin boundary, workers, drop-to-live, a tailed log, memory
 	@.ci/install-deps test
-	$(CARGO) run --$(PROFILE) -p graftd-bench --
+	$(CARGO) run --$(PROFILE) -p graftd-bench -- $(PARTS)
 
 clean: ## Remove what was built
 	$(CARGO) clean

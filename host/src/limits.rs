@@ -377,3 +377,9 @@ pub const IMPORT_FILES_MAX: usize = 10_000;
 
 /// Packages inside each other in a folder of Python modules; deeper ones are left out.
 pub const IMPORT_DEPTH_MAX: usize = 8;
+
+/// How long a data folder that is taken is waited for, and how often it is looked at: what is left of a daemon that was killed gives it
+/// free within milliseconds, another daemon does not.
+pub const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+/// See [`LOCK_PATIENCE`].
+pub const LOCK_AGAIN: Duration = Duration::from_millis(20);

@@ -7,7 +7,7 @@ use crate::core::{Core, CoreParts, Counters, Event, Events, Live, Logs, Shared};
 use crate::http::{self, rfc3339};
 use crate::ingest::format::Format;
 use crate::ingest::{LogHandle, LogParts, Remember, push};
-use crate::limits::{BUILT_INS_READY_MAX, EVENTS_MAX, STOP_GRACE};
+use crate::limits::{BUILT_INS_READY_MAX, EVENTS_MAX, LOCK_AGAIN, LOCK_PATIENCE, STOP_GRACE};
 use crate::module::{
     self, Blamed, BuiltIns, Disposer, Folders, Loader, Registry, Watch, guard_signals, install_crash_handler,
     open_anywhere,
@@ -241,15 +241,20 @@ fn grace() -> io::Result<Sender<Instant>> {
 fn lock(data: &Path) -> Result<fs::File, Failure> {
     let said = |error: io::Error| Failure::work(format_args!("{}: {error}", data.display()));
     let open = fs::File::open(data).map_err(said)?;
-    match rustix::fs::flock(&open, FlockOperation::NonBlockingLockExclusive) {
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let data = data.display();
-            Err(Failure::work(format_args!(
-                "another graftd keeps its data in {data}; name another folder with --data DIR"
-            )))
+    let began = Instant::now();
+    loop {
+        match rustix::fs::flock(&open, FlockOperation::NonBlockingLockExclusive) {
+            // A daemon that was killed just when it started a process leaves the lock to that, until it runs another program.
+            Err(rustix::io::Errno::WOULDBLOCK) if began.elapsed() < LOCK_PATIENCE => thread::sleep(LOCK_AGAIN),
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let data = data.display();
+                return Err(Failure::work(format_args!(
+                    "another graftd keeps its data in {data}; name another folder with --data DIR"
+                )));
+            }
+            Err(error) => return Err(said(error.into())),
+            Ok(()) => return Ok(open),
         }
-        Err(error) => Err(said(error.into())),
-        Ok(()) => Ok(open),
     }
 }
 
@@ -315,6 +320,7 @@ fn shared(
         counters: Counters::default(),
         live: Live::new(tick_base),
         positions: Mutex::default(),
+        begun: Mutex::default(),
         commit_error: Mutex::default(),
         conf,
     })

@@ -54,10 +54,16 @@ impl Core {
         let mut ticks = tokio::time::interval(tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         ticks.tick().await;
-        core.registry.files(&core.shared);
-        // Who waited for it may have given up.
-        let _ = listening.send(core.registry.addresses());
+        core.files();
+        let mut listening = Some(listening);
         loop {
+            // Who hears that the daemon is ready may write, rotate and kill at once: where each log begins is on the disk by then.
+            if !core.commits.is_under_way()
+                && let Some(listening) = listening.take()
+            {
+                // Who waited for it may have given up.
+                let _ = listening.send(core.registry.addresses());
+            }
             let event = tokio::select! {
                 // The tick first: it is due once a tick at most, so it holds nothing up, and a full queue cannot hold it up.
                 biased;
@@ -81,7 +87,7 @@ impl Core {
                 let _ = reply.send(pushed);
             }
             Event::Delta(delta) => self.delta(delta),
-            Event::Files => self.registry.files(&self.shared),
+            Event::Files => self.files(),
             Event::Loaded(loaded) => self.registry.loaded(loaded, &self.shared),
             Event::Commit { reply } => {
                 self.commits.want(reply);
@@ -99,6 +105,18 @@ impl Core {
             Event::Stop => return false,
         }
         true
+    }
+
+    /// Looks into the folders. Logs that were never read before begin then, and before a line of them is counted it is written down
+    /// where: else a daemon that is killed before its first commit would not know which rotations came since.
+    fn files(&mut self) {
+        self.registry.files(&self.shared);
+        let begun = std::mem::take(&mut *self.shared.begun.lock());
+        if !begun.is_empty() {
+            begun.into_iter().for_each(|position| self.commits.read_on(position, &self.shared));
+            self.commits.want(None);
+            self.commit_if_due();
+        }
     }
 
     fn push(&mut self, frames: &[Vec<u8>]) -> Pushed {

@@ -1,6 +1,6 @@
 //! What the core shares with those who read: the tree, who lives in it, and what changed.
 
-use super::event::Events;
+use super::event::{Events, Position};
 use crate::clock::Timepiece;
 use crate::conf::DaemonConf;
 use crate::ingest::LogHandle;
@@ -39,6 +39,8 @@ pub struct Shared {
     pub live: Live,
     /// How far each source has been read, by its name: what is in the tree.
     pub positions: Mutex<BTreeMap<String, Arc<str>>>,
+    /// Where sources begin that were never read before; the core takes it, and has it written down at once.
+    pub begun: Mutex<Vec<Position>>,
     /// Why what the tree holds cannot be written down at the moment.
     pub commit_error: Mutex<Option<String>>,
 }

@@ -52,6 +52,7 @@ fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Ev
         counters: Counters::default(),
         live: Live::new(TICK_BASE),
         positions: parking_lot::Mutex::default(),
+        begun: parking_lot::Mutex::default(),
         commit_error: parking_lot::Mutex::default(),
         events,
     };

@@ -9,6 +9,7 @@ mod gmod;
 mod ingest;
 mod live;
 mod log;
+mod tail;
 mod tree;
 mod worker;
 
@@ -19,13 +20,14 @@ type Part = (&'static str, fn() -> Result<(), String>);
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let parts: [Part; 6] = [
+    let parts: [Part; 7] = [
         ("ingest", ingest::run),
         ("tree", tree::run),
         ("boundary", boundary::run),
         ("worker", worker::run),
         ("gmod", gmod::run),
         ("live", live::run),
+        ("tail", tail::run),
     ];
     if let Some(unknown) = wanted.iter().find(|name| !parts.iter().any(|(part, _)| part == name)) {
         let known = parts.map(|(part, _)| part).join(", ");

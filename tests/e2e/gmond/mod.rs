@@ -3,7 +3,7 @@
 
 mod gmetad;
 mod gmetric;
-mod peers;
+pub(crate) mod peers;
 mod ports;
 mod switching;
 

@@ -46,6 +46,26 @@ fn files_that_are_copied_and_cut_are_read_on_in_the_copy() {
 }
 
 #[test]
+fn what_was_cut_twice_before_it_was_looked_at_is_found_in_its_copies() {
+    let folders = folders("start = \"begin\"");
+    let mut writer = Writer::new(&folders);
+    writer.write(10);
+    let daemon = start(&folders);
+    await_lines(&daemon, 10);
+    writer.rename(".1");
+    daemon.await_value(&format!("graftd,{HOST},log,{LOG},files"), 2);
+    // The new file is known, and empty. It is filled and cut while nobody looks, twice.
+    daemon.pause();
+    writer.write(10);
+    writer.copy_and_cut(".2");
+    writer.write(10);
+    writer.copy_and_cut(".3");
+    writer.write(10);
+    daemon.resume();
+    await_lines(&daemon, 40);
+}
+
+#[test]
 fn patterns_take_in_new_files_their_rotations_and_copies_once() {
     let folders = folders("");
     let conf = format!("plugin = \"access-log\"\nfile = \"../logs/*\"\nprefix = \"{LOG}\"\nstart = \"begin\"");
@@ -76,6 +96,13 @@ fn patterns_take_in_new_files_their_rotations_and_copies_once() {
         let _ = folders.write(&format!("logs/{name}"), packed.finish().expect("packed"));
     }
     await_lines(&daemon, 500);
+    // A copy of what is still being read, and nothing is cut: none of it is new after a restart either.
+    fs::copy(&writer.path, writer.beside(".5")).expect("copied");
+    let files = format!("graftd,{HOST},log,{LOG},files");
+    daemon.await_value(&files, 7);
+    assert_eq!(daemon.stop().code(), Some(0));
+    let daemon = start(&folders);
+    daemon.await_value(&files, 7);
     other.lines = 500;
     other.write(1);
     await_lines(&daemon, 501);

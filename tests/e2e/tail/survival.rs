@@ -3,14 +3,15 @@
 use super::{LOG, Writer, await_lines, counted, folders, start};
 use graftd_tests::{HOST, binary};
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 /// Numbers that look like chance and are the same each time (splitmix64, Steele, Lea, Flood 2014).
-struct Chance(u64);
+pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
-    fn below(&mut self, n: u64) -> u64 {
+    pub(super) fn below(&mut self, n: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -20,8 +21,8 @@ impl Chance {
 }
 
 /// Which lines are in which file, for who has to find out why they are not counted.
-fn show(writer: &Writer) {
-    let folder = writer.path.parent().expect("a folder");
+pub(super) fn show(log: &Path) {
+    let folder = log.parent().expect("a folder");
     for entry in fs::read_dir(folder).expect("a folder").flatten() {
         let text = fs::read_to_string(entry.path()).expect("a log");
         let number = |line: Option<&str>| {
@@ -73,13 +74,57 @@ fn a_line_counts_once_whenever_the_daemon_is_killed() {
         writer.lines,
         super::sum(writer.lines)
     );
-    show(&writer);
+    show(&writer.path);
     await_lines(&daemon, writer.lines);
     // And it stays so.
     daemon.stop();
     let daemon = start(&folders);
     writer.write(1);
     await_lines(&daemon, writer.lines);
+}
+
+#[test]
+fn a_daemon_that_is_killed_before_it_has_counted_anything_knows_where_its_logs_began() {
+    for (start_at, old) in [("begin", 10), ("end", 0)] {
+        let folders = folders(&format!("start = {start_at:?}"));
+        let mut writer = Writer::new(&folders);
+        writer.write(10);
+        let daemon = start(&folders);
+        writer.lines = old;
+        writer.write(10);
+        writer.rename(".1");
+        writer.write(10);
+        writer.rename(".2");
+        writer.write(10);
+        daemon.kill();
+        await_lines(&start(&folders), old + 30);
+    }
+}
+
+#[test]
+fn a_log_that_is_missing_through_restarts_is_read_to_its_end_where_it_lies() {
+    let folders = folders("");
+    let mut writer = Writer::new(&folders);
+    let daemon = start(&folders);
+    writer.write(10);
+    await_lines(&daemon, 10);
+    fs::rename(&writer.path, writer.beside(".1")).expect("renamed");
+    let trouble = format!("graftd,{HOST},log,{LOG},trouble");
+    daemon.await_change(&trouble, |daemon| {
+        daemon.value(&trouble).as_str().filter(|why| why.contains("no file is there")).map(drop)
+    });
+    assert_eq!(daemon.stop().code(), Some(0));
+    for lines in [20, 30] {
+        let daemon = start(&folders);
+        writer.write(10);
+        await_lines(&daemon, lines);
+        assert_eq!(daemon.stop().code(), Some(0));
+    }
+    // The server has not been told yet, then is.
+    writer.write(10);
+    writer.file = super::open(&writer.path);
+    writer.write(10);
+    await_lines(&start(&folders), 50);
 }
 
 #[test]

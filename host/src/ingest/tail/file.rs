@@ -44,6 +44,17 @@ impl Look {
     }
 }
 
+/// What a file holds, beside what it held when it was looked at last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// The same, and perhaps more.
+    Same,
+    /// It was empty, and has been written to since, or was cut while it was empty: what it holds is perhaps not the first that came.
+    First,
+    /// Something else.
+    Another,
+}
+
 /// A file that is followed.
 #[derive(Debug)]
 pub(super) struct Followed {
@@ -59,6 +70,8 @@ pub(super) struct Followed {
     in_long_line: bool,
     /// What was read did not fit what it began with.
     is_cut: bool,
+    /// It was empty when it was looked at last: it may hold by now what came after something that was cut.
+    was_empty: bool,
     /// When it was last seen to grow.
     pub(super) grew: Instant,
     /// All that is there has been read, but for the beginning of a line.
@@ -131,6 +144,7 @@ impl Followed {
             offset,
             in_long_line,
             is_cut: false,
+            was_empty: beginning.is_empty(),
             grew: Instant::now(),
             at_end: false,
         }
@@ -151,16 +165,13 @@ impl Followed {
             print: self.print,
             offset: self.offset,
             in_long_line: self.in_long_line,
+            is_copy: matches!(self.stage, Stage::CopyOf(_)),
             changed_ms: self.seen.changed_ms,
         }
     }
 
     pub(super) fn in_long_line(&self) -> bool {
         self.in_long_line
-    }
-
-    pub(super) fn is_packed(&self) -> bool {
-        self.packed.is_some()
     }
 
     /// The header that holds where it has been read to; empty where there is none, or it is packed.
@@ -191,22 +202,27 @@ impl Followed {
 
     /// Looks at the file again: whether its content is still the one that was read. One that was cut and has grown past where
     /// it was, since it was looked at last, is known by its beginning.
-    pub(super) fn look(&mut self) -> io::Result<bool> {
+    pub(super) fn look(&mut self) -> io::Result<Content> {
         let look = Look::of(&self.file.metadata()?);
         if self.is_cut {
             self.seen = look;
-            return Ok(false);
+            return Ok(Content::Another);
         }
         if look == self.seen {
-            return Ok(true);
+            return Ok(Content::Same);
         }
         self.seen = look;
         self.grew = Instant::now();
         self.at_end = false;
         if self.packed.is_some() {
-            return Ok(true);
+            return Ok(Content::Same);
         }
-        Ok(look.bytes >= self.offset && self.print.fits(&beginning(&self.file)?))
+        if look.bytes < self.offset || !self.print.fits(&beginning(&self.file)?) {
+            return Ok(Content::Another);
+        }
+        let was_empty = self.was_empty;
+        self.was_empty = self.print.bytes == 0;
+        Ok(if was_empty { Content::First } else { Content::Same })
     }
 
     /// Its content is another: it is read from the beginning.
@@ -216,7 +232,17 @@ impl Followed {
         self.is_cut = false;
         self.at_end = false;
         self.print = Print::of(&beginning(&self.file)?);
+        self.was_empty = self.print.bytes == 0;
         Ok(())
+    }
+
+    /// Where it was empty so far: it is known from now on by what it begins with. Whether there is something.
+    pub(super) fn learn(&mut self) -> io::Result<bool> {
+        if self.print.bytes == 0 && self.packed.is_none() {
+            self.print = Print::of(&beginning(&self.file)?);
+            return Ok(self.print.bytes > 0);
+        }
+        Ok(false)
     }
 
     /// Goes on in it as a copy of something that was read so far.

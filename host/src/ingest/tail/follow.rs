@@ -1,6 +1,6 @@
 //! Which files are followed, and where each is read from.
 
-use super::file::{FileId, FileNumber, Followed, Look, Opened, Stage};
+use super::file::{Content, FileId, FileNumber, Followed, Look, Opened, Stage};
 use super::names::{matches, rotations};
 use super::position::{LogPosition, Past, Print, Step};
 use crate::limits::LOG_FILES_MAX;
@@ -31,7 +31,7 @@ pub(super) struct Files {
     patterns: Vec<String>,
     from_end: bool,
     pub(super) followed: Vec<Followed>,
-    past: Vec<Past>,
+    pub(super) past: Vec<Past>,
     next: FileNumber,
 }
 
@@ -63,7 +63,8 @@ impl Files {
         beside.sort_unstable();
         beside.dedup();
         let mut lost = Vec::new();
-        for saved in position.files() {
+        // What is a copy is found again by the first look, and of what.
+        for saved in position.files().filter(|saved| !saved.is_copy) {
             let candidates =
                 paths.iter().map(|path| (path, Stage::Live)).chain(beside.iter().map(|path| (path, Stage::Left)));
             let same = candidates.filter(|(path, _)| id_of(path) == Some(saved.id)).find_map(|(path, stage)| {
@@ -71,7 +72,13 @@ impl Files {
                 (opened.look.id == saved.id && opened.holds(saved.print, saved.offset)).then_some((opened, stage))
             });
             match same {
-                Some((opened, stage)) => self.follow(opened, saved.offset, saved.in_long_line, stage, &mut found),
+                Some((mut opened, stage)) => {
+                    if stage == Stage::Left {
+                        // Of which log it is matters from then on, as if it had been left behind just now.
+                        opened.path = PathBuf::from(&saved.path);
+                    }
+                    self.follow(opened, saved.offset, saved.in_long_line, stage, &mut found);
+                }
                 None => lost.push(saved),
             }
         }
@@ -79,7 +86,7 @@ impl Files {
             found.commit = true;
             let past = Past { print: saved.print, offset: saved.offset };
             self.remember(past, &mut found);
-            self.find_copy(past, &beside, &mut found);
+            self.find_copy(past, Path::new(&saved.path), &beside, &mut found);
         }
         // Of each log what came after the newest of it that was seen.
         let mut newest: HashMap<&str, i64> = HashMap::new();
@@ -88,7 +95,7 @@ impl Files {
             *at = saved.changed_ms.max(*at);
         }
         for (path, after_ms) in newest {
-            self.find_missed(&rotations(Path::new(path)), after_ms, &mut found);
+            self.find_missed(Path::new(path), after_ms, &mut found);
         }
         found
     }
@@ -113,6 +120,8 @@ impl Files {
         new.sort_unstable_by_key(|(_, path)| **path);
         for (_, path) in new {
             match Opened::open(path) {
+                // Another may be there by now, even one that is known.
+                Ok(opened) if self.is_followed(opened.look.id) => {}
                 Ok(opened) => self.begin(opened, &mut found),
                 // It may have gone since.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -148,14 +157,13 @@ impl Files {
             let before = Past { print: file.print, offset: file.offset };
             let was = file.seen;
             let looked = match file.look() {
-                Ok(true) => {
-                    if file.seen != was && file.seen.bytes == 0 && !file.is_packed() {
-                        // It may have been filled and cut since.
-                        left.push((file.path.clone(), was.changed_ms));
-                    }
+                Ok(Content::Same) => Ok(()),
+                // It may have been filled, copied and cut before.
+                Ok(Content::First) => {
+                    left.push((file.path.clone(), was.changed_ms));
                     Ok(())
                 }
-                Ok(false) => file.begin_anew().map(|()| {
+                Ok(Content::Another) => file.begin_anew().map(|()| {
                     found.steps.push(Step::File(file.number, file.position()));
                     cut.push((file.number, file.path.clone(), before, was.changed_ms));
                 }),
@@ -169,13 +177,13 @@ impl Files {
             found.commit = true;
             self.remember(past, found);
             self.release_copies(number, past.offset, found);
-            self.find_copy(past, &rotations(&path), found);
+            self.find_copy(past, &path, &rotations(&path), found);
             // It may have been filled, copied and cut again since.
             left.push((path, changed_ms));
         }
         for (path, changed_ms) in left {
             found.commit = true;
-            self.find_missed(&rotations(&path), changed_ms, found);
+            self.find_missed(&path, changed_ms, found);
         }
         self.check_copies(found);
     }
@@ -187,7 +195,18 @@ impl Files {
             found.trouble = format!("more than {LOG_FILES_MAX} files; the rest is not read");
             return;
         }
-        if let Some(original) = self.original_of(&opened) {
+        let path = opened.path.clone();
+        // What was where this is now, when it was looked at last.
+        let before = self.followed.iter().filter(|file| file.path == path).map(|file| file.seen.changed_ms).max();
+        self.begin_it(opened, found);
+        if let Some(after_ms) = before {
+            // Another may have come and gone between the two.
+            self.find_missed(&path, after_ms, found);
+        }
+    }
+
+    fn begin_it(&mut self, opened: Opened, found: &mut Found) {
+        if let Some(original) = self.original_of(&opened, found) {
             return self.follow(opened, 0, false, Stage::CopyOf(original), found);
         }
         if let Some(past) = self.past_of(&opened) {
@@ -204,64 +223,12 @@ impl Files {
         self.follow(opened, offset, in_line, Stage::Live, found);
     }
 
-    fn follow(&mut self, opened: Opened, offset: u64, in_long_line: bool, stage: Stage, found: &mut Found) {
+    pub(super) fn follow(&mut self, opened: Opened, offset: u64, in_long_line: bool, stage: Stage, found: &mut Found) {
         let number = self.next;
         self.next += 1;
         let file = Followed::new(number, opened, offset, in_long_line, stage);
         found.steps.push(Step::File(number, file.position()));
         self.followed.push(file);
-    }
-
-    /// What is being read and begins as this does.
-    fn original_of(&self, opened: &Opened) -> Option<FileNumber> {
-        let is = |file: &&Followed| {
-            !matches!(file.stage, Stage::CopyOf(_)) && file.print.tells() && file.print.fits(&opened.beginning)
-        };
-        self.followed.iter().find(is).map(|file| file.number)
-    }
-
-    fn past_of(&self, opened: &Opened) -> Option<Past> {
-        self.past.iter().rev().find(|past| past.print.tells() && past.print.fits(&opened.beginning)).copied()
-    }
-
-    fn remember(&mut self, past: Past, found: &mut Found) {
-        if past.print.bytes > 0 {
-            self.past.retain(|other| other.print != past.print);
-            self.past.push(past);
-            found.steps.push(Step::Past(past));
-        }
-    }
-
-    fn is_followed(&self, id: FileId) -> bool {
-        self.followed.iter().any(|file| file.seen.id == id)
-    }
-
-    /// A content is gone from where it was: it may have been copied beside it, and the copy have more than was read.
-    fn find_copy(&mut self, past: Past, beside: &[PathBuf], found: &mut Found) {
-        if !past.print.tells() {
-            return;
-        }
-        for path in beside {
-            let Ok(opened) = Opened::open(path) else { continue };
-            if !self.is_followed(opened.look.id) && opened.holds(past.print, past.offset) {
-                return self.follow(opened, past.offset, false, Stage::Left, found);
-            }
-        }
-    }
-
-    /// Between two looks a log may have been rotated twice: then there is one beside it that nobody has seen, and that was written
-    /// after what was read last.
-    fn find_missed(&mut self, rotated: &[PathBuf], after_ms: i64, found: &mut Found) {
-        for path in rotated {
-            let Ok(opened) = Opened::open(path) else { continue };
-            let Look { id, bytes, changed_ms } = opened.look;
-            let is_known =
-                self.is_followed(id) || self.original_of(&opened).is_some() || self.past_of(&opened).is_some();
-            if bytes > 0 && changed_ms >= after_ms && !is_known {
-                found.commit = true;
-                self.follow(opened, 0, false, Stage::Left, found);
-            }
-        }
     }
 
     /// What a file held that others are copies of is gone from it: what they have beyond is read from them.

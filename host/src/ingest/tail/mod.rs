@@ -2,11 +2,12 @@
 //!
 //! `position.rs` is how far they have been read, as it is written down; `file.rs` reads one file, `packed.rs` one that is packed;
 //! `names.rs` knows which files are a log's. `follow.rs` compares the files that are there with those that are followed, and
-//! decides where each is read from; `tailing.rs` does that again and again, and hands the lines to the log's thread.
+//! decides where each is read from, `beside.rs` finds what rotations left; `tailing.rs` does that again and again, and hands the lines to the log's thread.
 //!
 //! **Invariant:** lines and how far they reach travel together: to the pipes, into the tree and into the commit. So whatever
 //! dies, a line is counted once. What a file is, its content tells, not its name: device, inode and a hash of its first bytes.
 
+mod beside;
 mod file;
 mod follow;
 mod names;
@@ -110,7 +111,7 @@ impl Tail {
         // Who is told that the daemon is ready may write at once. Where another life of the log is ending, it is not known yet how far
         // that has read.
         if tailing.before.is_none() {
-            tailing.begin();
+            tailing.begin(true);
         }
         let tail = Tail { log, ending, shared: Arc::clone(shared), remark };
         thread::Builder::new()

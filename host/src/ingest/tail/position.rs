@@ -59,6 +59,9 @@ pub(crate) struct FilePosition {
     /// In the midst of a line that is too long, and was counted already.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) in_long_line: bool,
+    /// It is a copy of what is being read elsewhere, and nothing was read of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_copy: bool,
     /// When it was changed last, as far as it has been read: milliseconds since the Unix epoch.
     #[serde(default)]
     pub(crate) changed_ms: i64,

@@ -4,7 +4,7 @@ use super::file::{FileNumber, Stage};
 use super::follow::{Files, Found, LINE_PATIENCE};
 use super::position::{LogPosition, Step};
 use super::{Ending, source};
-use crate::core::{Delta, Event, Shared};
+use crate::core::{Delta, Event, Position, Shared};
 use crate::ingest::log::{LogHandle, LogMessage, Read};
 use crate::module::Branch;
 use std::io;
@@ -72,20 +72,28 @@ impl Told {
 }
 
 impl Tailing {
-    /// Looks for the first time: what is written from now on is read. Whether there is a log to hand it to.
-    pub(super) fn begin(&mut self) -> bool {
+    /// Looks for the first time: what is written from now on is read. Whether there is a log to hand it to. `from_core`: it is the
+    /// core's thread that calls, which takes it from there where a log begins that was never read before.
+    pub(super) fn begin(&mut self, from_core: bool) -> bool {
+        let is_known = self.shared.positions.lock().contains_key(&source(&self.log.name));
         if !self.resume() {
             return false;
         }
         let Found { steps, commit, trouble } = self.files.look();
         self.trouble = trouble;
+        if from_core && !is_known {
+            let mut position = LogPosition::new();
+            steps.iter().for_each(|step| position.apply(step.clone()));
+            let position = Position { source: source(&self.log.name), text: position.text().into() };
+            self.shared.begun.lock().push(position);
+        }
         self.hand_over(steps, commit)
     }
 
     pub(super) fn run(mut self) {
         if let Some(before) = self.before.take() {
             before.wait_for_end(HANDOVER_MAX);
-            if !self.begin() {
+            if !self.begin(false) {
                 return;
             }
         }
