@@ -30,6 +30,9 @@ const REST: Duration = Duration::from_millis(2);
 /// The daemon's default, which the lag is measured by.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How the daemon's threads are called that answer.
+const ANSWER_THREADS: &str = "tokio-rt-worker";
+
 /// What is wanted.
 const LAG_SECONDS: f64 = 2.0;
 const P99_MS: f64 = 10.0;
@@ -44,6 +47,9 @@ struct Seen {
     lag_bytes: Vec<f64>,
     lag_seconds: Vec<f64>,
     took_ms: Vec<f64>,
+    /// Of that, what remains without the time in which this thread or the daemon's waited for a core.
+    own_ms: Vec<f64>,
+    merge_ms: Vec<f64>,
 }
 
 pub(crate) fn run() -> Result<(), String> {
@@ -104,11 +110,16 @@ fn watch(daemon: &Daemon, done: &AtomicBool, seen: &mut Seen) {
     let (mut at, mut cpu) = (Instant::now(), cpu_of(daemon.process()));
     let (mut lag_bytes, mut lag_seconds) = (0.0, 0.0);
     while !done.load(Ordering::Acquire) {
-        let asked = Instant::now();
-        let answer = daemon.get(&format!("/get/?key-{path}&key-{LOG},status&key-{LOG},br&depth=1"));
-        seen.took_ms.push(asked.elapsed().as_secs_f64() * 1e3);
-        let told = answer.json()[0][&path].clone();
-        let number = |name: &str| told[name].as_f64().unwrap_or(0.0);
+        let (waited, asked) = (waited_for_cores(daemon.process()), Instant::now());
+        let answer =
+            daemon.get(&format!("/get/?key-{path}&key-{LOG},status&key-{LOG},br&key-graftd,{HOST},tree&depth=1"));
+        let took = asked.elapsed();
+        seen.took_ms.push(took.as_secs_f64() * 1e3);
+        let waited = waited_for_cores(daemon.process()) - waited;
+        seen.own_ms.push(((took - waited).as_secs_f64() * 1e3).max(0.0));
+        let told = answer.json();
+        seen.merge_ms.push(told[3][format!("graftd,{HOST},tree")]["merge_ms"].as_f64().unwrap_or(0.0));
+        let number = |name: &str| told[0][&path][name].as_f64().unwrap_or(0.0);
         lag_bytes = number("lag_bytes").max(lag_bytes);
         lag_seconds = number("lag_seconds").max(lag_seconds);
         if at.elapsed() >= Duration::from_secs(1) {
@@ -154,15 +165,18 @@ fn report(seen: &mut Seen, written: u64, behind: Duration, caught_up: Duration) 
     println!("tail, lag: at most {:.1} s (wanted: below {LAG_SECONDS} s)", most(&seen.lag_seconds));
     println!("tail, lag in seconds: {}", list(&seen.lag_seconds, 1.0));
     println!("tail, lag in MB: {}", list(&seen.lag_bytes, 1e6));
-    seen.took_ms.sort_by(f64::total_cmp);
-    let of = |part: usize| seen.took_ms.get((seen.took_ms.len() * part).div_ceil(100).saturating_sub(1)).copied();
-    println!(
-        "tail, /get/ meanwhile: median {:.2} ms, p99 {:.2} ms (wanted: below {P99_MS} ms), at most {:.1} ms, of {} answers",
-        of(50).unwrap_or_default(),
-        of(99).unwrap_or_default(),
-        most(&seen.took_ms),
-        seen.took_ms.len()
-    );
+    for (what, of) in [("", &mut seen.took_ms), (", without waiting for a core,", &mut seen.own_ms)] {
+        of.sort_by(f64::total_cmp);
+        let part = |part: usize| of.get((of.len() * part).div_ceil(100).saturating_sub(1)).copied().unwrap_or_default();
+        println!(
+            "tail, /get/ meanwhile{what}: median {:.2} ms, p99 {:.2} ms (wanted: below {P99_MS} ms), at most {:.1} ms, of {} answers",
+            part(50),
+            part(99),
+            most(of),
+            of.len()
+        );
+    }
+    println!("tail, merging into the tree: at most {:.1} ms a tick", most(&seen.merge_ms));
 }
 
 /// Keeps this process on the first core, so that the daemon has the second for itself. Whether there are two.
@@ -173,6 +187,18 @@ fn pin_self() -> bool {
     let mut taskset = Command::new("taskset");
     taskset.args(["-a", "-c", "-p", "0", &std::process::id().to_string()]).stdout(Stdio::null());
     taskset.status().is_ok_and(|status| status.success())
+}
+
+/// How long this thread, and those of the daemon that answer, were ready to run and had no core (`schedstat`, the second figure).
+fn waited_for_cores(process: u32) -> Duration {
+    let of = |folder: &Path| {
+        let text = fs::read_to_string(folder.join("schedstat")).unwrap_or_default();
+        text.split(' ').nth(1).and_then(|ns| ns.parse().ok()).map_or(Duration::ZERO, Duration::from_nanos)
+    };
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten().map(|task| task.path());
+    let answers =
+        |task: &Path| fs::read_to_string(task.join("comm")).is_ok_and(|name| name.starts_with(ANSWER_THREADS));
+    of(Path::new("/proc/thread-self")) + tasks.filter(|task| answers(task)).map(|task| of(&task)).sum::<Duration>()
 }
 
 fn load_average() -> String {
