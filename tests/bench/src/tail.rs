@@ -115,8 +115,9 @@ fn watch(daemon: &Daemon, done: &AtomicBool, seen: &mut Seen) {
             daemon.get(&format!("/get/?key-{path}&key-{LOG},status&key-{LOG},br&key-graftd,{HOST},tree&depth=1"));
         let took = asked.elapsed();
         seen.took_ms.push(took.as_secs_f64() * 1e3);
-        let waited = waited_for_cores(daemon.process()) - waited;
-        seen.own_ms.push(((took - waited).as_secs_f64() * 1e3).max(0.0));
+        // A thread of the daemon may have ended meanwhile, and what it waited is gone with it.
+        let waited = waited_for_cores(daemon.process()).saturating_sub(waited);
+        seen.own_ms.push(took.saturating_sub(waited).as_secs_f64() * 1e3);
         let told = answer.json();
         seen.merge_ms.push(told[3][format!("graftd,{HOST},tree")]["merge_ms"].as_f64().unwrap_or(0.0));
         let number = |name: &str| told[0][&path][name].as_f64().unwrap_or(0.0);
@@ -165,7 +166,7 @@ fn report(seen: &mut Seen, written: u64, behind: Duration, caught_up: Duration) 
     println!("tail, lag: at most {:.1} s (wanted: below {LAG_SECONDS} s)", most(&seen.lag_seconds));
     println!("tail, lag in seconds: {}", list(&seen.lag_seconds, 1.0));
     println!("tail, lag in MB: {}", list(&seen.lag_bytes, 1e6));
-    for (what, of) in [("", &mut seen.took_ms), (", without waiting for a core,", &mut seen.own_ms)] {
+    for (what, of) in [("", &mut seen.took_ms), (" without waiting for a core", &mut seen.own_ms)] {
         of.sort_by(f64::total_cmp);
         let part = |part: usize| of.get((of.len() * part).div_ceil(100).saturating_sub(1)).copied().unwrap_or_default();
         println!(
