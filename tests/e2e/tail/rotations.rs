@@ -155,10 +155,10 @@ fn a_last_line_without_its_end_counts_when_the_file_is_done_with() {
     let folders = folders("start = \"begin\"");
     let mut writer = Writer::new(&folders);
     let text = line(1);
-    writer.file.write_all(text[..20].as_bytes()).expect("written");
+    writer.file.write_all(&text.as_bytes()[..20]).expect("written");
     let daemon = start(&folders);
     daemon.await_number(&format!("graftd,{HOST},log,{LOG},lag_bytes"));
-    writer.file.write_all(text[20..].as_bytes()).expect("written");
+    writer.file.write_all(&text.as_bytes()[20..]).expect("written");
     await_lines(&daemon, 1);
     writer.file.write_all(line(2).trim_end().as_bytes()).expect("written");
     writer.lines = 2;

@@ -78,6 +78,17 @@ fn steady(mut json: Json) -> Json {
     json
 }
 
+/// Without nodes that hold nothing and have nothing below: where there was no room, one may be left of a path.
+fn bare(json: Json) -> Json {
+    match json {
+        Json::Object(members) => {
+            let members = members.into_iter().map(|(key, value)| (key, bare(value)));
+            Json::Object(members.filter(|(_, value)| value.as_object().is_none_or(|below| !below.is_empty())).collect())
+        }
+        other => other,
+    }
+}
+
 #[test]
 fn a_tree_is_made_anew_with_all_that_hangs_in_it() {
     let mut tree = tree();
@@ -121,8 +132,8 @@ fn a_tree_is_made_anew_with_all_that_hangs_in_it() {
 fn only_what_changed_is_told_and_nothing_twice() {
     let mut tree = tree();
     push(&mut tree, r#"{"a":{"x":1,"y":2},"b":{"z":3}}"#);
-    let mut keeper = Keeper::of(&mut tree);
     tree.end_tick(0);
+    let mut keeper = Keeper::of(&mut tree);
     assert_eq!(keeper.commit(&mut tree), 0);
     push(&mut tree, r#"{"a":{"x":1}}"#);
     assert_eq!(keeper.commit(&mut tree), 1);
@@ -165,8 +176,10 @@ proptest! {
                 _ => drop(keeper.commit(&mut tree)),
             }
         }
+        // A top prunes what it may not hold at the end of a tick: so does the one that is made anew.
+        tree.end_tick(now_ms);
         keeper.commit(&mut tree);
         let again = keeper.tree(Limits::default());
-        prop_assert_eq!(whole(&again), whole(&tree));
+        prop_assert_eq!(bare(whole(&again)), bare(whole(&tree)));
     }
 }
