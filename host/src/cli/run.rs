@@ -204,7 +204,7 @@ fn keep(shared: &Shared, data: &Path, events: &Events) -> Result<(Option<Keeper>
             *shared.positions.lock() = sources;
             shared.live.tick(tree.tick());
             // What there is now is what is kept.
-            let mark = tree.changed_rows(Mark::default(), |_| true).next;
+            let mark = tree.mark();
             Ok((Some(keeper), mark))
         }
         Err(OpenError::Foreign(why)) => Err(Failure::work(why)),
@@ -305,7 +305,7 @@ fn shared(
         LogHandle::start(parts).map_err(|error| Failure::work(format_args!("the log {name}: {error}")))
     };
     let (own, push) = (log("self", &["self"], Remember::Last)?, log("push", &[], Remember::First)?);
-    let logs = Logs { own, push, tailed: Mutex::default() };
+    let logs = Logs { own, push, tailed: Mutex::default(), ending: Mutex::default() };
     // Ticks are numbered by the time they would have if the daemon had always run, so no restart goes back.
     let tick_base = (clock.unix_ms().max(0) as u128 / conf.tick.as_millis()) as u64;
     Ok(Shared {

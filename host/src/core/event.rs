@@ -1,6 +1,6 @@
 //! Everything that can wake the core.
 
-use crate::ingest::{LogName, LogStats};
+use crate::ingest::{LogName, LogSerial, LogStats};
 use crate::module::{Branch, Callee, Fault, Loaded};
 use crate::tree::Merged;
 use std::fmt;
@@ -105,8 +105,8 @@ pub struct LogReport {
     pub name: String,
     /// What has been read.
     pub stats: LogStats,
-    /// It was the last of it.
-    pub ended: bool,
+    /// Which log it was, if this is the last of it.
+    pub(crate) ended: Option<LogSerial>,
 }
 
 /// What is to become of a module.
@@ -153,11 +153,6 @@ impl Events {
     /// Sends from a thread, waiting for room; `false` when the core is gone.
     pub(crate) fn send(&self, event: Event) -> bool {
         self.0.blocking_send(event).is_ok()
-    }
-
-    /// Sends if there is room.
-    pub(crate) fn try_send(&self, event: Event) {
-        let _ = self.0.try_send(event);
     }
 
     /// Waits until all that was sent before is on the disk.

@@ -4,7 +4,7 @@ use super::commit::Commits;
 use super::event::{Delta, Event, LogReport, Pushed};
 use super::report::SelfReport;
 use super::shared::Shared;
-use crate::ingest::LogHandle;
+use crate::ingest::{LogHandle, LogSerial};
 use crate::limits::{LAST_COMMIT_MAX, LOGS_END_MAX};
 use crate::module::Registry;
 use crate::tree::{Mark, Tree};
@@ -38,7 +38,7 @@ pub struct Core {
     report: SelfReport,
     commits: Commits,
     /// Logs that have ended, since the daemon stops.
-    ended: usize,
+    ended: Vec<LogSerial>,
     /// Told about itself in the tree.
     merge_ms: f64,
 }
@@ -50,11 +50,12 @@ impl Core {
         let tick = shared.conf.tick;
         let commits = Commits::new(keeper, shared.conf.commit, mark);
         let mut core =
-            Core { report: SelfReport::new(&shared.host), shared, registry, commits, ended: 0, merge_ms: 0.0 };
+            Core { report: SelfReport::new(&shared.host), shared, registry, commits, ended: Vec::new(), merge_ms: 0.0 };
         let mut ticks = tokio::time::interval(tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         ticks.tick().await;
-        core.files();
+        core.registry.files(&core.shared);
+        core.note_begun();
         let mut listening = Some(listening);
         loop {
             // Who hears that the daemon is ready may write, rotate and kill at once: where each log begins is on the disk by then.
@@ -70,7 +71,9 @@ impl Core {
                 _ = ticks.tick() => Event::Tick,
                 event = events.recv() => event.unwrap_or(Event::Stop),
             };
-            if !core.handle(event) {
+            let goes_on = core.handle(event);
+            core.note_begun();
+            if !goes_on {
                 core.end(&mut events).await;
                 return core.registry;
             }
@@ -87,7 +90,7 @@ impl Core {
                 let _ = reply.send(pushed);
             }
             Event::Delta(delta) => self.delta(delta),
-            Event::Files => self.files(),
+            Event::Files => self.registry.files(&self.shared),
             Event::Loaded(loaded) => self.registry.loaded(loaded, &self.shared),
             Event::Commit { reply } => {
                 self.commits.want(reply);
@@ -107,10 +110,9 @@ impl Core {
         true
     }
 
-    /// Looks into the folders. Logs that were never read before begin then, and before a line of them is counted it is written down
-    /// where: else a daemon that is killed before its first commit would not know which rotations came since.
-    fn files(&mut self) {
-        self.registry.files(&self.shared);
+    /// Logs that were never read before have begun: before a line of them is counted it is written down where. Else a daemon that is
+    /// killed before its first commit would not know which rotations came since.
+    fn note_begun(&mut self) {
         let begun = std::mem::take(&mut *self.shared.begun.lock());
         if !begun.is_empty() {
             begun.into_iter().for_each(|position| self.commits.read_on(position, &self.shared));
@@ -159,7 +161,7 @@ impl Core {
         }
         if let Some(LogReport { name, stats, ended }) = log {
             self.report.log(name, stats);
-            self.ended += usize::from(ended);
+            self.ended.extend(ended);
         }
         if let Some(position) = position {
             self.commits.read_on(position, &self.shared);
@@ -201,12 +203,12 @@ impl Core {
         // First those who hand them lines: else there is always one more.
         self.registry.end();
         logs.iter().for_each(LogHandle::end);
-        let ending = logs.len();
+        let ending: Vec<LogSerial> = logs.iter().map(LogHandle::serial).collect();
         drop(logs);
         let began = Instant::now();
         let left = |of: Duration| of.saturating_sub(began.elapsed());
         // Who hangs in a call of a pipe does not come.
-        while self.ended < ending
+        while !ending.iter().all(|log| self.ended.contains(log))
             && let Ok(Some(event)) = tokio::time::timeout(left(LOGS_END_MAX), events.recv()).await
         {
             if !matches!(event, Event::Loaded(_) | Event::Files) {

@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// What readers and takers of pushes work on.
@@ -54,9 +55,25 @@ pub struct Logs {
     pub push: LogHandle,
     /// Those that files are read for.
     pub tailed: Mutex<Vec<LogHandle>>,
+    /// Those of them that are about to end.
+    pub ending: Mutex<Vec<LogHandle>>,
 }
 
 impl Logs {
+    /// A log is about to end: no pipes are put into it any more.
+    pub(crate) fn leave(&self, log: &LogHandle) {
+        self.tailed.lock().retain(|other| other.serial() != log.serial());
+        let mut ending = self.ending.lock();
+        ending.retain(|other| other.serial() != log.serial() && !other.wait_for_end(Duration::ZERO));
+        ending.push(log.clone());
+    }
+
+    /// The newest log of that name that has not ended yet.
+    pub(crate) fn ending_of(&self, name: &str) -> Option<LogHandle> {
+        let ending = self.ending.lock();
+        ending.iter().rev().find(|log| log.name == name && !log.wait_for_end(Duration::ZERO)).cloned()
+    }
+
     /// All of them.
     #[must_use]
     pub fn all(&self) -> Vec<LogHandle> {

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -152,7 +152,7 @@ impl LogHandle {
         let serial = LogSerial(STARTED.fetch_add(1, Ordering::Relaxed));
         let desk = Arc::new(Desk::default());
         let engine = Engine::new(formats, clock, remember);
-        let inlets = Inlets { inbox, changes: Arc::clone(&changes), _life: life };
+        let inlets = Inlets { inbox, changes: Arc::clone(&changes), serial, _life: life };
         let work = Work::new(name.clone(), engine, tick, inlets, events, disposer.clone(), position);
         // Lines wait until the pipes are there: otherwise they would be counted by those that came first.
         runner::start(Box::new(work), &desk, Some(opened)).map_err(|(error, _)| error)?;
@@ -186,10 +186,10 @@ impl LogHandle {
         self.messages.send(message).is_ok()
     }
 
-    /// Waits until all that was handed over before its end is in the tree.
-    pub(crate) fn wait_for_end(&self, most: Duration) {
+    /// Waits until all that was handed over before its end is in the tree, for some time; whether it is.
+    pub(crate) fn wait_for_end(&self, most: Duration) -> bool {
         // Nothing is ever sent: it hears of the end.
-        let _ = self.alive.lock().recv_timeout(most);
+        matches!(self.alive.lock().recv_timeout(most), Err(RecvTimeoutError::Disconnected))
     }
 
     /// Tells a log from one of the same name that was there before.

@@ -5,7 +5,7 @@
 
 use super::engine::{Engine, Frames, PipeReport, feed_on, flush_on};
 use super::lines::LineFault;
-use super::log::{Change, Changes, LinesDone, LogMessage, LogName, Read, ReadLines};
+use super::log::{Change, Changes, LinesDone, LogMessage, LogName, LogSerial, Read, ReadLines};
 use super::tail::{LogPosition, Step, source};
 use crate::core::{Delta, Event, Events, LogReport, Position, Report};
 use crate::module::{Desk, Disposer, Started, UnderWay, spawn};
@@ -49,6 +49,8 @@ pub(crate) struct Work {
 pub(super) struct Inlets {
     pub(super) inbox: Receiver<LogMessage>,
     pub(super) changes: Changes,
+    /// Which log it is.
+    pub(super) serial: LogSerial,
     /// Whoever has the other end hears when the work is over.
     pub(super) _life: Sender<()>,
 }
@@ -271,7 +273,11 @@ impl Work {
             }
         }
         let position = self.untold();
-        let log = Some(LogReport { name: self.name.clone(), stats: self.engine.stats().clone(), ended: self.last });
+        let log = Some(LogReport {
+            name: self.name.clone(),
+            stats: self.engine.stats().clone(),
+            ended: self.last.then_some(self.inlets.serial),
+        });
         let delta = Delta { frames, log, position, ..Delta::default() };
         if self.last {
             // Whoever waits for the end of it takes it that all is in the tree.

@@ -170,6 +170,13 @@ impl Tree {
         TickReport { tick, expired, pruned }
     }
 
+    /// What was kept is back: what comes from now on is new. Nothing is pruned yet, for whoever keeps the tree has to hear of
+    /// that.
+    pub fn end_restore(&mut self) {
+        self.close_rates();
+        self.now += 1;
+    }
+
     /// Bytes that [`Limits::bytes_max`] bounds. What `top`s and removals keep beside is in proportion to these.
     fn held_bytes(&self) -> usize {
         self.store.memory_bytes()

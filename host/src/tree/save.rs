@@ -122,6 +122,12 @@ impl Tree {
         self.saved = Some(Saved { words: Vec::new(), last, gone: Vec::new() });
     }
 
+    /// This moment, for [`Tree::changed_rows`].
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark(self.now)
+    }
+
     /// What changed since a moment, and everything that was never kept; below nodes for which `skip` says so (by their keys)
     /// nothing is. Nothing where the tree is not [kept](Tree::keep).
     ///

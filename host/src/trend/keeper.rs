@@ -69,7 +69,7 @@ impl Keeper {
             Ok(false) | Err(_) => restored.lost += 1,
         });
         made.map_err(told)?;
-        tree.end_tick(now_ms);
+        tree.end_restore();
         let keeper = start(file, database, events).map_err(|error| OpenError::Failed(format!("a thread: {error}")))?;
         Ok((keeper, restored))
     }
@@ -109,21 +109,27 @@ fn run(file: &Path, database: Database, inbox: &Receiver<Commit>, events: &Event
         if written.is_ok() {
             pending = Pending::default();
         }
+        // The core waits for it before it begins another, and before it ends this thread.
+        events.send(Event::Committed(written.clone()));
         for reply in replies {
             let _ = reply.send(written.clone());
         }
-        // The core may be waiting for this thread's end, and take no events any more.
-        events.try_send(Event::Committed(written));
     }
 }
 
-/// Writes what waits. The file is opened anew after a failure: it may have been replaced, or its folder be back.
+/// Writes what waits. The file is opened anew after a failure: its folder may be back. One that is
+/// not there is not made anew, for it would have only what changed lately.
 fn write(file: &Path, database: &mut Option<Database>, pending: &Pending) -> Result<(), String> {
     let told = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
     let mut open = match database.take() {
         Some(open) => open,
-        None => Database::open(file).map_err(|error| told(&error))?,
+        None => Database::reopen(file).map_err(|error| told(&error))?,
     };
+    if !open.is_there(file) {
+        return Err(told(
+            &"it was removed, replaced or overwritten while the daemon had it open; start the daemon anew",
+        ));
+    }
     open.write(pending).map_err(|error| told(&error))?;
     *database = Some(open);
     Ok(())
@@ -132,10 +138,13 @@ fn write(file: &Path, database: &mut Option<Database>, pending: &Pending) -> Res
 impl Pending {
     /// Takes on what changed since.
     fn add(&mut self, rows: Rows, sources: Vec<(String, Option<Arc<str>>)>) {
-        for id in &rows.gone {
-            self.rows.remove(id);
+        for id in rows.gone {
+            let waiting = self.rows.remove(&id).and_then(|row| row.more);
+            // What was never written need not be removed.
+            if waiting.is_none_or(|more| more.path.is_none()) {
+                self.gone.push(id);
+            }
         }
-        self.gone.extend(rows.gone);
         for row in rows.changed {
             match self.rows.get_mut(&row.id) {
                 Some(waiting) => replace(waiting, row),

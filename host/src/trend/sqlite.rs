@@ -9,6 +9,9 @@ use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OpenFlags, Transaction, params};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,11 +74,27 @@ pub(super) struct Pending {
 #[derive(Debug)]
 pub(super) struct Database {
     connection: Connection,
+    /// Device and inode.
+    id: (u64, u64),
 }
 
+/// What each file of SQLite's begins with (its file format, section 1.3).
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
 impl Database {
+    /// Opens the file, or makes it.
     pub(super) fn open(file: &Path) -> Result<Database, OpenError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Database::open_with(file, OpenFlags::SQLITE_OPEN_CREATE)
+    }
+
+    /// Opens the file that was there.
+    pub(super) fn reopen(file: &Path) -> Result<Database, OpenError> {
+        Database::open_with(file, OpenFlags::empty())
+    }
+
+    fn open_with(file: &Path, flags: OpenFlags) -> Result<Database, OpenError> {
+        let makes = flags.contains(OpenFlags::SQLITE_OPEN_CREATE);
+        let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(file, flags)?;
         connection.busy_timeout(BUSY)?;
         let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
@@ -93,7 +112,11 @@ impl Database {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         // Each commit is on the disk before it is called one.
         connection.pragma_update(None, "synchronous", "FULL")?;
-        let mut database = Database { connection };
+        let meta = fs::metadata(file).map_err(|error| OpenError::Failed(error.to_string()))?;
+        let mut database = Database { connection, id: (meta.dev(), meta.ino()) };
+        if tables == 0 && !makes {
+            return Err(OpenError::Foreign("what was kept in it is gone; start the daemon anew".to_owned()));
+        }
         if tables == 0 {
             let transaction = database.connection.transaction()?;
             transaction.execute_batch(TABLES)?;
@@ -145,6 +168,17 @@ impl Database {
             }
         }
         Ok(())
+    }
+
+    /// Whether the file is still where it was, and begins as it did: SQLite itself goes on writing into one that was removed.
+    pub(super) fn is_there(&self, file: &Path) -> bool {
+        let mut begins = [0; MAGIC.len()];
+        let read = File::open(file).and_then(|mut open| {
+            let meta = open.metadata()?;
+            open.read_exact(&mut begins)?;
+            Ok((meta.dev(), meta.ino()))
+        });
+        read.is_ok_and(|id| id == self.id) && begins == *MAGIC
     }
 
     /// Writes all of it, or nothing.

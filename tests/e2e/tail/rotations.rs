@@ -232,3 +232,42 @@ fn a_log_whose_format_is_not_said_is_told_from_its_lines_and_columns_hold_after_
     let daemon = start(&folders);
     await_lines(&daemon, 200);
 }
+
+#[test]
+fn a_packed_file_with_a_line_that_is_too_long_counts_once_over_restarts() {
+    let folders = folders("start = \"begin\"");
+    let conf = format!(
+        "plugin = \"access-log\"\nfile = \"../logs/*.gz\"\nprefix = \"{LOG}\"\nstart = \"begin\"\nformat = \"combined\""
+    );
+    folders.write_conf(&format!("{LOG}.on"), &conf);
+    let writer = Writer::new(&folders);
+    drop(writer);
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    for number in 1..=1_000 {
+        packed.write_all(line(number).as_bytes()).expect("packed");
+        if number % 200 == 0 {
+            packed.write_all(&b"x".repeat(3_000_000)).expect("packed");
+            // What follows in that line is no line of its own.
+            packed.write_all(format!(" {}", line(number)).as_bytes()).expect("packed");
+        }
+    }
+    let _ = folders.write("logs/old.gz", packed.finish().expect("packed"));
+    let mut daemon = start(&folders);
+    await_lines(&daemon, 1_000);
+    daemon.await_value(&format!("graftd,{HOST},log,{LOG},errors"), 5);
+    for _ in 0..2 {
+        daemon.stop();
+        daemon = start(&folders);
+        daemon.await_number(&format!("graftd,{HOST},log,{LOG},lag_bytes"));
+        let mut more = Writer::at(folders.root().join("logs/more"));
+        more.write(1);
+        // Two commits later nothing has come.
+        let commits = format!("graftd,{HOST},trend,commits");
+        for _ in 0..2 {
+            daemon.push(&serde_json::json!({"n": 1}));
+            assert_eq!(daemon.post("/push?wait=commit", "application/json", b"{\"n\":1}").status, 200);
+        }
+        daemon.await_number(&commits);
+        await_lines(&daemon, 1_000);
+    }
+}

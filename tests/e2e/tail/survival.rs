@@ -182,3 +182,26 @@ fn without_a_database_the_live_tree_goes_on_and_says_so() {
     assert!(answer.status == 503 && answer.body.contains("not committed"), "{answer:?}");
     assert_eq!(daemon.value("n"), 1.0);
 }
+
+#[test]
+fn a_database_that_is_taken_away_is_missed() {
+    for harm in ["removed", "cut", "overwritten"] {
+        let folders = folders("");
+        let daemon = start(&folders);
+        let push = || daemon.post("/push?wait=commit", "application/json", b"{\"n\":1}");
+        assert_eq!(push().status, 200);
+        let file = folders.root().join("data/graftd.db");
+        match harm {
+            "removed" => fs::remove_dir_all(folders.root().join("data")).expect("removed"),
+            "cut" => fs::write(&file, "").expect("cut"),
+            _ => fs::write(&file, "no database at all, and it never was one").expect("overwritten"),
+        }
+        let answer = push();
+        assert!(answer.status == 503 && answer.body.contains("graftd.db"), "{harm}: {answer:?}");
+        daemon.await_change("graftd", |daemon| {
+            let answer = daemon.get("/readyz");
+            (answer.status == 503 && answer.body.contains("graftd.db")).then_some(())
+        });
+        assert_eq!(daemon.value("n"), 2.0, "{harm}: the live tree goes on");
+    }
+}

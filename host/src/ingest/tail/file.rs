@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A file's number for as long as it is followed.
 pub(super) type FileNumber = u32;
@@ -70,6 +70,8 @@ pub(super) struct Followed {
     in_long_line: bool,
     /// What was read did not fit what it began with.
     is_cut: bool,
+    /// When it could not be read last.
+    failed: Option<Instant>,
     /// It was empty when it was looked at last: it may hold by now what came after something that was cut.
     was_empty: bool,
     /// When it was last seen to grow.
@@ -144,6 +146,7 @@ impl Followed {
             offset,
             in_long_line,
             is_cut: false,
+            failed: None,
             was_empty: beginning.is_empty(),
             grew: Instant::now(),
             at_end: false,
@@ -172,6 +175,20 @@ impl Followed {
 
     pub(super) fn in_long_line(&self) -> bool {
         self.in_long_line
+    }
+
+    /// It cannot be read at the moment.
+    pub(super) fn pause(&mut self) {
+        self.failed = Some(Instant::now());
+    }
+
+    /// Whether it could not be read a moment ago.
+    pub(super) fn is_paused(&self, pause: Duration) -> bool {
+        self.failed.is_some_and(|failed| failed.elapsed() < pause)
+    }
+
+    pub(super) fn is_packed(&self) -> bool {
+        self.packed.is_some()
     }
 
     /// The header that holds where it has been read to; empty where there is none, or it is packed.
@@ -255,11 +272,9 @@ impl Followed {
     /// writing the line that is not ended.
     pub(super) fn read(&mut self, last: bool) -> io::Result<ReadLines> {
         if let Some(packed) = &mut self.packed {
-            let lines = packed.read(&self.file, self.offset)?;
+            let (lines, passed) = packed.read(&self.file, self.offset, &mut self.in_long_line)?;
             self.at_end = packed.at_end();
-            if let ReadLines::Whole(lines) = &lines {
-                self.offset += lines.len() as u64;
-            }
+            self.offset += passed;
             return Ok(lines);
         }
         let mut block = vec![0; BLOCK_BYTES];

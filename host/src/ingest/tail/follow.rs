@@ -45,11 +45,17 @@ impl Files {
     pub(super) fn resume(&mut self, position: &LogPosition) -> Found {
         let mut found = Found::default();
         let paths = matches(&self.patterns).0;
-        let is_matched = |path: &str| paths.iter().any(|other| other.as_os_str() == path);
+        // Whether or not it is there at the moment.
+        let is_matched = |path: &str| {
+            let matches =
+                |pattern: &String| pattern == path || glob::Pattern::new(pattern).is_ok_and(|p| p.matches(path));
+            self.patterns.iter().any(matches)
+        };
+        let is_known = position.files().any(|file| is_matched(&file.path));
         for past in position.past() {
             self.remember(*past, &mut found);
         }
-        if !position.files().any(|file| is_matched(&file.path)) {
+        if !is_known {
             // Other files than ever before: they are new to it.
             return found;
         }
@@ -137,6 +143,7 @@ impl Files {
     fn look_at_known(&mut self, there: &HashMap<FileId, &PathBuf>, found: &mut Found) {
         let mut left = Vec::new();
         let mut cut = Vec::new();
+        let mut filled = Vec::new();
         for file in &mut self.followed {
             match there.get(&file.seen.id) {
                 Some(path) if file.stage == Stage::Left || file.path != **path => {
@@ -161,6 +168,9 @@ impl Files {
                 // It may have been filled, copied and cut before.
                 Ok(Content::First) => {
                     left.push((file.path.clone(), was.changed_ms));
+                    if file.offset == 0 && file.stage == Stage::Live {
+                        filled.push(file.number);
+                    }
                     Ok(())
                 }
                 Ok(Content::Another) => file.begin_anew().map(|()| {
@@ -172,6 +182,11 @@ impl Files {
             if let Err(error) = looked {
                 found.trouble = format!("{}: {error}", file.path.display());
             }
+        }
+        // What these are can be seen only now: a log, a copy, an archive.
+        for number in filled {
+            self.followed.retain(|file| file.number != number);
+            found.steps.push(Step::Gone(number));
         }
         for (number, path, past, changed_ms) in cut {
             found.commit = true;
@@ -235,7 +250,8 @@ impl Files {
     fn release_copies(&mut self, original: FileNumber, offset: u64, found: &mut Found) {
         for file in self.followed.iter_mut().filter(|file| file.stage == Stage::CopyOf(original)) {
             file.stage = Stage::Live;
-            file.begin_at(offset.min(file.seen.bytes));
+            // Of a packed file, bytes of what is in it are counted.
+            file.begin_at(if file.is_packed() { offset } else { offset.min(file.seen.bytes) });
             found.steps.push(Step::File(file.number, file.position()));
         }
     }

@@ -95,12 +95,14 @@ impl Tail {
         if let Some(before) = before {
             before.end();
         }
+        // Also one that was switched off a moment ago.
+        let before = shared.logs.ending_of(around.name);
         shared.logs.tailed.lock().push(log.clone());
         let ending = Arc::new(Ending::default());
         let mut tailing = Tailing {
             files: Files::new(conf.files.clone(), conf.from_end),
             log: log.clone(),
-            before: before.map(|before| before.log.clone()),
+            before,
             shared: Arc::clone(shared),
             ending: Arc::clone(&ending),
             told: Told::new(),
@@ -128,7 +130,7 @@ impl Tail {
 
     fn end(&self) {
         self.ending.tell();
-        self.shared.logs.tailed.lock().retain(|log| log.serial() != self.log.serial());
+        self.shared.logs.leave(&self.log);
         self.log.end();
     }
 }

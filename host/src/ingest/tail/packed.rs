@@ -40,55 +40,81 @@ impl Packed {
         self.ended
     }
 
-    /// The next whole lines behind `offset`, which is where the last ones ended; at the end of the file also what is no whole
-    /// line.
-    pub(super) fn read(&mut self, file: &File, offset: u64) -> io::Result<ReadLines> {
+    /// The next whole lines behind `offset`, and how many bytes of what is in the file that takes it further; at the end of the
+    /// file also what is no whole line. `in_long_line`: in the midst of one that is too long, and was told of.
+    pub(super) fn read(&mut self, file: &File, offset: u64, in_long_line: &mut bool) -> io::Result<(ReadLines, u64)> {
         if offset == u64::MAX {
             // All of it was written before the log was read for the first time.
             self.ended = true;
-            return Ok(ReadLines::None);
+            return Ok((ReadLines::None, 0));
         }
-        if self.reader.is_none() {
-            let mut reader = open(file)?;
-            // Where it ends before that, there is nothing more to read.
-            io::copy(&mut (&mut reader).take(offset), &mut io::sink()).or_else(ignore_cut_off)?;
-            self.reader = Some(reader);
-            self.carry.clear();
+        let read = self.read_on(file, offset, in_long_line);
+        if read.is_err() {
+            // Where it stands now is not where the lines end.
+            self.reader = None;
         }
-        let Some(reader) = &mut self.reader else { return Ok(ReadLines::None) };
+        read
+    }
+
+    fn read_on(&mut self, file: &File, offset: u64, in_long_line: &mut bool) -> io::Result<(ReadLines, u64)> {
+        let reader = match &mut self.reader {
+            Some(reader) => reader,
+            none => {
+                let mut reader = open(file)?;
+                // Where it ends before that, there is nothing more to read.
+                io::copy(&mut (&mut reader).take(offset), &mut io::sink()).or_else(ignore_cut_off)?;
+                self.carry.clear();
+                none.insert(reader)
+            }
+        };
         let mut block = std::mem::take(&mut self.carry);
-        let before = block.len();
-        let mut chunk = reader.take(BLOCK_BYTES as u64);
-        match chunk.read_to_end(&mut block) {
-            Ok(_) => {}
-            Err(error) if is_cut_off(&error) => {
-                // Begun anew when there is more of it.
-                self.reader = None;
-                self.ended = true;
-                return Ok(ReadLines::None);
+        let mut passed = 0;
+        loop {
+            let before = block.len();
+            match reader.take(BLOCK_BYTES as u64).read_to_end(&mut block) {
+                Ok(_) => {}
+                Err(error) if is_cut_off(&error) => {
+                    // Begun anew when there is more of it. What was passed of a long line is passed again.
+                    self.reader = None;
+                    self.ended = true;
+                    return Ok((ReadLines::None, 0));
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(error),
-        }
-        let ended = block.len() - before < BLOCK_BYTES;
-        self.ended = ended;
-        if ended {
-            if block.is_empty() {
-                return Ok(ReadLines::None);
+            self.ended = block.len() - before < BLOCK_BYTES;
+            if *in_long_line {
+                match memchr::memchr(b'\n', &block) {
+                    Some(end) => {
+                        block.drain(..=end);
+                        passed += end as u64 + 1;
+                        *in_long_line = false;
+                    }
+                    None => {
+                        passed += block.len() as u64;
+                        return Ok((ReadLines::None, passed));
+                    }
+                }
             }
-            if block.last() != Some(&b'\n') {
-                block.push(b'\n');
+            if self.ended {
+                passed += block.len() as u64;
+                if block.is_empty() {
+                    return Ok((ReadLines::None, passed));
+                }
+                if block.last() != Some(&b'\n') {
+                    block.push(b'\n');
+                }
+                return Ok((ReadLines::Whole(block), passed));
             }
-            return Ok(ReadLines::Whole(block));
-        }
-        match memchr::memrchr(b'\n', &block) {
-            Some(end) => {
+            if let Some(end) = memchr::memrchr(b'\n', &block) {
                 self.carry = block.split_off(end + 1);
-                Ok(ReadLines::Whole(block))
+                passed += block.len() as u64;
+                return Ok((ReadLines::Whole(block), passed));
             }
-            None if block.len() > LINE_BYTES_MAX + BLOCK_BYTES => Err(io::Error::other("has a line that is too long")),
-            None => {
-                self.carry = block;
-                Ok(ReadLines::None)
+            if block.len() > LINE_BYTES_MAX {
+                *in_long_line = true;
+                passed += block.len() as u64;
+                block.truncate(BLOCK_BYTES);
+                return Ok((ReadLines::TooLong(block), passed));
             }
         }
     }

@@ -7,7 +7,6 @@ use super::{Ending, source};
 use crate::core::{Delta, Event, Position, Shared};
 use crate::ingest::log::{LogHandle, LogMessage, Read};
 use crate::module::Branch;
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,8 +16,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// The shortest.
 const LOOK_EVERY_MIN: Duration = Duration::from_millis(20);
 
-/// How long the log that ran before may take to end.
-const HANDOVER_MAX: Duration = Duration::from_secs(5);
+/// How often a log that waits for the one before looks whether it is to end itself.
+const HANDOVER_LOOK: Duration = Duration::from_millis(100);
 
 /// How long a file that cannot be read is left alone.
 const READ_PAUSE: Duration = Duration::from_secs(1);
@@ -92,14 +91,18 @@ impl Tailing {
 
     pub(super) fn run(mut self) {
         if let Some(before) = self.before.take() {
-            before.wait_for_end(HANDOVER_MAX);
+            // Not before all of it is in the tree: lines would be counted twice.
+            while !before.wait_for_end(HANDOVER_LOOK) {
+                if self.ending.is_told() {
+                    return;
+                }
+            }
             if !self.begin(false) {
                 return;
             }
         }
         let every = (self.shared.conf.tick / 4).clamp(LOOK_EVERY_MIN, LOOK_EVERY);
         let mut trouble = std::mem::take(&mut self.trouble);
-        let mut paused: Option<Instant> = None;
         let mut looked = Instant::now();
         while !self.ending.is_told() {
             if looked.elapsed() >= every {
@@ -110,17 +113,7 @@ impl Tailing {
                     return;
                 }
             }
-            let mut read_any = false;
-            if paused.is_none_or(|paused| paused.elapsed() > READ_PAUSE) {
-                match self.read_round() {
-                    Ok(Some(any)) => read_any = any,
-                    Ok(None) => return,
-                    Err((path, error)) => {
-                        trouble = format!("{path}: {error}");
-                        paused = Some(Instant::now());
-                    }
-                }
-            }
+            let Some(read_any) = self.read_round(&mut trouble) else { return };
             self.tell(&trouble);
             if !read_any {
                 self.ending.wait(every.saturating_sub(looked.elapsed()));
@@ -153,22 +146,28 @@ impl Tailing {
 
     /// Reads a block of each file that has more, so that no backlog holds up what is being written; whether any had. `None`: the
     /// log has ended.
-    fn read_round(&mut self) -> Result<Option<bool>, (String, io::Error)> {
+    fn read_round(&mut self, trouble: &mut String) -> Option<bool> {
         let mut any = false;
         for file in &mut self.files.followed {
             if file.at_end && !(file.stage == Stage::Left && file.behind() > 0)
                 || matches!(file.stage, Stage::CopyOf(_))
+                || file.is_paused(READ_PAUSE)
             {
                 continue;
             }
             let last = file.stage == Stage::Left && file.grew.elapsed() > LINE_PATIENCE;
             let (before, print) = (file.offset, file.print);
-            let header = if self.has_header && self.last_read != Some(file.number) {
-                file.header().map_err(|error| (file.path.display().to_string(), error))?
-            } else {
-                String::new()
+            let switches = self.has_header && self.last_read != Some(file.number);
+            let header = if switches { file.header().map(Some) } else { Ok(None) };
+            let (header, lines) = match header.and_then(|header| Ok((header, file.read(last)?))) {
+                Ok(read) => read,
+                // The others are none the worse for it.
+                Err(error) => {
+                    *trouble = format!("{}: {error}", file.path.display());
+                    file.pause();
+                    continue;
+                }
             };
-            let lines = file.read(last).map_err(|error| (file.path.display().to_string(), error))?;
             if file.offset == before {
                 continue;
             }
@@ -183,14 +182,13 @@ impl Tailing {
             } else {
                 Step::File(file.number, file.position())
             };
-            let header = (self.has_header && self.last_read != Some(file.number)).then_some(header);
             self.last_read = Some(file.number);
             let read = Read { lines, header, steps: vec![step], commit: false };
             if self.ending.is_told() || !self.log.send(LogMessage::Read(read)) {
-                return Ok(None);
+                return None;
             }
         }
-        Ok(Some(any))
+        Some(any)
     }
 
     /// Tells, once a tick, how far behind it is and what is wrong.

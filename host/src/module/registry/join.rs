@@ -14,7 +14,7 @@ impl Registry {
         let logs = shared.logs.all();
         for (name, module) in &mut self.modules {
             // What is being loaded replaces what runs, and joins when it is there.
-            if module.loading.is_some() || module.joining {
+            if module.loading.is_some() || module.joining.is_some() {
                 continue;
             }
             let Planned::Run { plugin, conf } = &module.plan.what else { continue };
@@ -27,7 +27,7 @@ impl Registry {
             if missing.is_empty() {
                 continue;
             }
-            module.joining = true;
+            module.joining = Some(life.callee.generation);
             self.loader.load(Job {
                 name: name.clone(),
                 generation: life.callee.generation,
@@ -46,11 +46,11 @@ impl Registry {
     pub(super) fn joined(&mut self, loaded: Loaded, shared: &Shared) {
         let Loaded { name, generation, result, joins } = loaded;
         let Some(module) = self.modules.get_mut(&name) else { return };
+        if module.joining == Some(generation) {
+            module.joining = None;
+        }
         let life = module.trial.as_mut().or(module.running.as_mut());
         let life = life.filter(|life| life.callee.generation == generation);
-        if life.is_some() {
-            module.joining = false;
-        }
         match (result, life) {
             (Ok(ready), Some(life)) => {
                 if let ReadyWhat::Pipe { wants, by, by_log } = ready.what {
@@ -80,7 +80,7 @@ impl Registry {
 
     /// Lets logs begin whose pipes are there.
     pub(super) fn open_logs(&self, shared: &Shared) {
-        let all_there = self.modules.values().all(|module| !module.joining);
+        let all_there = self.modules.values().all(|module| module.joining.is_none() && module.loading.is_none());
         for log in shared.logs.all() {
             if !log.is_open() && (all_there || log.age() > START_PATIENCE) {
                 log.open();

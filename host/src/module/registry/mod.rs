@@ -71,8 +71,8 @@ pub(super) struct Module {
     pub(super) built_in: Option<(u64, BuiltIn)>,
     /// The life that is being loaded.
     pub(super) loading: Option<u64>,
-    /// It is being made for logs that came while it ran.
-    pub(super) joining: bool,
+    /// The life that is being made for logs that came while it ran.
+    pub(super) joining: Option<u64>,
     /// Times in a row that it could not be made, or broke.
     pub(super) failures: u32,
     /// When it is to be made anew, on the monotonic clock in milliseconds.
@@ -216,7 +216,7 @@ impl Registry {
             trial: None,
             built_in: None,
             loading: None,
-            joining: false,
+            joining: None,
             failures: 0,
             retry_ms: None,
             apart: None,
@@ -237,7 +237,7 @@ impl Registry {
         let Some(module) = self.modules.get_mut(name) else { return };
         // What was being loaded is out of date.
         module.loading = None;
-        module.joining = false;
+        module.joining = None;
         module.retry_ms = None;
         module.waits_for = None;
         match module.plan.what.clone() {
