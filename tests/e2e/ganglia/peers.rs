@@ -3,6 +3,7 @@
 
 use graftd_tests::PATIENCE;
 use std::fs::{self, File, Permissions};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -56,7 +57,25 @@ impl Peers {
                 peers.missing.push(format!("{name}: {why}"));
             }
         }
+        peers.await_uptime_of_apache();
         peers
+    }
+
+    /// In its first second Apache tells its uptime as nothing at all, which `apache_status` has no answer to either.
+    fn await_uptime_of_apache(&self) {
+        if !self.running.iter().any(|(name, _)| *name == "apache2") {
+            return;
+        }
+        let address = SocketAddr::from(([127, 0, 0, 1], APACHE));
+        let began = Instant::now();
+        loop {
+            let status = ask(address, "/server-status?auto").expect("Apache answers");
+            if status.contains("ServerUptime: ") {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "Apache tells no uptime: {status}");
+            thread::sleep(LOOK_AGAIN);
+        }
     }
 
     fn add(&mut self, name: &'static str, port: u16, mut command: Command, folder: &Path) -> Result<(), String> {
@@ -88,6 +107,16 @@ impl Drop for Peers {
             let _ = child.wait();
         }
     }
+}
+
+/// What a server answers to a GET of HTTP 1.0, whole.
+fn ask(address: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 fn redis(folder: &Path) -> Result<Command, String> {
