@@ -86,7 +86,7 @@ impl CheckFormat {
             AUTO => None,
             spec => Some(Format::compile(&self.format).map_err(|error| bad_format(spec, &self.format, &error))?),
         };
-        let Beginning { bytes, whole } =
+        let Beginning { bytes, whole, .. } =
             self.read().map_err(|error| Failure::work(format_args!("{}: {error}", self.file.display())))?;
         let text = String::from_utf8_lossy(&bytes);
         let (format, said) = match named {
@@ -117,13 +117,13 @@ impl CheckFormat {
 
     fn read(&self) -> io::Result<Beginning> {
         if self.file == Path::new("-") {
-            return beginning(&mut io::stdin().lock());
+            return beginning(&mut io::stdin().lock())?.unbroken();
         }
         let mut file = File::open(&self.file)?;
         if file.metadata()?.is_dir() {
             return Err(io::Error::other("is a folder, not a log"));
         }
-        beginning(&mut file)
+        beginning(&mut file)?.unbroken()
     }
 
     /// The findings for people.

@@ -64,9 +64,38 @@ pub(super) struct Beginning {
     pub(super) bytes: Vec<u8>,
     /// Nothing follows.
     pub(super) whole: bool,
+    /// Why nothing follows that was to.
+    pub(super) broken: Option<io::Error>,
+}
+
+impl Beginning {
+    /// All of it from the start, of which this was read and `rest` is left: what stands before a fault comes before it.
+    pub(super) fn then(self, rest: impl Read) -> impl Read {
+        io::Cursor::new(self.bytes).chain(Broken(self.broken)).chain(rest)
+    }
+
+    /// The same, where a fault is none to go on after.
+    ///
+    /// # Errors
+    /// It is broken.
+    pub(super) fn unbroken(mut self) -> io::Result<Beginning> {
+        self.broken.take().map_or(Ok(self), Err)
+    }
+}
+
+/// Fails once, if at all.
+struct Broken(Option<io::Error>);
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), Err)
+    }
 }
 
 /// Reads [`GUESS_LINES`] lines or a few more, [`GUESS_BYTES_MAX`] or a block more, or all there is.
+///
+/// # Errors
+/// It cannot be read, not even a part of it.
 pub(super) fn beginning(from: &mut impl Read) -> io::Result<Beginning> {
     let mut bytes = Vec::new();
     let mut lines = 0;
@@ -79,15 +108,19 @@ pub(super) fn beginning(from: &mut impl Read) -> io::Result<Beginning> {
                 bytes.truncate(held);
                 continue;
             }
-            Err(error) => return Err(error),
+            Err(error) if held == 0 => return Err(error),
+            Err(error) => {
+                bytes.truncate(held);
+                return Ok(Beginning { bytes, whole: false, broken: Some(error) });
+            }
         };
         bytes.truncate(held + read);
         if read == 0 {
-            return Ok(Beginning { bytes, whole: true });
+            return Ok(Beginning { bytes, whole: true, broken: None });
         }
         lines += memchr::memchr_iter(b'\n', &bytes[held..]).count();
     }
-    Ok(Beginning { bytes, whole: false })
+    Ok(Beginning { bytes, whole: false, broken: None })
 }
 
 #[cfg(test)]
@@ -140,6 +173,18 @@ mod tests {
         assert!(long.bytes.len() >= 7 * GUESS_LINES && long.bytes.len() <= 100_000 && !long.whole);
         let endless = start(&vec![b'x'; 10 * GUESS_BYTES_MAX]);
         assert!(endless.bytes.len() >= GUESS_BYTES_MAX && endless.bytes.len() < GUESS_BYTES_MAX + BLOCK_BYTES);
+    }
+
+    #[test]
+    fn what_stands_before_a_fault_comes_before_it() {
+        let read = |text: &'static [u8]| beginning(&mut text.chain(Broken(Some(io::Error::other("broken")))));
+        assert_eq!(read(b"").err().map(|error| error.to_string()), Some("broken".to_owned()), "there is nothing");
+        let begins = read(b"a\nb").unwrap();
+        assert_eq!((begins.bytes.as_slice(), begins.whole), (&b"a\nb"[..], false));
+        let mut kept = Kept::default();
+        let ended = read_lines(begins.then(&b"more\n"[..]), &mut kept);
+        assert_eq!((ended.map_err(|error| error.to_string()), kept.text), (Err("broken".to_owned()), b"a\n".to_vec()));
+        assert!(read(b"a\nb").unwrap().unbroken().is_err());
     }
 
     #[test]

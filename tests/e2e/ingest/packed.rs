@@ -110,6 +110,40 @@ fn what_stands_before_a_cut_or_damage_is_counted() {
 }
 
 #[test]
+fn a_small_log_that_is_cut_off_keeps_its_lines() {
+    let folders = Folders::new().plugins(&["status"]);
+    // Less than a format is told from.
+    let packed = pack(&["gzip", "-c"], &log(300));
+    let cut = folders.write("cut.gz", &packed[..packed.len() / 2]);
+    for more in [&["--format", "combined"][..], &[]] {
+        let ran = ingest(&folders, &[&["--json", &cut], more].concat());
+        ran.failed(1, &["cut.gz: is packed, and cut off; the lines before that were read"]);
+        let lines = ran.json()["status"]["200"].as_f64().unwrap_or_default();
+        assert!((100.0..300.0).contains(&lines), "{more:?}: {lines}");
+    }
+    // Several blocks of zstd, each of which a later one could refer to.
+    let packed = pack(&["zstd", "-c", "-q"], &log(4_000));
+    let cut = folders.write("cut.zst", &packed[..packed.len() - 9]);
+    let ran = ingest(&folders, &["--json", &cut]);
+    ran.failed(1, &["cut.zst: is packed, and cut off"]);
+    let lines = ran.json()["status"]["200"].as_f64().unwrap_or_default();
+    assert!((1_000.0..4_000.0).contains(&lines), "{lines}");
+}
+
+#[test]
+fn what_stands_behind_a_packed_log_is_passed_over_and_said() {
+    let folders = Folders::new().plugins(&["status"]);
+    for way in [WAYS[0], WAYS[1], WAYS[2]] {
+        let file = folders.write("log", [pack(way, &log(30)), b"garbage".to_vec()].concat());
+        let ran = ingest(&folders, &["--json", &file]).good();
+        assert_eq!(ran.json()["status"], json!({"200": 30}), "{way:?}");
+        let said =
+            "log: behind what is packed stand 7 bytes of something else, which are passed over; all lines were read";
+        assert!(ran.stderr.contains(said), "{way:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn patterns_name_files() {
     let folders = Folders::new().plugins(&["status"]);
     let _ = folders.write("access.log", log(1));

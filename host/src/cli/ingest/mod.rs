@@ -1,10 +1,11 @@
 //! `graftd ingest`: logs through the pipes, without a daemon.
 //!
-//! [`files`] says which, [`part`] cuts them into parts, [`unpack`] unpacks them, [`reader`] reads one through pipes of its
+//! [`files`] says which, [`part`] cuts them into parts, [`unpack`] unpacks them (by [`pieces`] and [`zstd`]), [`reader`] reads one through pipes of its
 //! own, [`team`] does so with several threads. [`summary`] is what is printed of it.
 
 mod files;
 mod part;
+mod pieces;
 mod pipes;
 mod progress;
 mod push;
@@ -13,6 +14,7 @@ mod summary;
 mod team;
 mod times;
 mod unpack;
+mod zstd;
 
 use super::client::Server;
 use super::error::print;

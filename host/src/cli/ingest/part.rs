@@ -3,7 +3,7 @@
 use super::files::STDIN;
 use super::progress::Progress;
 use super::unpack::{begins, is_packed, unpacked};
-use crate::cli::read::beginning;
+use crate::cli::read::{Beginning, beginning};
 use crate::ingest::format::{Format, first_lines, guess, header_before};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -37,8 +37,10 @@ impl Part {
     /// Opens it where it begins; what is read ends where it does, and is unpacked. For a file whose lines mean nothing
     /// without a header, it comes with the header that holds there.
     pub(super) fn open(&self, has_header: bool, progress: &Progress) -> io::Result<(Box<dyn Read>, Option<String>)> {
+        let (path, aside) = (self.path.clone(), progress.clone());
+        let say = move |what: &str| aside.aside(|| eprintln!("graftd: {}: {what}", path.display()));
         if self.path == Path::new(STDIN) {
-            return Ok((unpacked(progress.counting(io::stdin().lock()))?, None));
+            return Ok((unpacked(progress.counting(io::stdin().lock()), say)?, None));
         }
         let mut open = File::open(&self.path)?;
         if open.metadata()?.is_dir() {
@@ -46,7 +48,7 @@ impl Part {
             return Err(io::Error::other(format!("is a folder; name the logs in it: graftd ingest '{folder}/*.log*'")));
         }
         if self.start == 0 && self.bytes.is_none() {
-            return Ok((unpacked(progress.counting(open))?, None));
+            return Ok((unpacked(progress.counting(open), say)?, None));
         }
         let mut header = None;
         if self.start > 0 {
@@ -110,16 +112,16 @@ pub(super) fn tell_format(
     path: &Path,
     from: &mut impl Read,
     progress: &Progress,
-) -> io::Result<(Vec<u8>, Option<Format>)> {
+) -> io::Result<(Beginning, Option<Format>)> {
     let begins = beginning(from)?;
     let text = String::from_utf8_lossy(&begins.bytes);
     let guess = guess(&first_lines(&text, begins.whole));
     drop(text);
     if guess.lines == 0 {
-        return Ok((begins.bytes, None));
+        return Ok((begins, None));
     }
     progress.aside(|| eprintln!("graftd: {}: {}", path.display(), guess.said));
-    Ok((begins.bytes, Some(guess.format)))
+    Ok((begins, Some(guess.format)))
 }
 
 /// Where the first line begins at or after `near`, which is not 0.

@@ -113,15 +113,15 @@ impl<'a> Pusher<'a> {
 
     fn read(&mut self, part: &Part, format: Option<&Format>) -> io::Result<()> {
         let (mut open, _) = part.open(false, self.progress)?;
-        let mut begins = Vec::new();
-        if format.is_none() {
-            let told = tell_format(&part.path, &mut open, self.progress)?;
-            begins = told.0;
-            if let Some(format) = &told.1 {
+        let read = if format.is_none() {
+            let (begins, format) = tell_format(&part.path, &mut open, self.progress)?;
+            if let Some(format) = &format {
                 check(format).map_err(io::Error::other)?;
             }
-        }
-        let read = read_on(begins.as_slice().chain(open), self);
+            read_on(begins.then(open), self)
+        } else {
+            read_on(open, self)
+        };
         // What came before an error is whole lines.
         self.send();
         read

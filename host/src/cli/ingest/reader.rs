@@ -8,7 +8,7 @@ use crate::clock::Timepiece;
 use crate::ingest::format::{Format, guess};
 use crate::ingest::{Frames, LineFault, PipeReport, PipeRun, Remember, Solo};
 use std::collections::VecDeque;
-use std::io::{self, Read};
+use std::io;
 use std::time::{Duration, Instant};
 
 /// How often the pipes flush: as in the daemon, so that what a delta may hold bounds memory here too.
@@ -120,7 +120,7 @@ impl<F: FnMut(Frames)> Reader<F> {
         if let Some(format) = format {
             self.change_format(format);
         }
-        read_lines(begins.as_slice().chain(open), self)
+        read_lines(begins.then(open), self)
     }
 
     fn change_format(&mut self, format: Format) {

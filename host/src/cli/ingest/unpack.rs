@@ -1,29 +1,29 @@
 //! Logs that are packed, told by how they begin and not by their names.
 
-use crate::limits::ZSTD_WINDOW_BYTES_MAX;
-use bzip2::read::MultiBzDecoder;
-use flate2::read::MultiGzDecoder;
-use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
-use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+use super::pieces::Pieces;
+use super::zstd::Zstd;
+use bzip2::bufread::BzDecoder;
+use flate2::bufread::GzDecoder;
 use std::error::Error;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 
 /// Bytes from which is told how a file is packed.
 pub(super) const BEGINNING: usize = 10;
 
 /// Reads what is packed with gzip, zstd or bzip2 as what it was before, and anything else as it is. What was packed in
-/// several pieces, one behind another, is read whole.
+/// several pieces, one behind another, is read whole; something else that stands behind them is passed over and said, as their
+/// own tools do.
 ///
 /// # Errors
 /// It cannot be read, or is packed with something else.
-pub(super) fn unpacked(mut from: impl Read + 'static) -> io::Result<Box<dyn Read>> {
+pub(super) fn unpacked(mut from: impl Read + 'static, say: impl Fn(&str) + 'static) -> io::Result<Box<dyn Read>> {
     let begins = begins(&mut from)?;
     let whole = io::Cursor::new(begins.clone()).chain(from);
     let unpacker: Box<dyn Read> = match packing(&begins)? {
         None => return Ok(Box::new(whole)),
-        Some(Packing::Gzip) => Box::new(MultiGzDecoder::new(whole)),
-        Some(Packing::Bzip2) => Box::new(MultiBzDecoder::new(whole)),
-        Some(Packing::Zstd) => Box::new(Zstd::new(whole)),
+        Some(Packing::Gzip) => Box::new(Pieces::<GzDecoder<_>, _>::new(whole, say)),
+        Some(Packing::Bzip2) => Box::new(Pieces::<BzDecoder<_>, _>::new(whole, say)),
+        Some(Packing::Zstd) => Box::new(Zstd::new(whole, say)),
     };
     Ok(Box::new(Named(unpacker)))
 }
@@ -31,6 +31,35 @@ pub(super) fn unpacked(mut from: impl Read + 'static) -> io::Result<Box<dyn Read
 /// Whether a file that begins so is packed, however.
 pub(super) fn is_packed(begins: &[u8]) -> bool {
     !matches!(packing(begins), Ok(None))
+}
+
+/// Passes over what stands behind all that is packed, of which these bytes were read, and says so. Zeros are what tapes and
+/// blocks are filled up with.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn pass_over(begins: &[u8], rest: &mut impl BufRead, say: &impl Fn(&str)) -> io::Result<()> {
+    let all_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+    let (mut bytes, mut zeros) = (begins.len() as u64, all_zero(begins));
+    loop {
+        let held = match rest.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            held => held?,
+        };
+        if held.is_empty() {
+            break;
+        }
+        let passed = held.len();
+        zeros = zeros && all_zero(held);
+        bytes += passed as u64;
+        rest.consume(passed);
+    }
+    if !zeros {
+        say(&format!(
+            "behind what is packed stand {bytes} bytes of something else, which are passed over; all lines were read"
+        ));
+    }
+    Ok(())
 }
 
 /// The first bytes, as many as there are.
@@ -96,67 +125,14 @@ fn is_cut_off(error: &io::Error) -> bool {
     ended(error)
 }
 
-/// Reads frames of zstd, one behind another, and checks their sums.
-struct Zstd<R: Read> {
-    from: BufReader<R>,
-    frame: FrameDecoder,
-    under_way: bool,
-}
-
-impl<R: Read> Zstd<R> {
-    fn new(from: R) -> Zstd<R> {
-        let mut frame = FrameDecoder::new();
-        frame.set_max_window_size(ZSTD_WINDOW_BYTES_MAX);
-        Zstd { from: BufReader::with_capacity(64 * 1024, from), frame, under_way: false }
-    }
-
-    /// Begins the next frame; `false` at the end.
-    fn begin(&mut self) -> io::Result<bool> {
-        while !self.from.fill_buf()?.is_empty() {
-            match self.frame.reset(&mut self.from) {
-                Ok(()) => return Ok(true),
-                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
-                    let passed = io::copy(&mut (&mut self.from).take(length.into()), &mut io::sink())?;
-                    if passed < length.into() {
-                        return Err(io::ErrorKind::UnexpectedEof.into());
-                    }
-                }
-                Err(error) => return Err(io::Error::other(error)),
-            }
-        }
-        Ok(false)
-    }
-}
-
-impl<R: Read> Read for Zstd<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if into.is_empty() {
-            return Ok(0);
-        }
-        loop {
-            if !self.under_way && !self.begin()? {
-                return Ok(0);
-            }
-            self.under_way = true;
-            let frame = &mut self.frame;
-            while frame.can_collect() == 0 && !frame.is_finished() {
-                frame.decode_blocks(&mut self.from, BlockDecodingStrategy::UptoBlocks(1)).map_err(io::Error::other)?;
-            }
-            let read = frame.read(into)?;
-            if read > 0 {
-                return Ok(read);
-            }
-            self.under_way = false;
-            if frame.get_checksum_from_data().is_some_and(|sum| frame.get_calculated_checksum() != Some(sum)) {
-                return Err(io::Error::other("a checksum is wrong"));
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bzip2::read::BzEncoder;
+    use flate2::read::GzEncoder;
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+    use std::cell::RefCell;
+    use std::rc::Rc;
 
     #[test]
     fn what_only_begins_like_it_is_not_packed() {
@@ -164,8 +140,66 @@ mod tests {
             assert!(!is_packed(text.as_bytes()), "{text:?}");
             let mut read = String::new();
             let from = io::Cursor::new(text.as_bytes().to_vec());
-            unpacked(from).unwrap().read_to_string(&mut read).unwrap();
+            unpacked(from, |_| ()).unwrap().read_to_string(&mut read).unwrap();
             assert_eq!(read, text);
+        }
+    }
+
+    /// What is in it, why there is no more, and what was said.
+    fn all(packed: Vec<u8>) -> (String, Option<String>, Vec<String>) {
+        let said = Rc::new(RefCell::new(Vec::new()));
+        let to = Rc::clone(&said);
+        let mut read = Vec::new();
+        let mut from = unpacked(io::Cursor::new(packed), move |what| to.borrow_mut().push(what.to_owned())).unwrap();
+        let error = from.read_to_end(&mut read).err();
+        let said = said.take();
+        (String::from_utf8(read).unwrap(), error.map(|error| error.to_string()), said)
+    }
+
+    /// The same text in each way.
+    fn packed(text: &str) -> [Vec<u8>; 3] {
+        let text = text.as_bytes();
+        let (mut gzip, mut bzip2) = (Vec::new(), Vec::new());
+        GzEncoder::new(text, flate2::Compression::best()).read_to_end(&mut gzip).unwrap();
+        BzEncoder::new(text, bzip2::Compression::best()).read_to_end(&mut bzip2).unwrap();
+        [gzip, bzip2, compress_to_vec(text, CompressionLevel::Fastest)]
+    }
+
+    #[test]
+    fn what_stands_before_a_cut_is_read() {
+        // More than a block of zstd, less than what a frame holds back.
+        let mut seed = 7_u32;
+        let text: String = std::iter::repeat_with(|| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            format!("a line {}\n", seed >> 8)
+        })
+        .take(20_000)
+        .collect();
+        let [gzip, _, zstd] = packed(&text);
+        for (packed, apart) in [(gzip, 5_000), (zstd, 130 * 1024)] {
+            for cut in (1..10).map(|tenth| packed.len() * tenth / 10).chain([packed.len() - 3]) {
+                let (read, error, said) = all(packed[..cut].to_vec());
+                assert!(text.starts_with(&read) && read.len() + apart > text.len() * (cut - 20) / packed.len());
+                assert_eq!(error.as_deref(), Some("is packed, and cut off; the lines before that were read"), "{cut}");
+                assert!(said.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_all_is_passed_over_and_said() {
+        for packed in packed("a\nb\n") {
+            assert_eq!(all(packed.repeat(3)), ("a\nb\n".repeat(3), None, Vec::new()));
+            for (behind, bytes) in [(&b"x"[..], 1), (b"\0\0x", 3), (b"BZ", 2), (&[b'x'; 200_000], 200_000)] {
+                let (read, error, said) = all([packed.as_slice(), behind].concat());
+                assert_eq!((read.as_str(), error), ("a\nb\n", None));
+                assert!(said.len() == 1 && said[0].contains(&format!(" {bytes} bytes of something else")), "{said:?}");
+            }
+            // Filled up, as on a tape.
+            assert_eq!(all([packed.as_slice(), &[0; 1_000]].concat()), ("a\nb\n".to_owned(), None, Vec::new()));
+            // Another piece, which is cut off.
+            let (read, error, _) = all([packed.as_slice(), &packed[..9]].concat());
+            assert!(read == "a\nb\n" && error.as_ref().is_some_and(|error| error.contains("cut off")), "{error:?}");
         }
     }
 
@@ -173,7 +207,7 @@ mod tests {
     fn what_is_not_read_is_named() {
         for (begins, name) in [(&b"\xfd7zXZ\0\0"[..], "xz -dc"), (b"PK\x03\x04", "unzip"), (b"\x04\x22\x4d\x18", "lz4")]
         {
-            let error = unpacked(io::Cursor::new(begins)).err().unwrap().to_string();
+            let error = unpacked(io::Cursor::new(begins), |_| ()).err().unwrap().to_string();
             assert!(error.contains(name), "{error}");
             assert!(is_packed(begins));
         }
@@ -189,7 +223,7 @@ mod tests {
                     (seed >> 24) as u8
                 });
                 let bytes: Vec<u8> = mark.iter().copied().chain(noise).collect();
-                let mut unpacked = unpacked(io::Cursor::new(bytes)).unwrap().take(1 << 24);
+                let mut unpacked = unpacked(io::Cursor::new(bytes), |_| ()).unwrap().take(1 << 24);
                 drop(io::copy(&mut unpacked, &mut io::sink()));
             }
         }
