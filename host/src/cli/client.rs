@@ -11,7 +11,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 use ureq::Agent;
-use ureq::http::Response;
+use ureq::http::{Response, Uri};
 
 /// Where the token may stand that no file is named for.
 const TOKEN_VARIABLE: &str = "GRAFTD_TOKEN";
@@ -84,8 +84,12 @@ pub(super) struct Push {
 
 impl Server {
     /// The daemon at an address.
-    pub(super) fn at_url(url: String, token_file: Option<PathBuf>) -> Server {
-        Server { url, token_file }
+    ///
+    /// # Errors
+    /// It is no address.
+    pub(super) fn at_url(url: String, token_file: Option<PathBuf>) -> Result<Server, Failure> {
+        let server = Server { url, token_file };
+        server.at("/").map(|_| server)
     }
 
     fn agent() -> Agent {
@@ -109,8 +113,21 @@ impl Server {
         Ok(Some(format!("Bearer {}", token.trim())))
     }
 
-    fn at(&self, path: &str) -> String {
-        format!("{}{path}", self.url.trim_end_matches('/'))
+    fn at(&self, path: &str) -> Result<Uri, Failure> {
+        let address = self.url.trim_end_matches('/');
+        let bad = |why: &str| {
+            let url = printable(&self.url);
+            Failure::usage(format_args!("{url:?} is no address of a daemon: {why}; write it as http://127.0.0.1:8650"))
+        };
+        let begins = |scheme: &str| address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+        if !begins("http://") {
+            return Err(bad(if begins("https://") { "it speaks http alone" } else { "that begins with http://" }));
+        }
+        let at = format!("{address}{path}").parse::<Uri>().map_err(|error| bad(&error.to_string()))?;
+        if at.host().is_none_or(str::is_empty) {
+            return Err(bad("it names no host"));
+        }
+        Ok(at)
     }
 
     fn unreachable(&self, error: &ureq::Error) -> Failure {
@@ -118,7 +135,7 @@ impl Server {
     }
 
     pub(super) fn get(&self, path: &str, accept: &str) -> Result<Response<ureq::Body>, Failure> {
-        let mut request = Server::agent().get(self.at(path)).header("Accept", accept);
+        let mut request = Server::agent().get(self.at(path)?).header("Accept", accept);
         if let Some(token) = self.token()? {
             request = request.header("Authorization", token);
         }
@@ -126,7 +143,7 @@ impl Server {
     }
 
     pub(super) fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Result<Response<ureq::Body>, Failure> {
-        let mut request = Server::agent().post(self.at(path)).header("Accept", "application/json");
+        let mut request = Server::agent().post(self.at(path)?).header("Accept", "application/json");
         if !content_type.is_empty() {
             request = request.header("Content-Type", content_type);
         }

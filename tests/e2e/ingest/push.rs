@@ -113,6 +113,20 @@ fn what_cannot_be_pushed_is_said() {
     push(&daemon, &["/nowhere/a.log"], b"").failed(1, &["/nowhere/a.log: "]);
     push(&daemon, &["--threads", "2", "-"], b"").failed(2, &["--threads"]);
     push(&daemon, &["--json", "-"], b"").failed(2, &["--json"]);
+    for (url, why) in [
+        ("notaurl", "that begins with http://"),
+        ("127.0.0.1:8650", "that begins with http://"),
+        ("https://127.0.0.1:8650", "it speaks http alone"),
+        ("http://", "that begins with http://"),
+        ("http://:80", "it names no host"),
+        ("http://a b", "invalid uri character"),
+        ("", "that begins with http://"),
+    ] {
+        // Also where there is nothing to push.
+        let ran = graftd_with_input(["ingest", "--push", url, "-"], b"");
+        ran.failed(2, &["is no address of a daemon: ", why, "write it as http://127.0.0.1:8650"]);
+    }
+    graftd(["get", "--url", "notaurl", "status"]).failed(2, &["\"notaurl\" is no address of a daemon"]);
     let ran = graftd_with_input(["ingest", "--push", "http://127.0.0.1:9", "-"], line(1).as_bytes());
     ran.failed(1, &["does not answer"]);
 }

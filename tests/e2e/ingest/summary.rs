@@ -70,6 +70,34 @@ fn only_what_is_folded_is_shown() {
 }
 
 #[test]
+fn branches_are_shown_wherever_they_hang() {
+    let folders = Folders::new().plugins(&["status", "bytes", "url", "visitors", "request-time"]);
+    folders.write_conf("status.on", "path = \"web,codes\"\n");
+    folders.write_conf("by-method.on", "plugin = \"status\"\npath = \"by_method\"\nby = [\"method\", \"status\"]\n");
+    folders.write_conf("bytes.on", "path = \"web,sent,{host}\"\n");
+    folders.write_conf("url.on", "by = \"method\"\n");
+    folders.write_conf("visitors.on", "path = \"people\"\n");
+    folders.write_conf("request-time.on", "path = \"web,times\"\n");
+    folders.write_conf("graftd.conf", "host = \"web1\"\n");
+    let ran = ingest_input(&folders, &["-", "--format", "timed"], LOG.as_bytes()).good();
+    for part in [
+        "visitors (people) about 2\n",
+        "bytes sent (web,sent,web1) 1,234\n",
+        "\nRequests by status (by_method,,)\n        2  66.7 %  2xx\n        1  33.3 %  4xx\n",
+        "\nRequests by status (web,codes)\n        2  66.7 %  2xx\n        1  33.3 %  4xx\n",
+        "\nURLs (url,)\n        2  66.7 %  /a\n        1  33.3 %  /b\n",
+        "\nRequest time (web,times) in seconds\n",
+    ] {
+        assert!(ran.stdout.contains(part), "{part:?}: {}", ran.stdout);
+    }
+    // One that no summary knows is shown as what it holds.
+    let folders = Folders::new().plugins(&["numbered-a"]);
+    let log = LOG.replace("/a", "/n/20");
+    let ran = ingest_input(&folders, &["-", "--format", "timed"], log.as_bytes()).good();
+    assert!(ran.stdout.contains("\nnumbered\n       40  87.0 %  sum\n"), "{}", ran.stdout);
+}
+
+#[test]
 fn large_numbers_are_grouped_and_keys_are_cut_and_harmless() {
     let folders = Folders::new().plugins(&["status", "url"]);
     let line = |url: &str| format!("::1 - - [17/May/2015:10:05:03 +0000] \"GET {url} HTTP/1.1\" 200 1 \"-\" \"-\"\n");

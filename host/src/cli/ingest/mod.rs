@@ -35,6 +35,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use summary::Shown;
 
 /// Read access logs through the pipes, and print what they came to.
 ///
@@ -104,9 +105,11 @@ impl Ingest {
         let progress = Progress::over(files::bytes(&files));
         let parts = part::parts(&files, self.threads.into(), format.is_none().then_some(&progress));
         let threads = usize::from(self.threads).min(parts.len());
-        let mut teams = Vec::with_capacity(threads);
+        let (mut teams, mut branches) = (Vec::with_capacity(threads), Vec::new());
         for _ in 0..threads {
-            teams.push(pipes(&folders, &conf.host_name())?);
+            let (pipes, hang) = pipes(&folders, &conf.host_name())?;
+            teams.push(pipes);
+            branches = hang;
         }
         let mut into = Into { tree: Tree::new(conf.limits.into(), TICK, 0), clock, ended: Instant::now() };
         let mut said = Said::default();
@@ -135,7 +138,7 @@ impl Ingest {
         if said.foreign && said.all.errors == said.all.lines {
             return Err(Failure::work("nothing was read; see --format"));
         }
-        self.print(&into.tree, files.len(), &said.all)?;
+        self.print(&into.tree, &branches, files.len(), &said.all)?;
         match (said.unread, said.foreign) {
             _ if broken => Err(Failure::work("not every pipe got to the end, so its branch is not whole")),
             (true, _) => Err(Failure::work("not every file could be read")),
@@ -146,7 +149,7 @@ impl Ingest {
 
     /// Hands the lines to a daemon.
     fn push(&self, url: &str, format: Option<&Format>) -> Result<(), Failure> {
-        let server = Server::at_url(url.to_owned(), self.token_file.clone());
+        let server = Server::at_url(url.to_owned(), self.token_file.clone())?;
         let files = files::files(&self.files)?;
         let progress = Progress::over(files::bytes(&files));
         let pushed = push::push(&server, &part::parts(&files, 1, None), format, &progress);
@@ -171,7 +174,7 @@ impl Ingest {
         compiled.map(Some).map_err(|error| Failure::usage(format_args!("--format: {error}")))
     }
 
-    fn print(&self, tree: &Tree, files: usize, all: &Told) -> Result<(), Failure> {
+    fn print(&self, tree: &Tree, branches: &[Shown], files: usize, all: &Told) -> Result<(), Failure> {
         let mut out = Vec::new();
         if self.json {
             let shape = Shape { want: Want::Value, depth: usize::MAX, limit: usize::MAX };
@@ -184,7 +187,7 @@ impl Ingest {
         } else if self.tree || self.all {
             show::tree(&mut out, tree, if self.all { usize::MAX } else { 10 });
         } else {
-            out.extend_from_slice(summary::summary(tree, files, all).as_bytes());
+            out.extend_from_slice(summary::summary(tree, branches, files, all).as_bytes());
         }
         super::error::unless_pipe_closed(io::stdout().lock().write_all(&out))
     }

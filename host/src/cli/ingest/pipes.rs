@@ -1,29 +1,28 @@
 //! The pipes that a daemon with the same folders would run.
 
+use super::summary::Shown;
 use crate::cli::Failure;
 use crate::ingest::PipeRun;
 use crate::module::{
     Branch, Folders, Library, PipeBody, Planned, check_conf, is_gmond_c, look, plan, python_pipe, refusal,
 };
 
-/// Loads every pipe that is to run.
-pub(super) fn pipes(folders: &Folders, host: &str) -> Result<Vec<PipeRun>, Failure> {
+/// Loads every pipe that is to run; tells where the branch of each hangs.
+pub(super) fn pipes(folders: &Folders, host: &str) -> Result<(Vec<PipeRun>, Vec<Shown>), Failure> {
     let Some(plugins) = &folders.plugins else {
         return Err(Failure::usage(
             "there is no plugins folder, so no pipe to read a log through; name one with --plugins DIR",
         ));
     };
     let seen = look(folders).map_err(Failure::usage)?;
-    let mut pipes = Vec::new();
+    let (mut pipes, mut branches) = (Vec::new(), Vec::new());
     for (name, plan) in plan(&seen) {
         let loaded = match plan.what {
             Planned::Off(_) | Planned::BuiltIn(_) => continue,
             Planned::Rejected(why) => Err(why),
             Planned::Run { plugin, conf } if plugin.is_python() => {
                 python_pipe(&name, &plugin.path, &conf, Some(plugins), host)
-                    .map(|found| {
-                        found.map(|(branch, wants, pipe)| PipeRun::alone(&name, &branch, conf.by.as_ref(), wants, pipe))
-                    })
+                    .map(|found| found.map(|(branch, wants, pipe)| (String::new(), branch, conf, wants, pipe)))
                     .map_err(|refusal| refusal.why)
             }
             // A collector, and none to be loaded here.
@@ -36,11 +35,16 @@ pub(super) fn pipes(folders: &Folders, host: &str) -> Result<Vec<PipeRun>, Failu
                 check_conf(&declared, &conf)?;
                 let branch = Branch::of(&name, &conf, &declared, host)?;
                 let pipe = library.pipe(&conf.params).map_err(|error| refusal(&error, &conf).why)?;
-                Ok(Some(PipeRun::alone(&name, &branch, conf.by.as_ref(), library.wants(), PipeBody::here(pipe))))
+                Ok(Some((declared.path.clone(), branch, conf, library.wants(), PipeBody::here(pipe))))
             }),
         };
         match loaded {
-            Ok(run) => pipes.extend(run),
+            Ok(Some((declared, branch, conf, wants, pipe))) => {
+                let levels = conf.by.as_ref().map_or(0, |by| by.fields.len());
+                branches.push(Shown::of(&declared, &branch, levels));
+                pipes.push(PipeRun::alone(&name, &branch, conf.by.as_ref(), wants, pipe));
+            }
+            Ok(None) => {}
             Err(why) => eprintln!("graftd: module {name}: rejected: {why}"),
         }
     }
@@ -50,5 +54,5 @@ pub(super) fn pipes(folders: &Folders, host: &str) -> Result<Vec<PipeRun>, Failu
             "{plugins}: no pipe to read a log through; name their folder with --plugins, or build them with `make build`"
         )));
     }
-    Ok(pipes)
+    Ok((pipes, branches))
 }

@@ -1,13 +1,20 @@
 //! How far the reading has come.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::fmt::Write;
 use std::io::{self, IsTerminal, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Redraws a second.
 const REDRAWS: u8 = 5;
+
+/// From when on a pace is told: the first blocks come out of a cache, or wait for a disk or a plugin's first call.
+const PACE_AFTER: Duration = Duration::from_secs(2);
+
+/// The share of all bytes that must have been read by then.
+const PACE_SHARE: f64 = 0.005;
 
 /// How far the reading of all files has come: on a terminal only, and on stderr.
 #[derive(Clone, Debug)]
@@ -28,9 +35,7 @@ impl Progress {
             return Progress::hidden();
         }
         let (bar, template) = match bytes {
-            Some(bytes) => {
-                (ProgressBar::new(bytes), "{bar:30} {bytes}/{total_bytes} {bytes_per_sec}, {lines}, {eta} left")
-            }
+            Some(bytes) => (ProgressBar::new(bytes), "{bar:30} {bytes}/{total_bytes} {bytes_per_sec}, {lines}{left}"),
             None => (ProgressBar::new_spinner(), "{spinner} {bytes} {bytes_per_sec}, {lines}"),
         };
         bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS));
@@ -43,7 +48,12 @@ impl Progress {
                 // Writing is to memory.
                 let _ = write!(to, "{} lines/s", rounded(lines / state.elapsed().as_secs_f64().max(1e-3)));
             };
-            bar.set_style(style.with_key("lines", a_second));
+            let left = |state: &ProgressState, to: &mut dyn Write| {
+                if let Some(left) = state.len().and_then(|len| left(state.elapsed(), state.pos(), len)) {
+                    let _ = write!(to, ", {:#} left", HumanDuration(left));
+                }
+            };
+            bar.set_style(style.with_key("lines", a_second).with_key("left", left));
         }
         Progress { bar, lines }
     }
@@ -67,6 +77,14 @@ impl Progress {
     pub(super) fn counting<R: Read>(&self, from: R) -> Counting<R> {
         Counting { from, progress: self.clone() }
     }
+}
+
+/// How long it will take yet, at the pace of what was read; none until that is enough to tell a pace.
+fn left(elapsed: Duration, pos: u64, len: u64) -> Option<Duration> {
+    let share = pos as f64 / len.max(1) as f64;
+    let tells = elapsed >= PACE_AFTER && share >= PACE_SHARE;
+    // What grew while it was read is past its end.
+    tells.then(|| elapsed.mul_f64((1.0 / share - 1.0).max(0.0)))
 }
 
 /// A rate in three digits or so: `950`, `12.3k`, `4.56M`.
@@ -96,6 +114,15 @@ impl<R: Read> Read for Counting<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_is_told_once_there_is_a_pace() {
+        let left = |ms, pos, len| left(Duration::from_millis(ms), pos, len).map(|left| left.as_secs_f64().round());
+        assert_eq!((left(0, 0, 100), left(1_999, 50, 100)), (None, None), "too early");
+        assert_eq!((left(9_000, 0, 100), left(9_000, 4, 1_000)), (None, None), "too little");
+        assert_eq!((left(2_000, 1, 100), left(30_000, 75, 100)), (Some(198.0), Some(10.0)));
+        assert_eq!((left(9_000, 110, 100), left(9_000, 1, 0)), (Some(0.0), Some(0.0)), "past the end");
+    }
 
     #[test]
     fn rates_are_short() {

@@ -1,9 +1,10 @@
-//! What a log came to, for a person: figures and tables of what the usual pipes fold, as far as they are there.
+//! What a log came to, for a person: figures and tables of what the pipes fold, wherever their branches hang.
 
 use super::reader::Told;
 use crate::cli::show::printable;
 use crate::http::rfc3339;
-use crate::tree::{NodeRef, Reading, Tree, Want};
+use crate::module::Branch;
+use crate::tree::{Hit, Pattern, Reading, Tree, Want, encode_path};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -13,35 +14,135 @@ const ROWS: usize = 10;
 /// Characters of a key.
 const KEY_CHARS: usize = 90;
 
-/// Writes the summary of what was read and of the tree that came of it.
-pub(super) fn summary(tree: &Tree, files: usize, told: &Told) -> String {
-    let mut out = String::new();
-    let root = tree.root();
-    figures(&mut out, root, files, told);
-    if let Some(status) = root.child("status") {
-        table(&mut out, "Requests by status", &classes(status), usize::MAX);
+/// How a branch is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Show {
+    /// A line: how many different ones.
+    Visitors,
+    /// A line: a number.
+    Number,
+    /// A table of codes by their first digit.
+    Classes,
+    /// A table of the heaviest.
+    Heaviest,
+    /// A table of quantiles.
+    Times,
+    /// As what it holds has it.
+    Any,
+}
+
+/// Branches by the path that their plugin declares, and what they are called, in the order in which they are shown.
+const KNOWN: [(&str, &str, Show); 10] = [
+    ("visitors", "visitors", Show::Visitors),
+    ("bytes", "bytes sent", Show::Number),
+    ("status", "Requests by status", Show::Classes),
+    ("url", "URLs", Show::Heaviest),
+    ("error", "Errors by status", Show::Heaviest),
+    ("br", "Browsers and other agents", Show::Heaviest),
+    ("os", "Systems", Show::Heaviest),
+    ("geo", "Countries", Show::Heaviest),
+    ("request_time", "Request time", Show::Times),
+    ("upstream_time", "Upstream time", Show::Times),
+];
+
+/// A pipe's branch that is to be shown.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    /// The path that its plugin declares.
+    declared: String,
+    /// Where it hangs; groups are folded.
+    path: String,
+}
+
+impl Shown {
+    /// A branch of a plugin that declares a path, or none, with so many levels of groups.
+    pub(super) fn of(declared: &str, branch: &Branch, levels: usize) -> Shown {
+        let path = encode_path(branch.keys.iter().map(String::as_str)) + &",".repeat(levels);
+        Shown { declared: if declared.is_empty() { path.clone() } else { declared.to_owned() }, path }
     }
-    for (branch, title) in [
-        ("url", "URLs"),
-        ("error", "Errors by status"),
-        ("br", "Browsers and other agents"),
-        ("os", "Systems"),
-        ("geo", "Countries"),
-    ] {
-        if let Some(node) = root.child(branch) {
-            let rows = node.children().filter_map(|child| Some((child.key().to_owned(), number(child)?))).collect();
-            table(&mut out, title, &sorted(rows), ROWS);
+
+    /// Its place among the others, what it is called, and how it is shown.
+    fn known(&self) -> (usize, String, Show) {
+        match KNOWN.iter().enumerate().find(|(_, (declared, ..))| *declared == self.declared) {
+            Some((at, (_, title, show))) if self.path == self.declared => (at, (*title).to_owned(), *show),
+            Some((at, (_, title, show))) => (at, format!("{title} ({})", short(&self.path)), *show),
+            None => (KNOWN.len(), short(&self.path), Show::Any),
         }
     }
-    for (branch, title) in [("request_time", "Request time"), ("upstream_time", "Upstream time")] {
-        if let Some(node) = root.child(branch) {
-            times(&mut out, title, node);
+}
+
+/// What a branch holds: what it is worth, and its keys.
+struct Found<'t> {
+    worth: Option<Reading<'t>>,
+    below: Vec<(String, Reading<'t>)>,
+}
+
+impl<'t> Found<'t> {
+    fn at(tree: &'t Tree, path: &str) -> Option<Found<'t>> {
+        let (_, hit) = tree.select(&Pattern::parse(path).ok()?, Want::Value, 1).pop()?;
+        Some(match hit {
+            Hit::Node(node) => Found {
+                worth: node.value(Want::Value),
+                below: node
+                    .children()
+                    .filter_map(|child| Some((child.key().to_owned(), child.value(Want::Value)?)))
+                    .collect(),
+            },
+            Hit::Folded(fold) => Found {
+                worth: fold.value(),
+                below: fold.children().filter_map(|(key, child)| Some((key.to_owned(), child.value()?))).collect(),
+            },
+        })
+    }
+
+    /// Its keys that have a number.
+    fn rows(&self) -> Vec<Row> {
+        self.below.iter().filter_map(|(key, value)| Some((key.clone(), number(value)?))).collect()
+    }
+
+    /// What it is shown as of which nothing is known but this.
+    fn show(&self) -> Show {
+        let quantiles = |reading: &Reading<'_>| matches!(reading, Reading::Quantiles(_));
+        match &self.worth {
+            Some(worth) if quantiles(worth) => Show::Times,
+            _ if self.below.iter().any(|(_, value)| quantiles(value)) => Show::Times,
+            Some(Reading::Distinct(_)) => Show::Visitors,
+            _ if self.below.is_empty() => Show::Number,
+            _ => Show::Heaviest,
+        }
+    }
+}
+
+/// Writes the summary of what was read and of the branches that came of it.
+pub(super) fn summary(tree: &Tree, branches: &[Shown], files: usize, told: &Told) -> String {
+    let known = |shown: &Shown| {
+        let (place, title, show) = shown.known();
+        let found = Found::at(tree, &shown.path)?;
+        let show = if show == Show::Any { found.show() } else { show };
+        Some((place, title, show, found))
+    };
+    let mut branches: Vec<_> = branches.iter().filter_map(known).collect();
+    branches.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    let mut rows = figures(files, told);
+    rows.extend(branches.iter().filter_map(|(_, title, show, found)| Some((title.as_str(), figure(*show, found)?))));
+    let mut out = String::new();
+    for (name, figure) in rows {
+        // Writing to a String cannot fail, here and below.
+        let _ = writeln!(out, "{name:<12} {figure}");
+    }
+    for (_, title, show, found) in &branches {
+        match show {
+            Show::Visitors | Show::Number | Show::Any => {}
+            Show::Classes => table(&mut out, title, &classes(found.rows()), usize::MAX),
+            Show::Heaviest => table(&mut out, title, &sorted(found.rows()), ROWS),
+            Show::Times => times(&mut out, title, found),
         }
     }
     out
 }
 
-fn figures(out: &mut String, root: NodeRef<'_>, files: usize, told: &Told) {
+/// What was read.
+fn figures(files: usize, told: &Told) -> Vec<(&'static str, String)> {
     let mut rows = vec![("lines", grouped(told.lines))];
     if files != 1 {
         rows.push(("files", grouped(files as u64)));
@@ -57,15 +158,17 @@ fn figures(out: &mut String, root: NodeRef<'_>, files: usize, told: &Told) {
         rows.push(("from", moment(from)));
         rows.push(("to", format!("{} ({})", moment(to), lasted(to - from))));
     }
-    if let Some(Reading::Distinct(sketch)) = root.child("visitors").and_then(|node| node.value(Want::Value)) {
-        rows.push(("visitors", format!("about {}", grouped(sketch.total().estimate().round() as u64))));
-    }
-    if let Some(sent) = root.child("bytes").and_then(number) {
-        rows.push(("bytes sent", grouped(sent as u64)));
-    }
-    for (name, figure) in rows {
-        // Writing to a String cannot fail, here and below.
-        let _ = writeln!(out, "{name:<12} {figure}");
+    rows
+}
+
+/// What a branch is that is shown in a line.
+fn figure(show: Show, found: &Found<'_>) -> Option<String> {
+    match (show, found.worth.as_ref()?) {
+        (Show::Visitors, Reading::Distinct(sketch)) => {
+            Some(format!("about {}", grouped(sketch.total().estimate().round() as u64)))
+        }
+        (Show::Number, worth) => Some(grouped(number(worth)? as u64)),
+        _ => None,
     }
 }
 
@@ -73,14 +176,14 @@ fn figures(out: &mut String, root: NodeRef<'_>, files: usize, told: &Told) {
 type Row = (String, f64);
 
 /// Codes of status by their first digit; what is no code stands for itself.
-fn classes(status: NodeRef<'_>) -> Vec<Row> {
+fn classes(rows: Vec<Row>) -> Vec<Row> {
     let mut classes = BTreeMap::<String, f64>::new();
-    for child in status.children() {
-        let class = match child.key().as_bytes() {
+    for (key, number) in rows {
+        let class = match key.as_bytes() {
             [first @ b'1'..=b'9', b'0'..=b'9', b'0'..=b'9'] => format!("{}xx", char::from(*first)),
-            _ => child.key().to_owned(),
+            _ => key,
         };
-        *classes.entry(class).or_default() += number(child).unwrap_or(0.0);
+        *classes.entry(class).or_default() += number;
     }
     classes.into_iter().collect()
 }
@@ -108,19 +211,21 @@ fn table(out: &mut String, title: &str, rows: &[Row], most: usize) {
 }
 
 /// Writes quantiles of times, of all and by what they are kept by.
-fn times(out: &mut String, title: &str, node: NodeRef<'_>) {
+fn times(out: &mut String, title: &str, found: &Found<'_>) {
     let mut rows = Vec::new();
-    let mut row = |name: &str, node: NodeRef<'_>| {
-        if let Some(Reading::Quantiles(sketch)) = node.value(Want::Value) {
+    let mut row = |name: &str, value: &Reading<'_>| {
+        if let Reading::Quantiles(sketch) = value {
             let sketch = sketch.total();
             let quantile = |q| sketch.quantile(q).map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.3}"));
             rows.push([short(name), grouped(sketch.count()), quantile(0.5), quantile(0.95), quantile(0.99)]);
         }
     };
-    row("all", node);
-    let mut children: Vec<NodeRef<'_>> = node.children().collect();
-    children.sort_by(|a, b| a.key().cmp(b.key()));
-    children.into_iter().for_each(|child| row(child.key(), child));
+    if let Some(worth) = &found.worth {
+        row("all", worth);
+    }
+    let mut below: Vec<_> = found.below.iter().collect();
+    below.sort_by(|a, b| a.0.cmp(&b.0));
+    below.into_iter().for_each(|(key, value)| row(key, value));
     if rows.is_empty() {
         return;
     }
@@ -131,9 +236,9 @@ fn times(out: &mut String, title: &str, node: NodeRef<'_>) {
     }
 }
 
-fn number(node: NodeRef<'_>) -> Option<f64> {
-    match node.value(Want::Value)? {
-        Reading::Number(number) => Some(number),
+fn number(reading: &Reading<'_>) -> Option<f64> {
+    match reading {
+        Reading::Number(number) => Some(*number),
         _ => None,
     }
 }
