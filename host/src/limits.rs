@@ -31,6 +31,9 @@ pub const GROUPS: usize = 100;
 /// Groups that a `.on` may ask for: a hoster's virtual hosts fit, and the instances of a small pipe stay within megabytes.
 pub const GROUPS_MAX: usize = 10_000;
 
+/// Addresses whose country a pipe with `by = ["geo"]` remembers in a log, in about 100 KB. A power of two.
+pub const GROUP_ADDRESSES: usize = 4_096;
+
 /// Bytes of a value that names a group; a line with a longer one is in `(other)`. No host name is longer than 253.
 pub const GROUP_KEY_BYTES_MAX: usize = 256;
 

@@ -250,6 +250,86 @@ fn a_grouped_successor_that_fails_in_one_group_gives_all_back() {
     assert_eq!(daemon.subtree("unruly"), json!({"GET": {"hits": 20}, "POST": {"hits": 10}, "PUT": {"hits": 6}}));
 }
 
+/// The plugin's own database, which knows networks that are kept for documentation.
+const COUNTRIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugins/geo/tests/test.mmdb");
+
+/// Requests of clients in Germany, France and Brazil, and of some whose country nobody knows.
+fn from_everywhere(times: usize) -> String {
+    let from = |addr: &str, path: &str, status: u16| {
+        format!("{addr} - - [01/May/2025:00:00:00 +0000] \"GET {path} HTTP/1.1\" {status} 10 \"-\" \"curl/8.5.0\"\n")
+    };
+    let lines = [
+        from("192.0.2.1", "/a", 200),
+        from("::ffff:192.0.2.77", "/a", 404),
+        from("198.51.100.7", "/b", 200),
+        from("2001:db8:1::7", "/a", 200),
+        from("203.0.113.1", "/a", 200),
+        from("client.example", "/c", 200),
+    ];
+    lines.concat().repeat(times)
+}
+
+#[test]
+fn pipes_hang_under_the_country_of_the_client() {
+    let folders = Folders::new().plugins(&["status", "url", "geo", "bytes"]);
+    let database = format!("by_database = \"{COUNTRIES}\"\n");
+    folders.write_conf("status.on", &format!("[params]\nby = [\"geo\"]\n{database}"));
+    folders.write_conf("url.on", &format!("by = [\"status\", \"geo\"]\n{database}[params]\nk = 2\n"));
+    folders.write_conf("bytes.on", &format!("by = \"geo\"\nby_max = 2\n{database}"));
+    folders.write_conf("geo.on", &format!("by = \"geo\"\n{database}[params]\ndatabase = \"{COUNTRIES}\"\n"));
+    let log = folders.write("access.log", from_everywhere(500));
+    let args = folders.args();
+    for threads in ["1", "2"] {
+        let all = ["ingest", "--json", "--threads", threads, &log];
+        let tree = graftd(all.into_iter().chain(args.iter().map(String::as_str))).good().json();
+        let status = json!({
+            "DE": {"200": 500, "404": 500}, "FR": {"200": 500}, "BR": {"200": 500}, "-": {"200": 1_000},
+        });
+        assert_eq!(tree["status"], status);
+        assert_eq!(tree["url"]["404"], json!({"DE": {"/a": 500}}));
+        assert_eq!(tree["url"]["200"]["-"], json!({"/a": 500, "/c": 500}));
+        // Bounded, and exact.
+        assert_eq!(
+            tree["bytes"],
+            json!({"DE": {"2xx": 5_000, "4xx": 5_000}, "FR": {"2xx": 5_000}, "(other)": {"2xx": 15_000}})
+        );
+        let geo = json!({"DE": {"DE": 1_000}, "FR": {"FR": 500}, "BR": {"BR": 500}, "-": {"(unknown)": 1_000}});
+        assert_eq!(tree["geo"], geo);
+    }
+}
+
+#[test]
+fn a_daemon_takes_a_new_database_when_its_pipe_is_reloaded() {
+    let folders = Arc::new(Folders::new().plugins(&["status"]));
+    let file = folders.write("countries.mmdb", fs::read(COUNTRIES).expect("the database"));
+    folders.write_conf("status.on", &format!("by = \"geo\"\nby_database = \"{file}\"\nisolation = \"process\"\n"));
+    let daemon = Daemon::builder().folders(&folders).start();
+    daemon.await_state("status", "running");
+    daemon.push_log(&from_everywhere(10));
+    let counted = json!({"DE": {"200": 10, "404": 10}, "FR": {"200": 10}, "BR": {"200": 10}, "-": {"200": 20}});
+    assert_eq!(daemon.subtree("status"), counted);
+
+    // What is no database leaves the pipe that runs alone.
+    let _ = folders.write("countries.mmdb", "nonsense");
+    let reload = |state: &str| {
+        let _ = daemon.post("/modules/status/reload", "", b"").good();
+        daemon.await_state("status", state)
+    };
+    let rejected = reload("rejected").found;
+    assert!(rejected["why"].as_str().is_some_and(|why| why.contains("status.on:2: \"by_database\"")), "{rejected}");
+    daemon.push_log(&from_everywhere(10));
+    assert_eq!(daemon.subtree("status")["FR"], json!({"200": 20}));
+
+    let mut bytes = fs::read(COUNTRIES).expect("the database");
+    let at = bytes.windows(2).position(|two| two == b"FR").expect("a code");
+    bytes[at..at + 2].copy_from_slice(b"CH");
+    let _ = folders.write("countries.mmdb", bytes);
+    reload("running");
+    daemon.push_log(&from_everywhere(10));
+    let found = daemon.subtree("status");
+    assert_eq!((&found["FR"], &found["CH"]), (&json!({"200": 20}), &json!({"200": 10})), "{found}");
+}
+
 /// Ends the stream when it is dropped.
 struct End<'s>(&'s AtomicBool);
 
@@ -269,8 +349,13 @@ fn groups_that_cannot_be_are_refused_with_their_line_and_a_way_out() {
         ),
         (
             "status",
-            "[params]\nby = \"geo\"\n",
-            &["status.on:2: \"by\": \"geo\" stands in no line", "known are \"vhost\""],
+            "[params]\nby = \"geo\"\nby_database = \"/nowhere/x.mmdb\"\n",
+            &["status.on:3: \"by_database\": cannot read \"/nowhere/x.mmdb\": No such file"],
+        ),
+        (
+            "status",
+            "isolation = \"process\"\nby = \"geo\"\nby_database = \"/dev/null\"\n",
+            &["status.on:3: \"by_database\": cannot read \"/dev/null\": it is no file"],
         ),
         ("status", "by = \"vhost\"\nby_max = 0\n", &["status.on:2: \"by_max\" must be between 1 and"]),
         ("load", "every = \"1s\"\nby = \"vhost\"\n", &["load.on:2: \"by\" is for pipes"]),

@@ -6,6 +6,7 @@ use super::table::{Given, Table, nearest};
 use crate::limits::{GROUPS, GROUPS_MAX};
 use crate::tree::{encode_path, parse_plain};
 use plugin_api::Field;
+use std::path::PathBuf;
 
 /// A value of a line that a branch can hang under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,10 +17,12 @@ pub enum GroupField {
     Method,
     /// The status code.
     Status,
+    /// The country of the client's address, which a database knows.
+    Geo,
 }
 
 impl GroupField {
-    const ALL: [GroupField; 3] = [GroupField::Vhost, GroupField::Method, GroupField::Status];
+    const ALL: [GroupField; 4] = [GroupField::Vhost, GroupField::Method, GroupField::Status, GroupField::Geo];
 
     /// As `by` has it.
     #[must_use]
@@ -28,6 +31,7 @@ impl GroupField {
             GroupField::Vhost => "vhost",
             GroupField::Method => "method",
             GroupField::Status => "status",
+            GroupField::Geo => "geo",
         }
     }
 
@@ -38,6 +42,7 @@ impl GroupField {
             GroupField::Vhost => Field::Host,
             GroupField::Method => Field::Method,
             GroupField::Status => Field::Status,
+            GroupField::Geo => Field::Addr,
         }
     }
 
@@ -47,16 +52,12 @@ impl GroupField {
         if let Some(field) = GroupField::ALL.into_iter().find(|field| field.name() == word) {
             return Ok(field);
         }
-        let known = "\"vhost\", \"method\" and \"status\"";
         Err(match word {
             "host" => "\"by\": unknown \"host\"; did you mean \"vhost\"?".to_owned(),
-            "geo" | "country" => format!(
-                "\"by\": {word:?} stands in no line: only a database knows an address's country; known are {known}, and the \
-                 plugin geo counts countries on its own branch"
-            ),
+            "country" => "\"by\": unknown \"country\"; did you mean \"geo\"?".to_owned(),
             _ => match nearest(word, names()) {
                 Some(near) => format!("\"by\": unknown {word:?}; did you mean {near:?}?"),
-                None => format!("\"by\": unknown {word:?}; known are {known}"),
+                None => format!("\"by\": unknown {word:?}; known are \"vhost\", \"method\", \"status\" and \"geo\""),
             },
         })
     }
@@ -69,25 +70,38 @@ pub struct GroupBy {
     pub fields: Vec<GroupField>,
     /// Groups that are kept apart; the rest is one more, [`OTHER`](plugin_api::limits::OTHER).
     pub max: usize,
+    /// The file in MaxMind's format in which [`GroupField::Geo`] is looked up; none where that is not among the values.
+    pub database: Option<PathBuf>,
 }
 
 impl GroupBy {
     /// The keys that say it.
     const BY: &'static str = "by";
     const MAX: &'static str = "by_max";
+    const DATABASE: &'static str = "by_database";
+    const DATABASE_ALONE: &'static str =
+        "\"by_database\" says where countries are looked up, which nothing asks for: by = [\"geo\"]";
 
-    /// Takes `by` and `by_max` out of a `.on`, where they may stand at the top or in `[params]`: plugins never see them.
+    /// Where MaxMind's `geoipupdate` puts it.
+    const DATABASE_DEFAULT: &'static str = "/var/lib/GeoIP/GeoLite2-Country.mmdb";
+
+    /// Takes `by`, `by_max` and `by_database` out of a `.on`, where they may stand at the top or in `[params]`: plugins never see them.
     ///
     /// # Errors
     /// What is wrong in them, with its line.
     pub(super) fn take(top: &mut Table<'_>, params: &mut Table<'_>) -> Result<Option<GroupBy>, ConfError> {
         let by = once(top.take(GroupBy::BY), params.take(GroupBy::BY))?;
         let max = once(top.take(GroupBy::MAX), params.take(GroupBy::MAX))?;
+        let database = once(top.take(GroupBy::DATABASE), params.take(GroupBy::DATABASE))?;
         let Some(by) = by else {
-            let alone = |max: Given<'_>| {
-                Err(max.error("\"by_max\" says how many groups \"by\" may make, which is missing: by = [\"vhost\"]"))
+            return match (max, database) {
+                (Some(max), _) => {
+                    Err(max
+                        .error("\"by_max\" says how many groups \"by\" may make, which is missing: by = [\"vhost\"]"))
+                }
+                (None, Some(database)) => Err(database.error(GroupBy::DATABASE_ALONE)),
+                (None, None) => Ok(None),
             };
-            return max.map_or(Ok(None), alone);
         };
         let mut fields = Vec::new();
         for word in by.texts()? {
@@ -98,7 +112,19 @@ impl GroupBy {
             fields.push(field);
         }
         let max = max.map_or(Ok(GROUPS), |max| groups(&max))?;
-        Ok((!fields.is_empty()).then_some(GroupBy { fields, max }))
+        let database = match (fields.contains(&GroupField::Geo), database) {
+            (true, None) => Some(PathBuf::from(GroupBy::DATABASE_DEFAULT)),
+            (true, Some(given)) => {
+                let file = PathBuf::from(given.text()?);
+                if !file.is_absolute() {
+                    return Err(given.error("\"by_database\" must be the absolute path of a file in MaxMind's format"));
+                }
+                Some(file)
+            }
+            (false, Some(given)) => return Err(given.error(GroupBy::DATABASE_ALONE)),
+            (false, None) => None,
+        };
+        Ok((!fields.is_empty()).then_some(GroupBy { fields, max, database }))
     }
 }
 
@@ -204,7 +230,7 @@ mod tests {
 
     #[test]
     fn by_stands_at_the_top_or_in_the_params_and_is_no_parameter() {
-        let wanted = GroupBy { fields: vec![GroupField::Vhost, GroupField::Method], max: 7 };
+        let wanted = GroupBy { fields: vec![GroupField::Vhost, GroupField::Method], max: 7, database: None };
         for text in [
             "by = [\"vhost\", \"method\"]\nby_max = 7\n[params]\nk = 1",
             "[params]\nk = 1\nby = [\"vhost\", \"method\"]\nby_max = 7",
@@ -217,6 +243,11 @@ mod tests {
         let one = parse("by = \"status\"").unwrap().by.unwrap();
         assert_eq!((one.fields, one.max), (vec![GroupField::Status], GROUPS));
         assert_eq!(parse("by = []\nby_max = 3").unwrap().by, None);
+        let database = |text: &str| parse(text).unwrap().by.unwrap().database;
+        let default = Some(PathBuf::from("/var/lib/GeoIP/GeoLite2-Country.mmdb"));
+        assert_eq!((database("[params]\nby = [\"geo\"]"), database("by = \"status\"")), (default, None));
+        let given = database("by_database = \"/x.mmdb\"\n[params]\nby = [\"vhost\", \"geo\"]");
+        assert_eq!(given, Some(PathBuf::from("/x.mmdb")));
         assert_ne!(parse("by = \"status\"").unwrap(), parse("").unwrap(), "a change of it is one of the module");
     }
 
@@ -226,7 +257,17 @@ mod tests {
             ("\nby = [\"vhosts\"]", "conf/x.on:2: \"by\": unknown \"vhosts\"; did you mean \"vhost\"?"),
             ("by = \"host\"", "conf/x.on:1: \"by\": unknown \"host\"; did you mean \"vhost\"?"),
             ("by = \"referrer\"", "conf/x.on:1: \"by\": unknown \"referrer\"; known are \"vhost\", \"method\" and"),
-            ("[params]\nby = [\"geo\"]", "conf/x.on:2: \"by\": \"geo\" stands in no line: only a database knows"),
+            ("by = \"country\"", "conf/x.on:1: \"by\": unknown \"country\"; did you mean \"geo\"?"),
+            (
+                "by = \"geo\"\nby_database = \"x.mmdb\"",
+                "conf/x.on:2: \"by_database\" must be the absolute path of a file in MaxMind's format",
+            ),
+            (
+                "by = \"vhost\"\nby_database = \"/x.mmdb\"",
+                "conf/x.on:2: \"by_database\" says where countries are looked up, which nothing asks for: by = [\"geo\"]",
+            ),
+            ("by_database = \"/x.mmdb\"", "conf/x.on:1: \"by_database\" says where countries are looked up"),
+            ("by = \"geo\"\nby_database = 7", "conf/x.on:2: \"by_database\" must be text"),
             ("by = [\"status\", \"status\"]", "conf/x.on:1: \"by\": \"status\" is there twice"),
             ("by = 7", "conf/x.on:1: \"by\" must be text or a list of texts, not a whole number"),
             ("by = [7]", "conf/x.on:1: \"by\" must be text or a list of texts, not a whole number"),

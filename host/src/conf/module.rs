@@ -104,7 +104,7 @@ const MEMORY_LIMIT_MAX: u64 = 1024 * 1024 * 1024 * 1024;
 
 impl ModuleConf {
     /// The keys that a `.on` knows.
-    pub const KEYS: [&'static str; 13] = [
+    pub const KEYS: [&'static str; 14] = [
         "plugin",
         "every",
         "path",
@@ -117,6 +117,7 @@ impl ModuleConf {
         "worker",
         "by",
         "by_max",
+        "by_database",
         "params",
     ];
 
@@ -303,7 +304,7 @@ mod tests {
             ("\nevry = \"10s\"", "conf/x.on:2: unknown key \"evry\"; did you mean \"every\"?"),
             (
                 "zzz = 1",
-                "conf/x.on:1: unknown key \"zzz\"; known are plugin, every, path, action, isolation, time_limit, memory_limit, init_timeout, python, worker, by, by_max, params",
+                "conf/x.on:1: unknown key \"zzz\"; known are plugin, every, path, action, isolation, time_limit, memory_limit, init_timeout, python, worker, by, by_max, by_database, params",
             ),
             (
                 "every = 10",

@@ -11,6 +11,7 @@ mod solo;
 mod tail;
 
 pub(crate) use engine::{Frames, PipeReport, PipeRun};
+pub(crate) use groups::Grouping;
 pub use lines::{LineFault, LogStats, Remember};
 pub(crate) use log::LogParts;
 pub(crate) use log::LogSerial;

@@ -12,8 +12,9 @@ use super::library::Declared;
 use super::make::{make_apart, make_here, prepare};
 use super::probe::Refusal;
 use super::stats::ModuleStats;
-use crate::conf::{GroupBy, ModuleConf, nearest};
+use crate::conf::{ModuleConf, nearest};
 use crate::core::{Event, Events};
+use crate::ingest::Grouping;
 use crate::limits::NEW_TIME_MAX;
 use parking_lot::{Condvar, Mutex};
 use plugin_api::Fields;
@@ -76,7 +77,7 @@ pub(crate) struct Ready {
 
 #[derive(Debug)]
 pub(crate) enum ReadyWhat {
-    Pipe { wants: Fields, by: Option<GroupBy>, by_log: Vec<(String, PipeBody)> },
+    Pipe { wants: Fields, grouping: Option<Grouping>, by_log: Vec<(String, PipeBody)> },
     Collector(Collecting),
 }
 
@@ -253,10 +254,18 @@ fn run(mut hand: Box<Hand>, desk: &Desk<Hand>) {
 /// Why a collector is refused that is to be grouped.
 pub(super) const BY_IS_FOR_PIPES: &str = "\"by\" is for pipes, whose lines it groups; a collector samples once for all";
 
+/// What a `.on` says of groups, with the database that it takes.
+///
+/// # Errors
+/// That cannot be read.
+pub(crate) fn grouping(conf: &ModuleConf) -> Result<Option<Grouping>, String> {
+    Grouping::open(conf.by.as_ref()).map_err(|why| conf.place(&why))
+}
+
 /// Refuses what a module's `.on` says and its plugin knows nothing of.
 ///
 /// # Errors
-/// An interval for a pipe, groups for a collector, or a parameter that is not declared: names the first, and the nearest that is.
+/// An interval for a pipe, groups for a collector, a database that cannot be read, or a parameter that is not declared: names the first, and the nearest that is.
 pub fn check_conf(declared: &Declared, conf: &ModuleConf) -> Result<(), String> {
     if declared.is_pipe && conf.every.is_some() {
         return Err(conf.place("\"every\" is for collectors; a pipe is fed as lines come"));
@@ -264,6 +273,7 @@ pub fn check_conf(declared: &Declared, conf: &ModuleConf) -> Result<(), String> 
     if !declared.is_pipe && conf.by.is_some() {
         return Err(conf.place(BY_IS_FOR_PIPES));
     }
+    grouping(conf)?;
     let known = || declared.params.iter().map(|param| param.name.as_str());
     let Some((name, _)) = conf.params.iter().find(|(name, _)| !known().any(|known| known == *name)) else {
         return Ok(());

@@ -7,7 +7,7 @@ use super::copy::{Copy, named};
 use super::crash::{Blamed, Tag};
 use super::fence::Callee;
 use super::library::{Declared, Library};
-use super::load::{Hand, Job, Ready, ReadyWhat, check_conf};
+use super::load::{Hand, Job, Ready, ReadyWhat, check_conf, grouping};
 use super::probe::{Refusal, probe, probe_apart, refusal};
 use crate::conf::Isolation;
 use crate::limits::{
@@ -127,7 +127,7 @@ pub(super) fn make_here(job: &Job, prepared: Prepared) -> Result<Ready, Refusal>
         };
         ReadyWhat::Pipe {
             wants: library.wants(),
-            by: job.conf.by.clone(),
+            grouping: grouping(&job.conf)?,
             by_log: job.logs.iter().map(make).collect::<Result<_, Refusal>>()?,
         }
     } else {
@@ -146,7 +146,7 @@ pub(super) fn make_apart(job: &Job, prepared: Prepared, blamed: &Blamed) -> Resu
         let by_log = job.logs.iter().map(|log| Ok((log.clone(), start()?))).collect::<Result<Vec<_>, Refusal>>()?;
         let wants = by_log.first().map_or(Fields::NONE, |(_, worker)| worker.wants());
         let by_log = by_log.into_iter().map(|(log, worker)| (log, PipeBody::Apart(Apart::new(worker))));
-        ReadyWhat::Pipe { wants, by: job.conf.by.clone(), by_log: by_log.collect() }
+        ReadyWhat::Pipe { wants, grouping: grouping(&job.conf)?, by_log: by_log.collect() }
     } else {
         collecting(job, &callee, &branch, CollectorBody::Apart(Apart::new(start()?)))
     };

@@ -37,7 +37,7 @@ pub(crate) use files::{check_folder, open_anywhere, open_conf};
 pub(crate) use gmod::{Once, is_gmond_c, once, pipe as python_pipe};
 pub use instances::Instances;
 pub use library::{Collector, Declared, DeclaredParam, Library, Pipe};
-pub(crate) use load::Loaded;
+pub(crate) use load::{Loaded, grouping};
 pub use load::{Loader, check_conf};
 pub(crate) use probe::refusal;
 pub use probe::{Probed, Refusal, inside, probe};

@@ -1,8 +1,9 @@
 //! Hits per country of the client: `geo,DE`.
 
-use maxminddb::{Reader, path};
+use countries::{Countries, address};
 use plugin_api::{Access, Cache, Delta, Error, Field, Fields, ParamDecl, Params, Pipe, Slot, export_pipe};
-use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
 
 /// The key of clients whose country the database does not know.
 const UNKNOWN: &str = "(unknown)";
@@ -14,8 +15,8 @@ const CACHE_ENTRIES_MAX: usize = 16_384;
 /// Counts requests by the ISO 3166-1 code of the client's country, looked up in a file in MaxMind's format
 /// (<https://maxmind.github.io/MaxMind-DB/>).
 pub struct Geo {
-    /// Held in memory, not mapped: a mapped file that someone cuts short would kill the daemon.
-    database: Reader<Vec<u8>>,
+    /// Shared with the other instances, in other logs and groups.
+    countries: Arc<Countries>,
     slots: Cache<Slot>,
 }
 
@@ -30,28 +31,20 @@ impl Pipe for Geo {
                 "params: \"database\" is missing: name a file such as \"/var/lib/GeoIP/GeoLite2-Country.mmdb\"",
             ));
         };
-        match Reader::open_readfile(file) {
-            Ok(database) => Ok(Geo { database, slots: Cache::new(CACHE_ENTRIES_MAX) }),
-            Err(error) => Err(Error::config(format_args!("params: \"database\": cannot read {file:?}: {error}"))),
-        }
+        let countries = Countries::open(Path::new(file))
+            .map_err(|why| Error::config(format_args!("params: \"database\": {why}")))?;
+        Ok(Geo { countries, slots: Cache::new(CACHE_ENTRIES_MAX) })
     }
 
     fn process(&mut self, batch: &[Access<'_>], out: &mut Delta) {
-        let Geo { database, slots } = self;
+        let Geo { countries, slots } = self;
         for hit in batch {
             let slot = slots.get(out, hit.addr().unwrap_or("-"), |out, addr| {
-                out.slot(&[country(database, addr).unwrap_or(UNKNOWN)])
+                out.slot(&[address(addr).and_then(|addr| countries.of(addr)).unwrap_or(UNKNOWN)])
             });
             out.add_at(slot, 1.0);
         }
     }
-}
-
-/// The country of an address; `None` for a host name, an address that the database does not know, or a damaged entry.
-fn country<'a>(database: &'a Reader<Vec<u8>>, addr: &str) -> Option<&'a str> {
-    // A server that listens on IPv6 logs IPv4 clients as `::ffff:192.0.2.1`.
-    let addr = addr.parse::<IpAddr>().ok()?.to_canonical();
-    database.lookup(addr).ok()?.decode_path(&path!["country", "iso_code"]).ok()?
 }
 
 export_pipe!(Geo, path = "geo");

@@ -2,9 +2,9 @@
 
 use super::summary::Shown;
 use crate::cli::Failure;
-use crate::ingest::PipeRun;
+use crate::ingest::{Grouping, PipeRun};
 use crate::module::{
-    Branch, Folders, Library, PipeBody, Planned, check_conf, is_gmond_c, look, plan, python_pipe, refusal,
+    Branch, Folders, Library, PipeBody, Planned, check_conf, grouping, is_gmond_c, look, plan, python_pipe, refusal,
 };
 
 /// Loads every pipe that is to run; tells where the branch of each hangs.
@@ -21,9 +21,12 @@ pub(super) fn pipes(folders: &Folders, host: &str) -> Result<(Vec<PipeRun>, Vec<
             Planned::Off(_) | Planned::BuiltIn(_) => continue,
             Planned::Rejected(why) => Err(why),
             Planned::Run { plugin, conf } if plugin.is_python() => {
-                python_pipe(&name, &plugin.path, &conf, Some(plugins), host)
-                    .map(|found| found.map(|(branch, wants, pipe)| (String::new(), branch, conf, wants, pipe)))
-                    .map_err(|refusal| refusal.why)
+                python_pipe(&name, &plugin.path, &conf, Some(plugins), host).map_err(|refusal| refusal.why).and_then(
+                    |found| {
+                        let Some((branch, wants, pipe)) = found else { return Ok(None) };
+                        Ok(Some((String::new(), branch, grouping(&conf)?, wants, pipe)))
+                    },
+                )
             }
             // A collector, and none to be loaded here.
             Planned::Run { plugin, .. } if is_gmond_c(&plugin.path) => Ok(None),
@@ -35,14 +38,13 @@ pub(super) fn pipes(folders: &Folders, host: &str) -> Result<(Vec<PipeRun>, Vec<
                 check_conf(&declared, &conf)?;
                 let branch = Branch::of(&name, &conf, &declared, host)?;
                 let pipe = library.pipe(&conf.params).map_err(|error| refusal(&error, &conf).why)?;
-                Ok(Some((declared.path.clone(), branch, conf, library.wants(), PipeBody::here(pipe))))
+                Ok(Some((declared.path.clone(), branch, grouping(&conf)?, library.wants(), PipeBody::here(pipe))))
             }),
         };
         match loaded {
-            Ok(Some((declared, branch, conf, wants, pipe))) => {
-                let levels = conf.by.as_ref().map_or(0, |by| by.fields.len());
-                branches.push(Shown::of(&declared, &branch, levels));
-                pipes.push(PipeRun::alone(&name, &branch, conf.by.as_ref(), wants, pipe));
+            Ok(Some((declared, branch, grouping, wants, pipe))) => {
+                branches.push(Shown::of(&declared, &branch, grouping.as_ref().map_or(0, Grouping::levels)));
+                pipes.push(PipeRun::alone(&name, &branch, grouping.as_ref(), wants, pipe));
             }
             Ok(None) => {}
             Err(why) => eprintln!("graftd: module {name}: rejected: {why}"),

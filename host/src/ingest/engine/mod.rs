@@ -11,10 +11,10 @@ mod drive;
 pub(crate) use drive::{Fence, feed_on, flush_on};
 
 use super::format::{Decoded, Format, Parser, Window};
-use super::groups::{Groups, Place};
+use super::groups::{Grouping, Groups, Place};
 use super::lines::{LineFault, LogStats, Remember, SAMPLE_BYTES};
 use crate::clock::{Timepiece, thread_cpu};
-use crate::conf::{GroupBy, Prefix};
+use crate::conf::Prefix;
 use crate::limits::{BATCH_RECORDS, LINE_BYTES_MAX, LINE_FAULTS_MAX};
 use crate::module::{Branch, Callee, Doing, Fault, PipeBody, Tag};
 use agents::Agents;
@@ -48,21 +48,27 @@ impl PipeRun {
     /// A pipe of a log: where its branch hangs, the log's prefix says, and what its `.on` says of groups.
     pub(crate) fn new(
         callee: Arc<Callee>,
-        (prefix, branch, by): (&Prefix, &Branch, Option<&GroupBy>),
+        (prefix, branch, grouping): (&Prefix, &Branch, Option<&Grouping>),
         wants: Fields,
         pipe: PipeBody,
     ) -> PipeRun {
-        let place = Place::of(prefix, branch, by);
+        let place = Place::of(prefix, branch, grouping.map(Grouping::by));
         let wants = wants.union(place.wants());
         let hangs = match place.is_fixed() {
             true => Hangs::Here(place.branch(None)),
-            false => Hangs::InGroups(Box::new(Groups::new(place))),
+            false => Hangs::InGroups(Box::new(Groups::new(place, grouping))),
         };
         PipeRun { callee, hangs, wants, pipe }
     }
 
     /// A pipe that belongs to no daemon, so that nobody counts its calls or asks how long they take.
-    pub(crate) fn alone(module: &str, branch: &Branch, by: Option<&GroupBy>, wants: Fields, pipe: PipeBody) -> PipeRun {
+    pub(crate) fn alone(
+        module: &str,
+        branch: &Branch,
+        grouping: Option<&Grouping>,
+        wants: Fields,
+        pipe: PipeBody,
+    ) -> PipeRun {
         let callee = Arc::new(Callee {
             module: module.to_owned(),
             tag: Tag::new(module, 0),
@@ -71,7 +77,7 @@ impl PipeRun {
             time_limit: Duration::MAX,
             give_up_after: Duration::MAX,
         });
-        PipeRun::new(callee, (&Prefix::default(), branch, by), wants, pipe)
+        PipeRun::new(callee, (&Prefix::default(), branch, grouping), wants, pipe)
     }
 
     /// Takes the place of another: groups that were kept apart stay so.

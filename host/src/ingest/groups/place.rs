@@ -1,5 +1,6 @@
 //! Where a pipe's branch hangs in a log: keys that stand in the configuration, and among them values of the lines.
 
+use super::countries::Remembered;
 use super::names::values;
 use crate::conf::{GroupBy, GroupField, Prefix};
 use crate::limits::GROUP_KEY_BYTES_MAX;
@@ -73,12 +74,22 @@ impl Place {
 
     /// Writes the name of a record's group, behind what is there; `false` where it is no group of its own.
     #[inline]
-    pub(super) fn write_name(&self, record: &Access<'_>, name: &mut Vec<u8>) -> bool {
+    pub(super) fn write_name(
+        &self,
+        record: &Access<'_>,
+        mut countries: Option<&mut Remembered>,
+        name: &mut Vec<u8>,
+    ) -> bool {
         for field in &self.fields {
+            let country;
             let text = match field {
                 GroupField::Vhost => record.host().map(without_port),
                 GroupField::Method => record.method(),
                 GroupField::Status => Some(record.status_text()),
+                GroupField::Geo => {
+                    country = countries.as_mut().and_then(|countries| countries.code(record.addr()?));
+                    country.as_ref().and_then(|code| str::from_utf8(code).ok())
+                }
             };
             let text = text.filter(|text| !text.is_empty()).unwrap_or(MISSING);
             let Ok(length) = u16::try_from(text.len()) else { return false };
@@ -141,12 +152,12 @@ mod tests {
     /// The keys that a record's group hangs at; none where it is one of the rest.
     fn keys(place: &Place, record: &Access<'_>) -> Option<String> {
         let mut name = Vec::new();
-        place.write_name(record, &mut name).then(|| place.branch(Some(&name)).keys.join(","))
+        place.write_name(record, None, &mut name).then(|| place.branch(Some(&name)).keys.join(","))
     }
 
     #[test]
     fn values_stand_where_the_configuration_has_them() {
-        let by = GroupBy { fields: vec![GroupField::Status, GroupField::Method], max: 5 };
+        let by = GroupBy { fields: vec![GroupField::Status, GroupField::Method], max: 5, database: None };
         let prefix = Prefix { keys: vec!["web".to_owned()], vhost: Some(1), max: 9 };
         let place = Place::of(&prefix, &branch(), Some(&by));
         let found = place.branch(None);

@@ -18,7 +18,7 @@ use super::crash::Tag;
 use super::fence::Callee;
 use super::files::PluginKind;
 use super::library::Declared;
-use super::load::{BY_IS_FOR_PIPES, Job, Ready, ReadyWhat};
+use super::load::{BY_IS_FOR_PIPES, Job, Ready, ReadyWhat, grouping};
 use super::probe::Refusal;
 use crate::conf::ModuleConf;
 use crate::limits::{
@@ -189,7 +189,7 @@ impl GmodMaker {
             };
             ReadyWhat::Pipe {
                 wants,
-                by: conf.by.clone(),
+                grouping: grouping(conf)?,
                 by_log: job.logs.iter().map(each).collect::<Result<_, Refusal>>()?,
             }
         } else {
@@ -241,6 +241,7 @@ impl Wanted<'_> {
         if !worker.is_pipe() && conf.by.is_some() {
             return Err(Refusal::from(conf.place(BY_IS_FOR_PIPES)));
         }
+        grouping(conf)?;
         worker.set_time_limit(self.time_limit(worker.is_pipe()));
         Ok(worker)
     }

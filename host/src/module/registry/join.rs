@@ -53,12 +53,12 @@ impl Registry {
         let life = life.filter(|life| life.callee.generation == generation);
         match (result, life) {
             (Ok(ready), Some(life)) => {
-                if let ReadyWhat::Pipe { wants, by, by_log } = ready.what {
+                if let ReadyWhat::Pipe { wants, grouping, by_log } = ready.what {
                     let logs = shared.logs.all();
                     for (log, pipe) in by_log {
                         let Some(log) = logs.iter().find(|other| other.name == log) else { continue };
                         life.joined.push(log.serial());
-                        let hangs = (&log.prefix, &life.branch, by.as_ref());
+                        let hangs = (&log.prefix, &life.branch, grouping.as_ref());
                         log.put(PipeRun::new(Arc::clone(&life.callee), hangs, wants, pipe));
                     }
                 }

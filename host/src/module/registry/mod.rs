@@ -325,13 +325,13 @@ impl Registry {
                 let thread = thread.map_err(|error| Refusal::now(format!("its thread cannot be started: {error}")))?;
                 LifeBody::Collector(thread)
             }
-            ReadyWhat::Pipe { wants, by, by_log } => {
+            ReadyWhat::Pipe { wants, grouping, by_log } => {
                 let logs = shared.logs.all();
                 for (log, pipe) in by_log {
                     let Some(log) = logs.iter().find(|other| other.name == log) else { continue };
                     joined.push(log.serial());
                     unproved.push(log.name.clone());
-                    log.put(PipeRun::new(Arc::clone(&callee), (&log.prefix, &branch, by.as_ref()), wants, pipe));
+                    log.put(PipeRun::new(Arc::clone(&callee), (&log.prefix, &branch, grouping.as_ref()), wants, pipe));
                 }
                 LifeBody::Pipe
             }
