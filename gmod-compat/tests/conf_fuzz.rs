@@ -3,52 +3,19 @@
 //! have it try more and others.
 
 use gmod_compat::conf::{Files, Gmond, Item, Tree, limits, load_text, looks_like_gmond, parse};
+use graftd_fuzz::{Random, cases, seed, walked};
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
-use std::{env, fs, io, thread};
-
-const CASES: u64 = 1_000_000;
-const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
+use std::{fs, io, thread};
 
 /// One case takes some microseconds: one that takes so long stands still.
 const STANDS_STILL: Duration = Duration::from_secs(30);
 
 /// Bytes that the process may have had at its largest; it has some 3 MiB.
 const MEMORY: u64 = 64 * 1024 * 1024;
-
-/// xorshift64* (Vigna, An experimental exploration of Marsaglia's xorshift generators, scrambled).
-struct Random(u64);
-
-impl Random {
-    /// The numbers of one case, so that it can be made again alone.
-    fn of(seed: u64, case: u64) -> Random {
-        let mut random = Random((seed ^ case.wrapping_mul(SEED)).max(1));
-        random.next();
-        random
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() >> 33).expect("31 bits") % n.max(1)
-    }
-
-    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.below(of.len())]
-    }
-}
-
-fn number(name: &str, default: u64) -> u64 {
-    env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a whole number")))
-}
 
 const SECTIONS: [&str; 12] = [
     "globals",
@@ -295,7 +262,7 @@ fn most_memory() -> u64 {
 
 #[test]
 fn a_million_configurations_are_read_or_refused() {
-    let (cases, seed) = (number("GRAFTD_FUZZ_CASES", CASES), number("GRAFTD_FUZZ_SEED", SEED));
+    let (cases, seed) = (cases(), seed());
     let under_way = Arc::new(AtomicU64::new(0));
     let told = Arc::clone(&under_way);
     let (done, ended) = mpsc::channel();
@@ -322,8 +289,6 @@ fn a_million_configurations_are_read_or_refused() {
         before = Some(case);
     }
     let read = tries.join().unwrap_or_else(|_| panic!("{}", show()));
-    println!("{cases} configurations: {read} read, {} refused; {} MiB", cases - read, most_memory() >> 20);
-    // Both ways were walked.
-    assert!(cases < 1_000 || (read > cases / 5 && read < cases * 4 / 5), "{read} of {cases} were read");
+    walked("configurations", read, cases, 20..=80);
     assert!(most_memory() < MEMORY, "{} bytes", most_memory());
 }

@@ -4,30 +4,7 @@
 
 use gmod_compat::text;
 use gmod_compat::xdr::{Argument, Datum, Packet, decode, encode, format};
-use std::env;
-
-const CASES: u64 = 1_000_000;
-const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// xorshift64* (Vigna, An experimental exploration of Marsaglia's xorshift generators, scrambled).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() >> 33).expect("31 bits") % n.max(1)
-    }
-}
-
-fn number(name: &str, default: u64) -> u64 {
-    env::var(name).ok().map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a whole number")))
-}
+use graftd_fuzz::{Random, cases, seed, walked};
 
 fn good() -> Vec<Vec<u8>> {
     let lines = include_str!("recorded/packets.txt").lines().filter(|line| !line.starts_with('#'));
@@ -94,8 +71,8 @@ fn try_one(datagram: &[u8], again: &mut Vec<u8>) -> bool {
 
 #[test]
 fn a_million_datagrams_are_read_or_refused() {
-    let (cases, good) = (number("GRAFTD_FUZZ_CASES", CASES), good());
-    let mut random = Random(number("GRAFTD_FUZZ_SEED", SEED).max(1));
+    let (cases, good) = (cases(), good());
+    let mut random = Random::new(seed());
     let (mut read, mut again) = (0u64, Vec::new());
     for case in 0..cases {
         let datagram = if case % 4 == 0 {
@@ -114,7 +91,5 @@ fn a_million_datagrams_are_read_or_refused() {
         };
         read += u64::from(try_one(&datagram, &mut again));
     }
-    println!("{cases} datagrams: {read} read, {} refused", cases - read);
-    // Both ways were walked.
-    assert!(cases < 1_000 || (read > cases / 20 && read < cases / 2), "{read} of {cases} were read");
+    walked("datagrams", read, cases, 5..=50);
 }

@@ -57,20 +57,21 @@ use escape::Escape;
 use item::{Item, Layout};
 use plugin_api::Fields;
 use spec::{Dialect, Source};
+use std::sync::Arc;
 
 /// The longest line that is read, in bytes. Servers refuse requests far below it (nginx takes 32 KiB of
 /// headers, Apache 8 KiB a header); it keeps offsets within a record's 32 bits.
 pub const MAX_LINE: usize = 1 << 20;
 
-/// A log format, ready to make parsers of. It is immutable and may be shared.
+/// A log format, ready to make parsers of. It is immutable, and a clone is the same one.
 #[derive(Clone, Debug)]
 pub struct Format {
-    spec: String,
-    kind: Kind,
+    spec: Arc<str>,
+    kind: Arc<Kind>,
 }
 
 /// The families of formats.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Kind {
     /// Values with fixed texts between them.
     Text(Layout, Escape),
@@ -96,7 +97,7 @@ impl Format {
                 "\"auto\" is told from a log's lines, and there are none here: name the format",
             ));
         }
-        let of = |kind| Ok(Format { spec: name.to_owned(), kind });
+        let of = |kind| Ok(Format { spec: name.into(), kind: Arc::new(kind) });
         if name == "json" || name.starts_with("json:") {
             return of(Kind::Json(json::Map::compile(spec)?));
         }
@@ -122,7 +123,7 @@ impl Format {
 
     /// The format of a log without any line.
     fn nothing() -> Format {
-        Format { spec: String::new(), kind: Kind::Text(Layout::default(), Escape::None) }
+        Format { spec: "".into(), kind: Arc::new(Kind::Text(Layout::default(), Escape::None)) }
     }
 
     /// What the format was compiled of.
@@ -132,7 +133,7 @@ impl Format {
 
     /// The text before the first value.
     pub fn lead(&self) -> &str {
-        match &self.kind {
+        match &*self.kind {
             Kind::Text(layout, _) => &layout.lead,
             Kind::Json(_) | Kind::W3c(_) => "",
         }
@@ -140,7 +141,7 @@ impl Format {
 
     /// The values in their order, each with the text after it; none where the lines say themselves what is what.
     pub fn items(&self) -> &[Item] {
-        match &self.kind {
+        match &*self.kind {
             Kind::Text(layout, _) => &layout.items,
             Kind::Json(_) | Kind::W3c(_) => &[],
         }
@@ -148,7 +149,7 @@ impl Format {
 
     /// The fields that the format has; where the lines say themselves what is what, those that they may have.
     pub fn fields(&self) -> Fields {
-        match &self.kind {
+        match &*self.kind {
             Kind::Text(layout, _) => layout.items.iter().fold(Fields::NONE, |all, item| all.union(item.gives)),
             Kind::Json(map) => map.fields(),
             Kind::W3c(_) => w3c::fields(),
@@ -157,12 +158,12 @@ impl Format {
 
     /// Whether a line means nothing without a header further up in its file; see [`header_before`].
     pub fn has_header(&self) -> bool {
-        matches!(self.kind, Kind::W3c(_))
+        matches!(*self.kind, Kind::W3c(_))
     }
 
     /// A parser that decodes `wants` and passes over the rest.
     pub fn parser(&self, wants: Fields) -> Parser {
-        Parser(match &self.kind {
+        Parser(match &*self.kind {
             Kind::Text(layout, escape) => reading::Kind::Text(parser::Parser::new(layout, *escape, wants)),
             Kind::Json(map) => reading::Kind::Json(json::Parser::new(map, wants)),
             Kind::W3c(header) => reading::Kind::W3c(w3c::Parser::new(header.as_deref(), wants)),

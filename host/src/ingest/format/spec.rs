@@ -80,6 +80,9 @@ impl Source {
     }
 }
 
+/// Further apart than this, two words have nothing to do with each other.
+const APART_MAX: usize = 3;
+
 /// The error for what is neither a name nor a format.
 fn unknown(spec: &str) -> FormatError {
     let spec = spec.trim();
@@ -89,11 +92,15 @@ fn unknown(spec: &str) -> FormatError {
     let nearest = match spec.to_ascii_lowercase().as_str() {
         "iis" | "cloudfront" | "extended" => Some((0, "w3c")),
         "caddy" | "traefik" | "envoy" | "jsonl" | "ndjson" => Some((0, "json")),
-        _ => names().map(|name| (distance(spec, name), name)).min(),
+        // A word that is so much longer or shorter is that far apart at least.
+        _ => {
+            let length = spec.chars().count();
+            let near = names().filter(|name| name.len().abs_diff(length) <= APART_MAX);
+            near.map(|name| (distance(spec, name), name)).min()
+        }
     };
     let hint = match nearest {
-        // Further apart than this, two words have nothing to do with each other.
-        Some((apart, name)) if apart <= 3 && apart < name.len() => format!("; did you mean \"{name}\"?"),
+        Some((apart, name)) if apart <= APART_MAX && apart < name.len() => format!("; did you mean \"{name}\"?"),
         _ => String::new(),
     };
     let what = if spec.is_empty() { "no log format".to_owned() } else { format!("unknown log format \"{spec}\"") };
@@ -104,8 +111,7 @@ fn unknown(spec: &str) -> FormatError {
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
-    // A longer text is no misspelt name.
-    for (i, x) in a.chars().take(64).enumerate() {
+    for (i, x) in a.chars().enumerate() {
         let mut diagonal = i;
         row[0] = i + 1;
         for (j, y) in b.iter().enumerate() {
@@ -127,7 +133,9 @@ struct Reader {
 
 impl Reader {
     fn new(spec: &str) -> Reader {
-        Reader { given: spec.chars().collect(), at: 0, out: Vec::new(), columns: Vec::new() }
+        let given: Vec<char> = spec.chars().collect();
+        let (out, columns) = (Vec::with_capacity(given.len()), Vec::with_capacity(given.len()));
+        Reader { given, at: 0, out, columns }
     }
 
     fn peek(&self) -> Option<char> {

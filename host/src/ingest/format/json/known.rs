@@ -2,6 +2,7 @@
 
 use super::map::{Source, Target, Way};
 use plugin_api::Field;
+use std::sync::LazyLock;
 
 /// The keys that are known, each field's best first. `>` goes into an object, `/` is as in a map.
 ///
@@ -66,8 +67,17 @@ const KNOWN: [(Target, &str); 13 + 1] = [
     (Target::Request, "request request_line"),
 ];
 
-/// What they are, each with its way.
-pub(super) fn known() -> impl Iterator<Item = Way> {
+/// What they are, each with its way, in the order of the ways.
+pub(super) fn known() -> &'static [Way] {
+    static WAYS: LazyLock<Vec<Way>> = LazyLock::new(|| {
+        let mut ways: Vec<Way> = ways().collect();
+        ways.sort_by(|(a, _), (b, _)| a.cmp(b));
+        ways
+    });
+    &WAYS
+}
+
+fn ways() -> impl Iterator<Item = Way> {
     KNOWN.into_iter().flat_map(|(target, keys)| {
         keys.split_whitespace().enumerate().map(move |(i, written)| {
             let (path, unit) =

@@ -123,22 +123,21 @@ pub(super) type Way = (Vec<String>, Source);
 impl Map {
     /// Compiles `json`, or `json:` and a map.
     pub(in super::super) fn compile(spec: &str) -> Result<Map, FormatError> {
-        let mut given = match spec.split_once(':') {
+        let given = match spec.split_once(':') {
             Some((_, map)) => Given::read(map, spec.chars().count() - map.chars().count())?,
             None => Given::default(),
         };
-        let mut ways = std::mem::take(&mut given.ways);
-        for way in known() {
-            if !given.targets.contains(&way.1.target) && !ways.iter().any(|(path, _)| *path == way.0) {
-                ways.push(way);
-            }
-        }
+        let is_left = |(path, source): &&Way| {
+            !given.targets.contains(&source.target) && !given.ways.iter().any(|(given, _)| given == path)
+        };
+        let left = given.ways.iter().chain(known().iter().filter(is_left));
+        let mut ways: Vec<(&[String], Source)> = Vec::with_capacity(given.ways.len() + known().len());
+        ways.extend(left.map(|(path, source)| (path.as_slice(), *source)));
         let fields = ways.iter().fold(Fields::NONE, |all, (_, source)| all.union(source.target.fields()));
+        // Those that are known are sorted already.
+        ways.sort_by_key(|(path, _)| *path);
         let mut levels = Vec::new();
-        let mut sorted: Vec<(&[String], Source)> =
-            ways.iter().map(|(path, source)| (path.as_slice(), *source)).collect();
-        sorted.sort_unstable_by_key(|(path, _)| *path);
-        build(&mut levels, &sorted);
+        build(&mut levels, &ways);
         Ok(Map { levels, fields })
     }
 
@@ -194,7 +193,7 @@ mod tests {
 
     #[test]
     fn no_key_is_known_twice() {
-        let mut paths: Vec<_> = known().map(|(path, _)| path).collect();
+        let mut paths: Vec<_> = known().iter().map(|(path, _)| path).collect();
         paths.sort();
         let doubled: Vec<_> = paths.windows(2).filter(|pair| pair[0] == pair[1]).collect();
         assert!(doubled.is_empty(), "{doubled:?}");
@@ -211,7 +210,7 @@ mod tests {
                 level = &levels[entry.inner.expect("an object on the way")];
             }
             let entry = level.find(path[path.len() - 1].as_bytes()).expect("a known key");
-            assert_eq!((entry.source, entry.wanted), (Some(source), true), "{path:?}");
+            assert_eq!((entry.source, entry.wanted), (Some(*source), true), "{path:?}");
         }
         for key in ["", "x", "statu", "status2", "Status", "requests", "remote-addr"] {
             assert!(levels[0].find(key.as_bytes()).is_none(), "{key}");
