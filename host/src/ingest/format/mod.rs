@@ -20,7 +20,8 @@
 //! ```
 //!
 //! Journey of a format: [`spec`] takes the quoting of a pasted directive off, [`nginx`] and [`apache`] make
-//! [`item`]s of it, [`parser`] makes steps of those. Lines that say themselves what is what have parsers of their own:
+//! [`item`]s of it, [`step`] makes steps of those, [`parser`] walks them: the [`quick`] way, and where that does not lead on by
+//! [`search`]. Lines that say themselves what is what have parsers of their own:
 //! [`json`], where each value has a key, and [`w3c`], where a header names the columns.
 
 mod apache;
@@ -35,11 +36,14 @@ mod quick;
 mod reading;
 mod request;
 mod scan;
+mod search;
 mod simd;
 mod spec;
 mod stamp;
+mod step;
 mod strftime;
 mod time;
+mod value;
 mod w3c;
 mod window;
 

@@ -1,11 +1,11 @@
 //! The quick ways of a step: values that look as nearly all do.
 
 use super::item::End;
-use super::parser::{Act, Step, span, status};
 use super::request::{self, Request};
-use super::scan::{self, Line};
+use super::scan::{self, Line, Literal, Marked};
+use super::step::{Act, Step};
 use super::time::Clock;
-use super::window::Marks;
+use super::value::{span, status};
 use plugin_api::{Access, Field};
 use std::ops::Range;
 
@@ -97,32 +97,19 @@ impl Step {
     // The end of a value that can be told without looking for it.
 
     #[inline(always)]
-    pub(super) fn quick_text(
-        &self,
-        line: Line<'_>,
-        start: usize,
-        marks: &Marks,
-        offset: usize,
-        record: &mut Access<'_>,
-    ) -> Option<usize> {
-        let end = self.literal.find_next_quote(line, start, marks, offset)?;
+    pub(super) fn quick_text(&self, within: Marked<'_>, start: usize, record: &mut Access<'_>) -> Option<usize> {
+        let end = self.literal.find_next_quote(within, start)?;
         // Absent where there is nothing or a single `-`.
-        if end > start + 1 || (end > start && line.text[start] != b'-') {
+        if end > start + 1 || (end > start && within.line.text[start] != b'-') {
             record.set_span(self.field, span(start, end));
         }
         Some(end)
     }
 
     #[inline(always)]
-    pub(super) fn quick_request(
-        &self,
-        line: Line<'_>,
-        start: usize,
-        marks: &Marks,
-        offset: usize,
-        record: &mut Access<'_>,
-    ) -> Option<usize> {
-        let end = self.literal.find_next_quote(line, start, marks, offset)?;
+    pub(super) fn quick_request(&self, within: Marked<'_>, start: usize, record: &mut Access<'_>) -> Option<usize> {
+        let Marked { line, marks, offset } = within;
+        let end = self.literal.find_next_quote(within, start)?;
         if let Some(url) = self.parts.set(line.text.get(start..end)?, start, record) {
             let question = marks.questions.next(offset + url.start, offset + url.end);
             record.set_path_end(question.map_or(url.end, |at| at - offset) as u32);
@@ -132,10 +119,7 @@ impl Step {
 
     #[inline(always)]
     pub(super) fn quick_addr(&self, line: Line<'_>, start: usize, record: &mut Access<'_>) -> Option<usize> {
-        let end = line.find_byte(start, b' ').filter(|&end| self.literal.is_at(line, end))?;
-        if end == start || line.text[start] == b'[' {
-            return None;
-        }
+        let end = addr_end(line, start, &self.literal)?;
         record.set_span(Field::Addr, span(start, end));
         Some(end)
     }
@@ -149,10 +133,7 @@ impl Step {
         start: usize,
         record: &mut Access<'_>,
     ) -> Option<usize> {
-        let end = line.find_byte(start, b' ').filter(|&end| self.leap.is_at(line, end))?;
-        if end == start || line.text[start] == b'[' {
-            return None;
-        }
+        let end = addr_end(line, start, &self.leap)?;
         let end_of_time = time?.skip_time(line, end + self.leap.len())?;
         record.set_span(Field::Addr, span(start, end));
         Some(end_of_time)
@@ -163,14 +144,13 @@ impl Step {
     pub(super) fn request_to_bytes(
         &self,
         after: Option<(&Step, &Step)>,
-        line: Line<'_>,
+        within: Marked<'_>,
         start: usize,
-        marks: &Marks,
-        offset: usize,
         record: &mut Access<'_>,
     ) -> Option<usize> {
         let (status, bytes) = after?;
-        let end = self.quick_request(line, start, marks, offset, record)?;
+        let line = within.line;
+        let end = self.quick_request(within, start, record)?;
         let end = status.quick_status(line, end + self.literal.len(), record)?;
         bytes.quick_bytes(line, end + status.literal.len(), record)
     }
@@ -180,14 +160,12 @@ impl Step {
     pub(super) fn skip_and_text(
         &self,
         text: Option<&Step>,
-        line: Line<'_>,
+        within: Marked<'_>,
         start: usize,
-        marks: &Marks,
-        offset: usize,
         record: &mut Access<'_>,
     ) -> Option<usize> {
-        let end = self.literal.find_next_quote(line, start, marks, offset)?;
-        text?.quick_text(line, end + self.literal.len(), marks, offset, record)
+        let end = self.literal.find_next_quote(within, start)?;
+        text?.quick_text(within, end + self.literal.len(), record)
     }
 
     #[inline(always)]
@@ -275,4 +253,11 @@ impl Step {
     pub(super) fn goes_on(&self, line: Line<'_>, end: usize) -> bool {
         self.end == End::List && line.bytes().get(end + 1) == Some(&b':')
     }
+}
+
+/// Where an address ends that begins at `start`, with this after it; not one in brackets, and none where there is nothing.
+#[inline(always)]
+fn addr_end(line: Line<'_>, start: usize, after: &Literal) -> Option<usize> {
+    let end = line.find_byte(start, b' ').filter(|&end| after.is_at(line, end))?;
+    (end > start && line.text[start] != b'[').then_some(end)
 }

@@ -23,6 +23,15 @@ pub(super) struct Line<'a> {
     pub(super) len: usize,
 }
 
+/// A line, and what was found in the stretch of text that it is in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Marked<'a> {
+    pub(super) line: Line<'a>,
+    pub(super) marks: &'a Marks,
+    /// Where the line begins in that.
+    pub(super) offset: usize,
+}
+
 impl<'a> Line<'a> {
     /// A line with nothing behind it.
     #[inline]
@@ -140,7 +149,8 @@ impl Literal {
 
     /// As [`Literal::find_quote`], for a value without quotes and backslashes of its own.
     #[inline(always)]
-    pub(super) fn find_next_quote(&self, line: Line<'_>, start: usize, marks: &Marks, offset: usize) -> Option<usize> {
+    pub(super) fn find_next_quote(&self, within: Marked<'_>, start: usize) -> Option<usize> {
+        let Marked { line, marks, offset } = within;
         let at = marks.quotes.next(offset + start, offset + line.len)? - offset;
         self.is_at(line, at).then_some(at)
     }
@@ -162,13 +172,13 @@ impl Literal {
         }
     }
 
-    /// Where the closing quote of the value at `start` is, for a literal that begins with one. The line begins at `offset`
-    /// in what the marks are of.
+    /// Where the closing quote of the value at `start` is, for a literal that begins with one.
     ///
     /// A quote after an odd number of backslashes belongs to the value. So does one that is not followed
     /// by the rest of the literal: some servers do not escape quotes at all.
     #[inline]
-    pub(super) fn find_quote(&self, line: Line<'_>, start: usize, marks: &Marks, offset: usize) -> Option<usize> {
+    pub(super) fn find_quote(&self, within: Marked<'_>, start: usize) -> Option<usize> {
+        let Marked { line, marks, offset } = within;
         let mut at = start;
         loop {
             at = marks.quotes.next(offset + at, offset + line.len)? - offset;

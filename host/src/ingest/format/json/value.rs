@@ -1,9 +1,9 @@
 //! Values of JSON as fields.
 
 use super::super::error::Why;
-use super::super::parser::{is_absent, span, status, sum};
 use super::super::scan::{decimal, whole};
 use super::super::stamp::{Stamps, scaled};
+use super::super::value::{is_absent, span, status, sum};
 use super::map::Source;
 use plugin_api::{Access, Field};
 

@@ -2,9 +2,9 @@
 
 use super::super::MAX_LINE;
 use super::super::error::{LineError, Why};
-use super::super::parser::span;
 use super::super::request;
 use super::super::stamp::Stamps;
+use super::super::value::span;
 use super::super::window::Marks;
 use super::map::{Entry, Level, Source, Target};
 use super::value::{Text, set};

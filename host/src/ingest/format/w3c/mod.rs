@@ -14,9 +14,9 @@ pub use header::header_before;
 use super::MAX_LINE;
 use super::error::{FormatError, LineError, Why};
 use super::escape::Decoded;
-use super::parser::{is_absent, span, status};
 use super::scan::{self, Line};
 use super::stamp::Stamps;
+use super::value::{is_absent, span, status};
 use columns::{Column, Columns};
 use plugin_api::{Access, Field, Fields};
 
