@@ -121,8 +121,8 @@ impl GroupBy {
                 }
                 Some(file)
             }
-            (false, Some(given)) => return Err(given.error(GroupBy::DATABASE_ALONE)),
-            (false, None) => None,
+            (false, Some(given)) if !fields.is_empty() => return Err(given.error(GroupBy::DATABASE_ALONE)),
+            (false, _) => None,
         };
         Ok((!fields.is_empty()).then_some(GroupBy { fields, max, database }))
     }
@@ -242,7 +242,7 @@ mod tests {
         }
         let one = parse("by = \"status\"").unwrap().by.unwrap();
         assert_eq!((one.fields, one.max), (vec![GroupField::Status], GROUPS));
-        assert_eq!(parse("by = []\nby_max = 3").unwrap().by, None);
+        assert_eq!(parse("by = []\nby_max = 3\nby_database = \"/x.mmdb\"").unwrap().by, None);
         let database = |text: &str| parse(text).unwrap().by.unwrap().database;
         let default = Some(PathBuf::from("/var/lib/GeoIP/GeoLite2-Country.mmdb"));
         assert_eq!((database("[params]\nby = [\"geo\"]"), database("by = \"status\"")), (default, None));
@@ -256,7 +256,10 @@ mod tests {
         for (text, want) in [
             ("\nby = [\"vhosts\"]", "conf/x.on:2: \"by\": unknown \"vhosts\"; did you mean \"vhost\"?"),
             ("by = \"host\"", "conf/x.on:1: \"by\": unknown \"host\"; did you mean \"vhost\"?"),
-            ("by = \"referrer\"", "conf/x.on:1: \"by\": unknown \"referrer\"; known are \"vhost\", \"method\" and"),
+            (
+                "by = \"referrer\"",
+                "conf/x.on:1: \"by\": unknown \"referrer\"; known are \"vhost\", \"method\", \"status\" and \"geo\"",
+            ),
             ("by = \"country\"", "conf/x.on:1: \"by\": unknown \"country\"; did you mean \"geo\"?"),
             (
                 "by = \"geo\"\nby_database = \"x.mmdb\"",

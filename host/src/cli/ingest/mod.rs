@@ -44,7 +44,7 @@ use summary::Shown;
 /// run; no daemon is needed.
 ///
 /// A line that does not parse is counted and the first few of a file are named; the rest go on. Nothing in a log stops the
-/// reading.
+/// reading. Of a packed file that is cut off the lines before that count; garbage behind one is passed over and said.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
 graftd ingest /var/log/nginx/access.log\n  \

@@ -38,7 +38,7 @@ pub(super) fn pipes(folders: &Folders, host: &str) -> Result<(Vec<PipeRun>, Vec<
                 check_conf(&declared, &conf)?;
                 let branch = Branch::of(&name, &conf, &declared, host)?;
                 let pipe = library.pipe(&conf.params).map_err(|error| refusal(&error, &conf).why)?;
-                Ok(Some((declared.path.clone(), branch, grouping(&conf)?, library.wants(), PipeBody::here(pipe))))
+                Ok(Some((declared.path, branch, grouping(&conf)?, library.wants(), PipeBody::here(pipe))))
             }),
         };
         match loaded {

@@ -10,11 +10,14 @@ use std::sync::Arc;
 /// A country's code (ISO 3166-1 alpha-2), as bytes of ASCII.
 pub(super) type Code = [u8; 2];
 
+/// An address, and what is known of it.
+type Known = (IpAddr, Option<Code>);
+
 /// A database, and what it said of the addresses of late: each has one place, and who comes there last stays.
 #[derive(Debug)]
 pub(super) struct Remembered {
     countries: Arc<Countries>,
-    places: Box<[Option<(IpAddr, Option<Code>)>]>,
+    places: Box<[Option<Known>]>,
     /// Seeded by each process for itself, so that nobody can prepare addresses that turn each other out.
     hasher: RandomState,
 }
