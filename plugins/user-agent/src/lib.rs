@@ -20,6 +20,9 @@
 //! is built. Why not the crate `regex`: its engines keep caches for each regex, where one backtracker's table of
 //! visited states serves all rules here; that engine, too, takes time linear in the text.
 
+mod literals;
+mod nest;
+mod regexes;
 mod rules;
 mod version;
 
