@@ -57,12 +57,7 @@ pub(crate) struct Candidates {
 
 impl Candidates {
     pub(crate) const fn new() -> Self {
-        Self {
-            lower: [0; AGENT_BYTES_MAX + BLOCK],
-            len: 0,
-            places: [0; AGENT_BYTES_MAX / STRIDE],
-            called: Vec::new(),
-        }
+        Self { lower: [0; AGENT_BYTES_MAX + BLOCK], len: 0, places: [0; AGENT_BYTES_MAX / STRIDE], called: Vec::new() }
     }
 
     /// The rules that have a literal in the text, in order. Whether they have all that they need is for

@@ -28,7 +28,9 @@ fn optional(part: &Hir) -> Option<&Hir> {
             [there, absent] if *absent.kind() == HirKind::Empty => Some(there),
             _ => None,
         },
-        HirKind::Repetition(repetition) if (repetition.min, repetition.max, repetition.greedy) == (0, Some(1), true) => {
+        HirKind::Repetition(repetition)
+            if (repetition.min, repetition.max, repetition.greedy) == (0, Some(1), true) =>
+        {
             Some(&repetition.sub)
         }
         _ => None,

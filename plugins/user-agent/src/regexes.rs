@@ -1,8 +1,8 @@
 //! The rules' regexes, compiled when first wanted, and how they are searched for.
 
 use regex_automata::dfa::onepass;
-use regex_automata::nfa::thompson::{self, NFA};
 use regex_automata::nfa::thompson::backtrack::{self, BoundedBacktracker};
+use regex_automata::nfa::thompson::{self, NFA};
 use regex_automata::util::prefilter::Prefilter;
 use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input, MatchKind};
@@ -92,9 +92,7 @@ impl Regex {
         let hir = parse(pattern)?;
         let begins = Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, &hir);
         let backtracker = BoundedBacktracker::builder()
-            .configure(
-                BoundedBacktracker::config().visited_capacity(VISITED_BYTES_MAX).prefilter(begins.clone()),
-            )
+            .configure(BoundedBacktracker::config().visited_capacity(VISITED_BYTES_MAX).prefilter(begins.clone()))
             .build_from_nfa(nfa(&hir)?)
             .ok()
             .filter(|regex| regex.max_haystack_len() >= AGENT_BYTES_MAX)?;
@@ -106,9 +104,7 @@ impl Regex {
         if self.begins.is_none() && !self.backtracker.get_nfa().is_always_start_anchored() {
             return;
         }
-        let builder = onepass::DFA::builder()
-            .configure(onepass::DFA::config().size_limit(Some(DFA_BYTES_MAX)))
-            .clone();
+        let builder = onepass::DFA::builder().configure(onepass::DFA::config().size_limit(Some(DFA_BYTES_MAX))).clone();
         let nfa = parse(self.pattern).and_then(|hir| nfa(&nest(&hir)));
         let dfa = nfa.and_then(|nfa| builder.build_from_nfa(nfa).ok());
         self.quick = dfa.map(|dfa| Box::new(Quick { cache: dfa.create_cache(), dfa }));

@@ -259,7 +259,11 @@ mod tests {
     /// Text made of what the rules look for and what stands between.
     fn stuffed() -> impl Strategy<Value = String> {
         let calling = TABLES.into_iter().flat_map(|table| table.literals).map(|&(literal, _)| literal);
-        let needed = TABLES.into_iter().flat_map(|table| table.rules).flat_map(|rule| rule.needs.concat()).map(|(literal, _)| literal);
+        let needed = TABLES
+            .into_iter()
+            .flat_map(|table| table.rules)
+            .flat_map(|rule| rule.needs.concat())
+            .map(|(literal, _)| literal);
         let literals: Vec<String> =
             calling.chain(needed).map(|literal| String::from_utf8_lossy(literal).into_owned()).collect();
         let piece = prop_oneof![
