@@ -21,7 +21,7 @@
 //! visited states serves all rules here; that engine, too, takes time linear in the text.
 
 mod literals;
-mod nest;
+mod program;
 mod regexes;
 mod rules;
 mod version;

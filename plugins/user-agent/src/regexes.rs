@@ -1,70 +1,76 @@
-//! The rules' regexes, compiled when first wanted, and how they are searched for.
+//! The rules' regexes, made when first wanted, and how they are searched for.
 
-use regex_automata::dfa::onepass;
 use regex_automata::nfa::thompson::backtrack::{self, BoundedBacktracker};
 use regex_automata::nfa::thompson::{self, NFA};
 use regex_automata::util::prefilter::Prefilter;
+use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::util::syntax;
-use regex_automata::{Anchored, Input, MatchKind};
-
-use regex_syntax::hir::Hir;
+use regex_automata::{Input, MatchKind};
+use regex_syntax::hir::{Hir, Look};
 
 use crate::AGENT_BYTES_MAX;
-use crate::nest::nest;
+use crate::program::{Program, Scratch, Set};
 use crate::rules::Slots;
 
 /// The bound of the table of visited (state, position) pairs, in bytes. It grows as far as a search needs it: 130 kB
 /// for the largest rule on the longest text.
 const VISITED_BYTES_MAX: usize = 1 << 20;
 
-/// How often a regex is searched for before it gets a DFA: agents that exist are remembered, so who asks more often is flooded
-/// with made-up ones.
-const SEARCHES_BEFORE_DFA: u32 = 32;
+/// Steps of programs for one text. What is left then goes to the backtracker, for that is linear in the text whatever the
+/// regex. Nearly all agents of uap-core's tests need no more than half of it for a rule.
+const STEPS_MAX: usize = 8_000;
 
-/// The largest DFA of a regex, in bytes.
-const DFA_BYTES_MAX: usize = 1 << 14;
-
-/// Places of a text at which the DFA is tried. What is left then goes to the backtracker, for that is linear in the text
-/// however often a match begins and comes to nothing.
-const STARTS_MAX: usize = 8;
-
-/// The regexes compiled so far, and the space they search in.
+/// The regexes made so far, and the space they search in.
 pub(crate) struct Regexes {
     /// One a rule. Their number is the bound: all of them together are small.
-    compiled: Vec<Slot>,
-    /// One for all regexes: a search clears as much of it as it needs.
-    cache: Option<backtrack::Cache>,
+    made: Vec<Slot>,
+    space: Space,
+}
+
+/// One for all regexes.
+#[derive(Default)]
+pub(crate) struct Space {
+    /// Those that are left for the text.
+    steps: usize,
+    /// A search clears as much of it as it needs.
+    backtracking: Option<backtrack::Cache>,
+    running: Scratch,
 }
 
 enum Slot {
     Untried,
-    Compiled(Box<Regex>),
-    /// Does not compile. A test proves that no rule is such.
+    Made(Box<Regex>),
+    /// Is no regex. A test proves that no rule is such.
     Broken,
 }
 
 impl Regexes {
     /// Room for so many.
     pub(crate) fn new(rules: usize) -> Self {
-        Self { compiled: (0..rules).map(|_| Slot::Untried).collect(), cache: None }
+        Self { made: (0..rules).map(|_| Slot::Untried).collect(), space: Space::default() }
+    }
+
+    /// Another text is to be searched.
+    pub(crate) fn begin(&mut self) {
+        self.space.steps = STEPS_MAX;
     }
 
     /// Where the leftmost match of the rule of this number lies, and its groups.
     pub(crate) fn search(&mut self, index: usize, pattern: &'static str, text: &str) -> Option<Slots> {
-        let slot = self.compiled.get_mut(index)?;
+        let slot = self.made.get_mut(index)?;
         if matches!(slot, Slot::Untried) {
-            *slot = Regex::new(pattern).map_or(Slot::Broken, |regex| Slot::Compiled(Box::new(regex)));
+            *slot = Regex::new(pattern).map_or(Slot::Broken, |regex| Slot::Made(Box::new(regex)));
         }
         match slot {
-            Slot::Compiled(regex) => regex.search(text, &mut self.cache),
+            Slot::Made(regex) => regex.search(text, &mut self.space),
             Slot::Untried | Slot::Broken => None,
         }
     }
 
-    /// How many are compiled.
+    /// How many are made.
     #[cfg(test)]
-    pub(crate) fn compiled(&self) -> usize {
-        self.compiled.iter().filter(|slot| !matches!(slot, Slot::Untried)).count()
+    pub(crate) fn made(&self) -> usize {
+        self.made.iter().filter(|slot| !matches!(slot, Slot::Untried)).count()
     }
 }
 
@@ -72,103 +78,91 @@ impl Regexes {
 /// Unicode ones.
 pub(crate) struct Regex {
     pattern: &'static str,
-    backtracker: BoundedBacktracker,
-    /// What it begins with. A search goes from one place where that stands to the next: nearly all of the time that a rule
-    /// takes is spent on places where it cannot begin.
-    begins: Option<Prefilter>,
-    searches: u32,
-    quick: Option<Box<Quick>>,
+    starts: Starts,
+    program: Option<Program>,
+    /// Made when the program is not enough.
+    backtracker: Option<BoundedBacktracker>,
 }
 
-/// Matches at one place in one pass, where a regex is such that each byte leaves one way to go on.
-struct Quick {
-    dfa: onepass::DFA,
-    cache: onepass::Cache,
+/// Where a match can begin. Nearly all of the time that a rule takes would be spent on other places.
+enum Starts {
+    AtFirst,
+    /// Where this finds a literal.
+    Literal(Prefilter),
+    /// At one of these bytes.
+    Bytes(Set),
+    Anywhere,
+}
+
+impl Starts {
+    fn of(hir: &Hir) -> Self {
+        if hir.properties().look_set_prefix().contains(Look::Start) {
+            return Self::AtFirst;
+        }
+        let literal = Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, hir).map(Self::Literal);
+        literal.or_else(|| Program::starts(hir).map(Self::Bytes)).unwrap_or(Self::Anywhere)
+    }
+
+    /// The first place where a match can begin, from that one on.
+    #[inline]
+    fn next(&self, text: &[u8], from: usize) -> Option<usize> {
+        match self {
+            Self::AtFirst => (from == 0).then_some(0),
+            Self::Literal(_) if from > text.len() => None,
+            Self::Literal(literal) => literal.find(text, (from..text.len()).into()).map(|found| found.start),
+            Self::Bytes(set) => {
+                let next = text.get(from..)?.iter().position(|&byte| set.has(byte));
+                next.map(|next| from + next)
+            }
+            Self::Anywhere => (from <= text.len()).then_some(from),
+        }
+    }
 }
 
 impl Regex {
-    /// `None` if it is no regex, or too large to be searched for in the longest text.
+    /// `None` if it is no regex.
     pub(crate) fn new(pattern: &'static str) -> Option<Self> {
         let hir = parse(pattern)?;
-        let begins = Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, &hir);
-        let backtracker = BoundedBacktracker::builder()
-            .configure(BoundedBacktracker::config().visited_capacity(VISITED_BYTES_MAX).prefilter(begins.clone()))
-            .build_from_nfa(nfa(&hir)?)
-            .ok()
-            .filter(|regex| regex.max_haystack_len() >= AGENT_BYTES_MAX)?;
-        Some(Self { pattern, backtracker, begins, searches: 0, quick: None })
-    }
-
-    /// The DFA, if it is worth one and there is one.
-    pub(crate) fn speed_up(&mut self) {
-        if self.begins.is_none() && !self.backtracker.get_nfa().is_always_start_anchored() {
-            return;
-        }
-        let builder = onepass::DFA::builder().configure(onepass::DFA::config().size_limit(Some(DFA_BYTES_MAX))).clone();
-        let nfa = parse(self.pattern).and_then(|hir| nfa(&nest(&hir)));
-        let dfa = nfa.and_then(|nfa| builder.build_from_nfa(nfa).ok());
-        self.quick = dfa.map(|dfa| Box::new(Quick { cache: dfa.create_cache(), dfa }));
+        let (starts, program) = (Starts::of(&hir), Program::of(&hir));
+        Some(Self { pattern, starts, program, backtracker: None })
     }
 
     /// Where the leftmost match lies, and its groups.
-    pub(crate) fn search(&mut self, text: &str, cache: &mut Option<backtrack::Cache>) -> Option<Slots> {
-        self.searches = self.searches.saturating_add(1);
-        if self.searches == SEARCHES_BEFORE_DFA {
-            self.speed_up();
-        }
-        let mut slots = Slots::default();
+    pub(crate) fn search(&mut self, text: &str, space: &mut Space) -> Option<Slots> {
         let mut from = 0;
-        if let Some(Quick { dfa, cache: dfa_cache }) = self.quick.as_deref_mut() {
-            let mut matches = |start: usize, slots: &mut Slots| {
-                let input = Input::new(text).range(start..).anchored(Anchored::Yes);
-                // The error would be that there is no such way to search, which there is.
-                dfa.try_search_slots(dfa_cache, &input, slots).is_ok_and(|found| found.is_some())
-            };
-            match &self.begins {
-                _ if dfa.get_nfa().is_always_start_anchored() => return matches(0, &mut slots).then_some(slots),
-                Some(begins) => {
-                    for _ in 0..STARTS_MAX {
-                        let start = begins.find(text.as_bytes(), (from..text.len()).into())?.start;
-                        if matches(start, &mut slots) {
-                            return Some(slots);
-                        }
-                        from = start + 1;
-                        if from > text.len() {
-                            return None;
-                        }
+        if let Some(program) = &self.program {
+            let mut slots = Slots::default();
+            loop {
+                let start = self.starts.next(text.as_bytes(), from)?;
+                match program.matches(text.as_bytes(), start, &mut slots, &mut space.running, &mut space.steps) {
+                    Ok(Some(end)) => {
+                        slots[0] = NonMaxUsize::new(start);
+                        slots[1] = NonMaxUsize::new(end);
+                        return Some(slots);
+                    }
+                    Ok(None) => from = start + 1,
+                    Err(_) => {
+                        from = start;
+                        break;
                     }
                 }
-                None => {}
             }
         }
-        self.backtrack(text, from, cache)
+        self.backtrack(text, from, space)
     }
 
     /// The leftmost match that begins there or later.
-    fn backtrack(&self, text: &str, from: usize, cache: &mut Option<backtrack::Cache>) -> Option<Slots> {
-        let cache = cache.get_or_insert_with(|| self.backtracker.create_cache());
+    #[cold]
+    fn backtrack(&mut self, text: &str, from: usize, space: &mut Space) -> Option<Slots> {
+        if self.backtracker.is_none() {
+            self.backtracker = backtracker(&parse(self.pattern)?);
+        }
+        let backtracker = self.backtracker.as_ref()?;
+        let cache = space.backtracking.get_or_insert_with(|| backtracker.create_cache());
         let mut slots = Slots::default();
-        // The error would be a text too long for the table of visited pairs, which `new` excludes.
-        self.backtracker.try_search_slots(cache, &Input::new(text).range(from..), &mut slots).ok()??;
+        // The error would be a text too long for the table of visited pairs, which is excluded.
+        backtracker.try_search_slots(cache, &Input::new(text).range(from..), &mut slots).ok()??;
         Some(slots)
-    }
-
-    /// As [`search`](Self::search), never with a DFA.
-    #[cfg(test)]
-    pub(crate) fn search_slowly(&self, text: &str, cache: &mut Option<backtrack::Cache>) -> Option<Slots> {
-        self.backtrack(text, 0, cache)
-    }
-
-    /// The bytes that it takes.
-    #[cfg(test)]
-    pub(crate) fn memory_usage(&self) -> usize {
-        let quick = self.quick.as_ref().map_or(0, |quick| quick.dfa.memory_usage() + quick.cache.memory_usage());
-        self.backtracker.get_nfa().memory_usage() + quick
-    }
-
-    #[cfg(test)]
-    pub(crate) fn is_quick(&self) -> bool {
-        self.quick.is_some()
     }
 }
 
@@ -176,7 +170,41 @@ fn parse(pattern: &str) -> Option<Hir> {
     syntax::parse_with(pattern, &syntax::Config::new().unicode(false).utf8(false)).ok()
 }
 
-/// The states of a regex.
-fn nfa(hir: &Hir) -> Option<NFA> {
-    NFA::compiler().configure(thompson::Config::new().utf8(false)).build_from_hir(hir).ok()
+/// `None` if it is too large to be searched for in the longest text.
+fn backtracker(hir: &Hir) -> Option<BoundedBacktracker> {
+    let nfa = NFA::compiler().configure(thompson::Config::new().utf8(false)).build_from_hir(hir).ok()?;
+    let begins = Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, hir);
+    BoundedBacktracker::builder()
+        .configure(BoundedBacktracker::config().visited_capacity(VISITED_BYTES_MAX).prefilter(begins))
+        .build_from_nfa(nfa)
+        .ok()
+        .filter(|regex| regex.max_haystack_len() >= AGENT_BYTES_MAX)
+}
+
+#[cfg(test)]
+impl Regex {
+    /// As [`search`](Self::search) of a text of its own.
+    pub(crate) fn search_anew(&mut self, text: &str, space: &mut Space) -> Option<Slots> {
+        space.steps = STEPS_MAX;
+        self.search(text, space)
+    }
+
+    /// As [`search`](Self::search), by the backtracker alone.
+    pub(crate) fn search_slowly(&mut self, text: &str, space: &mut Space) -> Option<Slots> {
+        self.backtrack(text, 0, space)
+    }
+
+    /// Whether it has a program, and that is enough for a text.
+    pub(crate) fn is_quick_for(&mut self, text: &str, space: &mut Space) -> bool {
+        self.backtracker = None;
+        space.steps = STEPS_MAX / 2;
+        self.search(text, space);
+        self.program.is_some() && self.backtracker.is_none()
+    }
+
+    /// The bytes that its program and its backtracker take.
+    pub(crate) fn memory_usage(&mut self) -> Option<[usize; 2]> {
+        let backtracker = backtracker(&parse(self.pattern)?)?;
+        Some([self.program.as_ref().map_or(0, Program::memory_usage), backtracker.get_nfa().memory_usage()])
+    }
 }
