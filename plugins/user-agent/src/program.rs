@@ -11,6 +11,7 @@ mod set;
 pub(crate) use set::Set;
 
 use crate::rules::Slots;
+use memchr::memchr;
 use regex_automata::util::primitives::NonMaxUsize;
 
 /// Something to do; then the next follows.
@@ -20,9 +21,11 @@ enum Op {
     Bytes(Box<[u8]>),
     /// One byte of these.
     One(Set),
-    /// As many bytes of a set as can be, or as few. What follows begins with one of `then`, if that is known.
+    /// As many bytes of a set as can be, or as few. The set may be all bytes but one. What follows begins with one of `then`, if
+    /// that is known.
     Run {
         set: Set,
+        all_but: Option<u8>,
         min: usize,
         max: usize,
         greedy: bool,
@@ -113,9 +116,9 @@ impl Program {
                     stand.then_some((op + 1, at + bytes.len()))
                 }
                 Op::One(set) => text.get(at).is_some_and(|&byte| set.has(byte)).then_some((op + 1, at + 1)),
-                Op::Run { set, min, max, greedy, then } => {
+                Op::Run { set, all_but, min, max, greedy, then } => {
                     let rest = text.get(at..).unwrap_or_default();
-                    let run = set.run(&rest[..rest.len().min(*max)]);
+                    let run = run(&rest[..rest.len().min(*max)], set, *all_but);
                     *steps = steps.saturating_sub(run / 16);
                     match (run >= *min, greedy) {
                         (false, _) => None,
@@ -199,6 +202,16 @@ impl Program {
             }
         }
     }
+}
+
+/// How many bytes from the first on are in a set.
+#[inline]
+fn run(text: &[u8], set: &Set, all_but: Option<u8>) -> usize {
+    let end = match all_but {
+        Some(byte) => memchr(byte, text),
+        None => text.iter().position(|&byte| !set.has(byte)),
+    };
+    end.unwrap_or(text.len())
 }
 
 /// The way of that number of a list of a choice; the next is noted.

@@ -124,8 +124,11 @@ impl Choice {
             (Some(set), byte) => byte.is_some_and(|byte| set.has(byte)),
         };
         let list = |byte| ways.iter().filter(|(_, set)| open(set, byte)).map(|&(way, _)| way).collect::<Vec<usize>>();
+        let mut any = Set::EMPTY;
+        ways.iter().filter_map(|(_, set)| set.as_ref()).for_each(|set| any.add_all(set));
         let mut choice = Choice { of_byte: [0; 256], lists: vec![list(None)] };
-        for byte in 0..=u8::MAX {
+        // At all other bytes it is as at the end.
+        for byte in (0..=u8::MAX).filter(|&byte| any.has(byte)) {
             let ways = list(Some(byte));
             let known = choice.lists.iter().position(|list| *list == ways);
             let place = known.unwrap_or(choice.lists.len());
@@ -147,7 +150,9 @@ fn add_repetition(repetition: &Repetition, ops: &mut Vec<Op>) -> Option<()> {
         _ => None,
     };
     if let Some(set) = byte {
-        ops.push(Op::Run { set, min, max: max.unwrap_or(usize::MAX), greedy: *greedy, then: None });
+        let all_but = set.all_but();
+        let max = max.unwrap_or(usize::MAX);
+        ops.push(Op::Run { set, all_but, min, max, greedy: *greedy, then: None });
         return Some(());
     }
     (0..min).try_for_each(|_| add(sub, ops))?;

@@ -1,17 +1,13 @@
 //! A set of bytes.
 
-use memchr::memchr;
-
 /// A set of bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Set {
     bits: [u64; 4],
-    /// The only byte that is not in it, if there is but one.
-    all_but: Option<u8>,
 }
 
 impl Set {
-    pub(crate) const EMPTY: Set = Set { bits: [0; 4], all_but: None };
+    pub(crate) const EMPTY: Set = Set { bits: [0; 4] };
 
     #[inline]
     pub(crate) fn has(&self, byte: u8) -> bool {
@@ -20,22 +16,16 @@ impl Set {
 
     pub(crate) fn add(&mut self, byte: u8) {
         self.bits[usize::from(byte >> 6)] |= 1 << (byte & 63);
-        let mut absent = (0..=u8::MAX).filter(|&byte| !self.has(byte));
-        self.all_but = absent.next().filter(|_| absent.next().is_none());
     }
 
     pub(crate) fn add_all(&mut self, other: &Set) {
-        (0..=u8::MAX).filter(|&byte| other.has(byte)).for_each(|byte| self.add(byte));
+        self.bits.iter_mut().zip(other.bits).for_each(|(bits, other)| *bits |= other);
     }
 
-    /// How many bytes from the first on are in it.
-    #[inline]
-    pub(crate) fn run(&self, text: &[u8]) -> usize {
-        let end = match self.all_but {
-            Some(byte) => memchr(byte, text),
-            None => text.iter().position(|&byte| !self.has(byte)),
-        };
-        end.unwrap_or(text.len())
+    /// The only byte that is not in it, if there is but one.
+    pub(crate) fn all_but(&self) -> Option<u8> {
+        let mut absent = (0..=u8::MAX).filter(|&byte| !self.has(byte));
+        absent.next().filter(|_| absent.next().is_none())
     }
 }
 
