@@ -208,3 +208,50 @@ impl Regex {
         Some([self.program.as_ref().map_or(0, Program::memory_usage), backtracker.get_nfa().memory_usage()])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Regexes of every shape that the rules have, and some that they do not.
+    const SHAPES: [&str; 20] = [
+        r"(a|ab)(c|bcd)(d*)",
+        r"(a+)(b?)(?:\.(c)|)(?:\.(c)|)",
+        r"^(.*)a(b|$)",
+        r"(a.*?)(b+?)c",
+        r"(?:(a)|b){2,3}c",
+        r"(?:(a)b|(c))+?d",
+        r"(?:ab)*(c)",
+        r"\b(a|b|c)\b",
+        r"\B[abc]\B",
+        r"(a{2,3})(a{0,2}?)b",
+        r"(?i)(AB|bc|c) ?(a*)",
+        r"((a)|(b)|(c)|)+x",
+        r"(a|b|)(c|)$",
+        r"[^a]+a",
+        r"(?:a|b|cc|c|\.)+\.",
+        r"(é|.)b",
+        r"()(a)()",
+        r"a*?$",
+        r"(?:)",
+        r"(a*)*b",
+    ];
+
+    proptest! {
+        #[test]
+        fn a_program_matches_as_the_backtracker(text in "[abcABC. é\n]{0,24}") {
+            for pattern in SHAPES {
+                let mut regex = Regex::new(pattern).expect(pattern);
+                let mut space = Space::default();
+                let slow = regex.search_slowly(&text, &mut space);
+                prop_assert_eq!(regex.search_anew(&text, &mut space), slow, "{} in {:?}", pattern, text);
+                // The same where the backtracker goes on.
+                for steps in [0, 1, 5, 20] {
+                    space.steps = steps;
+                    prop_assert_eq!(regex.search(&text, &mut space), slow, "{} in {:?} after {}", pattern, text, steps);
+                }
+            }
+        }
+    }
+}
