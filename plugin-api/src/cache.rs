@@ -84,8 +84,8 @@ impl<V: Copy> Cache<V> {
     }
 
     /// As [`Cache::get`], for a key that the host has numbered, such as an agent
-    /// ([`Access::agent_number`](crate::Access::agent_number)): where the number is known, the key is not looked at. Number 0
-    /// stands for no key.
+    /// ([`Access::agent_number`](crate::Access::agent_number)): where the number is known, the key is not looked at, and the
+    /// value is remembered by the number alone. Number 0 stands for none: then the key is looked up.
     #[inline]
     pub fn get_numbered<'k>(
         &mut self,
@@ -101,17 +101,24 @@ impl<V: Copy> Cache<V> {
         }
     }
 
+    /// Who has so many keys that a number is given anew has more to do with keys that are never seen again: to keep their text
+    /// costs more than to work out the value of those that are.
     #[cold]
     #[inline(never)]
     fn enter_number(&mut self, out: &mut Delta, number: u32, key: &str, make: impl FnOnce(&mut Delta, &str) -> V) -> V {
-        let value = self.get(out, key, make);
-        if number != 0 {
-            if self.numbered.is_empty() {
-                self.numbered = vec![(0, None); self.entries_max.next_power_of_two()].into();
-            }
-            let place = number as usize & (self.numbered.len() - 1);
-            self.numbered[place] = (number, Some(value));
+        if number == 0 {
+            return self.get(out, key, make);
         }
+        if self.epoch != out.epoch() {
+            self.clear();
+            self.epoch = out.epoch();
+        }
+        let value = make(out, key);
+        if self.numbered.is_empty() {
+            self.numbered = vec![(0, None); self.entries_max.next_power_of_two()].into();
+        }
+        let place = number as usize & (self.numbered.len() - 1);
+        self.numbered[place] = (number, Some(value));
         value
     }
 
@@ -145,7 +152,7 @@ impl<V: Copy> Cache<V> {
         self.old.clear();
     }
 
-    /// Keys held.
+    /// Keys held by their text.
     #[must_use]
     pub fn len(&self) -> usize {
         self.young.len() + self.old.len()

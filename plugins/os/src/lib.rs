@@ -3,7 +3,8 @@
 use plugin_api::{Access, Cache, Delta, Error, Field, Fields, Params, Pipe, Slot, export_pipe, limits};
 use user_agent::{AGENT_BYTES_MAX, Classifier};
 
-/// Agents whose slot is remembered: more than a busy site meets in an hour, in about 1.5 MB and at most 5.
+/// Agents whose slot is remembered: more than a busy site meets in an hour. In about 1.5 MB and at
+/// most 5 where agents have no number, else in a tenth of that.
 const CACHE_ENTRIES_MAX: usize = 8_192;
 
 /// Counts requests by the system that the `User-Agent` header names, and its version: `10` for Windows, `10.15` for

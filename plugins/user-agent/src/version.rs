@@ -53,18 +53,31 @@ impl fmt::Display for Version<'_> {
 /// an empty one is none. This is uap-core's specification (its `docs/specification.md`).
 fn expand<'a>(template: &'static str, groups: &Groups<'a>, group: usize) -> Option<Cow<'a, str>> {
     let text = if template.is_empty() {
-        // A class that is not of ASCII may take half a character, hence lossy.
-        String::from_utf8_lossy(groups.get(group)?)
+        match groups.get_text(group) {
+            Some(text) => Cow::Borrowed(text),
+            None => String::from_utf8_lossy(groups.get(group)?),
+        }
     } else if template.contains('$') {
         Cow::Owned(substitute(template, groups))
     } else {
         Cow::Borrowed(template)
     };
     let text = match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
-        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+        Cow::Borrowed(text) => Cow::Borrowed(trim(text)),
+        Cow::Owned(text) => match trim(&text) {
+            trimmed if trimmed.len() == text.len() => Cow::Owned(text),
+            trimmed => Cow::Owned(trimmed.to_owned()),
+        },
     };
     (!text.is_empty()).then_some(text)
+}
+
+/// As `str::trim`, which takes its time to find that there is nothing to do.
+fn trim(text: &str) -> &str {
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
+    }
 }
 
 /// The template with each `$N` replaced by group N, or by nothing if that took no part in the match.

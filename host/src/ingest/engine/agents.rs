@@ -8,9 +8,9 @@ use hashbrown::HashTable;
 use plugin_api::Access;
 use std::hash::{BuildHasher, Hasher};
 
-/// Agents that have a number at a time. When there are more, all are forgotten and numbered anew: pipes remember those of
-/// twice as many numbers, and agents that have got another number by their text.
-const AGENTS_MAX: usize = 4_096;
+/// Agents that have a number at a time. When there are more, all are forgotten and numbered anew: pipes remember what they
+/// made of as many, by the lowest bits of the number.
+const AGENTS_MAX: usize = 8_192;
 
 /// Bytes of all of them, and of the longest. Longer ones are rare and mostly hostile, and have no number.
 const TEXTS_BYTES_MAX: usize = 2 * 1024 * 1024;
