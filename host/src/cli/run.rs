@@ -6,7 +6,7 @@ use crate::conf::{DaemonConf, Prefix, read_text};
 use crate::core::{Core, CoreParts, Counters, Event, Events, Live, Logs, Shared};
 use crate::http::{self, rfc3339};
 use crate::ingest::format::Format;
-use crate::ingest::{LogHandle, LogParts, Remember, push};
+use crate::ingest::{LOG_OWN, LOG_PUSH, LogHandle, LogParts, Remember, push};
 use crate::limits::{BUILT_INS_READY_MAX, EVENTS_MAX, LOCK_AGAIN, LOCK_PATIENCE, STOP_GRACE};
 use crate::module::{
     self, Blamed, BuiltIns, Disposer, Folders, Loader, Registry, Watch, guard_signals, install_crash_handler,
@@ -304,7 +304,7 @@ fn shared(
         };
         LogHandle::start(parts).map_err(|error| Failure::work(format_args!("the log {name}: {error}")))
     };
-    let (own, push) = (log("self", &["self"], Remember::Last)?, log("push", &[], Remember::First)?);
+    let (own, push) = (log(LOG_OWN, &[LOG_OWN], Remember::Last)?, log(LOG_PUSH, &[], Remember::First)?);
     let logs = Logs { own, push, tailed: Mutex::default(), ending: Mutex::default() };
     // Ticks are numbered by the time they would have if the daemon had always run, so no restart goes back.
     let tick_base = (clock.unix_ms().max(0) as u128 / conf.tick.as_millis()) as u64;

@@ -3,8 +3,8 @@
 use super::error::ConfError;
 use super::group::{PrefixTemplate, groups};
 use super::table::Source;
-use crate::ingest::AUTO;
 use crate::ingest::format::Format;
+use crate::ingest::{AUTO, LOG_OWN, LOG_PUSH};
 use crate::limits::GROUPS;
 use std::path::Path;
 
@@ -32,6 +32,11 @@ impl AccessLogConf {
     pub fn parse(file: &Path, text: &str) -> Result<AccessLogConf, ConfError> {
         let mut table = Source { file, text }.parse()?;
         let _ = table.take("plugin");
+        let name = file.file_stem().unwrap_or_default();
+        if [LOG_OWN, LOG_PUSH].iter().any(|own| name == *own) {
+            let why = "the daemon has a log of its own of this name; give this file another";
+            return Err(ConfError::new(file, 0, why));
+        }
         let Some(given) = table.take("file") else {
             return Err(ConfError::new(
                 file,
@@ -108,6 +113,15 @@ mod tests {
     }
 
     #[test]
+    fn names_of_the_daemons_own_logs_are_refused() {
+        for name in ["self", "push"] {
+            let file = format!("/conf/{name}.on");
+            let said = AccessLogConf::parse(Path::new(&file), "file = \"/a\"").unwrap_err().to_string();
+            assert!(said.starts_with(&format!("{file}: the daemon has a log of its own")), "{said}");
+        }
+    }
+
+    #[test]
     fn errors_have_a_line_and_a_way_out() {
         for (text, want) in [
             ("plugin = \"access-log\"", "/conf/shop.on: \"file\" is missing"),
@@ -117,6 +131,12 @@ mod tests {
             ("file = []", "/conf/shop.on:1: \"file\" must name"),
             ("file = \"/a\"\nstart = \"middle\"", "/conf/shop.on:2: \"start\" must be"),
             ("file = \"/a\"\nprefix = \",\"", "/conf/shop.on:2: \"prefix\": "),
+            (
+                "file = \"/a\"\nprefix = \"graftd\"",
+                "/conf/shop.on:2: \"prefix\": graftd is the branch in which the daemon",
+            ),
+            ("file = \"/a\"\nprefix = \"graftd,x\"", "/conf/shop.on:2: \"prefix\": graftd is the branch"),
+            ("file = \"/a\"\nprefix = \"graftd,{vhost}\"", "/conf/shop.on:2: \"prefix\": graftd is the branch"),
             (
                 "file = \"/a\"\nprefix = \"www.{vhost}\"",
                 "/conf/shop.on:2: \"prefix\": {vhost} must be a key of its own, as in \"web,{vhost}\"",

@@ -8,6 +8,9 @@ use crate::tree::{encode_path, parse_plain};
 use plugin_api::Field;
 use std::path::PathBuf;
 
+/// The first key of the daemon's own branch: nothing that lines make hangs there.
+pub const OWN_BRANCH: &str = "graftd";
+
 /// A value of a line that a branch can hang under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupField {
@@ -170,6 +173,11 @@ impl PrefixTemplate {
             return Err("at least one key must be named".to_owned());
         }
         let mut keys = parse_plain(text).map_err(|error| error.to_string())?;
+        if keys.first().is_some_and(|key| *key == OWN_BRANCH) {
+            return Err(format!(
+                "{OWN_BRANCH} is the branch in which the daemon tells of itself; choose another, as in \"web\" or \"web,{OWN_BRANCH}\""
+            ));
+        }
         let Some(vhost) = keys.iter().position(|key| *key == PrefixTemplate::VHOST) else {
             if text.contains(PrefixTemplate::VHOST) {
                 return Err("{vhost} must be a key of its own, as in \"web,{vhost}\"".to_owned());

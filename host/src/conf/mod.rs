@@ -17,7 +17,7 @@ pub use daemon::{DaemonConf, TokenFile};
 pub use error::ConfError;
 pub(crate) use file::read_text;
 pub use gmond::{Cluster, GANGLIA_PORT, GmondConf};
-pub use group::{GroupBy, GroupField, Prefix, PrefixTemplate};
+pub use group::{GroupBy, GroupField, OWN_BRANCH, Prefix, PrefixTemplate};
 pub use module::{Isolation, ModuleConf, PathTemplate};
 pub use net::Net;
 pub use pyconf::PyConf;

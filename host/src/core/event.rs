@@ -105,8 +105,10 @@ pub struct LogReport {
     pub name: String,
     /// What has been read.
     pub stats: LogStats,
-    /// Which log it was, if this is the last of it.
-    pub(crate) ended: Option<LogSerial>,
+    /// Which of the logs it was that had this name, one after the other.
+    pub(crate) serial: LogSerial,
+    /// This is the last of it.
+    pub(crate) ended: bool,
 }
 
 /// What is to become of a module.

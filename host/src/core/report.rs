@@ -2,7 +2,7 @@
 
 use super::commit::CommitFigures;
 use super::shared::Shared;
-use crate::ingest::LogStats;
+use crate::ingest::{LogName, LogSerial, LogStats};
 use crate::module::{Counts, ModuleStats, ModuleStatus};
 use plugin_api::Delta;
 use std::collections::BTreeMap;
@@ -22,6 +22,16 @@ const MODULE_KEYS: [&str; 11] =
 /// Those of them that are counted up.
 const MODULE_COUNTERS: [&str; 6] = ["calls", "errors", "cpu", "late", "lateness", "restarts"];
 
+/// What was read of a log.
+#[derive(Debug, Default)]
+struct Log {
+    /// As far as it has been told.
+    told: LogStats,
+    now: LogStats,
+    /// It will not change any more.
+    ended: bool,
+}
+
 /// Writes the daemon's own branch, tick by tick. What did not change is not written again: a daemon at rest wakes
 /// nobody.
 #[derive(Debug)]
@@ -33,7 +43,8 @@ pub(super) struct SelfReport {
     texts: BTreeMap<String, String>,
     /// The modules that are told of, and what has been told of their calls.
     modules: BTreeMap<String, (Weak<ModuleStats>, Counts)>,
-    logs: BTreeMap<String, (LogStats, LogStats)>,
+    /// What has been told of each log, and what is so. Logs of one name follow each other, and each counts from zero.
+    logs: BTreeMap<(LogName, LogSerial), Log>,
     /// Commits that were told of: written, and failed.
     commits_told: (u64, u64),
 }
@@ -53,8 +64,10 @@ impl SelfReport {
     }
 
     /// A log has been read on.
-    pub(super) fn log(&mut self, name: String, stats: LogStats) {
-        self.logs.entry(name).or_default().1 = stats;
+    pub(super) fn log(&mut self, log: (LogName, LogSerial), stats: LogStats, ended: bool) {
+        let log = self.logs.entry(log).or_default();
+        log.now = stats;
+        log.ended = ended;
     }
 
     /// Notes what there is to say at this tick.
@@ -111,7 +124,7 @@ impl SelfReport {
 
     /// Notes what was read of logs.
     pub(super) fn logs(&mut self) {
-        for (name, (told, now)) in &mut self.logs {
+        for ((name, _), Log { told, now, .. }) in &mut self.logs {
             for (key, was, is) in [
                 ("lines", told.lines, now.lines),
                 ("bytes", told.bytes, now.bytes),
@@ -129,6 +142,7 @@ impl SelfReport {
             }
             told.clone_from(now);
         }
+        self.logs.retain(|_, log| !log.ended);
     }
 
     /// What a module's calls came to since this was told last.

@@ -159,9 +159,9 @@ impl Core {
         if let Some(report) = report {
             self.registry.report(report, &self.shared);
         }
-        if let Some(LogReport { name, stats, ended }) = log {
-            self.report.log(name, stats);
-            self.ended.extend(ended);
+        if let Some(LogReport { name, stats, serial, ended }) = log {
+            self.report.log((name, serial), stats, ended);
+            self.ended.extend(ended.then_some(serial));
         }
         if let Some(position) = position {
             self.commits.read_on(position, &self.shared);

@@ -19,11 +19,17 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendErr
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
+/// The name of the daemon's own HTTP log.
+pub(crate) const LOG_OWN: &str = "self";
+
+/// The name of the log of lines that are pushed.
+pub(crate) const LOG_PUSH: &str = "push";
+
 /// A log's name.
 pub type LogName = String;
 
 /// Tells logs apart that have the same name, one after the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LogSerial(u64);
 
 /// How many logs have been started.

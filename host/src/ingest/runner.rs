@@ -276,7 +276,8 @@ impl Work {
         let log = Some(LogReport {
             name: self.name.clone(),
             stats: self.engine.stats().clone(),
-            ended: self.last.then_some(self.inlets.serial),
+            serial: self.inlets.serial,
+            ended: self.last,
         });
         let delta = Delta { frames, log, position, ..Delta::default() };
         if self.last {

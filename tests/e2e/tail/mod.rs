@@ -1,6 +1,7 @@
 //! Logs that are read while they are written. Each line has a number, which is its bytes too: the count of lines and the sum
 //! of bytes together are right only if each line was counted once.
 
+mod edits;
 mod nginx;
 mod rotations;
 mod survival;

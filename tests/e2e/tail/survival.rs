@@ -205,3 +205,30 @@ fn a_database_that_is_taken_away_is_missed() {
         assert_eq!(daemon.value("n"), 2.0, "{harm}: the live tree goes on");
     }
 }
+
+#[test]
+fn rows_of_a_top_that_was_pruned_are_right_after_every_kill() {
+    let folders = folders("start = \"begin\"");
+    folders.copy_plugins(&["url"]);
+    // Kept with twice as many rows as there may be: pruned by the first tick after the next start.
+    folders.write_conf("url.on", "[params]\nk = 500");
+    let mut writer = Writer::new(&folders);
+    writer.write(400);
+    let daemon = start(&folders);
+    await_lines(&daemon, 400);
+    daemon.kill();
+    folders.write_conf("url.on", "[params]\nk = 10");
+    for lines in [0, 1, 300, 0, 1] {
+        writer.write(lines);
+        let daemon = start(&folders);
+        await_lines(&daemon, writer.lines);
+        let answer = daemon.post("/push?wait=commit", "application/json", b"{\"n\":1}");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let rows = daemon.subtree(&format!("{LOG},url"));
+        let rows = rows.as_object().expect("rows");
+        let counted: f64 = rows.values().filter_map(serde_json::Value::as_f64).sum();
+        assert_eq!(counted, writer.lines as f64, "{rows:?}");
+        println!("{} rows", rows.len());
+        daemon.kill();
+    }
+}

@@ -2,14 +2,11 @@
 
 use super::countries::Remembered;
 use super::names::values;
-use crate::conf::{GroupBy, GroupField, Prefix};
+use crate::conf::{GroupBy, GroupField, OWN_BRANCH, Prefix};
 use crate::limits::GROUP_KEY_BYTES_MAX;
 use crate::module::Branch;
 use plugin_api::limits::OTHER;
 use plugin_api::{Access, Action, Fields};
-
-/// The first key of the daemon's own branch: what a client calls a host does not hang there.
-const OWN: &str = "graftd";
 
 /// What stands for a value that a line does not have.
 const MISSING: &str = "-";
@@ -103,7 +100,7 @@ impl Place {
                 name[begin..].make_ascii_lowercase();
             }
         }
-        !(self.refuses_own() && values(name).next() == Some(OWN))
+        !(self.refuses_own() && values(name).next() == Some(OWN_BRANCH))
     }
 
     /// Whether the first key is a value.

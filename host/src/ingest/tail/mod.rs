@@ -72,10 +72,6 @@ impl Tail {
     /// A thread cannot be started.
     pub(crate) fn start(conf: &AccessLogConf, before: Option<&Tail>, around: &TailAround<'_>) -> Result<Tail, String> {
         let shared = around.shared;
-        if [&shared.logs.own, &shared.logs.push].iter().any(|log| log.name == around.name) {
-            let name = around.name;
-            return Err(format!("the daemon has a log of its own that is called {name}; give this file another name"));
-        }
         let (formats, remark) = formats(conf)?;
         let has_header = formats.iter().any(Format::has_header);
         let prefix = conf.prefix.as_ref().map(|prefix| prefix.on(&shared.host)).unwrap_or_default();
