@@ -1,47 +1,38 @@
 //! What is done to a log's `.on` while it is written, and what pipes come beside it.
 
 use super::{LOG, Writer, await_lines, folders, start, sum};
-use graftd_tests::{Daemon, Folders, HOST};
+use graftd_tests::{Daemon, HOST};
 use std::fs;
 use std::io::Write;
-
-/// So many lines are not through the pipes yet when the log is told to end.
-const MANY: u64 = 100_000;
-
-/// Asks for what the daemon says of the log.
-fn told(daemon: &Daemon, key: &str) -> f64 {
-    daemon.value(&format!("graftd,{HOST},log,{LOG},{key}")).as_f64().unwrap_or(0.0)
-}
-
-/// Changes the text of the `.on`, and waits until it has been read.
-fn edit(folders: &Folders, daemon: &Daemon, from: &str, to: &str) {
-    let running = format!("module {LOG}: running");
-    let before = daemon.stderr().matches(&running).count();
-    let text = fs::read_to_string(folders.conf(&format!("{LOG}.on"))).expect("the .on");
-    assert!(text.contains(from), "{text}");
-    folders.write_conf(&format!("{LOG}.on"), &text.replace(from, to));
-    daemon.await_change("graftd", |daemon| (daemon.stderr().matches(&running).count() > before).then_some(()));
-}
+use std::time::Duration;
 
 #[test]
 fn a_log_that_is_switched_off_and_on_while_its_lines_are_under_way_counts_each_once() {
     let folders = folders("start = \"begin\"");
+    folders.copy_plugins(&["unruly"]);
+    // A pipe takes its time with one batch in each turn, and makes a file then.
+    let naps = folders.root().join("naps");
+    folders.write_conf("unruly.on", &format!("[params]\ndoes = \"nap\"\nspare_probe = true\nonce = {naps:?}"));
+    fs::write(&naps, "").expect("written");
     let mut writer = Writer::new(&folders);
     writer.write(100);
     let daemon = start(&folders);
     await_lines(&daemon, 100);
     let [on, off] = ["on", "off"].map(|ending| folders.conf(&format!("{LOG}.{ending}")));
-    for _ in 0..5 {
-        writer.write(MANY);
+    let is_off = format!("module {LOG}: off");
+    for turn in 1..=3 {
+        fs::remove_file(&naps).expect("removed");
+        writer.write(5_000);
+        daemon.await_change("graftd", |_| naps.exists().then_some(()));
         fs::rename(&on, &off).expect("off");
-        daemon.await_state(LOG, "off");
+        // Its lines are under way for as long as the pipe naps.
+        daemon.await_change("graftd", |daemon| (daemon.stderr().matches(&is_off).count() == turn).then_some(()));
         writer.write(1_000);
         fs::rename(&off, &on).expect("on");
         writer.write(1_000);
-        daemon.await_state(LOG, "running");
+        await_lines(&daemon, writer.lines);
     }
-    await_lines(&daemon, writer.lines);
-    assert_eq!(told(&daemon, "lines"), writer.lines as f64);
+    daemon.await_value(&format!("graftd,{HOST},log,{LOG},lines"), writer.lines);
 }
 
 #[test]
@@ -49,12 +40,20 @@ fn what_was_read_goes_on_as_a_total_when_the_on_is_edited() {
     let folders = folders("start = \"begin\"");
     let mut writer = Writer::new(&folders);
     writer.write(1_000);
-    let daemon = start(&folders);
+    // Its first word of another life is not that it has read nothing.
+    let daemon = Daemon::builder().folders(&folders).tick(Duration::from_secs(1)).start();
     await_lines(&daemon, 1_000);
+    let on = folders.conf(&format!("{LOG}.on"));
+    let off = on.with_extension("off");
     for (from, to) in [("\"begin\"", "\"begin\"\nformat = \"combined\""), ("\"begin\"", "\"end\"")] {
-        edit(&folders, &daemon, from, to);
+        fs::rename(&on, &off).expect("off");
+        daemon.await_state(LOG, "off");
         writer.write(10);
         writer.file.write_all(b"no line\n").expect("written");
+        let text = fs::read_to_string(&off).expect("the .on");
+        assert!(text.contains(from), "{text}");
+        fs::write(&off, text.replace(from, to)).expect("written");
+        fs::rename(&off, &on).expect("on");
         await_lines(&daemon, writer.lines);
     }
     let own = format!("graftd,{HOST},log,{LOG}");

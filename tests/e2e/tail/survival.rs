@@ -207,28 +207,29 @@ fn a_database_that_is_taken_away_is_missed() {
 }
 
 #[test]
-fn rows_of_a_top_that_was_pruned_are_right_after_every_kill() {
-    let folders = folders("start = \"begin\"");
+fn rows_that_are_pruned_when_the_tree_is_made_again_are_right_after_every_kill() {
+    const ROWS: u64 = 300;
+    let folders = folders("");
     folders.copy_plugins(&["url"]);
-    // Kept with twice as many rows as there may be: pruned by the first tick after the next start.
-    folders.write_conf("url.on", "[params]\nk = 500");
-    let mut writer = Writer::new(&folders);
-    writer.write(400);
-    let daemon = start(&folders);
-    await_lines(&daemon, 400);
-    daemon.kill();
     folders.write_conf("url.on", "[params]\nk = 10");
-    for lines in [0, 1, 300, 0, 1] {
-        writer.write(lines);
+    // Kept before the tick is over that would have pruned them.
+    let daemon = graftd_tests::Daemon::builder().folders(&folders).tick(Duration::from_secs(5)).start();
+    daemon.await_change("graftd", |daemon| (daemon.module("url")["state"] == "running").then_some(()));
+    let lines: String = (1..=ROWS).map(super::line).collect();
+    let answer = daemon.post("/push?wait=commit", "text/plain", lines.as_bytes());
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let rows = |daemon: &graftd_tests::Daemon| {
+        let rows = daemon.subtree("url").as_object().cloned().unwrap_or_default();
+        (rows.len(), rows.values().filter_map(serde_json::Value::as_f64).sum::<f64>())
+    };
+    assert_eq!(rows(&daemon), (ROWS as usize, ROWS as f64), "a tick was over");
+    daemon.kill();
+    for _ in 0..3 {
         let daemon = start(&folders);
-        await_lines(&daemon, writer.lines);
+        daemon.await_change("url", |daemon| (rows(daemon).0 == 11).then_some(()));
+        assert_eq!(rows(&daemon), (11, ROWS as f64));
         let answer = daemon.post("/push?wait=commit", "application/json", b"{\"n\":1}");
         assert_eq!(answer.status, 200, "{answer:?}");
-        let rows = daemon.subtree(&format!("{LOG},url"));
-        let rows = rows.as_object().expect("rows");
-        let counted: f64 = rows.values().filter_map(serde_json::Value::as_f64).sum();
-        assert_eq!(counted, writer.lines as f64, "{rows:?}");
-        println!("{} rows", rows.len());
         daemon.kill();
     }
 }
