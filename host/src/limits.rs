@@ -9,6 +9,31 @@ pub const EVENTS_MAX: usize = 1_024;
 /// Files of one log that are followed at a time: each takes a descriptor.
 pub const LOG_FILES_MAX: usize = 4_096;
 
+/// Of the descriptors that the system lets the daemon have (`ulimit -n`), the files of all logs together may take one in so many:
+/// clients, modules and the database need the others.
+pub const LOG_DESCRIPTORS_PART: u64 = 2;
+
+/// How often the daemon's own messages tell of what is wrong with a log, unless all was well in between for as long.
+pub const LOG_TROUBLE_EVERY: Duration = Duration::from_secs(60);
+
+/// How long a log's file that cannot be read is left alone; each time it fails anew, twice as long.
+pub const LOG_READ_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest.
+pub const LOG_READ_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// How often a log's files are all looked at although nothing was heard of them.
+pub const LOG_LOOK_SELDOM: Duration = Duration::from_secs(2);
+
+/// How long they are looked at often once something had changed that was not heard of.
+pub const LOG_DEAF: Duration = Duration::from_secs(60);
+
+/// How long a packed file that was not whole is left alone: somebody is writing it.
+pub const PACKED_PAUSE: Duration = Duration::from_secs(2);
+
+/// And so many times as long as it took to find that out: unpacking it anew takes a twentieth of a processor at most.
+pub const PACKED_PAUSE_TIMES: u32 = 20;
+
 /// Blocks of lines waiting for a log's pipes: together with [`BLOCK_BYTES`] it bounds what a slow pipe holds in memory.
 pub const LOG_BLOCKS_MAX: usize = 64;
 

@@ -305,7 +305,7 @@ fn shared(
         LogHandle::start(parts).map_err(|error| Failure::work(format_args!("the log {name}: {error}")))
     };
     let (own, push) = (log(LOG_OWN, &[LOG_OWN], Remember::Last)?, log(LOG_PUSH, &[], Remember::First)?);
-    let logs = Logs { own, push, tailed: Mutex::default(), ending: Mutex::default() };
+    let logs = Logs::new(own, push);
     // Ticks are numbered by the time they would have if the daemon had always run, so no restart goes back.
     let tick_base = (clock.unix_ms().max(0) as u128 / conf.tick.as_millis()) as u64;
     Ok(Shared {

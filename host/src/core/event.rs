@@ -39,6 +39,8 @@ pub enum Event {
         /// What happened.
         why: String,
     },
+    /// A log has looked at its files for the first time.
+    LogBegun,
     /// Somebody switches a module.
     Switch {
         /// The module's name.

@@ -11,6 +11,7 @@ use crate::tree::{Mark, Tree};
 use crate::trend::Keeper;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
@@ -55,11 +56,13 @@ impl Core {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         ticks.tick().await;
         core.registry.files(&core.shared);
-        core.note_begun();
         let mut listening = Some(listening);
         loop {
             // Who hears that the daemon is ready may write, rotate and kill at once: where each log begins is on the disk by then.
-            if !core.commits.is_under_way()
+            let have_begun = core.shared.logs.beginning.load(Ordering::Acquire) == 0;
+            core.note_begun();
+            if have_begun
+                && !core.commits.is_under_way()
                 && let Some(listening) = listening.take()
             {
                 // Who waited for it may have given up.
@@ -71,9 +74,8 @@ impl Core {
                 _ = ticks.tick() => Event::Tick,
                 event = events.recv() => event.unwrap_or(Event::Stop),
             };
-            let goes_on = core.handle(event);
-            core.note_begun();
-            if !goes_on {
+            if !core.handle(event) {
+                core.note_begun();
                 core.end(&mut events).await;
                 return core.registry;
             }
@@ -102,6 +104,7 @@ impl Core {
                 self.commit_if_due();
             }
             Event::BuiltInEnded { life, why } => self.registry.built_in_ended(&life, &why, &self.shared),
+            Event::LogBegun => self.registry.remarks(&self.shared),
             Event::Switch { name, to, reply } => {
                 let _ = reply.send(self.registry.switch(&name, to, &self.shared));
             }

@@ -3,13 +3,13 @@
 use super::event::{Events, Position};
 use crate::clock::Timepiece;
 use crate::conf::DaemonConf;
-use crate::ingest::LogHandle;
+use crate::ingest::{LogFilesShare, LogHandle};
 use crate::module::ModuleStatus;
 use crate::tree::Tree;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -57,9 +57,19 @@ pub struct Logs {
     pub tailed: Mutex<Vec<LogHandle>>,
     /// Those of them that are about to end.
     pub ending: Mutex<Vec<LogHandle>>,
+    /// How many have not looked at their files yet.
+    pub(crate) beginning: AtomicUsize,
+    /// The descriptors that their files may take.
+    pub(crate) share: Arc<LogFilesShare>,
 }
 
 impl Logs {
+    /// None but the daemon's own.
+    pub(crate) fn new(own: LogHandle, push: LogHandle) -> Logs {
+        let (tailed, ending) = (Mutex::default(), Mutex::default());
+        Logs { own, push, tailed, ending, beginning: AtomicUsize::new(0), share: Arc::default() }
+    }
+
     /// A log is about to end: no pipes are put into it any more.
     pub(crate) fn leave(&self, log: &LogHandle) {
         self.tailed.lock().retain(|other| other.serial() != log.serial());

@@ -47,12 +47,7 @@ fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Ev
         token: token.map(str::to_owned),
         clock,
         modules: RwLock::default(),
-        logs: Logs {
-            own: log("self"),
-            push: log("push"),
-            tailed: parking_lot::Mutex::default(),
-            ending: parking_lot::Mutex::default(),
-        },
+        logs: Logs::new(log("self"), log("push")),
         ready: std::sync::atomic::AtomicBool::new(true),
         counters: Counters::default(),
         live: Live::new(TICK_BASE),

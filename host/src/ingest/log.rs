@@ -50,6 +50,8 @@ pub enum LogMessage {
 #[derive(Debug, Default)]
 pub struct Read {
     pub(crate) lines: ReadLines,
+    /// What they and all that follow are in, where it was not known before.
+    pub(crate) format: Option<Box<Format>>,
     /// The header that holds where they begin, if they do not follow the lines before.
     pub(crate) header: Option<String>,
     /// What is so when the lines are in the pipes.

@@ -16,4 +16,4 @@ pub use lines::{LineFault, LogStats, Remember};
 pub(crate) use log::{LOG_OWN, LOG_PUSH, LogParts, LogSerial};
 pub use log::{LinesDone, LogHandle, LogMessage, LogName};
 pub(crate) use solo::Solo;
-pub(crate) use tail::{AUTO, Tail, TailAround};
+pub(crate) use tail::{AUTO, Share as LogFilesShare, Tail, TailAround};

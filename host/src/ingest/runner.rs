@@ -179,7 +179,10 @@ impl Work {
     }
 
     /// Something of a file.
-    fn read(&mut self, Read { lines, header, steps, commit }: Read) {
+    fn read(&mut self, Read { lines, format, header, steps, commit }: Read) {
+        if let Some(format) = format {
+            self.engine.change_format(*format);
+        }
         if let Some(header) = header {
             self.engine.prime(&header);
         }

@@ -5,6 +5,7 @@ mod edits;
 mod nginx;
 mod rotations;
 mod survival;
+mod troubles;
 
 use graftd_tests::{Daemon, Folders, HOST, Watched};
 use std::fs::{self, File, OpenOptions};

@@ -1,9 +1,10 @@
 //! What rotations left beside a log, and what a file is a copy of.
 
-use super::file::{FileId, FileNumber, Followed, Look, Opened, Stage};
+use super::file::{FileNumber, Followed, Stage};
 use super::follow::{Files, Found};
 use super::names::rotations;
-use super::position::{Past, Step};
+use super::opened::{FileId, Look, Opened};
+use super::position::{PAST_MAX, Past, Step};
 use std::path::{Path, PathBuf};
 
 impl Files {
@@ -14,7 +15,7 @@ impl Files {
             match file.learn() {
                 Ok(true) => found.steps.push(Step::File(file.number, file.position())),
                 Ok(false) => {}
-                Err(error) => found.trouble = format!("{}: {error}", file.path.display()),
+                Err(error) => found.trouble.of(&file.path, error),
             }
         }
         let is = |file: &&Followed| {
@@ -30,7 +31,10 @@ impl Files {
     pub(super) fn remember(&mut self, past: Past, found: &mut Found) {
         if past.print.bytes > 0 {
             self.past.retain(|other| other.print != past.print);
-            self.past.push(past);
+            self.past.push_back(past);
+            if self.past.len() > PAST_MAX {
+                self.past.pop_front();
+            }
             found.steps.push(Step::Past(past));
         }
     }
@@ -59,7 +63,7 @@ impl Files {
         for path in rotations(log) {
             // Most are old, and need not be opened.
             let is_new = |look: &Look| look.bytes > 0 && look.changed_ms >= after_ms && !self.is_followed(look.id);
-            if !std::fs::metadata(&path).is_ok_and(|meta| is_new(&Look::of(&meta))) {
+            if !Look::at(&path).is_some_and(|look| is_new(&look)) {
                 continue;
             }
             let Ok(mut opened) = Opened::open(&path) else { continue };

@@ -1,22 +1,20 @@
 //! One file of a log, read on and on.
 
+use super::opened::{Look, Opened, beginning, read_at};
 use super::packed::Packed;
 use super::position::{FilePosition, PRINT_BYTES, Print};
+use super::share::Descriptor;
 use crate::ingest::format::header_before;
 use crate::ingest::log::ReadLines;
-use crate::limits::{BLOCK_BYTES, GUESS_BYTES_MAX, LINE_BYTES_MAX};
-use rustix::fs::{Mode, OFlags};
+use crate::limits::{BLOCK_BYTES, LINE_BYTES_MAX, LOG_READ_PAUSE, LOG_READ_PAUSE_MAX};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A file's number for as long as it is followed.
 pub(super) type FileNumber = u32;
-
-/// Device and inode.
-pub(super) type FileId = (u64, u64);
 
 /// Where a file stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,21 +25,6 @@ pub(super) enum Stage {
     Left,
     /// It is a copy of what is being read as this file, whose rest is read when that is gone.
     CopyOf(FileNumber),
-}
-
-/// What a file is at a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Look {
-    pub(super) id: FileId,
-    pub(super) bytes: u64,
-    pub(super) changed_ms: i64,
-}
-
-impl Look {
-    pub(super) fn of(meta: &std::fs::Metadata) -> Look {
-        let changed_ms = meta.mtime().saturating_mul(1_000).saturating_add(meta.mtime_nsec() / 1_000_000);
-        Look { id: (meta.dev(), meta.ino()), bytes: meta.len(), changed_ms }
-    }
 }
 
 /// What a file holds, beside what it held when it was looked at last.
@@ -55,13 +38,24 @@ pub(super) enum Content {
     Another,
 }
 
+/// That a file could not be read.
+#[derive(Debug)]
+struct Failed {
+    why: String,
+    /// How often in a row before.
+    times: u32,
+    /// It is left alone until then.
+    until: Instant,
+}
+
 /// A file that is followed.
 #[derive(Debug)]
 pub(super) struct Followed {
     pub(super) number: FileNumber,
     pub(super) path: PathBuf,
     pub(super) stage: Stage,
-    file: File,
+    file: Arc<File>,
+    _descriptor: Descriptor,
     /// It holds packed text, and is read through this.
     packed: Option<Packed>,
     pub(super) seen: Look,
@@ -70,8 +64,8 @@ pub(super) struct Followed {
     in_long_line: bool,
     /// What was read did not fit what it began with.
     is_cut: bool,
-    /// When it could not be read last.
-    failed: Option<Instant>,
+    /// It could not be read last.
+    failed: Option<Failed>,
     /// It was empty when it was looked at last: it may hold by now what came after something that was cut.
     was_empty: bool,
     /// When it was last seen to grow.
@@ -80,66 +74,21 @@ pub(super) struct Followed {
     pub(super) at_end: bool,
 }
 
-/// A file that was opened, and nobody follows yet.
-#[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) path: PathBuf,
-    file: File,
-    pub(super) look: Look,
-    pub(super) packed: bool,
-    /// The first bytes of what is in it.
-    pub(super) beginning: Vec<u8>,
-}
-
-impl Opened {
-    /// Opens a file that may be a log: no folder, and nothing that would wait for a writer.
-    pub(super) fn open(path: &Path) -> io::Result<Opened> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
-        let meta = file.metadata()?;
-        if !meta.is_file() {
-            return Err(io::Error::other("is no regular file"));
-        }
-        let raw = beginning(&file)?;
-        let packed = Packed::is(&raw);
-        let beginning = if packed { Packed::beginning(&file, PRINT_BYTES)? } else { raw };
-        Ok(Opened { path: path.to_owned(), file, look: Look::of(&meta), packed, beginning })
-    }
-
-    /// Whether what was read up to there may be in it.
-    pub(super) fn holds(&self, print: Print, offset: u64) -> bool {
-        print.fits(&self.beginning) && (self.packed || self.look.bytes >= offset)
-    }
-}
-
-fn beginning(file: &File) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; PRINT_BYTES];
-    let read = read_at(file, &mut bytes, 0)?;
-    bytes.truncate(read);
-    Ok(bytes)
-}
-
-fn read_at(file: &File, into: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut read = 0;
-    while read < into.len() {
-        match file.read_at(&mut into[read..], offset + read as u64) {
-            Ok(0) => break,
-            Ok(more) => read += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(read)
-}
-
 impl Followed {
-    pub(super) fn new(number: FileNumber, opened: Opened, offset: u64, in_long_line: bool, stage: Stage) -> Followed {
-        let Opened { path, file, look, packed, beginning } = opened;
+    pub(super) fn new(
+        number: FileNumber,
+        (opened, descriptor): (Opened, Descriptor),
+        offset: u64,
+        in_long_line: bool,
+        stage: Stage,
+    ) -> Followed {
+        let Opened { path, file, look, packed, beginning, .. } = opened;
         Followed {
             number,
             path,
             stage,
             file,
+            _descriptor: descriptor,
             packed: packed.then(Packed::default),
             seen: look,
             print: Print::of(&beginning),
@@ -151,14 +100,6 @@ impl Followed {
             grew: Instant::now(),
             at_end: false,
         }
-    }
-
-    /// Where to begin in order to read what is written from now on: whether in the midst of a line.
-    pub(super) fn end_of(opened: &Opened) -> (u64, bool) {
-        let end = opened.look.bytes;
-        let mut last = [b'\n'];
-        let read = if end > 0 { read_at(&opened.file, &mut last, end - 1) } else { Ok(0) };
-        (end, read.is_ok() && last != *b"\n")
     }
 
     pub(super) fn position(&self) -> FilePosition {
@@ -177,14 +118,27 @@ impl Followed {
         self.in_long_line
     }
 
-    /// It cannot be read at the moment.
-    pub(super) fn pause(&mut self) {
-        self.failed = Some(Instant::now());
+    /// As one that nobody follows: it is to be seen anew what it is. Its descriptor is given back.
+    pub(super) fn reopened(self) -> Result<Opened, (PathBuf, io::Error)> {
+        Opened::of(&self.path, self.file).map_err(|error| (self.path, error))
     }
 
-    /// Whether it could not be read a moment ago.
-    pub(super) fn is_paused(&self, pause: Duration) -> bool {
-        self.failed.is_some_and(|failed| failed.elapsed() < pause)
+    /// It cannot be read at the moment.
+    pub(super) fn fail(&mut self, why: &io::Error) {
+        let times = self.failed.take().map_or(0, |failed| failed.times + 1);
+        let pause = LOG_READ_PAUSE.saturating_mul(1 << times.min(10)).min(LOG_READ_PAUSE_MAX);
+        self.failed = Some(Failed { why: why.to_string(), times, until: Instant::now() + pause });
+    }
+
+    /// Why it could not be read last; nothing if it could be.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.failed.as_ref().map(|failed| failed.why.as_str())
+    }
+
+    /// Whether it is left alone for a while.
+    pub(super) fn is_paused(&self) -> bool {
+        self.failed.as_ref().is_some_and(|failed| Instant::now() < failed.until)
+            || self.packed.as_ref().is_some_and(Packed::is_resting)
     }
 
     pub(super) fn is_packed(&self) -> bool {
@@ -194,18 +148,6 @@ impl Followed {
     /// The header that holds where it has been read to; empty where there is none, or it is packed.
     pub(super) fn header(&self) -> io::Result<String> {
         if self.packed.is_some() { Ok(String::new()) } else { header_before(&self.file, self.offset) }
-    }
-
-    /// The first lines of a log, to see of which format they are.
-    pub(super) fn first_lines(path: &Path) -> io::Result<Vec<u8>> {
-        let opened = Opened::open(path)?;
-        if opened.packed {
-            return Packed::beginning(&opened.file, GUESS_BYTES_MAX);
-        }
-        let mut bytes = vec![0; GUESS_BYTES_MAX.min(usize::try_from(opened.look.bytes).unwrap_or(usize::MAX))];
-        let read = read_at(&opened.file, &mut bytes, 0)?;
-        bytes.truncate(read);
-        Ok(bytes)
     }
 
     /// Bytes that are there and have not been read.
@@ -231,6 +173,10 @@ impl Followed {
         self.seen = look;
         self.grew = Instant::now();
         self.at_end = false;
+        // Perhaps it has been mended.
+        if let Some(failed) = &mut self.failed {
+            failed.until = self.grew;
+        }
         if self.packed.is_some() {
             return Ok(Content::Same);
         }
@@ -240,6 +186,11 @@ impl Followed {
         let was_empty = self.was_empty;
         self.was_empty = self.print.bytes == 0;
         Ok(if was_empty { Content::First } else { Content::Same })
+    }
+
+    /// Whether nobody has written to it for a while, up to this moment.
+    pub(super) fn is_silent(&self, time: Duration) -> bool {
+        self.grew.elapsed() > time && self.file.metadata().is_ok_and(|meta| Look::of(&meta) == self.seen)
     }
 
     /// Its content is another: it is read from the beginning.
@@ -275,11 +226,13 @@ impl Followed {
             let (lines, passed) = packed.read(&self.file, self.offset, &mut self.in_long_line)?;
             self.at_end = packed.at_end();
             self.offset += passed;
+            self.failed = None;
             return Ok(lines);
         }
         let mut block = vec![0; BLOCK_BYTES];
         let read = read_at(&self.file, &mut block, self.offset)?;
         block.truncate(read);
+        self.failed = None;
         // Looked at only now: what had been cut before this was not read by mistake.
         if !block.is_empty() && !self.still_begins(&block)? {
             self.is_cut = true;

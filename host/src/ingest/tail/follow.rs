@@ -1,11 +1,14 @@
 //! Which files are followed, and where each is read from.
 
-use super::file::{Content, FileId, FileNumber, Followed, Look, Opened, Stage};
+use super::file::{Content, FileNumber, Followed, Stage};
 use super::names::{matches, rotations};
-use super::position::{LogPosition, Past, Print, Step};
-use crate::limits::LOG_FILES_MAX;
-use std::collections::HashMap;
+use super::opened::{FileId, Look, Opened};
+use super::position::{FilePosition, Past, Print, Step};
+use super::share::Share;
+use super::trouble::Trouble;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a file that was left behind must say nothing until the line that it does not end is taken for whole.
@@ -21,96 +24,52 @@ pub(super) struct Found {
     pub(super) steps: Vec<Step>,
     /// What happened is to be kept at once.
     pub(super) commit: bool,
-    /// What went wrong; empty if nothing did.
-    pub(super) trouble: String,
+    /// What is wrong, as far as it was looked at.
+    pub(super) trouble: Trouble,
+    /// Something is not what it was when it was looked at last.
+    pub(super) changed: bool,
 }
 
 /// The files of a log.
 #[derive(Debug)]
 pub(super) struct Files {
-    patterns: Vec<String>,
-    from_end: bool,
+    pub(super) patterns: Vec<String>,
+    pub(super) from_end: bool,
+    pub(super) share: Arc<Share>,
     pub(super) followed: Vec<Followed>,
-    pub(super) past: Vec<Past>,
+    /// Those that are there and not followed, as far as something is known of them.
+    pub(super) parked: HashMap<FileId, (FileNumber, FilePosition)>,
+    pub(super) past: VecDeque<Past>,
     next: FileNumber,
+    /// Where files are looked for that are there.
+    pub(super) paths: Vec<PathBuf>,
+    /// What was wrong when all was looked at last.
+    trouble: Trouble,
 }
 
 impl Files {
     /// None yet. `from_end`: what is there at the first look has been read, as it were.
-    pub(super) fn new(patterns: Vec<String>, from_end: bool) -> Files {
-        Files { patterns, from_end, followed: Vec::new(), past: Vec::new(), next: 0 }
-    }
-
-    /// Goes on where files were read to, wherever they are now.
-    pub(super) fn resume(&mut self, position: &LogPosition) -> Found {
-        let mut found = Found::default();
-        let paths = matches(&self.patterns).0;
-        // Whether or not it is there at the moment.
-        let is_matched = |path: &str| {
-            let matches =
-                |pattern: &String| pattern == path || glob::Pattern::new(pattern).is_ok_and(|p| p.matches(path));
-            self.patterns.iter().any(matches)
-        };
-        let is_known = position.files().any(|file| is_matched(&file.path));
-        for past in position.past() {
-            self.remember(*past, &mut found);
+    pub(super) fn new(patterns: Vec<String>, from_end: bool, share: &Arc<Share>) -> Files {
+        Files {
+            patterns,
+            from_end,
+            share: Arc::clone(share),
+            followed: Vec::new(),
+            parked: HashMap::new(),
+            past: VecDeque::new(),
+            next: 0,
+            paths: Vec::new(),
+            trouble: Trouble::default(),
         }
-        if !is_known {
-            // Other files than ever before: they are new to it.
-            return found;
-        }
-        self.from_end = false;
-        // Where they may be now, if not where they were.
-        let mut beside: Vec<PathBuf> = Vec::new();
-        for path in position.files().map(|file| Path::new(&file.path)).chain(paths.iter().map(PathBuf::as_path)) {
-            beside.extend(rotations(path).into_iter().chain([path.to_owned()]));
-        }
-        beside.retain(|path| !paths.contains(path));
-        beside.sort_unstable();
-        beside.dedup();
-        let mut lost = Vec::new();
-        // What is a copy is found again by the first look, and of what.
-        for saved in position.files().filter(|saved| !saved.is_copy) {
-            let candidates =
-                paths.iter().map(|path| (path, Stage::Live)).chain(beside.iter().map(|path| (path, Stage::Left)));
-            let same = candidates.filter(|(path, _)| id_of(path) == Some(saved.id)).find_map(|(path, stage)| {
-                let opened = Opened::open(path).ok()?;
-                (opened.look.id == saved.id && opened.holds(saved.print, saved.offset)).then_some((opened, stage))
-            });
-            match same {
-                Some((mut opened, stage)) => {
-                    if stage == Stage::Left {
-                        // Of which log it is matters from then on, as if it had been left behind just now.
-                        opened.path = PathBuf::from(&saved.path);
-                    }
-                    self.follow(opened, saved.offset, saved.in_long_line, stage, &mut found);
-                }
-                None => lost.push(saved),
-            }
-        }
-        for saved in lost {
-            found.commit = true;
-            let past = Past { print: saved.print, offset: saved.offset };
-            self.remember(past, &mut found);
-            self.find_copy(past, Path::new(&saved.path), &beside, &mut found);
-        }
-        // Of each log what came after the newest of it that was seen.
-        let mut newest: HashMap<&str, i64> = HashMap::new();
-        for saved in position.files() {
-            let at = newest.entry(&saved.path).or_insert(saved.changed_ms);
-            *at = saved.changed_ms.max(*at);
-        }
-        for (path, after_ms) in newest {
-            self.find_missed(Path::new(path), after_ms, &mut found);
-        }
-        found
     }
 
     /// Looks at all files, and for new ones.
     pub(super) fn look(&mut self) -> Found {
         let mut found = Found::default();
         let (paths, trouble) = matches(&self.patterns);
-        found.trouble = trouble.unwrap_or_default();
+        if let Some(trouble) = trouble {
+            found.trouble.add(trouble);
+        }
         let mut there: HashMap<FileId, &PathBuf> = HashMap::with_capacity(paths.len());
         for path in &paths {
             if let Some(id) = id_of(path) {
@@ -118,32 +77,56 @@ impl Files {
             }
         }
         if there.is_empty() {
-            found.trouble = format!("no file is there that {} names", self.patterns.join(", "));
+            found.trouble.add(format_args!("no file is there that {} names", self.patterns.join(", ")));
         }
-        self.look_at_known(&there, &mut found);
-        let known: Vec<FileId> = self.followed.iter().map(|file| file.seen.id).collect();
+        let left = self.look_at_places(&there, &mut found);
+        self.look_at_contents(|_| true, left, &mut found);
+        self.forget_parked(&there, &mut found);
+        let known: HashSet<FileId> = self.followed.iter().map(|file| file.seen.id).collect();
         let mut new: Vec<(&FileId, &&PathBuf)> = there.iter().filter(|(id, _)| !known.contains(id)).collect();
         new.sort_unstable_by_key(|(_, path)| **path);
-        for (_, path) in new {
+        for (id, path) in new {
+            if let Err(why) = self.room() {
+                found.trouble.of(path, why);
+                if self.from_end && !self.parked.contains_key(id) {
+                    self.park_at_its_end(path, &mut found);
+                }
+                continue;
+            }
             match Opened::open(path) {
                 // Another may be there by now, even one that is known.
                 Ok(opened) if self.is_followed(opened.look.id) => {}
+                // It is looked at again when more of it is there.
+                Ok(opened) if opened.is_on_its_way && !self.from_end => {}
                 Ok(opened) => self.begin(opened, &mut found),
                 // It may have gone since.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => found.trouble = format!("{}: {error}", path.display()),
+                Err(error) => {
+                    found.trouble.of(path, error);
+                    if self.from_end {
+                        self.park_at_its_end(path, &mut found);
+                    }
+                }
             }
         }
         // What comes from now on is new, and read whole.
         self.from_end = false;
         self.let_go(&mut found);
+        self.trouble = found.trouble.clone();
+        self.paths = paths;
         found
     }
 
-    fn look_at_known(&mut self, there: &HashMap<FileId, &PathBuf>, found: &mut Found) {
+    /// Looks only at what files hold that are followed: at all, or only at those that are not where they are looked for.
+    pub(super) fn glance(&mut self, only_left: bool) -> Found {
+        let mut found = Found { trouble: self.trouble.clone(), ..Found::default() };
+        self.look_at_contents(|file| !only_left || file.stage == Stage::Left, Vec::new(), &mut found);
+        found
+    }
+
+    /// Looks whether files are where they were; gives the places of those that are not, and when they were changed last.
+    fn look_at_places(&mut self, there: &HashMap<FileId, &PathBuf>, found: &mut Found) -> Vec<(PathBuf, i64)> {
         let mut left = Vec::new();
-        let mut cut = Vec::new();
-        let mut filled = Vec::new();
         for file in &mut self.followed {
             match there.get(&file.seen.id) {
                 Some(path) if file.stage == Stage::Left || file.path != **path => {
@@ -157,10 +140,25 @@ impl Files {
                 None => {
                     if file.stage == Stage::Live {
                         file.stage = Stage::Left;
+                        found.changed = true;
                         left.push((file.path.clone(), file.seen.changed_ms));
                     }
                 }
             }
+        }
+        left
+    }
+
+    /// Looks whether files hold what they held, and perhaps more.
+    fn look_at_contents(
+        &mut self,
+        which: impl Fn(&Followed) -> bool,
+        mut left: Vec<(PathBuf, i64)>,
+        found: &mut Found,
+    ) {
+        let mut cut = Vec::new();
+        let mut filled = Vec::new();
+        for file in self.followed.iter_mut().filter(|file| which(file)) {
             let before = Past { print: file.print, offset: file.offset };
             let was = file.seen;
             let looked = match file.look() {
@@ -180,14 +178,11 @@ impl Files {
                 Err(error) => Err(error),
             };
             if let Err(error) = looked {
-                found.trouble = format!("{}: {error}", file.path.display());
+                found.trouble.of(&file.path, error);
             }
+            found.changed |= file.seen != was && file.stage == Stage::Live;
         }
-        // What these are can be seen only now: a log, a copy, an archive.
-        for number in filled {
-            self.followed.retain(|file| file.number != number);
-            found.steps.push(Step::Gone(number));
-        }
+        let filled: Vec<Followed> = self.followed.extract_if(.., |file| filled.contains(&file.number)).collect();
         for (number, path, past, changed_ms) in cut {
             found.commit = true;
             self.remember(past, found);
@@ -200,20 +195,27 @@ impl Files {
             found.commit = true;
             self.find_missed(&path, changed_ms, found);
         }
+        // What these are can be seen only now: a log, a copy, an archive.
+        for file in filled {
+            found.steps.push(Step::Gone(file.number));
+            match file.reopened() {
+                Ok(opened) => self.begin(opened, found),
+                Err((path, error)) => found.trouble.of(&path, error),
+            }
+        }
         self.check_copies(found);
     }
 
     /// A file is new: where it is read from.
     fn begin(&mut self, opened: Opened, found: &mut Found) {
         found.commit = true;
-        if self.followed.len() >= LOG_FILES_MAX {
-            found.trouble = format!("more than {LOG_FILES_MAX} files; the rest is not read");
-            return;
-        }
+        found.changed = true;
         let path = opened.path.clone();
         // What was where this is now, when it was looked at last.
         let before = self.followed.iter().filter(|file| file.path == path).map(|file| file.seen.changed_ms).max();
-        self.begin_it(opened, found);
+        if let Some(opened) = self.unpark(opened, found) {
+            self.begin_it(opened, found);
+        }
         if let Some(after_ms) = before {
             // Another may have come and gone between the two.
             self.find_missed(&path, after_ms, found);
@@ -228,7 +230,8 @@ impl Files {
             let offset = if opened.packed { past.offset } else { past.offset.min(opened.look.bytes) };
             return self.follow(opened, offset, false, Stage::Live, found);
         }
-        let (offset, in_line) = if self.from_end && !opened.packed { Followed::end_of(&opened) } else { (0, false) };
+        let offset = if self.from_end && !opened.packed { opened.look.bytes } else { 0 };
+        let in_line = opened.is_in_a_line(offset);
         if self.from_end && opened.packed {
             // An archive of what was written before.
             let past = Past { print: Print::of(&opened.beginning), offset: u64::MAX };
@@ -238,10 +241,22 @@ impl Files {
         self.follow(opened, offset, in_line, Stage::Live, found);
     }
 
-    pub(super) fn follow(&mut self, opened: Opened, offset: u64, in_long_line: bool, stage: Stage, found: &mut Found) {
+    /// A number that no other file has, nor had.
+    pub(super) fn number(&mut self) -> FileNumber {
         let number = self.next;
         self.next += 1;
-        let file = Followed::new(number, opened, offset, in_long_line, stage);
+        number
+    }
+
+    /// Follows a file from a place on, as far as there is room for it.
+    pub(super) fn follow(&mut self, opened: Opened, offset: u64, in_long_line: bool, stage: Stage, found: &mut Found) {
+        let room = self.room().and_then(|()| self.share.take().ok_or_else(|| "there are too many files".to_owned()));
+        let descriptor = match room {
+            Ok(descriptor) => descriptor,
+            Err(why) => return found.trouble.of(&opened.path, why),
+        };
+        let number = self.number();
+        let file = Followed::new(number, (opened, descriptor), offset, in_long_line, stage);
         found.steps.push(Step::File(number, file.position()));
         self.followed.push(file);
     }
@@ -258,6 +273,9 @@ impl Files {
 
     /// Files that began alike and do not go on alike are no copies.
     fn check_copies(&mut self, found: &mut Found) {
+        if !self.followed.iter().any(|file| matches!(file.stage, Stage::CopyOf(_))) {
+            return;
+        }
         let prints: HashMap<FileNumber, Print> = self.followed.iter().map(|file| (file.number, file.print)).collect();
         for file in &mut self.followed {
             let Stage::CopyOf(original) = file.stage else { continue };
@@ -301,6 +319,6 @@ impl Files {
     }
 }
 
-fn id_of(path: &Path) -> Option<FileId> {
-    std::fs::metadata(path).ok().map(|meta| Look::of(&meta).id)
+pub(super) fn id_of(path: &Path) -> Option<FileId> {
+    Look::at(path).map(|look| look.id)
 }

@@ -2,34 +2,48 @@
 //!
 //! `position.rs` is how far they have been read, as it is written down; `file.rs` reads one file, `packed.rs` one that is packed;
 //! `names.rs` knows which files are a log's. `follow.rs` compares the files that are there with those that are followed, and
-//! decides where each is read from, `beside.rs` finds what rotations left; `tailing.rs` does that again and again, and hands the lines to the log's thread.
+//! decides where each is read from (`resume.rs` at the beginning, `parked.rs` where there is no room for them), `beside.rs` finds what
+//! rotations left; `tailing.rs` does that again and again, when `ears.rs` hears of something, and hands the lines to the log's thread.
+//! `tell.rs` tells how it fares; `share.rs` bounds the descriptors of all logs together.
 //!
 //! **Invariant:** lines and how far they reach travel together: to the pipes, into the tree and into the commit. So whatever
 //! dies, a line is counted once. What a file is, its content tells, not its name: device, inode and a hash of its first bytes.
 
 mod beside;
+mod ears;
 mod file;
 mod follow;
 mod names;
+mod opened;
 mod packed;
+mod parked;
 mod position;
+mod resume;
+mod share;
 mod tailing;
+mod tell;
+mod trouble;
 
 pub(crate) use position::{LogPosition, Step};
+pub(crate) use share::Share;
 
 use super::Remember;
 use super::format::{Format, first_lines, guess};
 use super::log::{LogHandle, LogName, LogParts};
 use crate::conf::AccessLogConf;
-use crate::core::Shared;
+use crate::core::{Event, Shared};
 use crate::module::Disposer;
-use file::Followed;
+use ears::{Ears, Heard};
 use follow::Files;
+use opened::Opened;
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
-use tailing::{Tailing, Told};
+use tailing::Tailing;
+use tell::Told;
+use trouble::Trouble;
 
 /// The format that is told from the first lines.
 pub(crate) const AUTO: &str = "auto";
@@ -59,20 +73,21 @@ pub struct Tail {
     log: LogHandle,
     ending: Arc<Ending>,
     shared: Arc<Shared>,
-    remark: String,
+    remark: Arc<Mutex<String>>,
 }
 
 impl Tail {
     /// As a `.on` calls it.
     pub const NAME: &'static str = "access-log";
 
-    /// Starts it. What ran `before` under the name ends, and this goes on where that ended.
+    /// Starts it. What ran `before` under the name ends, and this goes on where that ended. Nothing is looked at here: the disk may
+    /// take its time.
     ///
     /// # Errors
     /// A thread cannot be started.
     pub(crate) fn start(conf: &AccessLogConf, before: Option<&Tail>, around: &TailAround<'_>) -> Result<Tail, String> {
         let shared = around.shared;
-        let (formats, remark) = formats(conf)?;
+        let (formats, guesses) = formats(conf)?;
         let has_header = formats.iter().any(Format::has_header);
         let prefix = conf.prefix.as_ref().map(|prefix| prefix.on(&shared.host)).unwrap_or_default();
         let parts = LogParts {
@@ -95,22 +110,25 @@ impl Tail {
         let before = shared.logs.ending_of(around.name);
         shared.logs.tailed.lock().push(log.clone());
         let ending = Arc::new(Ending::default());
-        let mut tailing = Tailing {
-            files: Files::new(conf.files.clone(), conf.from_end),
+        let remark = Arc::<Mutex<String>>::default();
+        let tailing = Tailing {
+            files: Files::new(conf.files.clone(), conf.from_end, &shared.logs.share),
             log: log.clone(),
             before,
             shared: Arc::clone(shared),
             ending: Arc::clone(&ending),
             told: Told::new(),
             has_header,
-            trouble: String::new(),
+            guesses,
+            remark: Arc::clone(&remark),
+            beginning: Some(Beginning::of(shared)),
+            trouble: Trouble::default(),
+            ears: Ears::new(&shared.logs.share),
+            heard: Heard::Nothing,
+            deaf_until: None,
+            looked_at_all: None,
             last_read: None,
         };
-        // Who is told that the daemon is ready may write at once. Where another life of the log is ending, it is not known yet how far
-        // that has read.
-        if tailing.before.is_none() {
-            tailing.begin(true);
-        }
         let tail = Tail { log, ending, shared: Arc::clone(shared), remark };
         thread::Builder::new()
             .name(format!("graftd-tail-{}", around.name))
@@ -121,7 +139,7 @@ impl Tail {
 
     /// What it does, in words.
     pub(crate) fn remark(&self) -> String {
-        self.remark.clone()
+        self.remark.lock().clone()
     }
 
     fn end(&self) {
@@ -137,23 +155,49 @@ impl Drop for Tail {
     }
 }
 
-/// The formats that lines may be of, and what is to be said of that.
-fn formats(conf: &AccessLogConf) -> Result<(Vec<Format>, String), String> {
+/// The formats that lines may be of, and whether it is to be told from the first of them which it is.
+fn formats(conf: &AccessLogConf) -> Result<(Vec<Format>, bool), String> {
     let compile = |name: &str| Format::compile(name).map_err(|error| format!("\"format\": {error}"));
     if conf.format != AUTO {
-        return Ok((vec![compile(&conf.format)?], String::new()));
-    }
-    for path in names::matches(&conf.files).0 {
-        let Ok(bytes) = Followed::first_lines(&path) else { continue };
-        let text = String::from_utf8_lossy(&bytes);
-        let found = guess(&first_lines(&text, false));
-        if found.share > 0.0 {
-            return Ok((vec![found.format], format!("{}: {}", path.display(), found.said)));
-        }
+        return Ok((vec![compile(&conf.format)?], false));
     }
     // Until there are lines to tell it from, each tells it for itself.
     let formats = UNTOLD.into_iter().map(compile).collect::<Result<_, _>>()?;
-    Ok((formats, format!("no line is there yet to tell the format from: each may be one of {}", UNTOLD.join(", "))))
+    Ok((formats, true))
+}
+
+/// The format that the first lines of a log are of, and what is to be said of that.
+fn guessed(patterns: &[String]) -> (Option<Format>, String) {
+    for path in names::matches(patterns).0 {
+        let Ok(bytes) = Opened::first_lines(&path) else { continue };
+        let text = String::from_utf8_lossy(&bytes);
+        let found = guess(&first_lines(&text, false));
+        if found.share > 0.0 {
+            return (Some(found.format), format!("{}: {}", path.display(), found.said));
+        }
+    }
+    (None, format!("no line is there yet to tell the format from: each may be one of {}", UNTOLD.join(", ")))
+}
+
+/// A log that has not looked at its files yet. Who is told that the daemon is ready may write at once, so that waits for it.
+#[derive(Debug)]
+struct Beginning {
+    shared: Arc<Shared>,
+}
+
+impl Beginning {
+    fn of(shared: &Arc<Shared>) -> Beginning {
+        shared.logs.beginning.fetch_add(1, Ordering::Relaxed);
+        Beginning { shared: Arc::clone(shared) }
+    }
+}
+
+impl Drop for Beginning {
+    fn drop(&mut self) {
+        self.shared.logs.beginning.fetch_sub(1, Ordering::Release);
+        // When the core is gone nobody waits.
+        let _ = self.shared.events.send(Event::LogBegun);
+    }
 }
 
 /// Tells the thread that it is to stop.

@@ -12,7 +12,7 @@ pub(crate) const PRINT_BYTES: usize = 1_024;
 const PRINT_BYTES_MIN: u64 = 32;
 
 /// Files that were read and are gone, of which the prints are remembered: a copy or an archive of one may come later.
-const PAST_MAX: usize = 1_000;
+pub(super) const PAST_MAX: usize = 1_000;
 
 /// The form of what is written down.
 const FORM: u32 = 1;

@@ -1,12 +1,16 @@
 //! The thread that looks and reads.
 
+use super::ears::{Ears, Heard};
 use super::file::{FileNumber, Stage};
 use super::follow::{Files, Found, LINE_PATIENCE};
 use super::position::{LogPosition, Step};
-use super::{Ending, source};
-use crate::core::{Delta, Event, Position, Shared};
+use super::tell::Told;
+use super::trouble::Trouble;
+use super::{Beginning, Ending, guessed, source};
+use crate::core::{Position, Shared};
 use crate::ingest::log::{LogHandle, LogMessage, Read};
-use crate::module::Branch;
+use crate::limits::{LOG_DEAF, LOG_LOOK_SELDOM};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,9 +22,6 @@ const LOOK_EVERY_MIN: Duration = Duration::from_millis(20);
 
 /// How often a log that waits for the one before looks whether it is to end itself.
 const HANDOVER_LOOK: Duration = Duration::from_millis(100);
-
-/// How long a file that cannot be read is left alone.
-const READ_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the thread works on.
 #[derive(Debug)]
@@ -34,59 +35,57 @@ pub(super) struct Tailing {
     pub(super) told: Told,
     /// Lines are understood by a header further up in their file.
     pub(super) has_header: bool,
-    /// What went wrong at the first look.
-    pub(super) trouble: String,
+    /// The format is to be told from the first lines.
+    pub(super) guesses: bool,
+    /// What is said of that.
+    pub(super) remark: Arc<Mutex<String>>,
+    /// Until it has looked for the first time.
+    pub(super) beginning: Option<Beginning>,
+    /// What is wrong, as far as looking tells.
+    pub(super) trouble: Trouble,
+    pub(super) ears: Option<Ears>,
+    /// What was heard and has not been looked at.
+    pub(super) heard: Heard,
+    /// Until then what changes may not be heard.
+    pub(super) deaf_until: Option<Instant>,
+    pub(super) looked_at_all: Option<Instant>,
     /// The file whose lines were handed over last.
     pub(super) last_read: Option<FileNumber>,
 }
 
-/// What has been told of the log in the tree.
-#[derive(Debug)]
-pub(super) struct Told {
-    out: plugin_api::Delta,
-    at: Instant,
-    /// When everything had been read.
-    caught_up: Instant,
-    files: usize,
-    lag_bytes: u64,
-    lag_seconds: f64,
-    trouble: String,
-    is_first: bool,
-}
-
-impl Told {
-    pub(super) fn new() -> Told {
-        let now = Instant::now();
-        Told {
-            out: plugin_api::Delta::new(),
-            at: now,
-            caught_up: now,
-            files: 0,
-            lag_bytes: 0,
-            lag_seconds: 0.0,
-            trouble: String::new(),
-            is_first: true,
-        }
-    }
-}
-
 impl Tailing {
-    /// Looks for the first time: what is written from now on is read. Whether there is a log to hand it to. `from_core`: it is the
-    /// core's thread that calls, which takes it from there where a log begins that was never read before.
-    pub(super) fn begin(&mut self, from_core: bool) -> bool {
+    /// Tells the format and looks for the first time: what is written from now on is read. Whether there is a log to hand it to.
+    fn begin(&mut self) -> bool {
+        if !self.tell_format() {
+            return false;
+        }
         let is_known = self.shared.positions.lock().contains_key(&source(&self.log.name));
         if !self.resume() {
             return false;
         }
-        let Found { steps, commit, trouble } = self.files.look();
+        let Found { steps, commit, trouble, .. } = self.look();
         self.trouble = trouble;
-        if from_core && !is_known {
+        if !is_known {
             let mut position = LogPosition::new();
             steps.iter().for_each(|step| position.apply(step.clone()));
             let position = Position { source: source(&self.log.name), text: position.text().into() };
+            // The core has it written down before a line of the log enters the tree.
             self.shared.begun.lock().push(position);
         }
+        self.beginning = None;
         self.hand_over(steps, commit)
+    }
+
+    /// Where the format is to be told from the first lines, they are looked at; whether there is a log to tell it to.
+    fn tell_format(&mut self) -> bool {
+        if !self.guesses {
+            return true;
+        }
+        let (format, remark) = guessed(&self.files.patterns);
+        *self.remark.lock() = remark;
+        let Some(format) = format else { return true };
+        self.has_header = format.has_header();
+        self.log.send(LogMessage::Read(Read { format: Some(Box::new(format)), ..Read::default() }))
     }
 
     pub(super) fn run(mut self) {
@@ -97,28 +96,57 @@ impl Tailing {
                     return;
                 }
             }
-            if !self.begin(false) {
-                return;
-            }
+        }
+        if !self.begin() {
+            return;
         }
         let every = (self.shared.conf.tick / 4).clamp(LOOK_EVERY_MIN, LOOK_EVERY);
-        let mut trouble = std::mem::take(&mut self.trouble);
         let mut looked = Instant::now();
         while !self.ending.is_told() {
             if looked.elapsed() >= every {
                 looked = Instant::now();
-                let Found { steps, commit, trouble: found } = self.files.look();
-                trouble = found;
+                let Found { steps, commit, trouble, .. } = self.look();
+                self.trouble = trouble;
                 if !self.hand_over(steps, commit) {
                     return;
                 }
             }
-            let Some(read_any) = self.read_round(&mut trouble) else { return };
-            self.tell(&trouble);
+            let Some(read_any) = self.read_round() else { return };
+            self.told.tell(&self.log.name, &self.files, &self.trouble, &self.shared);
             if !read_any {
                 self.ending.wait(every.saturating_sub(looked.elapsed()));
             }
         }
+    }
+
+    /// Looks as far as there is a reason to: at everything where names came or went, and now and then; at what files hold where
+    /// something was written; and always at those that were left behind, which may be where nobody listens.
+    fn look(&mut self) -> Found {
+        let now = Instant::now();
+        let heard = self
+            .ears
+            .as_ref()
+            .map_or(Heard::Names, Ears::heard)
+            .max(std::mem::replace(&mut self.heard, Heard::Nothing));
+        let seldom = self.looked_at_all.is_none_or(|at| now - at >= LOG_LOOK_SELDOM);
+        let is_deaf = self.deaf_until.is_some_and(|until| now < until);
+        if heard != Heard::Names && !seldom && !is_deaf {
+            return self.files.glance(heard == Heard::Nothing);
+        }
+        let is_first = self.looked_at_all.replace(now).is_none();
+        let found = self.files.look();
+        let Some(ears) = &mut self.ears else { return found };
+        if (heard == Heard::Names || found.changed || is_first) && ears.turn_to(&self.files.paths) {
+            // What came between the look and the listening was not heard.
+            self.heard = Heard::Names;
+        } else if found.changed && heard == Heard::Nothing && !is_deaf {
+            // Unless it happened just now.
+            self.heard = ears.heard();
+            if self.heard == Heard::Nothing {
+                self.deaf_until = Some(now + LOG_DEAF);
+            }
+        }
+        found
     }
 
     /// Goes on where the log was read to; whether there is a log to hand it to.
@@ -146,16 +174,16 @@ impl Tailing {
 
     /// Reads a block of each file that has more, so that no backlog holds up what is being written; whether any had. `None`: the
     /// log has ended.
-    fn read_round(&mut self, trouble: &mut String) -> Option<bool> {
+    fn read_round(&mut self) -> Option<bool> {
         let mut any = false;
         for file in &mut self.files.followed {
             if file.at_end && !(file.stage == Stage::Left && file.behind() > 0)
                 || matches!(file.stage, Stage::CopyOf(_))
-                || file.is_paused(READ_PAUSE)
+                || file.is_paused()
             {
                 continue;
             }
-            let last = file.stage == Stage::Left && file.grew.elapsed() > LINE_PATIENCE;
+            let last = file.stage == Stage::Left && file.is_silent(LINE_PATIENCE);
             let (before, print) = (file.offset, file.print);
             let switches = self.has_header && self.last_read != Some(file.number);
             let header = if switches { file.header().map(Some) } else { Ok(None) };
@@ -163,8 +191,7 @@ impl Tailing {
                 Ok(read) => read,
                 // The others are none the worse for it.
                 Err(error) => {
-                    *trouble = format!("{}: {error}", file.path.display());
-                    file.pause();
+                    file.fail(&error);
                     continue;
                 }
             };
@@ -183,54 +210,11 @@ impl Tailing {
                 Step::File(file.number, file.position())
             };
             self.last_read = Some(file.number);
-            let read = Read { lines, header, steps: vec![step], commit: false };
+            let read = Read { lines, header, steps: vec![step], ..Read::default() };
             if self.ending.is_told() || !self.log.send(LogMessage::Read(read)) {
                 return None;
             }
         }
         Some(any)
-    }
-
-    /// Tells, once a tick, how far behind it is and what is wrong.
-    fn tell(&mut self, trouble: &str) {
-        let now = Instant::now();
-        let lag_bytes = self.files.followed.iter().map(super::file::Followed::behind).sum();
-        if lag_bytes == 0 {
-            self.told.caught_up = now;
-        }
-        let told = &mut self.told;
-        if now - told.at < self.shared.conf.tick && !told.is_first {
-            return;
-        }
-        told.at = now;
-        let lag_seconds = (told.caught_up.elapsed().as_secs_f64() * 10.0).round() / 10.0;
-        let files = self.files.followed.len();
-        let first = std::mem::take(&mut told.is_first);
-        if first || told.files != files {
-            told.files = files;
-            told.out.set(&["files"], files as f64);
-        }
-        if first || told.lag_bytes != lag_bytes {
-            told.lag_bytes = lag_bytes;
-            told.out.set(&["lag_bytes"], lag_bytes as f64);
-        }
-        if first || told.lag_seconds != lag_seconds {
-            told.lag_seconds = lag_seconds;
-            told.out.set(&["lag_seconds"], lag_seconds);
-        }
-        if told.trouble != trouble {
-            if !trouble.is_empty() {
-                tracing::warn!("log {}: {trouble}", self.log.name);
-            }
-            trouble.clone_into(&mut told.trouble);
-            told.out.set_text(&["trouble"], trouble);
-        }
-        let frame = told.out.flush();
-        if !frame.is_empty() {
-            let keys = ["graftd", &self.shared.host, "log", &self.log.name].map(str::to_owned);
-            let branch = Branch { keys: keys.as_slice().into(), action: None };
-            let frames = vec![(branch, frame.to_vec())];
-            let _ = self.shared.events.send(Event::Delta(Delta { frames, ..Delta::default() }));
-        }
     }
 }

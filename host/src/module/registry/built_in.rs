@@ -2,7 +2,9 @@
 
 use super::status::{Kind, State};
 use super::{Registry, Shared};
+use crate::limits::WHY_BYTES_MAX;
 use crate::module::built_in::{BuiltIn, BuiltInConf};
+use crate::text::line_and_detail;
 use std::net::SocketAddr;
 
 impl Registry {
@@ -39,6 +41,16 @@ impl Registry {
         }
         module.built_in = None;
         self.fail(name, why.to_owned(), shared);
+        self.publish(shared);
+    }
+
+    /// There may be something else to say of built-in modules that run.
+    pub(crate) fn remarks(&mut self, shared: &Shared) {
+        for module in self.modules.values_mut().filter(|module| module.status.state == State::Running) {
+            if let Some((_, built_in)) = &module.built_in {
+                module.status.why = line_and_detail(built_in.remark(), WHY_BYTES_MAX, 0).0;
+            }
+        }
         self.publish(shared);
     }
 
