@@ -68,6 +68,8 @@ pub(super) struct Followed {
     failed: Option<Failed>,
     /// It was empty when it was looked at last: it may hold by now what came after something that was cut.
     was_empty: bool,
+    /// As what it was compared with what it is a copy of, and with which.
+    pub(super) compared: Option<(Look, Print)>,
     /// When it was last seen to grow.
     pub(super) grew: Instant,
     /// All that is there has been read, but for the beginning of a line.
@@ -97,6 +99,7 @@ impl Followed {
             is_cut: false,
             failed: None,
             was_empty: beginning.is_empty(),
+            compared: None,
             grew: Instant::now(),
             at_end: false,
         }
