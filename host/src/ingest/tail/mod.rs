@@ -111,7 +111,7 @@ impl Tail {
         shared.logs.tailed.lock().push(log.clone());
         let ending = Arc::new(Ending::default());
         let remark = Arc::<Mutex<String>>::default();
-        let tailing = Tailing {
+        let mut tailing = Tailing {
             files: Files::new(conf.files.clone(), conf.from_end, &shared.logs.share),
             log: log.clone(),
             before,
@@ -121,7 +121,7 @@ impl Tail {
             has_header,
             guesses,
             remark: Arc::clone(&remark),
-            beginning: Some(Beginning::of(shared)),
+            beginning: None,
             trouble: Trouble::default(),
             ears: Ears::new(&shared.logs.share),
             heard: Heard::Nothing,
@@ -130,11 +130,19 @@ impl Tail {
             last_read: None,
         };
         let tail = Tail { log, ending, shared: Arc::clone(shared), remark };
-        thread::Builder::new()
-            .name(format!("graftd-tail-{}", around.name))
-            .spawn(move || tailing.run())
-            .map_err(broken)?;
-        Ok(tail)
+        // Counted here, and told of on its thread: the core, which may be who calls, must not wait for itself.
+        shared.logs.beginning.fetch_add(1, Ordering::Relaxed);
+        let started = thread::Builder::new().name(format!("graftd-tail-{}", around.name)).spawn(move || {
+            tailing.beginning = Some(Beginning { shared: Arc::clone(&tailing.shared) });
+            tailing.run();
+        });
+        match started {
+            Ok(_) => Ok(tail),
+            Err(error) => {
+                shared.logs.beginning.fetch_sub(1, Ordering::Relaxed);
+                Err(broken(error))
+            }
+        }
     }
 
     /// What it does, in words.
@@ -183,13 +191,6 @@ fn guessed(patterns: &[String]) -> (Option<Format>, String) {
 #[derive(Debug)]
 struct Beginning {
     shared: Arc<Shared>,
-}
-
-impl Beginning {
-    fn of(shared: &Arc<Shared>) -> Beginning {
-        shared.logs.beginning.fetch_add(1, Ordering::Relaxed);
-        Beginning { shared: Arc::clone(shared) }
-    }
 }
 
 impl Drop for Beginning {
