@@ -78,3 +78,22 @@ impl Files {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::position::Print;
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_of_files_that_are_gone_is_bounded() {
+        let mut files = Files::new(Vec::new(), false, &std::sync::Arc::default());
+        let past = |n: usize| Past { print: Print::of(n.to_string().repeat(40).as_bytes()), offset: n as u64 };
+        for n in 0..PAST_MAX + 500 {
+            files.remember(past(n), &mut Found::default());
+            // Of one that comes again the newest is kept, once.
+            files.remember(past(n), &mut Found::default());
+        }
+        assert_eq!(files.past.len(), PAST_MAX);
+        assert_eq!(files.past.front(), Some(&past(500)));
+    }
+}

@@ -73,7 +73,9 @@ impl Told {
             }
         }
         let trouble = trouble.text();
-        self.warn(log, &trouble, now);
+        if self.is_to_be_warned_of(&trouble, now) {
+            tracing::warn!("log {log}: {trouble}");
+        }
         // Also the first time: another life of the log may have had some.
         if first || self.trouble != trouble {
             self.out.set_text(&["trouble"], &trouble);
@@ -88,14 +90,42 @@ impl Told {
         }
     }
 
-    /// What is wrong changes with every file; whoever reads the messages need not read of each.
-    fn warn(&mut self, log: &str, trouble: &str, now: Instant) {
+    /// Whether the daemon's messages are to say it. What is wrong changes with every file; whoever reads them need not read of each.
+    fn is_to_be_warned_of(&mut self, trouble: &str, now: Instant) -> bool {
         let is_over = |at: &Instant| now.saturating_duration_since(*at) >= LOG_TROUBLE_EVERY;
         if trouble.is_empty() {
             self.warned = self.warned.take().filter(|(at, _)| !is_over(at));
         } else if self.warned.as_ref().is_none_or(|(at, told)| told != trouble && is_over(at)) {
-            tracing::warn!("log {log}: {trouble}");
             self.warned = Some((now, trouble.to_owned()));
+            return true;
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn trouble_that_changes_is_warned_of_once_in_a_while() {
+        let (mut told, began) = (Told::new(), Instant::now());
+        // Seconds from the beginning, what is wrong, whether it is said.
+        for (at, trouble, said) in [
+            (0, "", false),
+            (1, "a", true),
+            (2, "a", false),
+            (3, "b", false),
+            (4, "", false),
+            (5, "a", false),
+            (61, "b", true),
+            (200, "b", false),
+            (201, "", false),
+            (202, "b", true),
+        ] {
+            let is_said = told.is_to_be_warned_of(trouble, began + Duration::from_secs(at));
+            assert_eq!(is_said, said, "{at}: {trouble:?}");
         }
     }
 }
