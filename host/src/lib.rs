@@ -14,4 +14,5 @@ pub mod module;
 mod text;
 pub mod tree;
 mod trend;
+mod when;
 pub mod worker;

@@ -168,6 +168,18 @@ pub const METRICS_CHUNK: usize = 256;
 /// The longest that `/pull/` waits.
 pub const PULL_WAIT_MAX: Duration = Duration::from_secs(30);
 
+/// Steps that a range of history is divided into unless more are asked for: about what a chart is wide.
+pub const TREND_STEPS: i64 = 1_000;
+
+/// Steps of one answer: a day of the shortest commits, and a year of ten minutes.
+pub const TREND_STEPS_MAX: i64 = 100_000;
+
+/// Values in one answer of history: a hundred megabytes as JSON.
+pub const TREND_VALUES_MAX: usize = 10_000_000;
+
+/// Questions to history that are worked on at a time.
+pub const TREND_ASKED_AT_ONCE: usize = 4;
+
 /// Paths in one `/get/` or `/pull/`.
 pub const PATHS_MAX: usize = 256;
 

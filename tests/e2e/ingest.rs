@@ -1,5 +1,6 @@
 //! `graftd ingest`: logs through the pipes, compared with counts made in Python.
 
+mod history;
 mod hostile;
 mod packed;
 mod push;

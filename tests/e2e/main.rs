@@ -26,6 +26,7 @@ mod shared_worker;
 mod soak;
 mod swap;
 mod tail;
+mod trend;
 mod trouble;
 mod trust;
 mod watching;

@@ -14,6 +14,7 @@ mod read;
 mod run;
 mod sampled;
 mod show;
+mod trend;
 mod worker;
 
 pub use error::Failure;
@@ -39,6 +40,7 @@ enum Mode {
     Get(client::Get),
     Watch(client::Watch),
     Push(client::Push),
+    Trend(trend::Trend),
     Modules(modules::Modules),
     New(new::New),
     Probe(probe::Probe),
@@ -74,6 +76,7 @@ pub fn main(cli: Cli) -> Result<(), Failure> {
         Mode::Get(get) => get.run(),
         Mode::Watch(watch) => watch.run(),
         Mode::Push(push) => push.run(),
+        Mode::Trend(trend) => trend.run(),
         Mode::Modules(modules) => modules.run(),
         Mode::Probe(probe) => probe.run(),
         Mode::New(new) => new.run(),

@@ -4,7 +4,7 @@ use super::{Dirs, Failure, dirs};
 use crate::clock::Timepiece;
 use crate::conf::{DaemonConf, Prefix, read_text};
 use crate::core::{Core, CoreParts, Counters, Event, Events, Live, Logs, Shared};
-use crate::http::{self, rfc3339};
+use crate::http;
 use crate::ingest::format::Format;
 use crate::ingest::{LOG_OWN, LOG_PUSH, LogHandle, LogParts, Remember, push};
 use crate::limits::{BUILT_INS_READY_MAX, EVENTS_MAX, LOCK_AGAIN, LOCK_PATIENCE, STOP_GRACE};
@@ -12,8 +12,9 @@ use crate::module::{
     self, Blamed, BuiltIns, Disposer, Folders, Loader, Registry, Watch, guard_signals, install_crash_handler,
     open_anywhere,
 };
-use crate::tree::{Mark, Tree};
-use crate::trend::{Keeper, OpenError, Restored};
+use crate::tree::Tree;
+use crate::trend::{FILE, Keeper, Kept, OpenError, Own, Restored, Retention};
+use crate::when::rfc3339;
 use clap::Args;
 use parking_lot::{Mutex, RwLock};
 use rustix::fs::FlockOperation;
@@ -22,9 +23,9 @@ use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, UdpSocket};
@@ -139,7 +140,7 @@ async fn serve(conf: DaemonConf, token: Option<String>, folders: Folders, data: 
     let watch = Watch::start(&folders, events.clone()).map_err(broken("watching the folders"))?;
     let registry = Registry::new(folders, loader, disposer.clone(), BuiltIns::new(&shared, &disposer));
     let (listening, built_ins) = oneshot::channel();
-    let parts = CoreParts { shared: Arc::clone(&shared), registry, keeper: kept, events: inbox, listening };
+    let parts = CoreParts { shared: Arc::clone(&shared), registry, kept, events: inbox, listening };
     let core = core_thread(parts).map_err(broken("the core"))?;
 
     let (stop, stopping) = watch::channel(false);
@@ -184,10 +185,12 @@ async fn serve(conf: DaemonConf, token: Option<String>, folders: Folders, data: 
 
 /// Makes the tree and how far sources were read what they were when the last daemon ended, and begins to keep them. What
 /// cannot be kept must not keep the daemon from running, unless it would be harmed.
-fn keep(shared: &Shared, data: &Path, events: &Events) -> Result<(Option<Keeper>, Mark), Failure> {
+fn keep(shared: &Shared, data: &Path, events: &Events) -> Result<Option<Kept>, Failure> {
     let began = Instant::now();
     let mut tree = shared.tree.write();
-    match Keeper::open(data, &mut tree, shared.clock.monotonic_ms(), events.clone()) {
+    let opened =
+        Keeper::open(data, &mut tree, shared.clock.monotonic_ms(), Retention::from(shared.conf.trend), events.clone());
+    match opened {
         Ok((keeper, Restored { sources, nodes, lost })) => {
             if nodes > 0 || !sources.is_empty() {
                 let sources = sources.len();
@@ -202,10 +205,12 @@ fn keep(shared: &Shared, data: &Path, events: &Events) -> Result<(Option<Keeper>
                 );
             }
             *shared.positions.lock() = sources;
+            // It is the only one that sets it.
+            let _ = shared.trend.set(Box::new(Own::new(data.join(FILE))));
             shared.live.tick(tree.tick());
             // What there is now is what is kept.
             let mark = tree.mark();
-            Ok((Some(keeper), mark))
+            Ok(Some(Kept { keeper, mark }))
         }
         Err(OpenError::Foreign(why)) => Err(Failure::work(why)),
         Err(OpenError::Failed(why)) => {
@@ -213,7 +218,7 @@ fn keep(shared: &Shared, data: &Path, events: &Events) -> Result<(Option<Keeper>
                 "{why}; nothing is kept: what the tree holds, and how far logs were read, is lost when the daemon ends"
             );
             *shared.commit_error.lock() = Some(why);
-            Ok((None, Mark::default()))
+            Ok(None)
         }
     }
 }
@@ -238,7 +243,7 @@ fn grace() -> io::Result<Sender<Instant>> {
 }
 
 /// Keeps other daemons off the data folder for as long as this lives.
-fn lock(data: &Path) -> Result<fs::File, Failure> {
+pub(super) fn lock(data: &Path) -> Result<fs::File, Failure> {
     let said = |error: io::Error| Failure::work(format_args!("{}: {error}", data.display()));
     let open = fs::File::open(data).map_err(said)?;
     let began = Instant::now();
@@ -322,6 +327,7 @@ fn shared(
         positions: Mutex::default(),
         begun: Mutex::default(),
         commit_error: Mutex::default(),
+        trend: OnceLock::new(),
         conf,
     })
 }

@@ -1,7 +1,7 @@
 //! `graftd.conf`: the daemon itself.
 
 use super::error::ConfError;
-use super::table::Source;
+use super::table::{Source, Table};
 use crate::tree::Limits;
 use std::fs;
 use std::net::SocketAddr;
@@ -30,6 +30,32 @@ pub struct DaemonConf {
     pub token_file: Option<TokenFile>,
     /// What bounds the tree.
     pub limits: TreeLimits,
+    /// How long history is kept.
+    pub trend: TrendConf,
+}
+
+/// How long history is kept, by its step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrendConf {
+    /// Each value that was committed.
+    pub raw: Duration,
+    /// What the samples of a minute came to.
+    pub minute: Duration,
+    /// Those of ten minutes.
+    pub ten_minutes: Duration,
+    /// Those of a day.
+    pub day: Duration,
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// No step is kept for longer.
+const KEPT_MAX: Duration = Duration::from_secs(100 * 366 * 86_400);
+
+impl Default for TrendConf {
+    fn default() -> TrendConf {
+        TrendConf { raw: DAY * 2, minute: DAY * 30, ten_minutes: DAY * 366, day: DAY * 3_653 }
+    }
 }
 
 /// What bounds the tree.
@@ -59,6 +85,7 @@ impl Default for DaemonConf {
             relay: None,
             token_file: None,
             limits: TreeLimits { nodes: nodes_max, branch_nodes: branch_nodes_max },
+            trend: TrendConf::default(),
         }
     }
 }
@@ -72,7 +99,8 @@ impl DaemonConf {
         name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
     }
 
-    const KEYS: [&'static str; 8] = ["host", "tick", "commit", "http", "push", "relay", "token_file", "limits"];
+    const KEYS: [&'static str; 9] =
+        ["host", "tick", "commit", "http", "push", "relay", "token_file", "limits", "trend"];
 
     /// Reads the text of `graftd.conf`; what it does not say has its default.
     ///
@@ -122,8 +150,37 @@ impl DaemonConf {
             }
         }
         limits.finish(&["nodes", "branch_nodes"])?;
+        conf.trend.read(&mut table)?;
         table.finish(&DaemonConf::KEYS)?;
         Ok(conf)
+    }
+}
+
+impl TrendConf {
+    fn read(&mut self, table: &mut Table<'_>) -> Result<(), ConfError> {
+        let mut trend = table.table("trend")?;
+        let mut finer = ("a day", DAY);
+        for (key, place) in [
+            ("raw", &mut self.raw),
+            ("minute", &mut self.minute),
+            ("ten_minutes", &mut self.ten_minutes),
+            ("day", &mut self.day),
+        ] {
+            if let Some(given) = trend.take(key) {
+                *place = given.duration()?;
+                if *place < finer.1 || *place > KEPT_MAX {
+                    return Err(given.error(format_args!(
+                        "{key:?} must be at least as long as {} is kept, {} days, and at most 100 years",
+                        finer.0,
+                        finer.1.as_secs() / DAY.as_secs(),
+                    )));
+                }
+            }
+            // What is longer is made of it: it would be gone before its time.
+            *place = (*place).max(finer.1);
+            finer = (key, *place);
+        }
+        trend.finish(&["raw", "minute", "ten_minutes", "day"])
     }
 }
 

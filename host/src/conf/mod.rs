@@ -13,7 +13,7 @@ mod pyconf;
 mod table;
 
 pub use access_log::AccessLogConf;
-pub use daemon::{DaemonConf, TokenFile};
+pub use daemon::{DaemonConf, TokenFile, TrendConf};
 pub use error::ConfError;
 pub(crate) use file::read_text;
 pub use gmond::{Cluster, GANGLIA_PORT, GmondConf};

@@ -3,7 +3,7 @@
 use super::event::Position;
 use super::shared::Shared;
 use crate::tree::Mark;
-use crate::trend::{Commit, Keeper};
+use crate::trend::{Commit, Keeper, Kept};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,14 +12,21 @@ use tokio::sync::oneshot;
 /// Who waits to hear of a commit.
 type Reply = oneshot::Sender<Result<(), String>>;
 
+const DAY_MS: i64 = 86_400_000;
+
+/// By how much a clock may be put back without a new beginning in the history, in milliseconds.
+const BACK_MAX_MS: i64 = 3_600_000;
+
 /// What has been committed, and what waits for it.
 #[derive(Debug)]
 pub(super) struct Commits {
     /// None where nothing is kept.
     keeper: Option<Keeper>,
     every: Duration,
-    /// When the last one began.
+    /// When the last one began, by the wall clock too, and its time in the history.
     began: Instant,
+    began_ms: i64,
+    stamp: i64,
     /// Up to when the tree's changes have been handed over.
     mark: Mark,
     /// Sources that have been read on since.
@@ -46,11 +53,15 @@ pub(super) struct CommitFigures {
 }
 
 impl Commits {
-    pub(super) fn new(keeper: Option<Keeper>, every: Duration, mark: Mark) -> Commits {
+    pub(super) fn new(kept: Option<Kept>, every: Duration) -> Commits {
+        let mark = kept.as_ref().map(|kept| kept.mark).unwrap_or_default();
         Commits {
-            keeper,
+            keeper: kept.map(|kept| kept.keeper),
             every,
             began: Instant::now(),
+            began_ms: 0,
+            // The first is of another day: history has all there is at the beginning of each daemon.
+            stamp: 0,
             mark,
             sources: BTreeMap::new(),
             under_way: false,
@@ -88,31 +99,55 @@ impl Commits {
         }
     }
 
-    /// Whether one is to begin now.
-    pub(super) fn is_due(&self) -> bool {
-        self.keeper.is_some() && !self.under_way && (self.wanted || self.began.elapsed() >= self.every)
+    /// Whether one is to begin now: when the last is old enough, at best as the wall clock comes to a whole multiple of the
+    /// interval, so that all the times in the history lie evenly.
+    pub(super) fn is_due(&self, unix_ms: i64) -> bool {
+        let age = self.began.elapsed();
+        let even = unix_ms.div_euclid(self.every_ms()) > self.began_ms.div_euclid(self.every_ms());
+        let due = age >= self.every || even && age * 2 >= self.every;
+        self.keeper.is_some() && !self.under_way && (self.wanted || due)
+    }
+
+    fn every_ms(&self) -> i64 {
+        i64::try_from(self.every.as_millis()).unwrap_or(i64::MAX).max(1)
+    }
+
+    /// The time that history has of what is so now: a whole multiple of the interval, the next unless one has just been. Of
+    /// what comes in between, the last counts.
+    fn stamp_of(&self, unix_ms: i64) -> i64 {
+        let every = self.every_ms();
+        let late = unix_ms - every / 4;
+        (late.div_euclid(every) + i64::from(late.rem_euclid(every) > 0)) * every
     }
 
     /// Hands over what changed. What the tree and the sources say of each other is in step at this moment.
     pub(super) fn begin(&mut self, shared: &Shared) {
         let Some(keeper) = &self.keeper else { return };
         self.began = Instant::now();
+        let unix_ms = shared.clock.unix_ms();
+        self.began_ms = unix_ms;
+        let mut stamp = self.stamp_of(unix_ms);
+        // A clock that is put back a little: what is newer must not look older.
+        if (0..=BACK_MAX_MS).contains(&(self.stamp - stamp)) {
+            stamp = self.stamp;
+        }
+        // Each day of the history begins with all there is: who reads a day need not look for what did not change in it.
+        let whole = stamp.div_euclid(DAY_MS) != self.stamp.div_euclid(DAY_MS);
+        self.stamp = stamp;
         // All of the daemon's own branch but what it has read of logs begins anew with each daemon.
         let own = |keys: &[&str]| matches!(keys, ["graftd", host, rest] if *host == shared.host && *rest != "log");
         let rows = shared.tree.write().changed_rows(self.mark, own);
+        let whole = if whole { shared.tree.read().numbers(own) } else { Vec::new() };
         self.mark = rows.next;
-        let nothing = rows.changed.is_empty() && rows.gone.is_empty() && self.sources.is_empty();
-        if nothing && self.replies.is_empty() && self.told.error.is_empty() {
-            self.wanted = false;
-            return;
-        }
         self.told.nodes = rows.changed.len();
         self.under_way = true;
         self.wanted = false;
         keeper.commit(Commit {
             rows,
+            whole,
             sources: std::mem::take(&mut self.sources).into_iter().collect(),
-            unix_ms: shared.clock.unix_ms(),
+            unix_ms,
+            stamp,
             replies: std::mem::take(&mut self.replies),
         });
     }

@@ -7,8 +7,8 @@ use super::shared::Shared;
 use crate::ingest::{LogHandle, LogSerial};
 use crate::limits::{LAST_COMMIT_MAX, LOGS_END_MAX};
 use crate::module::Registry;
-use crate::tree::{Mark, Tree};
-use crate::trend::Keeper;
+use crate::tree::Tree;
+use crate::trend::Kept;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,8 +25,8 @@ pub struct CoreParts {
     pub registry: Registry,
     /// What wakes it.
     pub events: mpsc::Receiver<Event>,
-    /// What writes down; none where that cannot be. And up to when the tree has been.
-    pub(crate) keeper: (Option<Keeper>, Mark),
+    /// What writes down; none where that cannot be.
+    pub(crate) kept: Option<Kept>,
     /// Told where built-in modules listen, when the folders have been looked into for the first time.
     pub listening: oneshot::Sender<Vec<(&'static str, SocketAddr)>>,
 }
@@ -47,9 +47,9 @@ pub struct Core {
 impl Core {
     /// Runs until it is told to stop; gives the registry back, for the modules to be stopped.
     pub async fn run(parts: CoreParts) -> Registry {
-        let CoreParts { shared, registry, mut events, keeper: (keeper, mark), listening } = parts;
+        let CoreParts { shared, registry, mut events, kept, listening } = parts;
         let tick = shared.conf.tick;
-        let commits = Commits::new(keeper, shared.conf.commit, mark);
+        let commits = Commits::new(kept, shared.conf.commit);
         let mut core =
             Core { report: SelfReport::new(&shared.host), shared, registry, commits, ended: Vec::new(), merge_ms: 0.0 };
         let mut ticks = tokio::time::interval(tick);
@@ -188,7 +188,7 @@ impl Core {
     }
 
     fn commit_if_due(&mut self) {
-        if self.commits.is_due() {
+        if self.commits.is_due(self.shared.clock.unix_ms()) {
             self.commit();
         }
     }

@@ -6,10 +6,11 @@ use crate::conf::DaemonConf;
 use crate::ingest::{LogFilesShare, LogHandle};
 use crate::module::ModuleStatus;
 use crate::tree::Tree;
+use crate::trend::Trend;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -44,6 +45,8 @@ pub struct Shared {
     pub begun: Mutex<Vec<Position>>,
     /// Why what the tree holds cannot be written down at the moment.
     pub commit_error: Mutex<Option<String>>,
+    /// Where history is read, if any is kept.
+    pub(crate) trend: OnceLock<Box<dyn Trend>>,
 }
 
 /// The logs that pipes run in.

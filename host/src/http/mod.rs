@@ -21,7 +21,7 @@ mod pull;
 mod push;
 mod route;
 mod serve;
-mod time;
+mod trend;
 mod web;
 
 #[cfg(test)]
@@ -30,4 +30,3 @@ mod testing;
 mod tests;
 
 pub(crate) use serve::serve;
-pub(crate) use time::rfc3339;

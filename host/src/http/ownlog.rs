@@ -2,11 +2,11 @@
 //!
 //! Lines are gathered for some milliseconds, so that a busy server sends a message every few hundred requests.
 
-use super::time::LogTime;
 use super::web::{Arrival, Head};
 use crate::core::Shared;
 use crate::ingest::LogMessage;
 use crate::limits::{OWN_LOG_BYTES, OWN_LOG_PAUSE};
+use crate::when::LogTime;
 use parking_lot::Mutex;
 use std::io::Write;
 use std::sync::Arc;

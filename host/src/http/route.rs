@@ -4,7 +4,7 @@ use super::answer::{Answer, Payload, Refusal};
 use super::body::Upload;
 use super::ownlog::Entry;
 use super::web::{Arrival, Head, Web};
-use super::{api, get, health, metrics, modules, page, pull, push};
+use super::{api, get, health, metrics, modules, page, pull, push, trend};
 use crate::conf::nearest;
 use futures_util::{Stream, StreamExt};
 use std::sync::Arc;
@@ -90,6 +90,10 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
         "/get/" | "/get" => {
             reads(head)?;
             get::get(web, query).await
+        }
+        "/trend/" | "/trend" => {
+            reads(head)?;
+            trend::trend(web, query).await
         }
         "/pull/" | "/pull" => {
             reads(head)?;

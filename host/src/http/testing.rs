@@ -10,7 +10,7 @@ use crate::ingest::{LogHandle, LogParts, Remember};
 use crate::json::read_documents;
 use crate::limits::{EVENTS_MAX, HTTP_CONNECTIONS_MAX};
 use crate::module::{Blamed, BuiltIns, Disposer, Folders, Loader, Registry};
-use crate::tree::{Limits, Mark, Tree};
+use crate::tree::{Limits, Tree};
 use parking_lot::RwLock;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -54,6 +54,7 @@ fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Ev
         positions: parking_lot::Mutex::default(),
         begun: parking_lot::Mutex::default(),
         commit_error: parking_lot::Mutex::default(),
+        trend: std::sync::OnceLock::new(),
         events,
     };
     (Arc::new(shared), inbox)
@@ -121,13 +122,7 @@ impl Server {
             BuiltIns::new(&shared, &Disposer::start().unwrap()),
         );
         let listening = oneshot::channel().0;
-        let core = CoreParts {
-            shared: Arc::clone(&shared),
-            registry,
-            keeper: (None, Mark::default()),
-            events: inbox,
-            listening,
-        };
+        let core = CoreParts { shared: Arc::clone(&shared), registry, kept: None, events: inbox, listening };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         std::thread::spawn(move || drop(runtime.block_on(Core::run(core))));
         Server::of(shared, Patience::default()).await

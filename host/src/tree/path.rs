@@ -16,6 +16,17 @@ pub enum Step {
     Each,
 }
 
+impl Step {
+    /// The key of a step to one child.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Step::Key(key) => Some(key),
+            Step::Fold | Step::Each => None,
+        }
+    }
+}
+
 /// What a query asks for: `br,ie,7`, `br,ie,,venders,sogou`, `cpu,*,idle`. The empty pattern is the root.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Pattern {
@@ -123,7 +134,7 @@ impl fmt::Display for Pattern {
 
 impl Pattern {
     /// Some steps as they stand in a path.
-    pub(super) fn display_steps(steps: &[Step]) -> String {
+    pub(crate) fn display_steps(steps: &[Step]) -> String {
         let mut text = String::new();
         for (i, step) in steps.iter().enumerate() {
             if i > 0 {

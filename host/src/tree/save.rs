@@ -142,6 +142,39 @@ impl Tree {
         rows
     }
 
+    /// The numbers of all nodes that are kept and have one, in the order of these; below nodes for which `skip` says so none.
+    #[must_use]
+    pub fn numbers(&self, skip: impl Fn(&[&str]) -> bool) -> Vec<(u64, f64)> {
+        let mut all = Vec::new();
+        if let Some(saved) = &self.saved {
+            self.numbers_below(NodeId::ROOT, saved, &skip, &mut Vec::new(), &mut all);
+        }
+        all.sort_unstable_by_key(|(id, _)| *id);
+        all
+    }
+
+    fn numbers_below<'t>(
+        &'t self,
+        id: NodeId,
+        saved: &Saved,
+        skip: &impl Fn(&[&str]) -> bool,
+        way: &mut Vec<&'t str>,
+        all: &mut Vec<(u64, f64)>,
+    ) {
+        for child in self.store.children(id) {
+            let node = self.store.node(child);
+            way.push(node.key.as_str());
+            if way.len() > 3 || !skip(way) {
+                let word = saved.words.get(child.at()).copied().unwrap_or_default();
+                if let (true, Value::Number(x)) = (word != 0, &node.value) {
+                    all.push((word >> NUMBER_SHIFT, *x));
+                }
+                self.numbers_below(child, saved, skip, way, all);
+            }
+            way.pop();
+        }
+    }
+
     /// Makes a node anew that was kept under a number, if there is room for it: whether there was. What was there is
     /// replaced.
     ///

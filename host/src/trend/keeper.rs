@@ -1,28 +1,37 @@
 //! The thread that writes.
 
+use super::history::{History, Retention};
 use super::sqlite::{Database, OpenError, Pending};
 use crate::core::{Event, Events};
-use crate::tree::{Row, Rows, Tree};
+use crate::tree::{Mark, Row, Rows, Tree};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// The name of the file in the data folder.
-const FILE: &str = "graftd.db";
+pub(crate) const FILE: &str = "graftd.db";
+
+/// How long history is packed between two commits, about.
+const TIDY: Duration = Duration::from_millis(200);
 
 /// What is to be kept from now on.
 #[derive(Debug, Default)]
 pub(crate) struct Commit {
     /// What changed in the tree.
     pub(crate) rows: Rows,
+    /// The numbers of all nodes, where history is to have them whether they changed or not.
+    pub(crate) whole: Vec<(u64, f64)>,
     /// How far sources have been read, those that read on; `None` for one that is no more.
     pub(crate) sources: Vec<(String, Option<Arc<str>>)>,
     /// When it was so, in milliseconds since the Unix epoch.
     pub(crate) unix_ms: i64,
+    /// The time that history has of it: of several with the same, the last counts.
+    pub(crate) stamp: i64,
     /// Told when it is on the disk, or why it is not.
     pub(crate) replies: Vec<oneshot::Sender<Result<(), String>>>,
 }
@@ -36,6 +45,14 @@ pub(crate) struct Restored {
     pub(crate) nodes: u64,
     /// Nodes that there is no room for any more, or that could not be read.
     pub(crate) lost: u64,
+}
+
+/// All that the core needs to go on where the daemon before ended.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) keeper: Keeper,
+    /// What the tree holds up to it has been written.
+    pub(crate) mark: Mark,
 }
 
 /// Hands commits to the thread that writes them.
@@ -54,6 +71,7 @@ impl Keeper {
         data: &Path,
         tree: &mut Tree,
         now_ms: i64,
+        retention: Retention,
         events: Events,
     ) -> Result<(Keeper, Restored), OpenError> {
         let file = data.join(FILE);
@@ -61,7 +79,7 @@ impl Keeper {
             OpenError::Foreign(why) => OpenError::Foreign(format!("{}: {why}", file.display())),
             OpenError::Failed(why) => OpenError::Failed(format!("{}: {why}", file.display())),
         };
-        let database = Database::open(&file).map_err(told)?;
+        let mut database = Database::open(&file).map_err(told)?;
         let mut restored = Restored { sources: database.sources().map_err(told)?, ..Restored::default() };
         tree.keep(database.last().map_err(told)?);
         let made = database.each(|path, row| match tree.restore(path, row, now_ms) {
@@ -70,7 +88,10 @@ impl Keeper {
         });
         made.map_err(told)?;
         tree.end_restore();
-        let keeper = start(file, database, events).map_err(|error| OpenError::Failed(format!("a thread: {error}")))?;
+        let history = History::open(database.connection(), retention);
+        let history = history.map_err(|error| told(OpenError::Failed(error.to_string())))?;
+        let keeper = start(file, database, history, events);
+        let keeper = keeper.map_err(|error| OpenError::Failed(format!("a thread: {error}")))?;
         Ok((keeper, restored))
     }
 
@@ -89,50 +110,86 @@ impl Keeper {
     }
 }
 
-fn start(file: PathBuf, database: Database, events: Events) -> io::Result<Keeper> {
+fn start(file: PathBuf, database: Database, history: History, events: Events) -> io::Result<Keeper> {
     let (commits, inbox) = channel();
     let (end, ended) = channel();
     thread::Builder::new().name("graftd-commit".to_owned()).spawn(move || {
-        run(&file, database, &inbox, &events);
+        Writer { file, database: Some(database), pending: Pending::default(), history, told: String::new() }
+            .run(&inbox, &events);
         let _ = end.send(());
     })?;
     Ok(Keeper { commits: Some(commits), ended })
 }
 
-fn run(file: &Path, database: Database, inbox: &Receiver<Commit>, events: &Events) {
-    let mut database = Some(database);
-    let mut pending = Pending::default();
-    while let Ok(Commit { rows, sources, unix_ms, replies }) = inbox.recv() {
-        pending.unix_ms = unix_ms;
-        pending.add(rows, sources);
-        let written = write(file, &mut database, &pending);
-        if written.is_ok() {
-            pending = Pending::default();
-        }
-        // The core waits for it before it begins another, and before it ends this thread.
-        events.send(Event::Committed(written.clone()));
-        for reply in replies {
-            let _ = reply.send(written.clone());
-        }
-    }
+/// What the thread has.
+#[derive(Debug)]
+struct Writer {
+    file: PathBuf,
+    /// None after a failure.
+    database: Option<Database>,
+    pending: Pending,
+    history: History,
+    /// Why history could not be packed, as it was told last.
+    told: String,
 }
 
-/// Writes what waits. The file is opened anew after a failure: its folder may be back. One that is
-/// not there is not made anew, for it would have only what changed lately.
-fn write(file: &Path, database: &mut Option<Database>, pending: &Pending) -> Result<(), String> {
-    let told = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
-    let mut open = match database.take() {
-        Some(open) => open,
-        None => Database::reopen(file).map_err(|error| told(&error))?,
-    };
-    if !open.is_there(file) {
-        return Err(told(
-            &"it was removed, replaced or overwritten while the daemon had it open; start the daemon anew",
-        ));
+impl Writer {
+    fn run(mut self, inbox: &Receiver<Commit>, events: &Events) {
+        while let Ok(Commit { rows, whole, sources, unix_ms, stamp, replies }) = inbox.recv() {
+            self.pending.unix_ms = unix_ms;
+            self.pending.stamp = stamp;
+            self.pending.add(rows, sources);
+            if !whole.is_empty() {
+                self.pending.whole = whole;
+            }
+            let written = self.write();
+            if written.is_ok() {
+                let whole = self.pending.whole.iter().map(|(id, _)| *id);
+                let mut series: Vec<u64> = self.pending.rows.keys().copied().chain(whole).collect();
+                series.sort_unstable();
+                self.history.committed(stamp, series.into_iter());
+                self.pending = Pending::default();
+            }
+            // The core waits for it before it begins another, and before it ends this thread.
+            events.send(Event::Committed(written.clone()));
+            for reply in replies {
+                let _ = reply.send(written.clone());
+            }
+            self.tidy(unix_ms);
+        }
     }
-    open.write(pending).map_err(|error| told(&error))?;
-    *database = Some(open);
-    Ok(())
+
+    /// Writes what waits. The file is opened anew after a failure: its folder may be back. One that is
+    /// not there is not made anew, for it would have only what changed lately.
+    fn write(&mut self) -> Result<(), String> {
+        let file = &*self.file;
+        let told = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
+        let mut open = match self.database.take() {
+            Some(open) => open,
+            None => Database::reopen(file).map_err(|error| told(&error))?,
+        };
+        if !open.is_there(file) {
+            return Err(told(
+                &"it was removed, replaced or overwritten while the daemon had it open; start the daemon anew",
+            ));
+        }
+        open.write(&self.pending, self.history.next()).map_err(|error| told(&error))?;
+        self.database = Some(open);
+        Ok(())
+    }
+
+    /// Packs history for a while; what is left waits for the next commit.
+    fn tidy(&mut self, unix_ms: i64) {
+        let Some(database) = &mut self.database else { return };
+        let why = match self.history.tidy(database.connection(), unix_ms, TIDY) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        };
+        if !why.is_empty() && why != self.told {
+            tracing::error!("{}: history cannot be packed: {why}; it is kept as it is", self.file.display());
+        }
+        self.told = why;
+    }
 }
 
 impl Pending {

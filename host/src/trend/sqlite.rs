@@ -1,9 +1,10 @@
 //! The one file, in SQLite's format.
 //!
 //! `series` has a number for each node's path, `state` what the node holds, `meta` what is told beside it, `source` how far
-//! each source has been read. Numbers, texts and booleans stand in `state` as they are, so that `sqlite3` shows them; a sketch is
+//! each source has been read; what [history](super::history) there is stands in tables of its own. Numbers, texts and booleans stand in `state` as they are, so that `sqlite3` shows them; a sketch is
 //! a blob that begins with a byte for its kind.
 
+use super::history;
 use crate::tree::{Kept, More, Row};
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OpenFlags, Transaction, params};
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Which tables the file has, and of which form.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 /// `grft`, in the place that SQLite has for what a file is of.
 const APPLICATION: i64 = 0x6772_6674;
@@ -27,7 +28,7 @@ const BUSY: Duration = Duration::from_secs(2);
 
 const TABLES: &str = "
 CREATE TABLE info(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
-CREATE TABLE series(id INTEGER PRIMARY KEY, path TEXT NOT NULL) STRICT;
+CREATE TABLE series(id INTEGER PRIMARY KEY, path TEXT NOT NULL, gone_ms INTEGER) STRICT;
 CREATE TABLE state(id INTEGER PRIMARY KEY, value ANY, action TEXT, life_ms INTEGER, total INTEGER, error REAL) STRICT;
 CREATE TABLE meta(id INTEGER PRIMARY KEY, pairs BLOB NOT NULL) STRICT;
 CREATE TABLE source(name TEXT PRIMARY KEY, position TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -65,9 +66,13 @@ impl From<rusqlite::Error> for OpenError {
 pub(super) struct Pending {
     pub(super) rows: HashMap<u64, Row>,
     pub(super) gone: Vec<u64>,
+    /// The numbers of all nodes, where history is to have them.
+    pub(super) whole: Vec<(u64, f64)>,
     /// `None` for a source that is no more.
     pub(super) sources: BTreeMap<String, Option<Arc<str>>>,
     pub(super) unix_ms: i64,
+    /// The time that history has of it, in milliseconds since the Unix epoch.
+    pub(super) stamp: i64,
 }
 
 /// The file.
@@ -83,7 +88,7 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 impl Database {
     /// Opens the file, or makes it.
-    pub(super) fn open(file: &Path) -> Result<Database, OpenError> {
+    pub(crate) fn open(file: &Path) -> Result<Database, OpenError> {
         Database::open_with(file, OpenFlags::SQLITE_OPEN_CREATE)
     }
 
@@ -109,6 +114,10 @@ impl Database {
                  another folder with --data DIR"
             )));
         }
+        if tables == 0 && makes {
+            // What goes gives its room back; it is asked for before there is a table.
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        }
         connection.pragma_update(None, "journal_mode", "WAL")?;
         // Each commit is on the disk before it is called one.
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -120,18 +129,42 @@ impl Database {
         if tables == 0 {
             let transaction = database.connection.transaction()?;
             transaction.execute_batch(TABLES)?;
+            transaction.execute_batch(history::TABLES)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", SCHEMA)?;
             transaction.commit()?;
+        } else if schema == 1 {
+            database.migrate_from_1()?;
         }
         Ok(database)
+    }
+
+    /// The first form had no history.
+    fn migrate_from_1(&mut self) -> Result<(), OpenError> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute_batch("ALTER TABLE series ADD COLUMN gone_ms INTEGER")?;
+        transaction.execute_batch(history::TABLES)?;
+        transaction.pragma_update(None, "user_version", SCHEMA)?;
+        transaction.commit()?;
+        self.connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+        // It takes effect when the file is written anew, which is small as yet.
+        if let Err(error) = self.connection.execute_batch("VACUUM") {
+            tracing::warn!("the database gives back no room that it does not need any more: {error}");
+        }
+        Ok(())
+    }
+
+    /// For what keeps history.
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
     }
 
     /// The greatest number that a node ever had.
     pub(super) fn last(&self) -> Result<u64, OpenError> {
         let last: i64 = self.connection.query_row(
-            "SELECT max(coalesce((SELECT value FROM info WHERE key = 'last'), 0), coalesce((SELECT max(id) FROM series), 0))",
-            [],
+            "SELECT max(coalesce((SELECT value FROM info WHERE key = 'last'), 0), \
+             coalesce((SELECT max(id) FROM series WHERE id < ?), 0))",
+            [history::IMPORTED.cast_signed()],
             |row| row.get(0),
         )?;
         Ok(last.cast_unsigned())
@@ -182,10 +215,16 @@ impl Database {
     }
 
     /// Writes all of it, or nothing.
-    pub(super) fn write(&mut self, pending: &Pending) -> Result<(), rusqlite::Error> {
+    ///
+    /// `number` is the commit's.
+    pub(super) fn write(&mut self, pending: &Pending, number: u64) -> Result<(), rusqlite::Error> {
         let transaction = self.connection.transaction()?;
-        write_rows(&transaction, pending.rows.values())?;
-        forget(&transaction, &pending.gone)?;
+        // In their order, which is that of the pages they are written to.
+        let mut rows: Vec<&Row> = pending.rows.values().collect();
+        rows.sort_unstable_by_key(|row| row.id);
+        write_rows(&transaction, &rows)?;
+        forget(&transaction, &pending.gone, pending.unix_ms)?;
+        history::append(&transaction, number, pending.stamp, &rows, &pending.whole)?;
         let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO source VALUES(?, ?)")?;
         let mut delete = transaction.prepare_cached("DELETE FROM source WHERE name = ?")?;
         for (name, position) in &pending.sources {
@@ -206,15 +245,12 @@ impl Database {
     }
 }
 
-fn write_rows<'r>(transaction: &Transaction<'_>, rows: impl Iterator<Item = &'r Row>) -> Result<(), rusqlite::Error> {
-    let mut series = transaction.prepare_cached("INSERT OR REPLACE INTO series VALUES(?, ?)")?;
+fn write_rows(transaction: &Transaction<'_>, rows: &[&Row]) -> Result<(), rusqlite::Error> {
+    let mut series = transaction.prepare_cached("INSERT OR REPLACE INTO series VALUES(?, ?, NULL)")?;
     let mut state = transaction.prepare_cached("INSERT OR REPLACE INTO state VALUES(?, ?, ?, ?, ?, ?)")?;
     let mut meta = transaction.prepare_cached("INSERT OR REPLACE INTO meta VALUES(?, ?)")?;
     let mut no_meta = transaction.prepare_cached("DELETE FROM meta WHERE id = ?")?;
     let nothing = More::default();
-    // In their order, which is that of the pages they are written to.
-    let mut rows: Vec<&Row> = rows.collect();
-    rows.sort_unstable_by_key(|row| row.id);
     for row in rows {
         let id = row.id.cast_signed();
         let more = row.more.as_deref().unwrap_or(&nothing);
@@ -238,8 +274,13 @@ fn write_rows<'r>(transaction: &Transaction<'_>, rows: impl Iterator<Item = &'r 
     Ok(())
 }
 
-fn forget(transaction: &Transaction<'_>, gone: &[u64]) -> Result<(), rusqlite::Error> {
-    for table in ["series", "state", "meta"] {
+/// What is gone is no more in the tree, but it has a history.
+fn forget(transaction: &Transaction<'_>, gone: &[u64], unix_ms: i64) -> Result<(), rusqlite::Error> {
+    let mut end = transaction.prepare_cached("UPDATE series SET gone_ms = ? WHERE id = ?")?;
+    for id in gone {
+        end.execute([unix_ms, id.cast_signed()])?;
+    }
+    for table in ["state", "meta"] {
         let mut delete = transaction.prepare_cached(&format!("DELETE FROM {table} WHERE id = ?"))?;
         for id in gone {
             delete.execute([id.cast_signed()])?;

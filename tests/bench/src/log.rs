@@ -35,7 +35,7 @@ pub(crate) fn scratch() -> Result<PathBuf, String> {
 
 /// A log of that many lines in the format `combined` or `timed`; says where it comes from.
 pub(crate) fn access_log(lines: usize, format: &str) -> Result<(PathBuf, &'static str), String> {
-    let Some(script) = sample_generator() else {
+    let Some(script) = sample("make_access_log.py") else {
         let file = made(&format!("own-{format}-{lines}"), |out| generate(out, lines, format == "timed"))?;
         return Ok((file, "our own generator"));
     };
@@ -72,7 +72,7 @@ pub(crate) fn hostile_log(lines: usize, kind: Hostile) -> Result<PathBuf, String
 }
 
 /// The file of that name, made by `write` unless it is there.
-fn made(name: &str, write: impl FnOnce(BufWriter<File>) -> std::io::Result<()>) -> Result<PathBuf, String> {
+pub(crate) fn made(name: &str, write: impl FnOnce(BufWriter<File>) -> std::io::Result<()>) -> Result<PathBuf, String> {
     let file = scratch()?.join(format!("{name}.log"));
     if !file.is_file() {
         let part = file.with_extension("part");
@@ -84,9 +84,9 @@ fn made(name: &str, write: impl FnOnce(BufWriter<File>) -> std::io::Result<()>) 
 }
 
 /// A generator that makes logs of a sample: `make_access_log.py` in the folder that `GRAFTD_SAMPLES` names.
-fn sample_generator() -> Option<PathBuf> {
+pub(crate) fn sample(name: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("GRAFTD_SAMPLES").map(PathBuf::from)?;
-    Some(folder.join("make_access_log.py")).filter(|script| script.is_file())
+    Some(folder.join(name)).filter(|script| script.is_file())
 }
 
 /// Numbers that are the same in each run (xorshift64, Marsaglia 2003).

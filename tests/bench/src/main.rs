@@ -11,6 +11,7 @@ mod live;
 mod log;
 mod tail;
 mod tree;
+mod trend;
 mod worker;
 
 use std::process::ExitCode;
@@ -20,7 +21,7 @@ type Part = (&'static str, fn() -> Result<(), String>);
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let parts: [Part; 7] = [
+    let parts: [Part; 8] = [
         ("ingest", ingest::run),
         ("tree", tree::run),
         ("boundary", boundary::run),
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         ("gmod", gmod::run),
         ("live", live::run),
         ("tail", tail::run),
+        ("trend", trend::run),
     ];
     if let Some(unknown) = wanted.iter().find(|name| !parts.iter().any(|(part, _)| part == name)) {
         let known = parts.map(|(part, _)| part).join(", ");

@@ -1,7 +1,7 @@
 //! Whatever ends the daemon, each line counts once.
 
 use super::{LOG, Writer, await_lines, counted, folders, start};
-use graftd_tests::{HOST, binary};
+use graftd_tests::{HOST, binary, graftd};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -60,6 +60,8 @@ fn a_line_counts_once_whenever_the_daemon_is_killed() {
         } else {
             daemon.kill();
         }
+        // The tree and its history end alike, wherever it was.
+        graftd(["trend", "check", "--data", &folders.root().join("data").display().to_string()]).good();
         // What happens while it is away.
         writer.write(chance.below(500));
         if chance.below(3) == 0 {

@@ -3,6 +3,7 @@
 //! [`files`] says which, [`part`] cuts them into parts, [`unpack`] unpacks them (by [`pieces`] and [`zstd`]), [`reader`] reads one through pipes of its
 //! own, [`team`] does so with several threads. [`summary`] is what is printed of it.
 
+mod at_time;
 mod files;
 mod part;
 mod pieces;
@@ -10,6 +11,7 @@ mod pipes;
 mod progress;
 mod push;
 mod reader;
+mod steps;
 mod summary;
 mod team;
 mod times;
@@ -19,13 +21,14 @@ mod zstd;
 use super::client::Server;
 use super::error::print;
 use super::read::AUTO;
-use super::{Dirs, Failure, dirs, show};
+use super::{Dirs, Failure, dirs, run, show};
 use crate::clock::Timepiece;
 use crate::ingest::format::Format;
 use crate::ingest::{Frames, PipeReport};
 use crate::json::{Shape, write_view};
 use crate::limits::{INGEST_THREADS_MAX, LINE_FAULTS_MAX};
 use crate::tree::{Hit, Pattern, Tree, Want};
+use at_time::AtTime;
 use clap::Args;
 use part::Part;
 use pipes::pipes;
@@ -35,6 +38,7 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use steps::Steps;
 use summary::Shown;
 
 /// Read access logs through the pipes, and print what they came to.
@@ -52,13 +56,17 @@ graftd ingest '/var/log/nginx/access.log*'          all rotations, packed ones t
 ssh web1 cat /var/log/nginx/access.log.2.gz | graftd ingest -\n  \
 graftd ingest --threads 4 --json access.log.*\n  \
 graftd ingest --format '$remote_addr [$time_local] \"$request\" $status' access.log\n  \
-graftd ingest --push http://127.0.0.1:8650 access.log\n\n\
+graftd ingest --push http://127.0.0.1:8650 access.log\n  \
+graftd ingest --at-time --data /var/lib/graftd '/var/log/nginx/access.log*'\n\n\
 What is printed is a summary of the branches that are there; --tree prints the tree, --json all of it. What concerns the \
 reading (formats, lines that did not parse, how far it is) goes to stderr. From when to when a log is, is exact up to a \
 megabyte; of a larger one the first and last line of each 256 KiB are looked at.\n\n\
 --push sends the lines themselves, as POST /push takes them (formats combined and timed): the daemon's pipes fold them, for \
 sketches (percentiles, visitors, tops) cannot be sent as JSON. They count as if they came now, whatever times they have, and \
 what is pushed twice counts twice. An answer that refuses them ends it; what was taken before stays.\n\n\
+--at-time makes a chart of an old log: what its lines came to goes into the history at their own times, in steps of ten \
+seconds, or a minute where they are older than two days. The files may be named in any order. The daemon's tree does not \
+change by it; it must not run meanwhile.\n\n\
 Exit codes: 0 all was read, though lines may not have parsed; 1 a file could not be read, or no line of one parsed; 2 it was \
 asked wrongly.")]
 pub(super) struct Ingest {
@@ -88,6 +96,12 @@ pub(super) struct Ingest {
     /// With --push: file with the daemon's token, where it has one [default: the token in $GRAFTD_TOKEN]
     #[arg(long, value_name = "FILE", requires = "push")]
     token_file: Option<PathBuf>,
+    /// Keep what the lines come to at their own times as history, in the data folder of a daemon that does not run
+    #[arg(long, conflicts_with_all = ["push", "threads"])]
+    at_time: bool,
+    /// With --at-time: the data folder [default: data/ of the checkout, or /var/lib/graftd]
+    #[arg(long, value_name = "DIR", requires = "at_time")]
+    data: Option<PathBuf>,
     #[command(flatten)]
     dirs: Dirs,
 }
@@ -103,7 +117,7 @@ impl Ingest {
         let clock = Timepiece::start();
         let files = files::files(&self.files)?;
         let progress = Progress::over(files::bytes(&files));
-        let parts = part::parts(&files, self.threads.into(), format.is_none().then_some(&progress));
+        let mut parts = part::parts(&files, self.threads.into(), format.is_none().then_some(&progress));
         let threads = usize::from(self.threads).min(parts.len());
         let (mut teams, mut branches) = (Vec::with_capacity(threads), Vec::new());
         for _ in 0..threads {
@@ -111,21 +125,34 @@ impl Ingest {
             teams.push(pipes);
             branches = hang;
         }
-        let mut into = Into { tree: Tree::new(conf.limits.into(), TICK, 0), clock, ended: Instant::now() };
+        let mut into = Into { tree: Tree::new(conf.limits.into(), TICK, 0), clock, ended: Instant::now(), kept: None };
+        let _lock = if self.at_time {
+            at_time::in_order(&mut parts, format.as_ref());
+            let data = dirs::data(self.data.as_deref())?;
+            let lock = run::lock(&data)?;
+            into.kept = Some(AtTime::new(&data, conf.trend, &mut into.tree)?);
+            Some(lock)
+        } else {
+            None
+        };
         let mut said = Said::default();
-        let merge = |frames| into.merge(frames);
+        let merge = |frames, ended| into.merge(frames, ended);
         let reports = match <[_; 1]>::try_from(teams) {
             Ok([pipes]) => {
                 let mut reader = Reader::new(format, clock, progress.clone(), pipes, merge);
-                for (part, file) in parts.iter().zip(&files) {
+                if self.at_time {
+                    reader = reader.by_steps(Steps::new(clock.unix_ms()));
+                }
+                for part in &parts {
                     let told = reader.read(part);
-                    progress.aside(|| said.of(file, told));
+                    progress.aside(|| said.of(&part.path, told));
                 }
                 progress.end();
                 reader.end()
             }
             Err(teams) => {
-                let (told, reports) = team::read(&parts, format.as_ref(), clock, teams, &progress, merge);
+                let (told, reports) =
+                    team::read(&parts, format.as_ref(), clock, teams, &progress, |frames| into.merge(frames, None));
                 progress.end();
                 for (file, told) in files.iter().zip(by_file(files.len(), &parts, told)) {
                     said.of(file, told);
@@ -133,7 +160,11 @@ impl Ingest {
                 reports
             }
         };
-        into.tree.end_tick(clock.unix_ms());
+        if let Some(kept) = into.kept.take() {
+            kept.finish()?;
+        } else {
+            into.tree.end_tick(clock.unix_ms());
+        }
         let broken = complain_of_pipes(reports);
         if said.foreign && said.all.errors == said.all.lines {
             return Err(Failure::work("nothing was read; see --format"));
@@ -210,10 +241,13 @@ struct Into {
     clock: Timepiece,
     /// When its last tick ended.
     ended: Instant,
+    /// Where its history goes.
+    kept: Option<AtTime>,
 }
 
 impl Into {
-    fn merge(&mut self, frames: Frames) {
+    /// Merges what was folded, and keeps what the tree is at the end of a step of the lines' own times.
+    fn merge(&mut self, frames: Frames, ended: Option<i64>) {
         let now_ms = self.clock.unix_ms();
         for (branch, frame) in frames {
             let keys: Vec<&str> = branch.keys.iter().map(String::as_str).collect();
@@ -224,7 +258,11 @@ impl Into {
                 eprintln!("graftd: the delta of {} cannot be merged: {error}", keys.join(","));
             }
         }
-        if self.ended.elapsed() >= TICK {
+        if let Some(kept) = &mut self.kept {
+            if let Some(stamp) = ended {
+                kept.keep(&mut self.tree, stamp);
+            }
+        } else if self.ended.elapsed() >= TICK {
             self.tree.end_tick(now_ms);
             self.ended = Instant::now();
         }

@@ -2,6 +2,7 @@
 
 use super::part::{Part, tell_format};
 use super::progress::Progress;
+use super::steps::Steps;
 use super::times::{Span, Times};
 use crate::cli::read::{Lines, read_lines};
 use crate::clock::Timepiece;
@@ -51,7 +52,8 @@ impl Told {
     }
 }
 
-/// An engine with its pipes. What they fold is handed to `merge`, at each tick and at the end.
+/// An engine with its pipes. What they fold is handed to `merge`, at each tick and at the end; and, where the lines' own times
+/// matter, at the end of each step of these, with the time of that.
 pub(super) struct Reader<F> {
     engine: Solo,
     /// The format that is read.
@@ -63,10 +65,12 @@ pub(super) struct Reader<F> {
     progress: Progress,
     /// Lines of the file that the progress has been told of.
     shown: u64,
+    /// The lines' own times matter.
+    steps: Option<Steps>,
     merge: F,
 }
 
-impl<F: FnMut(Frames)> Reader<F> {
+impl<F: FnMut(Frames, Option<i64>)> Reader<F> {
     /// Without a format each file's is told from its lines.
     pub(super) fn new(
         format: Option<Format>,
@@ -81,7 +85,13 @@ impl<F: FnMut(Frames)> Reader<F> {
         let mut engine = Solo::new(format.clone(), clock, Remember::First);
         pipes.into_iter().for_each(|run| engine.put(run));
         let times = Times::of(&format);
-        Reader { engine, format, auto, flushed: Instant::now(), times, progress, shown: 0, merge }
+        Reader { engine, format, auto, flushed: Instant::now(), times, progress, shown: 0, steps: None, merge }
+    }
+
+    /// Has what was folded handed over at the end of each step of the lines' own times.
+    pub(super) fn by_steps(mut self, steps: Steps) -> Reader<F> {
+        self.steps = Some(steps);
+        self
     }
 
     /// Reads a part to its end, or as far as it can be.
@@ -133,24 +143,53 @@ impl<F: FnMut(Frames)> Reader<F> {
 
     /// Hands over what is left, and says how the pipes fared.
     pub(super) fn end(&mut self) -> Vec<PipeReport> {
-        self.flush();
+        let ended = self.steps.as_ref().and_then(Steps::end);
+        self.flush(ended);
         self.engine.take_reports()
     }
 
-    fn flush(&mut self) {
-        (self.merge)(self.engine.flush());
+    fn flush(&mut self, ended: Option<i64>) {
+        (self.merge)(self.engine.flush(), ended);
         self.flushed = Instant::now();
+    }
+
+    /// Feeds lines of which each belongs to a step. Those of a block mostly belong to one, or to few that follow each other.
+    fn feed_by_steps(&mut self, block: &[u8], mut steps: Steps) -> Steps {
+        let Some((first, last)) = self.times.ends(block) else {
+            self.engine.feed(block);
+            return steps;
+        };
+        let middle = || memchr::memchr(b'\n', &block[block.len() / 2..]).map(|at| block.len() / 2 + at + 1);
+        let middle = middle().filter(|at| *at < block.len());
+        let middle = middle.or_else(|| memchr::memrchr(b'\n', &block[..block.len() / 2]).map(|at| at + 1));
+        match middle {
+            Some(middle) if !steps.are_one(first, last) => {
+                let (before, after) = block.split_at(middle);
+                steps = self.feed_by_steps(before, steps);
+                self.feed_by_steps(after, steps)
+            }
+            _ => {
+                if let Some(ended) = steps.begin(first) {
+                    self.flush(Some(ended));
+                }
+                self.engine.feed(block);
+                steps
+            }
+        }
     }
 }
 
-impl<F: FnMut(Frames)> Lines for Reader<F> {
+impl<F: FnMut(Frames, Option<i64>)> Lines for Reader<F> {
     fn lines(&mut self, block: &[u8]) {
-        self.engine.feed(block);
+        match self.steps.take() {
+            Some(steps) => self.steps = Some(self.feed_by_steps(block, steps)),
+            None => self.engine.feed(block),
+        }
         self.times.look(block);
         let at = self.engine.at_line();
         self.progress.lines(at - std::mem::replace(&mut self.shown, at));
         if self.flushed.elapsed() >= TICK {
-            self.flush();
+            self.flush(None);
         }
     }
 

@@ -2,9 +2,9 @@
 
 use super::reader::Told;
 use crate::cli::show::printable;
-use crate::http::rfc3339;
 use crate::module::Branch;
 use crate::tree::{Hit, Pattern, Reading, Tree, Want, encode_path};
+use crate::when::rfc3339;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 

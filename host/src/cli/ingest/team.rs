@@ -34,7 +34,7 @@ pub(super) fn read(
                 let frames = frames.clone();
                 scope.spawn(move || {
                     // There is somebody to take it until the last thread has ended.
-                    let merge = |folded| drop(frames.send(folded));
+                    let merge = |folded, _| drop(frames.send(folded));
                     let mut reader = Reader::new(format.cloned(), clock, progress.clone(), pipes, merge);
                     let mut told = Vec::new();
                     while let Some((place, part)) = next() {

@@ -83,6 +83,15 @@ impl Times {
         std::mem::take(&mut self.span)
     }
 
+    /// The times of the first and of the last line that has one, of whole lines.
+    pub(super) fn ends(&mut self, block: &[u8]) -> Option<(i64, i64)> {
+        let mut lines = block.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let first = lines.by_ref().take(TRIES).find_map(|line| self.time(line))?;
+        let mut lines = block.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let last = lines.by_ref().take(TRIES).find_map(|line| self.time(line)).unwrap_or(first);
+        Some((first, last))
+    }
+
     fn first_of<'l>(&mut self, lines: impl Iterator<Item = &'l [u8]>) {
         let lines = lines.filter(|line| !line.is_empty());
         let ms = lines.take(TRIES).find_map(|line| self.time(line));

@@ -1,0 +1,306 @@
+//! `/trend/`: how values went on.
+
+use super::answer::{Answer, Refusal};
+use super::args::decode;
+use super::get::apart;
+use super::web::Web;
+use crate::conf::nearest;
+use crate::json::{write_number, write_string};
+use crate::limits::{PATHS_MAX, TREND_ASKED_AT_ONCE, TREND_STEPS, TREND_STEPS_MAX, TREND_VALUES_MAX};
+use crate::tree::Pattern;
+use crate::trend::{Ask, AskError, Axis, Figure, Fold, Line, Range};
+use crate::when::parse_time;
+use plugin_api::parse_duration;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use warp::http::StatusCode;
+use warp::http::header::HeaderValue;
+
+const CSV: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8");
+
+const KNOWN: [&str; 6] = ["from", "to", "step", "as", "fold", "format"];
+
+/// The steps that a range is divided into unless it is told, in milliseconds: those of the roll-ups, and what people think in.
+const STEPS: [i64; 12] = [
+    10_000,
+    30_000,
+    60_000,
+    300_000,
+    600_000,
+    1_800_000,
+    3_600_000,
+    10_800_000,
+    21_600_000,
+    43_200_000,
+    86_400_000,
+    604_800_000,
+];
+
+/// Questions that read at a time: each may hold some hundreds of megabytes.
+static ASKED_AT_ONCE: Semaphore = Semaphore::const_new(TREND_ASKED_AT_ONCE);
+
+/// What is asked for.
+struct Asked {
+    keys: Vec<Pattern>,
+    range: Range,
+    step_ms: i64,
+    figure: Figure,
+    fold: Option<Fold>,
+    csv: bool,
+    /// No end was named: the last step is the last that has anything.
+    open: bool,
+}
+
+/// `/trend/?key-br,ie&from=-1h&to=now&step=1m`: an object a key, with a member a match:
+/// `{"br,ie":{"from":1767571200,"step":60,"values":[3,null,5]}}`. With `step=raw`, `"times":[…]` in the place of `from` and
+/// `step`, unless these lie evenly. Times are seconds since the Unix epoch. `null` is a gap: the daemon was not there, or the
+/// node was not.
+///
+/// `as=` gives another figure than the node's action does, `fold=` folds otherwise than it, `format=csv` gives a table.
+///
+/// # Errors
+/// 400 for arguments that are not known or ask for too much; 503 where no history is kept or it cannot be read.
+pub(super) async fn trend(web: &Web, query: &str) -> Result<Answer, Refusal> {
+    let commit_ms = i64::try_from(web.shared.conf.commit.as_millis()).unwrap_or(i64::MAX);
+    let asked = Asked::read(query, web.shared.clock.unix_ms(), commit_ms)?;
+    let shared = Arc::clone(&web.shared);
+    // It is never closed.
+    let _turn = ASKED_AT_ONCE.acquire().await;
+    apart(move || {
+        let Some(trend) = shared.trend.get() else {
+            return Err(Refusal::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "/trend/: this daemon keeps no history, for its database could not be opened; see its log",
+            ));
+        };
+        let (mut found, mut values) = (Vec::new(), 0);
+        for pattern in &asked.keys {
+            let ask = Ask {
+                pattern: pattern.clone(),
+                range: asked.range,
+                step_ms: asked.step_ms,
+                figure: asked.figure,
+                fold: asked.fold,
+                commit_ms,
+            };
+            let answer = trend.ask(&ask).map_err(|error| match error {
+                AskError::TooMuch(why) => bad(format_args!("key-{pattern}: {why}")),
+                AskError::Failed(error) => Refusal::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    format_args!("/trend/: history cannot be read: {error}"),
+                ),
+            })?;
+            values += answer.0.len() * answer.1.len();
+            if values > TREND_VALUES_MAX {
+                return Err(bad(format_args!(
+                    "the answer has more than {TREND_VALUES_MAX} values: ask for a longer step, a shorter time or fewer keys"
+                )));
+            }
+            found.push(answer);
+        }
+        if asked.open {
+            cut(&mut found);
+        }
+        Ok(if asked.csv { csv(&found) } else { json(&found) })
+    })
+    .await?
+}
+
+fn bad(why: impl std::fmt::Display) -> Refusal {
+    Refusal::bad(format_args!("/trend/: {why}"))
+}
+
+impl Asked {
+    fn read(query: &str, now: i64, commit_ms: i64) -> Result<Asked, Refusal> {
+        let mut keys = Vec::new();
+        let mut given: [Option<String>; KNOWN.len()] = Default::default();
+        for written in query.split('&').filter(|written| !written.is_empty()) {
+            let (name, value) = written.split_once('=').unwrap_or((written, ""));
+            let text = |written| {
+                decode(written, true).ok_or_else(|| bad(format_args!("the escapes in {written:?} do not spell UTF-8")))
+            };
+            let (name, value) = (text(name)?, text(value)?);
+            let path =
+                if name == "key" { Some(&*value) } else { name.strip_prefix("key-").filter(|_| value.is_empty()) };
+            if let Some(path) = path {
+                keys.push(Pattern::parse(path).map_err(|error| bad(format_args!("path {path:?}: {error}")))?);
+                continue;
+            }
+            let Some(place) = KNOWN.iter().position(|known| *known == name) else {
+                let near = nearest(&name, KNOWN).map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+                return Err(bad(format_args!(
+                    "unknown argument {name:?}{near}; known are key-PATH, key=PATH, {}",
+                    KNOWN.join(", ")
+                )));
+            };
+            if given[place].replace(value.into_owned()).is_some() {
+                return Err(bad(format_args!("{name} is given twice")));
+            }
+        }
+        if keys.is_empty() || keys.len() > PATHS_MAX {
+            return Err(bad(format_args!(
+                "{} keys; ask for 1 to {PATHS_MAX}, such as /trend/?key-status,200&from=-1h",
+                keys.len()
+            )));
+        }
+        let [from, to, step, figure, fold, format] = given;
+        let time = |name: &str, text: Option<String>, default: i64| {
+            match text {
+            None => Ok(default),
+            Some(text) => parse_time(&text, now).ok_or_else(|| {
+                bad(format_args!(
+                    "{name}={text}: must be a time such as -1h, now, 1767571200 (seconds since 1970) or 2026-01-05T00:00:00Z"
+                ))
+            }),
+        }
+        };
+        let open = to.is_none();
+        // What was committed last may have the time of the commit that is about to come.
+        let to = time("to", to, now + commit_ms)?;
+        let range = Range { from: time("from", from, if open { now } else { to } - 3_600_000)?, to };
+        if range.from >= range.to {
+            return Err(bad("from must be before to"));
+        }
+        let step_ms = step_of(step.as_deref(), range)?;
+        let figure = named("as", figure, &Figure::NAMES)?.unwrap_or(Figure::Value);
+        let fold = named("fold", fold, &Fold::NAMES)?;
+        let csv = named("format", format, &[("json", false), ("csv", true)])?.unwrap_or(false);
+        Ok(Asked { keys, range, step_ms, figure, fold, csv, open })
+    }
+}
+
+fn named<T: Copy>(name: &str, value: Option<String>, known: &[(&str, T)]) -> Result<Option<T>, Refusal> {
+    let Some(value) = value else { return Ok(None) };
+    let found = known.iter().find(|(name, _)| *name == value).map(|(_, found)| *found);
+    let names = || known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    found.map(Some).ok_or_else(|| bad(format_args!("{name}={value}: must be one of {}", names())))
+}
+
+/// The length of a step: as told, or so that there are not more than can be seen.
+fn step_of(text: Option<&str>, range: Range) -> Result<i64, Refusal> {
+    let length = range.to.saturating_sub(range.from);
+    let step = match text {
+        Some("raw") => return Ok(0),
+        Some(text) => {
+            let seconds = || text.parse().ok().map(Duration::from_secs);
+            let step = parse_duration(text).or_else(seconds).and_then(|step| i64::try_from(step.as_millis()).ok());
+            step.filter(|step| (1_000..=400 * DAY_MS).contains(step)).ok_or_else(|| {
+                bad(format_args!("step={text}: must be raw, or a duration from 1s to 400d such as 10s, 1m, 1h or 1d"))
+            })?
+        }
+        None => {
+            let fits = |step: &&i64| length / **step <= TREND_STEPS;
+            STEPS.iter().find(fits).or(STEPS.last()).copied().unwrap_or(DAY_MS)
+        }
+    };
+    if length / step > TREND_STEPS_MAX {
+        return Err(bad(format_args!(
+            "{} steps are more than {TREND_STEPS_MAX}: ask for a longer step",
+            length / step
+        )));
+    }
+    Ok(step)
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Leaves off the steps at the end that nothing has anything in.
+fn cut(found: &mut [(Axis, Vec<Line>)]) {
+    let used = |line: &Line| line.values.iter().rposition(|value| !value.is_nan()).map_or(0, |at| at + 1);
+    let most = found.iter().flat_map(|(_, lines)| lines).map(used).max().unwrap_or(0);
+    for (axis, lines) in found {
+        axis.truncate(most);
+        lines.iter_mut().for_each(|line| line.values.truncate(most));
+    }
+}
+
+fn json(found: &[(Axis, Vec<Line>)]) -> Answer {
+    let values: usize = found.iter().map(|(axis, lines)| axis.len() * lines.len()).sum();
+    let mut out = Vec::with_capacity(256 + values * 8);
+    out.push(b'[');
+    for (i, (axis, lines)) in found.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        out.push(b'{');
+        for (i, line) in lines.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            write_string(&mut out, &line.path);
+            out.extend(b":{");
+            write_axis(&mut out, axis);
+            out.extend(b",\"values\":[");
+            for (i, value) in line.values.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                write_number(&mut out, *value);
+            }
+            out.extend(b"]}");
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
+    Answer::json(out)
+}
+
+fn write_axis(out: &mut Vec<u8>, axis: &Axis) {
+    match axis.evenly() {
+        Some((from, step)) => {
+            out.extend(b"\"from\":");
+            write_number(out, seconds(from));
+            out.extend(b",\"step\":");
+            write_number(out, seconds(step));
+        }
+        None => {
+            out.extend(b"\"times\":[");
+            for place in 0..axis.len() {
+                if place > 0 {
+                    out.push(b',');
+                }
+                write_number(out, seconds(axis.at(place)));
+            }
+            out.push(b']');
+        }
+    }
+}
+
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1e3
+}
+
+/// A row a time, a column a line; the first row has their names.
+fn csv(found: &[(Axis, Vec<Line>)]) -> Answer {
+    let mut out = Vec::new();
+    for (i, (axis, lines)) in found.iter().enumerate() {
+        // Lines of one axis are one table; raw ones may differ from key to key.
+        let as_before = i > 0 && found[i - 1].0 == *axis;
+        if as_before {
+            continue;
+        }
+        let same: Vec<&Line> =
+            found[i..].iter().take_while(|(other, _)| other == axis).flat_map(|(_, lines)| lines).collect();
+        let _ = lines;
+        out.extend(b"time");
+        for line in &same {
+            out.push(b',');
+            out.push(b'"');
+            out.extend(line.path.replace('"', "\"\"").bytes());
+            out.push(b'"');
+        }
+        out.push(b'\n');
+        for place in 0..axis.len() {
+            write_number(&mut out, seconds(axis.at(place)));
+            for line in &same {
+                out.push(b',');
+                if !line.values[place].is_nan() {
+                    write_number(&mut out, line.values[place]);
+                }
+            }
+            out.push(b'\n');
+        }
+    }
+    Answer::new(StatusCode::OK, CSV, out)
+}

@@ -1,0 +1,60 @@
+//! What a commit adds.
+
+use super::ALIVE;
+use crate::tree::{Kept, Row};
+use crate::trend::codec::commit::{BLOCK_SERIES, put_sample};
+use rusqlite::{Transaction, params};
+
+/// Bytes of a text that are kept as an event.
+const TEXT_BYTES_MAX: usize = 1_024;
+
+/// Adds the values of rows as they were at a time in milliseconds, and of whatever else there is; both in the order of their
+/// numbers. `number` is the commit's.
+///
+/// # Errors
+/// The database's.
+pub(in super::super) fn append(
+    transaction: &Transaction<'_>,
+    number: u64,
+    stamp: i64,
+    rows: &[&Row],
+    whole: &[(u64, f64)],
+) -> Result<(), rusqlite::Error> {
+    let mut event = transaction.prepare_cached("INSERT OR REPLACE INTO event VALUES(?, ?, ?)")?;
+    let mut recent = transaction.prepare_cached("INSERT OR REPLACE INTO recent VALUES(?, ?, ?, ?)")?;
+    let (mut block, mut data) = (0, Vec::new());
+    let mut put = |series: u64, value: f64| -> Result<(), rusqlite::Error> {
+        if series / BLOCK_SERIES != block {
+            recent.execute(params![block.cast_signed(), number.cast_signed(), stamp, data])?;
+            data.clear();
+            block = series / BLOCK_SERIES;
+        }
+        put_sample((series % BLOCK_SERIES) as u8, value, &mut data);
+        Ok(())
+    };
+    put(ALIVE, 1.0)?;
+    let mut whole = whole.iter().peekable();
+    for row in rows {
+        // What changed is newer than what all had.
+        while let Some((series, value)) = whole.next_if(|(series, _)| *series < row.id) {
+            put(*series, *value)?;
+        }
+        whole.next_if(|(series, _)| *series == row.id);
+        match &row.value {
+            Kept::Number(value) => put(row.id, *value)?,
+            Kept::Text(text) => {
+                let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
+                event.execute(params![row.id.cast_signed(), stamp, text])?;
+            }
+            Kept::Bool(value) => {
+                event.execute(params![row.id.cast_signed(), stamp, if *value { "true" } else { "false" }])?;
+            }
+            Kept::None | Kept::Quantiles(_) | Kept::Distinct(_) => {}
+        }
+    }
+    for (series, value) in whole {
+        put(*series, *value)?;
+    }
+    recent.execute(params![block.cast_signed(), number.cast_signed(), stamp, data])?;
+    Ok(())
+}

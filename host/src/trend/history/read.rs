@@ -1,0 +1,327 @@
+//! Reads history. Any number of readers at once; none waits for the writer, nor it for them.
+
+use super::packs::{Buckets, Error, Samples, join, number};
+use super::{ALIVE, DAY_MS, Level};
+use crate::trend::codec::commit::{BLOCK_SERIES, each_sample};
+use crate::trend::codec::pack::{Head, LEAD_BYTES, head_bytes};
+use plugin_api::Action;
+use rusqlite::blob::Blob;
+use rusqlite::{Connection, OpenFlags, params};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::time::Duration;
+
+/// How long a lock of another program is waited for: a reader meets one only while the file is being made anew.
+const BUSY: Duration = Duration::from_secs(2);
+
+/// A stretch of time, in milliseconds since the Unix epoch: from, and up to but without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+}
+
+impl Range {
+    fn places(self, times: &[i64]) -> std::ops::Range<usize> {
+        times.partition_point(|time| *time < self.from)..times.partition_point(|time| *time < self.to)
+    }
+}
+
+/// A series that is or was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) id: u64,
+    pub(crate) path: String,
+    /// When it went, in milliseconds since the Unix epoch.
+    pub(crate) gone_ms: Option<i64>,
+}
+
+/// What a series was: in buckets first, and each value since.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Past {
+    pub(crate) buckets: Buckets,
+    pub(crate) samples: Samples,
+}
+
+impl Past {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.buckets.0.is_empty() && self.samples.0.is_empty()
+    }
+}
+
+/// Reads the database.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    connection: Connection,
+}
+
+impl Reader {
+    /// Opens it for reading.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn open(file: &Path) -> Result<Reader, Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(file, flags)?;
+        connection.busy_timeout(BUSY)?;
+        Ok(Reader { connection })
+    }
+
+    /// All that follows is read as it is now, until the [end](Snapshot).
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot<'_>, Error> {
+        Ok(Snapshot { transaction: self.connection.unchecked_transaction()? })
+    }
+}
+
+/// The database at a moment.
+#[derive(Debug)]
+pub(crate) struct Snapshot<'r> {
+    transaction: rusqlite::Transaction<'r>,
+}
+
+impl Snapshot<'_> {
+    /// The series at a path, and below it if that is wanted, in the order of their paths; of one path, in the order in which
+    /// they were; those that had gone by some time are left out. Until `each` says that it is enough.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn find(
+        &self,
+        path: &str,
+        below: bool,
+        from_ms: i64,
+        mut each: impl FnMut(Found) -> bool,
+    ) -> Result<(), Error> {
+        // A comma is followed by a hyphen: that is where the paths that begin with `path,` end.
+        let (from, to) = match (below, path) {
+            (false, _) => (String::new(), String::new()),
+            (true, "") => (String::new(), String::from("\u{10ffff}")),
+            (true, path) => (format!("{path},"), format!("{path}-")),
+        };
+        let mut select = self.transaction.prepare_cached(
+            "SELECT id, path, gone_ms FROM series WHERE path = ?1 AND (gone_ms IS NULL OR gone_ms >= ?4) UNION ALL \
+             SELECT id, path, gone_ms FROM series WHERE path >= ?2 AND path < ?3 AND (gone_ms IS NULL OR gone_ms >= ?4) \
+             ORDER BY path, id",
+        )?;
+        let mut rows = select.query(params![path, from, to, from_ms])?;
+        while let Some(row) = rows.next()? {
+            if !each(Found { id: number(row, 0)?, path: row.get(1)?, gone_ms: row.get(2)? }) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The values of some series, as they were committed, those that are kept so.
+    ///
+    /// # Errors
+    /// The database's; a pack is damaged.
+    pub(crate) fn samples(&self, series: &[u64], range: Range) -> Result<BTreeMap<u64, Samples>, Error> {
+        let mut all: BTreeMap<u64, Samples> = series.iter().map(|id| (*id, Samples::default())).collect();
+        for wanted in blocks(&all) {
+            self.each_section(&wanted, Level::Raw, range, |id, head, section| {
+                let (places, mut values) = head.values(section)?;
+                let mut times = head.times_at(&places);
+                let within = range.places(&times);
+                if within.len() < times.len() {
+                    times = times[within.clone()].to_vec();
+                    values = values[within].to_vec();
+                }
+                if let Some(samples) = all.get_mut(&id) {
+                    join(&mut samples.0, &mut samples.1, (times, values));
+                }
+                Ok(())
+            })?;
+            self.recent(&wanted, range, &mut all)?;
+        }
+        Ok(all)
+    }
+
+    /// What some series were, as finely as steps of so many milliseconds need it, or as it is kept yet: from the beginning of
+    /// the day on in which the range begins, for a value holds until there is another.
+    ///
+    /// # Errors
+    /// The database's; a pack is damaged.
+    pub(crate) fn pasts(&self, series: &[u64], range: Range, step_ms: i64) -> Result<BTreeMap<u64, Past>, Error> {
+        let range = Range { from: Level::Raw.unit_of(range.from), to: range.to };
+        let mut all: BTreeMap<u64, Past> = series.iter().map(|id| (*id, Past::default())).collect();
+        let days = step_ms > 0 && step_ms % DAY_MS == 0;
+        // The days that are over are there as such. Of others, or where days are too long, each time is in one of the levels.
+        let levels = if days { &[Level::Day][..] } else { &[Level::TenMinutes, Level::Minute] };
+        let wanted_blocks = blocks(&all);
+        for wanted in &wanted_blocks {
+            for level in levels {
+                self.each_section(wanted, *level, range, |id, head, section| {
+                    let (places, buckets) = head.buckets(section)?;
+                    let times = head.times_at(&places);
+                    let within = range.places(&times);
+                    if let Some(past) = all.get_mut(&id) {
+                        let later = (times[within.clone()].to_vec(), buckets[within].to_vec());
+                        join(&mut past.buckets.0, &mut past.buckets.1, later);
+                    }
+                    Ok(())
+                })?;
+            }
+        }
+        // What has been rolled up is not there any more as it was, but for the days, which have been written beside it.
+        let begins = |past: &Past| {
+            if days { past.buckets.0.last().map_or(range.from, |last| last + DAY_MS) } else { range.from }
+        };
+        for wanted in wanted_blocks {
+            let from = wanted.iter().filter_map(|id| all.get(id).map(begins)).min().unwrap_or(range.from);
+            for (id, (times, values)) in self.samples(&wanted, Range { from, to: range.to })? {
+                let Some(past) = all.get_mut(&id) else { continue };
+                let first = times.partition_point(|time| *time < begins(past));
+                past.samples = (times[first..].to_vec(), values[first..].to_vec());
+            }
+        }
+        Ok(all)
+    }
+
+    /// How many packs there are.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn packs(&self) -> Result<u64, Error> {
+        let count = self.transaction.query_row("SELECT count(*) FROM pack", [], |row| row.get::<_, i64>(0))?;
+        Ok(count.cast_unsigned())
+    }
+
+    /// What all of it is read with.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.transaction
+    }
+
+    /// When the daemon was there: the times of its commits, or of what they were rolled up to, and for how long each tells
+    /// that it was, both in milliseconds, ascending.
+    ///
+    /// # Errors
+    /// The database's; a pack is damaged.
+    pub(crate) fn alive(&self, range: Range, step_ms: i64, commit_ms: i64) -> Result<Vec<(i64, i64)>, Error> {
+        let Some(past) = self.pasts(&[ALIVE], range, step_ms)?.remove(&ALIVE) else { return Ok(Vec::new()) };
+        let days = step_ms > 0 && step_ms % DAY_MS == 0;
+        let starts = &past.buckets.0;
+        let rolled_up = starts.iter().enumerate().map(|(at, start)| {
+            let next = starts.get(at + 1).map_or(Level::Minute.step_ms(), |next| next - start);
+            let most = if days { Level::Day } else { Level::TenMinutes }.step_ms();
+            // Those of ten minutes are followed by none that is nearer.
+            (*start, if days { most } else { next.clamp(Level::Minute.step_ms(), most) })
+        });
+        // A commit may be late.
+        let commits = past.samples.0.iter().map(|time| (*time, commit_ms * 5 / 2));
+        Ok(rolled_up.chain(commits).collect())
+    }
+
+    /// The actions that nodes have of their own, by their paths.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn actions(&self) -> Result<HashMap<String, Action>, Error> {
+        let mut select = self
+            .transaction
+            .prepare_cached("SELECT path, action FROM state JOIN series USING(id) WHERE action IS NOT NULL")?;
+        let mut rows = select.query([])?;
+        let mut actions = HashMap::new();
+        while let Some(row) = rows.next()? {
+            if let Ok(action) = row.get_ref(1)?.as_str().unwrap_or_default().parse() {
+                actions.insert(row.get(0)?, action);
+            }
+        }
+        Ok(actions)
+    }
+
+    /// Calls with the section of each of some series, all of one block, in the packs that reach into a range.
+    fn each_section(
+        &self,
+        wanted: &[u64],
+        level: Level,
+        range: Range,
+        mut each: impl FnMut(u64, &Head, &[u8]) -> Result<(), crate::trend::codec::Damaged>,
+    ) -> Result<(), Error> {
+        let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Ok(()) };
+        let mut select = self.transaction.prepare_cached(
+            "SELECT id, first, last FROM pack WHERE block = ? AND step = ? AND start >= ? AND start < ? AND end >= ? \
+             AND first <= ? AND last >= ? AND sealed < 2 ORDER BY made, start, first",
+        )?;
+        let mut rows = select.query(params![
+            (first / BLOCK_SERIES).cast_signed(),
+            level.step_ms(),
+            level.unit_of(range.from),
+            range.to,
+            range.from,
+            last.cast_signed(),
+            first.cast_signed(),
+        ])?;
+        while let Some(row) = rows.next()? {
+            let (pack, first, last) = (row.get(0)?, number(row, 1)?, number(row, 2)?);
+            let damaged = |what: crate::trend::codec::Damaged| Error::Damaged { pack, what: what.to_string() };
+            let within = wanted.partition_point(|id| *id < first)..wanted.partition_point(|id| *id <= last);
+            if within.is_empty() {
+                continue;
+            }
+            let blob = self.transaction.blob_open("main", "pack", "data", pack, true)?;
+            let lead = part(&blob, 0, LEAD_BYTES)?;
+            let head = part(&blob, LEAD_BYTES, head_bytes(&lead).map_err(damaged)?)?;
+            let head = Head::read(&head).map_err(damaged)?;
+            for id in &wanted[within] {
+                if let Some(section) = head.section(*id) {
+                    let bytes = part(&blob, section.start, section.len())?;
+                    each(*id, &head, &bytes).map_err(damaged)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what has not been packed yet of some series, all of one block.
+    fn recent(&self, wanted: &[u64], range: Range, all: &mut BTreeMap<u64, Samples>) -> Result<(), Error> {
+        let Some(first) = wanted.first() else { return Ok(()) };
+        let block = first / BLOCK_SERIES;
+        let mut found: Vec<Option<Samples>> = vec![None; BLOCK_SERIES as usize];
+        for id in wanted {
+            found[(id % BLOCK_SERIES) as usize] = Some(Samples::default());
+        }
+        let mut select = self.transaction.prepare_cached(
+            "SELECT stamp, data FROM recent WHERE block = ? AND stamp >= ? AND stamp < ? ORDER BY stamp, number",
+        )?;
+        let mut rows = select.query(params![block.cast_signed(), range.from, range.to])?;
+        while let Some(row) = rows.next()? {
+            let stamp: i64 = row.get(0)?;
+            let read = each_sample(row.get_ref(1)?.as_blob().unwrap_or_default(), |place, value| {
+                let Some((times, values)) = &mut found[usize::from(place)] else { return };
+                if times.last() == Some(&stamp) {
+                    values.pop();
+                } else {
+                    times.push(stamp);
+                }
+                values.push(value);
+            });
+            read.map_err(|what| Error::Damaged { pack: 0, what: what.to_string() })?;
+        }
+        for (place, found) in found.into_iter().enumerate() {
+            if let Some(later) = found
+                && let Some(samples) = all.get_mut(&(block * BLOCK_SERIES + place as u64))
+            {
+                join(&mut samples.0, &mut samples.1, later);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A part of a pack.
+fn part(blob: &Blob<'_>, from: usize, len: usize) -> Result<Vec<u8>, Error> {
+    let mut bytes = vec![0; len.min(blob.len())];
+    let read = blob.read_at(&mut bytes, from)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// Series, those of each block together.
+fn blocks<T>(series: &BTreeMap<u64, T>) -> Vec<Vec<u64>> {
+    let ids: Vec<u64> = series.keys().copied().collect();
+    ids.chunk_by(|a, b| a / BLOCK_SERIES == b / BLOCK_SERIES).map(<[u64]>::to_vec).collect()
+}

@@ -1,0 +1,182 @@
+//! What was committed is what is read, whatever has become of it on the way.
+
+use super::read::Range;
+use super::{DAY_MS, History, Reader, Retention};
+use crate::tree::{Kept, Row};
+use crate::trend::codec::bucket::{Bucket, joined};
+use crate::trend::sqlite::{Database, Pending};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const START: i64 = 1_767_571_200_000;
+const EVERY: i64 = 10_000;
+
+struct Store {
+    database: Database,
+    history: History,
+    file: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+fn retention() -> Retention {
+    Retention { raw_ms: 2 * DAY_MS, minute_ms: 30 * DAY_MS, ten_minutes_ms: 366 * DAY_MS, day_ms: 3_653 * DAY_MS }
+}
+
+impl Store {
+    fn new() -> Store {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("graftd.db");
+        let mut database = Database::open(&file).expect("a database");
+        // Nothing is lost by a power failure here.
+        database.connection().pragma_update(None, "synchronous", "OFF").expect("set");
+        let history = History::open(database.connection(), retention()).expect("a history");
+        Store { database, history, file, _folder: folder }
+    }
+
+    fn commit(&mut self, stamp: i64, values: &[(u64, f64)]) {
+        let row = |(id, value): &(u64, f64)| (*id, Row { id: *id, value: Kept::Number(*value), more: None });
+        let pending = Pending { rows: values.iter().map(row).collect(), unix_ms: stamp, stamp, ..Pending::default() };
+        self.database.write(&pending, self.history.next()).expect("written");
+        self.history.committed(stamp, values.iter().map(|(id, _)| *id));
+    }
+
+    fn tidy(&mut self, now: i64) {
+        while self.history.tidy(self.database.connection(), now, Duration::from_secs(60)).expect("tidied") > 0 {}
+    }
+
+    fn reader(&self) -> Reader {
+        Reader::open(&self.file).expect("a reader")
+    }
+}
+
+/// Figures that wander, the same for the same number.
+fn figure(n: u64) -> f64 {
+    let mixed = (n ^ n >> 7).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 44) as f64 / 100.0
+}
+
+/// Three days of commits, of three series in two blocks: one always, one now and then, one that comes later.
+fn filled(tidy: bool) -> (Store, BTreeMap<u64, Vec<(i64, f64)>>) {
+    let mut store = Store::new();
+    let mut model: BTreeMap<u64, Vec<(i64, f64)>> = BTreeMap::new();
+    for n in 0..3 * DAY_MS / EVERY {
+        let stamp = START + n * EVERY;
+        let mut values = vec![(7, figure(n as u64))];
+        if n % 13 == 4 {
+            values.push((9, (n / 13) as f64));
+        }
+        if n > 10_000 {
+            values.push((300, -figure(n as u64 * 3)));
+        }
+        store.commit(stamp, &values);
+        for (id, value) in values {
+            model.entry(id).or_default().push((stamp, value));
+        }
+        if tidy {
+            store.history.tidy(store.database.connection(), stamp, Duration::ZERO).expect("tidied");
+        }
+    }
+    (store, model)
+}
+
+fn within(model: &BTreeMap<u64, Vec<(i64, f64)>>, range: Range) -> BTreeMap<u64, (Vec<i64>, Vec<f64>)> {
+    let cut =
+        |samples: &Vec<(i64, f64)>| samples.iter().copied().filter(|(t, _)| (range.from..range.to).contains(t)).unzip();
+    model.iter().map(|(id, samples)| (*id, cut(samples))).collect()
+}
+
+#[test]
+fn what_was_committed_is_read_packed_or_not() {
+    for tidy in [false, true] {
+        let (mut store, model) = filled(tidy);
+        let last_two_days = Range { from: START + DAY_MS, to: START + 3 * DAY_MS };
+        let some = Range { from: START + DAY_MS + 4_321_000, to: START + 2 * DAY_MS + 55_555 };
+        for round in 0..2 {
+            let reader = store.reader();
+            let snapshot = reader.snapshot().expect("a snapshot");
+            for range in [last_two_days, some] {
+                assert!(
+                    snapshot.samples(&[7, 9, 300], range).expect("read") == within(&model, range),
+                    "tidy {tidy}, round {round}"
+                );
+            }
+            store.tidy(START + 3 * DAY_MS);
+        }
+    }
+}
+
+#[test]
+fn buckets_are_those_of_the_samples_before_and_after_these_are_rolled_up() {
+    let (mut store, model) = filled(true);
+    let whole = Range { from: START, to: START + 3 * DAY_MS };
+    let expected = |step: i64| -> BTreeMap<u64, (Vec<i64>, Vec<Bucket>)> {
+        let buckets = |samples: &Vec<(i64, f64)>| {
+            let (times, buckets): (Vec<i64>, Vec<Bucket>) = samples.iter().map(|(t, x)| (*t, Bucket::of(*x))).unzip();
+            joined(&times, &buckets, step)
+        };
+        model.iter().map(|(id, samples)| (*id, buckets(samples))).collect()
+    };
+    let check = |store: &Store, steps: &[i64], when: &str| {
+        let reader = store.reader();
+        let snapshot = reader.snapshot().expect("a snapshot");
+        for step in steps {
+            let found = snapshot.pasts(&[7, 9, 300], whole, *step).expect("read");
+            for (id, buckets) in expected(*step) {
+                let past = &found[&id];
+                let all = past.samples.1.iter().copied().map(Bucket::of);
+                let all: Vec<Bucket> = past.buckets.1.iter().copied().chain(all).collect();
+                let times = [&past.buckets.0[..], &past.samples.0].concat();
+                assert!(joined(&times, &all, *step) == buckets, "series {id}, steps of {step} ms, {when}");
+            }
+        }
+    };
+    check(&store, &[30_000, 60_000, 600_000, 3_600_000, DAY_MS], "as they are");
+    // The first day is two days old, then all are; then all are a month old.
+    for (days, steps) in [
+        (4, &[60_000, 180_000, 3_600_000, DAY_MS][..]),
+        (6, &[60_000, 600_000, DAY_MS]),
+        (45, &[600_000, 3_600_000, DAY_MS]),
+        (500, &[DAY_MS]),
+    ] {
+        store.tidy(START + days * DAY_MS);
+        check(&store, steps, &format!("after {days} days"));
+    }
+    let left = |store: &mut Store| -> Option<String> {
+        let steps = "SELECT group_concat(step || ' of ' || start) FROM pack";
+        store.database.connection().query_row(steps, [], |row| row.get(0)).expect("counted")
+    };
+    assert!(left(&mut store).is_some());
+    store.tidy(START + 5_000 * DAY_MS);
+    assert_eq!(left(&mut store), None, "after ten years nothing is left");
+}
+
+#[test]
+fn of_two_commits_at_one_time_the_last_counts() {
+    let mut store = Store::new();
+    store.commit(START, &[(1, 1.0), (2, 1.0)]);
+    store.commit(START, &[(1, 2.0)]);
+    let range = Range { from: START, to: START + DAY_MS };
+    for _ in 0..2 {
+        let reader = store.reader();
+        let found = reader.snapshot().and_then(|snapshot| snapshot.samples(&[1, 2], range)).expect("read");
+        assert_eq!(found[&1], (vec![START], vec![2.0]));
+        assert_eq!(found[&2], (vec![START], vec![1.0]));
+        store.tidy(START + DAY_MS);
+    }
+}
+
+#[test]
+fn a_day_of_even_samples_takes_little_room() {
+    let (mut store, _) = filled(true);
+    store.tidy(START + 3 * DAY_MS + 3_600_000);
+    let (samples, bytes): (i64, i64) = store
+        .database
+        .connection()
+        .query_row("SELECT sum(samples), sum(length(data)) FROM pack WHERE step = 0", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .expect("summed");
+    // Half of them are figures of 20 bits without any order.
+    assert!((bytes as f64) < 2.6 * samples as f64, "{bytes} bytes for {samples} samples");
+}

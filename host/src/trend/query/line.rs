@@ -1,0 +1,265 @@
+//! A series on an axis.
+
+use super::{Axis, Figure};
+use crate::trend::codec::bucket::Bucket;
+use crate::trend::history::{DAY_MS, Past};
+
+/// How long a value holds that no daemon was there to renew, in milliseconds: as long as Prometheus lets one stand, and a bucket
+/// of the longest that there are but the days.
+const IMPORTED_HOLDS_MS: i64 = 600_000;
+
+/// Until when the last value of a series holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Holds<'a> {
+    /// While the daemon was there, and until the node went.
+    Alive(&'a Alive, Option<i64>),
+    /// To its end, where that is known, else for a while.
+    Imported(Option<i64>),
+}
+
+/// When the daemon was there.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Alive {
+    /// By the places of the axis.
+    pub(super) places: Vec<bool>,
+    /// The times of its commits, ascending.
+    pub(super) times: Vec<i64>,
+}
+
+impl Alive {
+    /// Whether it had committed anything in the same day before: each day begins with all there is, so what comes later in it is
+    /// new.
+    fn before(&self, time: i64) -> bool {
+        let day = time.div_euclid(DAY_MS) * DAY_MS;
+        let at = self.times.partition_point(|other| *other < time);
+        at > 0 && self.times[at - 1] >= day
+    }
+}
+
+/// Steps of which some have samples.
+struct Cells {
+    cells: Vec<Bucket>,
+    /// The last value before the axis begins.
+    before: Option<f64>,
+}
+
+const EMPTY: Bucket = Bucket { count: 0, sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, last: f64::NAN };
+
+impl Cells {
+    fn of(past: &Past, axis: &Axis, figure: Figure) -> Cells {
+        let mut cells = Cells { cells: vec![EMPTY; axis.len()], before: None };
+        let begin = if axis.len() == 0 { i64::MAX } else { axis.at(0) };
+        let extremes = matches!(figure, Figure::Min | Figure::Max);
+        let (times, buckets) = &past.buckets;
+        each_step(times, axis, begin, |place, within| match place {
+            None => cells.before = buckets[within].last().map(|bucket| bucket.last),
+            Some(place) => buckets[within].iter().for_each(|bucket| cells.cells[place].add(bucket)),
+        });
+        let (times, values) = &past.samples;
+        each_step(times, axis, begin, |place, within| match place {
+            None => cells.before = values[within].last().copied().or(cells.before),
+            Some(place) => {
+                let values = &values[within];
+                let cell = &mut cells.cells[place];
+                cell.count += values.len() as u64;
+                cell.sum += values.iter().sum::<f64>();
+                cell.last = values.last().copied().unwrap_or(cell.last);
+                if extremes {
+                    cell.min = values.iter().copied().fold(cell.min, f64::min);
+                    cell.max = values.iter().copied().fold(cell.max, f64::max);
+                }
+            }
+        });
+        cells
+    }
+}
+
+/// Calls with the times of each step that has some, first of all with those before the first step.
+fn each_step(times: &[i64], axis: &Axis, begin: i64, mut each: impl FnMut(Option<usize>, std::ops::Range<usize>)) {
+    let mut at = times.partition_point(|time| *time < begin);
+    if at > 0 {
+        each(None, 0..at);
+    }
+    let mut place = 0;
+    while at < times.len() {
+        let mut end = end_of(axis, place);
+        if times[at] >= end {
+            // Steps that have none are passed over.
+            place += 1;
+            if let Axis::Even { from, step, n } = axis
+                && *n > 0
+            {
+                place = usize::try_from((times[at] - from) / step).map_or(*n - 1, |place| place.min(*n - 1));
+            }
+            end = end_of(axis, place);
+        }
+        let first = at;
+        while at < times.len() && times[at] < end {
+            at += 1;
+        }
+        if first < at {
+            each(Some(place), first..at);
+        }
+    }
+}
+
+/// Where the step at a place ends, and another begins.
+fn end_of(axis: &Axis, place: usize) -> i64 {
+    if place + 1 < axis.len() { axis.at(place + 1) } else { i64::MAX }
+}
+
+/// Puts a series on an axis: one figure for each step, not a number where there is none.
+///
+/// Where several series were at a path one after another, each is given with the figures of those before in `into`.
+pub(super) fn put(past: &Past, axis: &Axis, figure: Figure, holds: Holds<'_>, into: &mut [f64]) {
+    let Cells { cells, before } = Cells::of(past, axis, figure);
+    let first = past.buckets.0.first().or(past.samples.0.first()).copied();
+    // A counter that was not there before began at nothing.
+    let is_new = match holds {
+        Holds::Alive(alive, _) => before.is_none() && first.is_some_and(|first| alive.before(first)),
+        Holds::Imported(_) => false,
+    };
+    let mut last = before;
+    // When there was a value last, as far as the axis knows.
+    let mut since = match axis {
+        Axis::Even { from, step, .. } => before.map(|_| from - step),
+        Axis::Times(_) => None,
+    };
+    let mut renewed = before.map(|_| axis.at(0));
+    for (place, (cell, out)) in cells.iter().zip(into).enumerate() {
+        let at = axis.at(place);
+        if cell.count == 0 {
+            let Some(value) = last.filter(|_| holds.at(place, at, renewed)) else { continue };
+            *out = match figure {
+                Figure::Rate if since.is_none() => f64::NAN,
+                Figure::Rate | Figure::Count => 0.0,
+                Figure::Sum => f64::NAN,
+                _ => value,
+            };
+            since = Some(at);
+            continue;
+        }
+        *out = match figure {
+            Figure::Rate => match (last, since) {
+                (Some(last), Some(since)) if at > since => grown(last, cell.last) * 1e3 / (at - since) as f64,
+                (None, _) if is_new => match axis {
+                    Axis::Even { step, .. } => cell.last * 1e3 / *step as f64,
+                    Axis::Times(_) => f64::NAN,
+                },
+                _ => f64::NAN,
+            },
+            Figure::Mean => cell.sum / cell.count as f64,
+            Figure::Min => cell.min,
+            Figure::Max => cell.max,
+            Figure::Sum => cell.sum,
+            Figure::Count => cell.count as f64,
+            Figure::Value | Figure::Last => cell.last,
+        };
+        last = Some(cell.last);
+        since = Some(at);
+        renewed = Some(at);
+    }
+}
+
+/// By how much a counter grew; one that is less than before began anew.
+fn grown(before: f64, now: f64) -> f64 {
+    if now >= before { now - before } else { now }
+}
+
+impl Holds<'_> {
+    /// Whether a value that was renewed last at a time holds at a place.
+    fn at(&self, place: usize, at: i64, renewed: Option<i64>) -> bool {
+        match self {
+            Holds::Alive(alive, gone) => alive.places.get(place) == Some(&true) && gone.is_none_or(|gone| at < gone),
+            Holds::Imported(Some(end)) => at < *end,
+            Holds::Imported(None) => renewed.is_some_and(|renewed| at - renewed <= IMPORTED_HOLDS_MS),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Alive, Axis, Figure, Holds, Past, put};
+
+    fn past(samples: &[(i64, f64)]) -> Past {
+        Past { buckets: Default::default(), samples: samples.iter().copied().unzip() }
+    }
+
+    fn line(samples: &[(i64, f64)], figure: Figure, holds: Holds<'_>) -> Vec<Option<f64>> {
+        let axis = Axis::Even { from: 100_000, step: 10_000, n: 6 };
+        let mut values = vec![f64::NAN; axis.len()];
+        put(&past(samples), &axis, figure, holds, &mut values);
+        values.into_iter().map(|x| (!x.is_nan()).then_some(x)).collect()
+    }
+
+    fn there(places: [bool; 6]) -> Alive {
+        Alive { places: places.to_vec(), times: (5..16).map(|n| n * 10_000).collect() }
+    }
+
+    #[test]
+    fn a_value_holds_while_the_daemon_is_there() {
+        let samples = [(90_000, 1.0), (120_000, 2.0)];
+        let always = there([true; 6]);
+        assert_eq!(
+            line(&samples, Figure::Value, Holds::Alive(&always, None)),
+            [1.0, 1.0, 2.0, 2.0, 2.0, 2.0].map(Some)
+        );
+        let was_not = there([true, false, true, true, false, true]);
+        let was_not = Holds::Alive(&was_not, None);
+        let expected = [Some(1.0), None, Some(2.0), Some(2.0), None, Some(2.0)];
+        assert_eq!(line(&samples, Figure::Value, was_not), expected);
+    }
+
+    #[test]
+    fn what_is_gone_has_no_value_any_more() {
+        let always = there([true; 6]);
+        let gone = Holds::Alive(&always, Some(135_000));
+        let expected = [None, Some(5.0), Some(5.0), Some(5.0), None, None];
+        assert_eq!(line(&[(110_000, 5.0)], Figure::Value, gone), expected);
+    }
+
+    #[test]
+    fn a_rate_has_no_peak_after_a_pause() {
+        // For thirty seconds nobody was there, and three hundred came meanwhile.
+        let was_not = there([true, true, false, false, true, true]);
+        let was_not = Holds::Alive(&was_not, None);
+        let samples = [(90_000, 1_000.0), (110_000, 1_100.0), (140_000, 1_400.0), (150_000, 1_500.0)];
+        let expected = [Some(0.0), Some(10.0), None, None, Some(10.0), Some(10.0)];
+        assert_eq!(line(&samples, Figure::Rate, was_not), expected);
+    }
+
+    #[test]
+    fn a_counter_that_begins_anew_counts_from_nothing() {
+        let samples = [(90_000, 1_000.0), (110_000, 40.0)];
+        let always = there([true; 6]);
+        assert_eq!(line(&samples, Figure::Rate, Holds::Alive(&always, None))[1], Some(4.0));
+        // One that was not there before did as well, but not one that the day began with: it may be old.
+        assert_eq!(line(&[(120_000, 30.0)], Figure::Rate, Holds::Alive(&always, None))[2], Some(3.0));
+        assert_eq!(line(&[(50_000, 30.0), (120_000, 30.0)], Figure::Rate, Holds::Alive(&always, None))[2], Some(0.0));
+        let begins = Alive { times: vec![120_000, 130_000], ..always };
+        assert_eq!(line(&[(120_000, 30.0)], Figure::Rate, Holds::Alive(&begins, None))[2], None);
+    }
+
+    #[test]
+    fn several_samples_of_a_step_are_one_figure() {
+        let samples = [(100_000, 1.0), (103_000, 4.0), (106_000, 1.0)];
+        let always = there([true; 6]);
+        for (figure, expected) in [
+            (Figure::Mean, 2.0),
+            (Figure::Min, 1.0),
+            (Figure::Max, 4.0),
+            (Figure::Last, 1.0),
+            (Figure::Sum, 6.0),
+            (Figure::Count, 3.0),
+        ] {
+            assert_eq!(line(&samples, figure, Holds::Alive(&always, None))[0], Some(expected), "{figure:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_imported_holds_for_a_while() {
+        assert_eq!(line(&[(100_000, 3.0)], Figure::Value, Holds::Imported(None)), [Some(3.0); 6]);
+        let ends = Holds::Imported(Some(120_000));
+        assert_eq!(line(&[(100_000, 3.0)], Figure::Value, ends)[2..], [None; 4]);
+    }
+}

@@ -1,0 +1,140 @@
+//! Looks history over.
+
+use crate::trend::codec::commit::each_sample;
+use crate::trend::codec::pack::Head;
+use crate::trend::history::{Error, IMPORTED, Range, Snapshot};
+use rusqlite::params;
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Checked {
+    pub(crate) packs: u64,
+    pub(crate) samples: u64,
+    pub(crate) bytes: u64,
+    pub(crate) totals: u64,
+    /// What is not as it was written, a line each.
+    pub(crate) damages: Vec<String>,
+}
+
+/// Damages that are told one by one.
+const DAMAGES_MAX: usize = 100;
+
+/// Series whose totals are compared at a time.
+const AT_ONCE: i64 = 256;
+
+/// Reads every pack and every commit that waits to be packed, and compares what each node is now with the last of its
+/// history. `each` is told of each pack.
+///
+/// # Errors
+/// The database itself cannot be read.
+pub(crate) fn check(snapshot: &Snapshot<'_>, mut each: impl FnMut()) -> Result<Checked, Error> {
+    let mut checked = Checked::default();
+    let connection = snapshot.connection();
+    let mut select = connection.prepare("PRAGMA quick_check")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let said: String = row.get(0)?;
+        if said != "ok" {
+            checked.damaged(format!("the file: {said}"));
+        }
+    }
+    let mut select = connection.prepare("SELECT id, step, first, last, start, end, samples, data FROM pack")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let pack: i64 = row.get(0)?;
+        let data: Vec<u8> = row.get(7)?;
+        let told = [2, 3, 4, 5, 6].map(|column| row.get::<_, i64>(column).unwrap_or(-1));
+        match read_pack(&data, row.get::<_, i64>(1)? == 0) {
+            Ok(found) if found == told => {}
+            Ok(found) => checked.damaged(format!(
+                "pack {pack}: first and last series, first and last time, samples are {found:?}, not {told:?}"
+            )),
+            Err(what) => checked.damaged(format!("pack {pack}: {what}")),
+        }
+        checked.packs += 1;
+        checked.samples += told[4].max(0).cast_unsigned();
+        checked.bytes += data.len() as u64;
+        each();
+    }
+    let mut select = connection.prepare("SELECT block, number, data FROM recent")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let mut samples = 0;
+        if let Err(what) = each_sample(row.get_ref(2)?.as_blob().unwrap_or_default(), |_, _| samples += 1) {
+            checked.damaged(format!("commit {} of block {}: {what}", row.get::<_, i64>(1)?, row.get::<_, i64>(0)?));
+        }
+        checked.samples += samples;
+    }
+    totals(snapshot, &mut checked)?;
+    Ok(checked)
+}
+
+/// What a node is now is the last that its history has of it, where that reaches so far back.
+fn totals(snapshot: &Snapshot<'_>, checked: &mut Checked) -> Result<(), Error> {
+    let connection = snapshot.connection();
+    let newest: Option<i64> = connection.query_row(
+        "SELECT max((SELECT coalesce(max(stamp), 0) FROM recent WHERE block = 0), \
+         (SELECT coalesce(max(end), 0) FROM pack WHERE block = 0 AND step = 0))",
+        [],
+        |row| row.get(0),
+    )?;
+    let ends = newest.unwrap_or(0);
+    let mut after = -1;
+    loop {
+        let mut select = connection.prepare_cached(
+            "SELECT id, value FROM state WHERE id > ? AND id < ? AND typeof(value) = 'real' ORDER BY id LIMIT ?",
+        )?;
+        let rows =
+            select.query_map(params![after, IMPORTED.cast_signed(), AT_ONCE], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let now: Vec<(i64, f64)> = rows.collect::<Result<_, _>>()?;
+        let Some((last, _)) = now.last() else { return Ok(()) };
+        after = *last;
+        let ids: Vec<u64> = now.iter().map(|(id, _)| id.cast_unsigned()).collect();
+        // Each day begins with all there is: the last day has the last of everything.
+        let range = Range { from: ends, to: i64::MAX / 2 };
+        let pasts = match snapshot.pasts(&ids, range, 60_000) {
+            Ok(pasts) => pasts,
+            Err(Error::Damaged { pack, what }) => {
+                checked.damaged(format!("pack {pack}: {what}: totals cannot be compared"));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        for (id, value) in now {
+            let Some(past) = pasts.get(&id.cast_unsigned()) else { continue };
+            let last = past.samples.1.last().copied().or(past.buckets.1.last().map(|bucket| bucket.last));
+            checked.totals += u64::from(last.is_some());
+            if last.is_some_and(|last| last.to_bits() != value.to_bits()) {
+                checked
+                    .damaged(format!("series {id} is {value}, but its history ends with {}", last.unwrap_or(f64::NAN)));
+            }
+        }
+    }
+}
+
+impl Checked {
+    fn damaged(&mut self, what: String) {
+        if self.damages.len() < DAMAGES_MAX {
+            self.damages.push(what);
+        }
+    }
+}
+
+/// The first and the last series, the first and the last time, and how many samples there are.
+fn read_pack(data: &[u8], raw: bool) -> Result<[i64; 5], String> {
+    let head = Head::of(data).map_err(|what| what.to_string())?;
+    let mut samples = 0;
+    for series in head.series() {
+        let section = head.section(series).and_then(|at| data.get(at)).ok_or("a series beyond its end")?;
+        let n = if raw {
+            head.values(section).map(|(places, _)| places.len())
+        } else {
+            head.buckets(section).map(|(places, _)| places.len())
+        };
+        samples += n.map_err(|what| format!("series {series}: {what}"))?;
+    }
+    let series: Vec<u64> = head.series().collect();
+    let end = |x: Option<&i64>| x.copied().unwrap_or(0);
+    let of = |x: Option<&u64>| x.copied().unwrap_or(0).cast_signed();
+    Ok([of(series.first()), of(series.last()), end(head.times.first()), end(head.times.last()), samples as i64])
+}

@@ -1,0 +1,101 @@
+//! Gives history out.
+
+use super::text::Form;
+use crate::tree::parse_plain;
+use crate::trend::history::{Error, Found, Range, Reader};
+use std::io::{self, Write};
+
+/// Series that are read at a time.
+const AT_ONCE: usize = 32;
+
+/// Why it did not come to its end.
+#[derive(Debug)]
+pub(crate) enum ExportError {
+    /// History cannot be read.
+    Failed(Error),
+    /// Nobody takes it.
+    Output(io::Error),
+}
+
+impl From<Error> for ExportError {
+    fn from(error: Error) -> ExportError {
+        ExportError::Failed(error)
+    }
+}
+
+/// Writes every sample of a range at and below a path, in the order of the series: each value that was committed, and of older
+/// ones the last of each minute or ten. How many there were; `each` is told of those of some more series.
+///
+/// # Errors
+/// History cannot be read, or the output cannot be written.
+pub(crate) fn export(
+    reader: &Reader,
+    path: &str,
+    range: Range,
+    form: Form,
+    out: &mut impl Write,
+    mut each: impl FnMut(u64),
+) -> Result<u64, ExportError> {
+    let mut found = Vec::new();
+    reader.snapshot()?.find(path, true, range.from, |series| {
+        found.push(series);
+        true
+    })?;
+    found.sort_unstable_by_key(|series| series.id);
+    let mut all = 0;
+    for series in found.chunks(AT_ONCE) {
+        let ids: Vec<u64> = series.iter().map(|series| series.id).collect();
+        // One that lasts would keep what the daemon writes meanwhile from being taken over into the file.
+        let pasts = reader.snapshot()?.pasts(&ids, range, 60_000)?;
+        let before = all;
+        for Found { id, path, .. } in series {
+            let Some(past) = pasts.get(id) else { continue };
+            let name = name_of(form, path);
+            let rolled_up = past.buckets.0.iter().copied().zip(past.buckets.1.iter().map(|bucket| bucket.last));
+            let samples = past.samples.0.iter().copied().zip(past.samples.1.iter().copied());
+            for (time, value) in rolled_up.chain(samples).filter(|(time, _)| (range.from..range.to).contains(time)) {
+                let written = match form {
+                    Form::Csv => writeln!(out, "{name},{},{value}", Seconds(time)),
+                    Form::Prometheus => writeln!(out, "{name} {value} {time}"),
+                };
+                written.map_err(ExportError::Output)?;
+                all += 1;
+            }
+        }
+        each(all - before);
+    }
+    out.flush().map_err(ExportError::Output)?;
+    Ok(all)
+}
+
+/// What names a series in a text.
+fn name_of(form: Form, path: &str) -> String {
+    match form {
+        Form::Csv => format!("\"{}\"", path.replace('"', "\"\"")),
+        Form::Prometheus => {
+            let keys = parse_plain(path).unwrap_or_default();
+            let name: String = keys.first().map_or(String::new(), |key| {
+                key.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' || c == ':' { c } else { '_' }).collect()
+            });
+            let name = if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name };
+            let label = |(n, key): (usize, &compact_str::CompactString)| {
+                let value = key.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+                format!("k{n}=\"{value}\"")
+            };
+            let labels: Vec<String> = keys.iter().enumerate().skip(1).map(label).collect();
+            if labels.is_empty() { name } else { format!("{name}{{{}}}", labels.join(",")) }
+        }
+    }
+}
+
+/// Milliseconds as seconds, with decimals where there are any.
+struct Seconds(i64);
+
+impl std::fmt::Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.rem_euclid(1_000) {
+            0 => write!(f, "{}", self.0 / 1_000),
+            ms => write!(f, "{}.{ms:03}", self.0.div_euclid(1_000)),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Takes history in.
+
+use super::Store;
+use super::text::{Form, Sample, TextError, path_of};
+use crate::tree::{PathError, parse_plain};
+use crate::trend::history::{Error, IMPORTED, Samples};
+use hashbrown::HashMap;
+use rusqlite::{OptionalExtension, params};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Samples that are held before they are packed: 64 MB of them.
+const HELD_MAX: usize = 4_000_000;
+
+/// Why a line is not taken.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// It names no path.
+    Text(TextError),
+    Path(PathError),
+    /// The database's.
+    Failed(Error),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Text(error) => error.fmt(f),
+            Refused::Path(error) => error.fmt(f),
+            Refused::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Takes samples in, in any order.
+///
+/// They become series of their own, beside those that the daemon has under the same path: the tree as it is now does not
+/// change by it.
+#[derive(Debug)]
+pub(crate) struct Importer<'s> {
+    store: &'s mut Store,
+    /// By what names them in the text.
+    series: HashMap<String, usize>,
+    held: Vec<(u64, Samples)>,
+    /// Where a series is held, by its number: two texts may name one.
+    places: HashMap<u64, usize>,
+    samples: usize,
+    next: u64,
+}
+
+impl<'s> Importer<'s> {
+    /// Into a store.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn new(store: &'s mut Store) -> Result<Importer<'s>, Error> {
+        let last: Option<i64> = store.database.connection().query_row(
+            "SELECT max(id) FROM series WHERE id >= ?",
+            [IMPORTED.cast_signed()],
+            |row| row.get(0),
+        )?;
+        let next = last.map_or(IMPORTED, |last| last.cast_unsigned() + 1);
+        Ok(Importer { store, series: HashMap::new(), held: Vec::new(), places: HashMap::new(), samples: 0, next })
+    }
+
+    /// Takes a sample.
+    ///
+    /// # Errors
+    /// It names no path, or the database's.
+    pub(crate) fn add(&mut self, form: Form, sample: Sample<'_>) -> Result<(), Refused> {
+        let place = match self.series.get(sample.series) {
+            Some(place) => *place,
+            None => self.name(form, sample.series)?,
+        };
+        let (_, (times, values)) = &mut self.held[place];
+        times.push(sample.time_ms);
+        values.push(sample.value);
+        self.samples += 1;
+        if self.samples >= HELD_MAX {
+            self.flush().map_err(Refused::Failed)?;
+        }
+        Ok(())
+    }
+
+    /// How many series there are.
+    pub(crate) fn series(&self) -> usize {
+        self.held.len()
+    }
+
+    fn name(&mut self, form: Form, text: &str) -> Result<usize, Refused> {
+        let path = path_of(form, text).map_err(Refused::Text)?;
+        let keys = parse_plain(&path).map_err(Refused::Path)?;
+        let path = crate::tree::encode_path(keys.iter().map(AsRef::as_ref));
+        let id = self.id(&path).map_err(|error| Refused::Failed(error.into()))?;
+        let next = self.held.len();
+        let place = *self.places.entry(id).or_insert(next);
+        if place == next {
+            self.held.push((id, Default::default()));
+        }
+        self.series.insert(text.to_owned(), place);
+        Ok(place)
+    }
+
+    /// The number of the series that was imported under a path.
+    fn id(&mut self, path: &str) -> Result<u64, rusqlite::Error> {
+        let connection = self.store.database.connection();
+        let known: Option<i64> = connection
+            .prepare_cached("SELECT id FROM series WHERE path = ? AND id >= ?")?
+            .query_row(params![path, IMPORTED.cast_signed()], |row| row.get(0))
+            .optional()?;
+        if let Some(id) = known {
+            return Ok(id.cast_unsigned());
+        }
+        let id = self.next;
+        self.next += 1;
+        connection.prepare_cached("INSERT INTO series VALUES(?, ?, NULL)")?.execute(params![id.cast_signed(), path])?;
+        Ok(id)
+    }
+
+    /// Packs what is held.
+    fn flush(&mut self) -> Result<(), Error> {
+        let mut taken: BTreeMap<u64, Samples> = BTreeMap::new();
+        for (id, samples) in &mut self.held {
+            if !samples.0.is_empty() {
+                let (mut times, mut values) = std::mem::take(samples);
+                in_order(&mut times, &mut values);
+                taken.insert(*id, (times, values));
+            }
+        }
+        self.samples = 0;
+        self.store.history.put(self.store.database.connection(), taken)
+    }
+
+    /// Packs all.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn finish(mut self) -> Result<(), Error> {
+        self.flush()
+    }
+}
+
+/// Puts samples in the order of their times; of several at one time the last stays.
+fn in_order(times: &mut Vec<i64>, values: &mut Vec<f64>) {
+    if times.windows(2).all(|pair| pair[0] < pair[1]) {
+        return;
+    }
+    let sorted: BTreeMap<i64, f64> = times.drain(..).zip(values.drain(..)).collect();
+    (*times, *values) = sorted.into_iter().unzip();
+}

@@ -1,0 +1,116 @@
+//! Takes in what a tree becomes as a log is read long after it was written.
+
+use super::Store;
+use crate::tree::{Kept, Mark, Tree};
+use crate::trend::history::{DAY_MS, Error, IMPORTED, Samples};
+use rusqlite::params;
+use std::collections::BTreeMap;
+
+/// Samples that are held before they are packed: 64 MB of them.
+const HELD_MAX: usize = 4_000_000;
+
+/// Keeps what a tree is, time after time, as series of their own: the daemon's tree does not change by it.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    store: Store,
+    held: BTreeMap<u64, Samples>,
+    samples: u64,
+    in_hand: usize,
+    mark: Mark,
+    first: u64,
+    last_ms: i64,
+}
+
+impl Recorder {
+    /// For a tree that is empty as yet.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn new(mut store: Store, tree: &mut Tree) -> Result<Recorder, Error> {
+        let connection = store.database.connection();
+        let last: Option<i64> =
+            connection
+                .query_row("SELECT max(id) FROM series WHERE id >= ?", [IMPORTED.cast_signed()], |row| row.get(0))?;
+        let last = last.map_or(IMPORTED - 1, i64::cast_unsigned);
+        tree.keep(last);
+        Ok(Recorder {
+            store,
+            held: BTreeMap::new(),
+            samples: 0,
+            in_hand: 0,
+            mark: Mark::default(),
+            first: last + 1,
+            last_ms: i64::MIN,
+        })
+    }
+
+    /// Keeps what the tree is at a time, which is not before the last one.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn record(&mut self, tree: &mut Tree, stamp: i64) -> Result<(), Error> {
+        tree.end_tick(stamp);
+        // Each day begins with all there is, as in what the daemon keeps.
+        let whole = stamp.div_euclid(DAY_MS) != self.last_ms.div_euclid(DAY_MS);
+        let rows = tree.changed_rows(self.mark, |_| false);
+        self.mark = rows.next;
+        self.last_ms = stamp;
+        let transaction = self.store.database.connection().transaction()?;
+        let mut name = transaction.prepare_cached("INSERT INTO series VALUES(?, ?, NULL)")?;
+        for row in rows.changed {
+            if let Some(path) = row.more.as_ref().and_then(|more| more.path.as_deref()) {
+                name.execute(params![row.id.cast_signed(), path])?;
+            }
+            if let Kept::Number(value) = row.value {
+                let (times, values) = self.held.entry(row.id).or_default();
+                if times.last() == Some(&stamp) {
+                    values.pop();
+                } else {
+                    times.push(stamp);
+                    self.samples += 1;
+                    self.in_hand += 1;
+                }
+                values.push(value);
+            }
+        }
+        if whole {
+            for (id, value) in tree.numbers(|_| false) {
+                let (times, values) = self.held.entry(id).or_default();
+                if times.last() != Some(&stamp) {
+                    times.push(stamp);
+                    values.push(value);
+                    self.samples += 1;
+                    self.in_hand += 1;
+                }
+            }
+        }
+        let mut end = transaction.prepare_cached("UPDATE series SET gone_ms = ? WHERE id = ?")?;
+        for id in rows.gone {
+            end.execute(params![stamp, id.cast_signed()])?;
+        }
+        drop((name, end));
+        transaction.commit()?;
+        if self.in_hand >= HELD_MAX {
+            self.put()?;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self) -> Result<(), Error> {
+        self.in_hand = 0;
+        self.store.history.put(self.store.database.connection(), std::mem::take(&mut self.held))
+    }
+
+    /// Ends all series, and packs them: how many samples there were.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn finish(mut self) -> Result<u64, Error> {
+        self.put()?;
+        self.store.database.connection().execute(
+            "UPDATE series SET gone_ms = ? WHERE id >= ? AND gone_ms IS NULL",
+            params![self.last_ms.saturating_add(1), self.first.cast_signed()],
+        )?;
+        Ok(self.samples)
+    }
+}
