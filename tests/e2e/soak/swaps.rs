@@ -18,7 +18,9 @@ const GROWTH_UNSETTLED: u64 = 20 * 1024 * 1024;
 fn swaps_under_load_lose_nothing_and_leak_nothing() {
     let swaps = much(60, 10_000);
     let warm = swaps / 10;
-    let daemon = Daemon::builder().plugins(&PIPES).tick(Duration::from_millis(50)).start();
+    // Commits take memory of their own: the first figure is to know them too.
+    let settings = "commit = \"200ms\"";
+    let daemon = Daemon::builder().plugins(&PIPES).tick(Duration::from_millis(50)).settings(settings).start();
     let builds = [("a", plugin("numbered-a")), ("b", plugin("numbered-b"))];
     daemon.put_plugin("numbered.so", &builds[0].1);
     for name in PIPES.iter().chain(&["numbered"]) {
