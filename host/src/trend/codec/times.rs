@@ -55,10 +55,10 @@ pub(super) fn take_times(bytes: &mut Bytes<'_>) -> Result<Vec<i64>, Damaged> {
     let mut now = first;
     match bytes.byte()? {
         EVEN => {
-            for _ in 1..n {
-                now = now.checked_add(unit).ok_or(beyond)?;
-                times.push(now);
-            }
+            let steps = i64::try_from(n - 1).map_err(|_| beyond)?;
+            // If the last is a time, so are those before it.
+            unit.checked_mul(steps).and_then(|all| first.checked_add(all)).ok_or(beyond)?;
+            times.extend((1..=steps).map(|step| first + step * unit));
         }
         UNEVEN => {
             let len = bytes.count(usize::MAX)?;

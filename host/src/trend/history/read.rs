@@ -172,10 +172,12 @@ impl Snapshot<'_> {
         };
         for wanted in wanted_blocks {
             let from = wanted.iter().filter_map(|id| all.get(id).map(begins)).min().unwrap_or(range.from);
-            for (id, (times, values)) in self.samples(&wanted, Range { from, to: range.to })? {
+            for (id, (mut times, mut values)) in self.samples(&wanted, Range { from, to: range.to })? {
                 let Some(past) = all.get_mut(&id) else { continue };
                 let first = times.partition_point(|time| *time < begins(past));
-                past.samples = (times[first..].to_vec(), values[first..].to_vec());
+                times.drain(..first);
+                values.drain(..first);
+                past.samples = (times, values);
             }
         }
         Ok(all)
