@@ -37,7 +37,8 @@ fn an_old_log_is_a_chart_at_the_times_of_its_lines() {
     assert!(said.stdout.contains("18,000") || said.stdout.contains("18000"), "{}", said.stdout);
     graftd(["trend", "check", "--data", &data.display().to_string()]).good();
 
-    let daemon = Daemon::builder().folders(&folders).start();
+    // Its first commit would begin to roll up what is so old.
+    let daemon = Daemon::builder().folders(&folders).settings("commit = \"1h\"").start();
     assert_eq!(daemon.value("status,404"), Value::Null, "the tree of now knows nothing of it");
     let jan_1 = 1_767_225_600;
     let (from, to) = (jan_1 + begin, jan_1 + begin + 18_000);
