@@ -171,7 +171,7 @@ pub const PULL_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Steps that a range of history is divided into unless more are asked for: about what a chart is wide.
 pub const TREND_STEPS: i64 = 1_000;
 
-/// Steps of one answer: a day of the shortest commits, and a year of ten minutes.
+/// Steps of one answer: a day by seconds, and a year by ten minutes.
 pub const TREND_STEPS_MAX: i64 = 100_000;
 
 /// Values in one answer of history: a hundred megabytes as JSON.
