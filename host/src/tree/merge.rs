@@ -368,13 +368,13 @@ impl Tree {
         if !self.has_room_to_sketch(matches!(self.store.node(id).value, Value::Quantiles(_))) {
             return false;
         }
-        let slice = self.slice();
+        let (slice, is_kept) = (self.slice(), self.saved.is_some());
         self.store.change(id, |value| {
             if !matches!(value, Value::Quantiles(_)) {
                 *value = Value::Quantiles(Box::<Windowed<Quantiles>>::default());
             }
             if let Value::Quantiles(sketch) = value {
-                sketch.feed(slice, feed);
+                sketch.feed(slice, is_kept, feed);
             }
         });
         self.touch(id, now_ms);
@@ -385,13 +385,13 @@ impl Tree {
         if !self.has_room_to_sketch(matches!(self.store.node(id).value, Value::Distinct(_))) {
             return false;
         }
-        let slice = self.slice();
+        let (slice, is_kept) = (self.slice(), self.saved.is_some());
         self.store.change(id, |value| {
             if !matches!(value, Value::Distinct(_)) {
                 *value = Value::Distinct(Box::<Windowed<Distinct>>::default());
             }
             if let Value::Distinct(sketch) = value {
-                sketch.feed(slice, feed);
+                sketch.feed(slice, is_kept, feed);
             }
         });
         self.touch(id, now_ms);

@@ -27,7 +27,7 @@ pub use merge::Merged;
 pub use meta::Meta;
 pub use path::{PathError, Pattern, Step, encode_key, encode_path, parse_plain};
 pub use query::{Hit, NodeRef, Reading, Sketched, Want};
-pub use save::{Kept, Mark, More, Row, Rows};
+pub use save::{Fed, Kept, Mark, More, Row, Rows};
 
 use changes::Gone;
 use hashbrown::HashMap;

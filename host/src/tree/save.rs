@@ -59,11 +59,34 @@ pub struct More {
     pub meta: Option<Box<[u8]>>,
 }
 
+/// What a sketch was fed in some time.
+#[derive(Clone, Debug)]
+pub enum Fed {
+    /// Numbers.
+    Quantiles(Box<Quantiles>),
+    /// Items.
+    Distinct(Box<Distinct>),
+}
+
+impl Fed {
+    /// Takes on what was fed later. A node's sketch stays of one kind for as long as its number is the same, so what is of
+    /// the other kind is not taken.
+    pub fn merge(&mut self, later: &Fed) {
+        match (self, later) {
+            (Fed::Quantiles(sketch), Fed::Quantiles(later)) => sketch.merge(later),
+            (Fed::Distinct(sketch), Fed::Distinct(later)) => sketch.merge(later),
+            _ => {}
+        }
+    }
+}
+
 /// What changed.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
     /// Nodes that are new or different.
     pub changed: Vec<Row>,
+    /// What sketches were fed since, by the numbers of their nodes.
+    pub fed: Vec<(u64, Fed)>,
     /// Numbers of nodes that are no more.
     pub gone: Vec<u64>,
     /// To be asked for next: what changes from now on.
@@ -74,8 +97,8 @@ pub struct Rows {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mark(u32);
 
-/// What is known of what is kept. A word for each node, by its place: its number, whether its metadata is kept, and which action
-/// is.
+/// What is known of what is kept. A word for each node, by its place: its number, whether it is kept as a sketch, whether its
+/// metadata is kept, and which action is.
 #[derive(Debug)]
 pub(super) struct Saved {
     words: Vec<u64>,
@@ -86,6 +109,7 @@ pub(super) struct Saved {
 /// Bits below the number.
 const NUMBER_SHIFT: u32 = 16;
 const META_KEPT: u64 = 1 << 8;
+const SKETCH: u64 = 1 << 9;
 const ACTION: u64 = 0xff;
 
 impl Saved {
@@ -135,9 +159,20 @@ impl Tree {
     pub fn changed_rows(&mut self, since: Mark, skip: impl Fn(&[&str]) -> bool) -> Rows {
         let next = Mark(self.now);
         let Some(mut saved) = self.saved.take() else { return Rows { next, ..Rows::default() } };
-        let mut rows = Rows { changed: Vec::new(), gone: std::mem::take(&mut saved.gone), next };
-        let mut walk = Walk { tree: self, since: since.0, saved: &mut saved, rows: &mut rows, way: Vec::new() };
+        let gone = std::mem::take(&mut saved.gone);
+        let mut rows = Rows { gone, next, ..Rows::default() };
+        let way = Vec::new();
+        let mut walk =
+            Walk { tree: self, since: since.0, saved: &mut saved, rows: &mut rows, sketches: Vec::new(), way };
         walk.below(NodeId::ROOT, &skip);
+        for (id, number) in std::mem::take(&mut walk.sketches) {
+            let fed = self.store.change(id, |value| match value {
+                Value::Quantiles(sketch) => sketch.take_fed().map(Fed::Quantiles),
+                Value::Distinct(sketch) => sketch.take_fed().map(Fed::Distinct),
+                Value::None | Value::Number(_) | Value::Bool(_) | Value::Text(_) => None,
+            });
+            rows.fed.extend(fed.map(|fed| (number, fed)));
+        }
         self.saved = Some(saved);
         rows
     }
@@ -203,7 +238,8 @@ impl Tree {
         };
         self.store.change(id, |old| *old = value);
         self.touch(id, now_ms);
-        let mut word = row.id << NUMBER_SHIFT;
+        let is_sketch = matches!(row.value, Kept::Quantiles(_) | Kept::Distinct(_));
+        let mut word = row.id << NUMBER_SHIFT | if is_sketch { SKETCH } else { 0 };
         if let Some(more) = &row.more {
             if let Some(action) = more.action {
                 self.store.set_action(id, action);
@@ -255,6 +291,8 @@ struct Walk<'t> {
     since: u32,
     saved: &'t mut Saved,
     rows: &'t mut Rows,
+    /// Sketches that changed, and their nodes' numbers.
+    sketches: Vec<(NodeId, u64)>,
     /// The nodes from the root to where the walk is.
     way: Vec<NodeId>,
 }
@@ -284,7 +322,18 @@ impl Walk<'_> {
     fn node(&mut self, id: NodeId) {
         let tree = self.tree;
         let node = tree.store.node(id);
-        let word = *self.saved.word(id);
+        let mut word = *self.saved.word(id);
+        let sketch = match &node.value {
+            Value::Quantiles(sketch) => Some(sketch.is_known()),
+            Value::Distinct(sketch) => Some(sketch.is_known()),
+            Value::None | Value::Number(_) | Value::Bool(_) | Value::Text(_) => None,
+        };
+        if word & SKETCH != 0 && sketch != Some(true) {
+            // What the sketch was fed is history. What took its place is something else, with a number of its own.
+            self.rows.gone.push(word >> NUMBER_SHIFT);
+            word = 0;
+            *self.saved.word(id) = 0;
+        }
         let is_new = word == 0;
         let action = tree.store.own_action(id);
         let another = word & ACTION != u64::from(node.action_number());
@@ -307,7 +356,11 @@ impl Walk<'_> {
             (false, false) if node.marks.has(Marks::META_BELOW) && !is_new => Some(Box::from([])),
             _ => None,
         };
-        *self.saved.word(id) = number << NUMBER_SHIFT | META_KEPT | u64::from(node.action_number());
+        let is_sketch = if sketch.is_some() { SKETCH } else { 0 };
+        *self.saved.word(id) = number << NUMBER_SHIFT | META_KEPT | is_sketch | u64::from(node.action_number());
+        if sketch.is_some() {
+            self.sketches.push((id, number));
+        }
         let lifetime = node.marks.has(Marks::LIFETIME).then(|| tree.lifetimes.life(id)).flatten();
         let more = More {
             path: is_new.then(|| encode_path(tree.store.keys(id)).into()),

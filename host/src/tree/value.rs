@@ -62,26 +62,51 @@ impl Sketch for Distinct {
 }
 
 /// A sketch since the start, and of the last minute.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Windowed<S> {
     total: S,
     /// The newest last, each with the number of its slice of time.
     recent: VecDeque<(u32, S)>,
+    /// What was fed since it was kept last; none where nothing was, or nobody keeps it.
+    fed: Option<Box<S>>,
+    /// It has been kept before.
+    known: bool,
+}
+
+impl<S: Clone> Clone for Windowed<S> {
+    /// A copy is for reading: what is still to be kept stays with the first one.
+    fn clone(&self) -> Windowed<S> {
+        Windowed { total: self.total.clone(), recent: self.recent.clone(), fed: None, known: self.known }
+    }
 }
 
 impl<S: Sketch> Windowed<S> {
-    /// A sketch of what was fed long ago.
+    /// A sketch of what was fed long ago, and kept.
     pub(super) fn of(total: S) -> Windowed<S> {
-        Windowed { total, recent: VecDeque::new() }
+        Windowed { total, recent: VecDeque::new(), fed: None, known: true }
+    }
+
+    /// Whether it has been kept before.
+    pub(super) fn is_known(&self) -> bool {
+        self.known
+    }
+
+    /// What was fed since this was asked last. From now on it has been kept.
+    pub(super) fn take_fed(&mut self) -> Option<Box<S>> {
+        self.known = true;
+        self.fed.take()
     }
 
     pub(super) fn total(&self) -> &S {
         &self.total
     }
 
-    /// Feeds both the total and the slice of now.
-    pub(super) fn feed(&mut self, slice: u32, feed: impl Fn(&mut S)) {
+    /// Feeds both the total and the slice of now; and, where the sketch is kept, what is to be kept next.
+    pub(super) fn feed(&mut self, slice: u32, is_kept: bool, feed: impl Fn(&mut S)) {
         feed(&mut self.total);
+        if is_kept {
+            feed(self.fed.get_or_insert_default());
+        }
         if self.recent.back().is_none_or(|(at, _)| *at != slice) {
             self.recent.push_back((slice, S::default()));
             while self.recent.front().is_some_and(|(at, _)| slice.saturating_sub(*at) > SLICES as u32) {
@@ -119,6 +144,7 @@ impl<S: Sketch> Windowed<S> {
     pub(super) fn memory_bytes(&self) -> usize {
         size_of::<Self>()
             + self.total.memory_bytes()
+            + self.fed.as_ref().map_or(0, |sketch| sketch.memory_bytes())
             + self.recent.iter().map(|(_, sketch)| size_of::<u32>() + sketch.memory_bytes()).sum::<usize>()
     }
 }
