@@ -35,10 +35,11 @@ pub(super) struct Trend {
     /// Until when [default: now]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     to: Option<String>,
-    /// Length of a step: 10s, 1m, 1h, 1d, or raw [default: what gives up to 1,000 steps]
+    /// Length of a step: 10s, 1m, 1h, 1d, raw, or all for one step [default: what gives up to 1,000 steps]
     #[arg(long, value_name = "TIME")]
     step: Option<String>,
-    /// Figure of a step: value, rate, mean, min, max, last, sum, count [default: value]
+    /// Figures of a step, joined by commas: value, rate, mean, min, max, last, sum, count; of sketches p50, p90, p95, p99, p999,
+    /// distinct [default: value]
     #[arg(long = "as", value_name = "FIGURE")]
     figure: Option<String>,
     /// Fold keys by sum, mean, min, max or last, whatever their action is
@@ -324,8 +325,9 @@ fn check(data: &Data) -> Result<(), Failure> {
     let checked = check_all(&snapshot, || bar.inc(1)).map_err(|error| failed(&error))?;
     bar.finish_and_clear();
     print(&format!(
-        "{} samples in {} packs of {} bytes; {} totals are as their history ends",
-        checked.samples, checked.packs, checked.bytes, checked.totals
+        "{} samples in {} packs of {} bytes; {} totals are as their history ends; sketches in {} rows of {} bytes, {} have been \
+         fed what their history has",
+        checked.samples, checked.packs, checked.bytes, checked.totals, checked.sketch_rows, checked.sketch_bytes, checked.counts
     ))?;
     if checked.damages.is_empty() {
         return Ok(());

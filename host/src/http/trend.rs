@@ -8,7 +8,7 @@ use crate::conf::nearest;
 use crate::json::{write_number, write_string};
 use crate::limits::{PATHS_MAX, TREND_ASKED_AT_ONCE, TREND_STEPS, TREND_STEPS_MAX, TREND_VALUES_MAX};
 use crate::tree::Pattern;
-use crate::trend::{Ask, AskError, Axis, Figure, Fold, Line, Range};
+use crate::trend::{Ask, AskError, Axis, Figure, Fold, Line, Range, Told};
 use crate::when::parse_time;
 use plugin_api::parse_duration;
 use std::sync::Arc;
@@ -45,7 +45,8 @@ struct Asked {
     keys: Vec<Pattern>,
     range: Range,
     step_ms: i64,
-    figure: Figure,
+    one: bool,
+    figures: Vec<Figure>,
     fold: Option<Fold>,
     csv: bool,
     /// No end was named: the last step is the last that has anything.
@@ -57,7 +58,9 @@ struct Asked {
 /// `step`, unless these lie evenly. Times are seconds since the Unix epoch. `null` is a gap: the daemon was not there, or the
 /// node was not.
 ///
-/// `as=` gives another figure than the node's action does, `fold=` folds otherwise than it, `format=csv` gives a table.
+/// `as=` gives another figure than the node's action does, `fold=` folds otherwise than it, `format=csv` gives a table. With
+/// `as=p50,p99` a member a figure stands for `values`: `{"from":…,"step":…,"p50":[…],"p99":[…]}`. Of a text:
+/// `{"events":[[1767571200,"1.2"],[1767574800,null]]}`, the first of which held as the range began; `null` where the node went.
 ///
 /// # Errors
 /// 400 for arguments that are not known or ask for too much; 503 where no history is kept or it cannot be read.
@@ -80,7 +83,8 @@ pub(super) async fn trend(web: &Web, query: &str) -> Result<Answer, Refusal> {
                 pattern: pattern.clone(),
                 range: asked.range,
                 step_ms: asked.step_ms,
-                figure: asked.figure,
+                one: asked.one,
+                figures: asked.figures.clone(),
                 fold: asked.fold,
                 commit_ms,
             };
@@ -91,7 +95,7 @@ pub(super) async fn trend(web: &Web, query: &str) -> Result<Answer, Refusal> {
                     format_args!("/trend/: history cannot be read: {error}"),
                 ),
             })?;
-            values += answer.0.len() * answer.1.len();
+            values += answer.0.len() * answer.1.len() * asked.figures.len();
             if values > TREND_VALUES_MAX {
                 return Err(bad(format_args!(
                     "the answer has more than {TREND_VALUES_MAX} values: ask for a longer step, a shorter time or fewer keys"
@@ -102,7 +106,7 @@ pub(super) async fn trend(web: &Web, query: &str) -> Result<Answer, Refusal> {
         if asked.open {
             cut(&mut found);
         }
-        Ok(if asked.csv { csv(&found) } else { json(&found) })
+        Ok(if asked.csv { csv(&found, &asked.figures) } else { json(&found, &asked.figures) })
     })
     .await?
 }
@@ -162,12 +166,26 @@ impl Asked {
         if range.from >= range.to {
             return Err(bad("from must be before to"));
         }
-        let step_ms = step_of(step.as_deref(), range)?;
-        let figure = named("as", figure, &Figure::NAMES)?.unwrap_or(Figure::Value);
+        let one = step.as_deref() == Some("all");
+        let step_ms = if one { range.to.saturating_sub(range.from) } else { step_of(step.as_deref(), range)? };
+        let figures = figures(figure.as_deref().unwrap_or("value"))?;
         let fold = named("fold", fold, &Fold::NAMES)?;
         let csv = named("format", format, &[("json", false), ("csv", true)])?.unwrap_or(false);
-        Ok(Asked { keys, range, step_ms, figure, fold, csv, open })
+        Ok(Asked { keys, range, step_ms, one, figures, fold, csv, open })
     }
+}
+
+/// Several figures are joined by commas.
+fn figures(text: &str) -> Result<Vec<Figure>, Refusal> {
+    let mut all = Vec::new();
+    for name in text.split(',') {
+        if let Some(figure) = named("as", Some(name.to_owned()), &Figure::NAMES)?
+            && !all.contains(&figure)
+        {
+            all.push(figure);
+        }
+    }
+    Ok(all)
 }
 
 fn named<T: Copy>(name: &str, value: Option<String>, known: &[(&str, T)]) -> Result<Option<T>, Refusal> {
@@ -186,7 +204,7 @@ fn step_of(text: Option<&str>, range: Range) -> Result<i64, Refusal> {
             let seconds = || text.parse().ok().map(Duration::from_secs);
             let step = parse_duration(text).or_else(seconds).and_then(|step| i64::try_from(step.as_millis()).ok());
             step.filter(|step| (1_000..=400 * DAY_MS).contains(step)).ok_or_else(|| {
-                bad(format_args!("step={text}: must be raw, or a duration from 1s to 400d such as 10s, 1m, 1h or 1d"))
+                bad(format_args!("step={text}: must be raw, all, or a duration from 1s to 400d such as 10s, 1m, 1h or 1d"))
             })?
         }
         None => {
@@ -207,15 +225,26 @@ const DAY_MS: i64 = 86_400_000;
 
 /// Leaves off the steps at the end that nothing has anything in.
 fn cut(found: &mut [(Axis, Vec<Line>)]) {
-    let used = |line: &Line| line.values.iter().rposition(|value| !value.is_nan()).map_or(0, |at| at + 1);
-    let most = found.iter().flat_map(|(_, lines)| lines).map(used).max().unwrap_or(0);
+    let used = |line: &Vec<f64>| line.iter().rposition(|value| !value.is_nan()).map_or(0, |at| at + 1);
+    let most = found.iter().flat_map(|(_, lines)| lines).flat_map(figures_of).map(used).max().unwrap_or(0);
     for (axis, lines) in found {
         axis.truncate(most);
-        lines.iter_mut().for_each(|line| line.values.truncate(most));
+        for line in lines {
+            if let Told::Figures(figures) = &mut line.told {
+                figures.iter_mut().for_each(|values| values.truncate(most));
+            }
+        }
     }
 }
 
-fn json(found: &[(Axis, Vec<Line>)]) -> Answer {
+fn figures_of(line: &Line) -> &[Vec<f64>] {
+    match &line.told {
+        Told::Figures(figures) => figures,
+        Told::Events(_) => &[],
+    }
+}
+
+fn json(found: &[(Axis, Vec<Line>)], asked: &[Figure]) -> Answer {
     let values: usize = found.iter().map(|(axis, lines)| axis.len() * lines.len()).sum();
     let mut out = Vec::with_capacity(256 + values * 8);
     out.push(b'[');
@@ -230,20 +259,47 @@ fn json(found: &[(Axis, Vec<Line>)]) -> Answer {
             }
             write_string(&mut out, &line.path);
             out.extend(b":{");
-            write_axis(&mut out, axis);
-            out.extend(b",\"values\":[");
-            for (i, value) in line.values.iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
+            match &line.told {
+                Told::Figures(figures) => {
+                    write_axis(&mut out, axis);
+                    for (figure, values) in asked.iter().zip(figures) {
+                        out.push(b',');
+                        write_string(&mut out, if asked.len() == 1 { "values" } else { figure.name() });
+                        out.push(b':');
+                        write_list(&mut out, values, |out, value| write_number(out, *value));
+                    }
                 }
-                write_number(&mut out, *value);
+                Told::Events(events) => {
+                    out.extend(b"\"events\":");
+                    write_list(&mut out, events, |out, (time, text)| {
+                        out.push(b'[');
+                        write_number(out, seconds(*time));
+                        out.push(b',');
+                        match text {
+                            Some(text) => write_string(out, text),
+                            None => out.extend(b"null"),
+                        }
+                        out.push(b']');
+                    });
+                }
             }
-            out.extend(b"]}");
+            out.push(b'}');
         }
         out.push(b'}');
     }
     out.push(b']');
     Answer::json(out)
+}
+
+fn write_list<T>(out: &mut Vec<u8>, list: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
+    out.push(b'[');
+    for (i, item) in list.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write(out, item);
+    }
+    out.push(b']');
 }
 
 fn write_axis(out: &mut Vec<u8>, axis: &Axis) {
@@ -255,14 +311,9 @@ fn write_axis(out: &mut Vec<u8>, axis: &Axis) {
             write_number(out, seconds(step));
         }
         None => {
-            out.extend(b"\"times\":[");
-            for place in 0..axis.len() {
-                if place > 0 {
-                    out.push(b',');
-                }
-                write_number(out, seconds(axis.at(place)));
-            }
-            out.push(b']');
+            out.extend(b"\"times\":");
+            let places: Vec<usize> = (0..axis.len()).collect();
+            write_list(out, &places, |out, place| write_number(out, seconds(axis.at(*place))));
         }
     }
 }
@@ -271,36 +322,58 @@ fn seconds(ms: i64) -> f64 {
     ms as f64 / 1e3
 }
 
-/// A row a time, a column a line; the first row has their names.
-fn csv(found: &[(Axis, Vec<Line>)]) -> Answer {
+/// A row a time, a column a line and figure; the first row has their names. What happened is a table a line.
+fn csv(found: &[(Axis, Vec<Line>)], asked: &[Figure]) -> Answer {
     let mut out = Vec::new();
-    for (i, (axis, lines)) in found.iter().enumerate() {
+    for same in found.chunk_by(|(a, _), (b, _)| a == b) {
         // Lines of one axis are one table; raw ones may differ from key to key.
-        let as_before = i > 0 && found[i - 1].0 == *axis;
-        if as_before {
-            continue;
-        }
-        let same: Vec<&Line> =
-            found[i..].iter().take_while(|(other, _)| other == axis).flat_map(|(_, lines)| lines).collect();
-        let _ = lines;
-        out.extend(b"time");
-        for line in &same {
-            out.push(b',');
-            out.push(b'"');
-            out.extend(line.path.replace('"', "\"\"").bytes());
-            out.push(b'"');
-        }
-        out.push(b'\n');
-        for place in 0..axis.len() {
-            write_number(&mut out, seconds(axis.at(place)));
-            for line in &same {
-                out.push(b',');
-                if !line.values[place].is_nan() {
-                    write_number(&mut out, line.values[place]);
+        let Some((axis, _)) = same.first() else { continue };
+        let lines = || same.iter().flat_map(|(_, lines)| lines);
+        let columns: Vec<&Vec<f64>> = lines().flat_map(figures_of).collect();
+        let texts: Vec<&Line> = lines().filter(|line| matches!(line.told, Told::Events(_))).collect();
+        if !columns.is_empty() || texts.is_empty() {
+            out.extend(b"time");
+            for line in lines().filter(|line| matches!(line.told, Told::Figures(_))) {
+                for figure in asked {
+                    out.push(b',');
+                    match asked.len() {
+                        1 => write_quoted(&mut out, &line.path),
+                        _ => write_quoted(&mut out, &format!("{} {}", line.path, figure.name())),
+                    }
                 }
             }
             out.push(b'\n');
+            for place in 0..axis.len() {
+                write_number(&mut out, seconds(axis.at(place)));
+                for values in &columns {
+                    out.push(b',');
+                    if let Some(value) = values.get(place).filter(|value| !value.is_nan()) {
+                        write_number(&mut out, *value);
+                    }
+                }
+                out.push(b'\n');
+            }
+        }
+        for line in texts {
+            let Told::Events(events) = &line.told else { continue };
+            out.extend(b"time,");
+            write_quoted(&mut out, &line.path);
+            out.push(b'\n');
+            for (time, text) in events {
+                write_number(&mut out, seconds(*time));
+                out.push(b',');
+                if let Some(text) = text {
+                    write_quoted(&mut out, text);
+                }
+                out.push(b'\n');
+            }
         }
     }
     Answer::new(StatusCode::OK, CSV, out)
+}
+
+fn write_quoted(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    out.extend(text.replace('"', "\"\"").bytes());
+    out.push(b'"');
 }

@@ -69,6 +69,15 @@ pub enum Fed {
 }
 
 impl Fed {
+    /// Whether it was nothing that counts.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Fed::Quantiles(sketch) => sketch.is_empty(),
+            Fed::Distinct(sketch) => sketch.is_empty(),
+        }
+    }
+
     /// Takes on what was fed later. A node's sketch stays of one kind for as long as its number is the same, so what is of
     /// the other kind is not taken.
     pub fn merge(&mut self, later: &Fed) {
@@ -171,7 +180,7 @@ impl Tree {
                 Value::Distinct(sketch) => sketch.take_fed().map(Fed::Distinct),
                 Value::None | Value::Number(_) | Value::Bool(_) | Value::Text(_) => None,
             });
-            rows.fed.extend(fed.map(|fed| (number, fed)));
+            rows.fed.extend(fed.filter(|fed| !fed.is_empty()).map(|fed| (number, fed)));
         }
         self.saved = Some(saved);
         rows

@@ -200,12 +200,20 @@ impl Pending {
             // What was never written need not be removed.
             if waiting.is_none_or(|more| more.path.is_none()) {
                 self.gone.push(id);
+            } else {
+                self.fed.remove(&id);
             }
         }
         for row in rows.changed {
             match self.rows.get_mut(&row.id) {
                 Some(waiting) => replace(waiting, row),
                 None => drop(self.rows.insert(row.id, row)),
+            }
+        }
+        for (id, fed) in rows.fed {
+            match self.fed.get_mut(&id) {
+                Some(waiting) => waiting.merge(&fed),
+                None => drop(self.fed.insert(id, fed)),
             }
         }
         self.sources.extend(sources);

@@ -14,7 +14,7 @@ pub(crate) mod tools;
 pub(crate) use history::{Range, Reader, Retention};
 pub(crate) use keeper::{Commit, FILE, Keeper, Kept, Restored};
 use parking_lot::Mutex;
-pub(crate) use query::{Ask, AskError, Axis, Figure, Fold, Line};
+pub(crate) use query::{Ask, AskError, Axis, Figure, Fold, Line, Told};
 pub(crate) use sqlite::OpenError;
 use std::fmt::Debug;
 use std::path::PathBuf;

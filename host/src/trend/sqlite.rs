@@ -5,7 +5,8 @@
 //! a blob that begins with a byte for its kind.
 
 use super::history;
-use crate::tree::{Kept, More, Row};
+use crate::tree::{Fed, Kept, More, Row};
+use plugin_api::sketch::Quantiles;
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OpenFlags, Transaction, params};
 use std::collections::{BTreeMap, HashMap};
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Which tables the file has, and of which form.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 
 /// `grft`, in the place that SQLite has for what a file is of.
 const APPLICATION: i64 = 0x6772_6674;
@@ -65,6 +66,8 @@ impl From<rusqlite::Error> for OpenError {
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     pub(super) rows: HashMap<u64, Row>,
+    /// What sketches were fed, by the numbers of their nodes.
+    pub(super) fed: BTreeMap<u64, Fed>,
     pub(super) gone: Vec<u64>,
     /// The numbers of all nodes, where history is to have them.
     pub(super) whole: Vec<(u64, f64)>,
@@ -130,11 +133,17 @@ impl Database {
             let transaction = database.connection.transaction()?;
             transaction.execute_batch(TABLES)?;
             transaction.execute_batch(history::TABLES)?;
+            transaction.execute_batch(history::SKETCH_TABLES)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", SCHEMA)?;
             transaction.commit()?;
-        } else if schema == 1 {
-            database.migrate_from_1()?;
+        } else {
+            if schema == 1 {
+                database.migrate_from_1()?;
+            }
+            if schema < SCHEMA {
+                database.migrate_from_2()?;
+            }
         }
         Ok(database)
     }
@@ -144,13 +153,35 @@ impl Database {
         let transaction = self.connection.transaction()?;
         transaction.execute_batch("ALTER TABLE series ADD COLUMN gone_ms INTEGER")?;
         transaction.execute_batch(history::TABLES)?;
-        transaction.pragma_update(None, "user_version", SCHEMA)?;
+        transaction.pragma_update(None, "user_version", 2)?;
         transaction.commit()?;
         self.connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         // It takes effect when the file is written anew, which is small as yet.
         if let Err(error) = self.connection.execute_batch("VACUUM") {
             tracing::warn!("the database gives back no room that it does not need any more: {error}");
         }
+        Ok(())
+    }
+
+    /// The second form had no history of sketches: what they were fed so far is in none.
+    fn migrate_from_2(&mut self) -> Result<(), OpenError> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute_batch(history::SKETCH_TABLES)?;
+        let mut select = transaction.prepare("SELECT id, value FROM state WHERE typeof(value) = 'blob'")?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            if let Some(Kept::Quantiles(bytes)) = read(row.get_ref(1)?)
+                && let Ok(sketch) = Quantiles::decode(&bytes)
+            {
+                let id = row.get::<_, i64>(0)?.cast_unsigned();
+                history::raise_base(&transaction, id, sketch.count())
+                    .map_err(|error| OpenError::Failed(error.to_string()))?;
+            }
+        }
+        drop(rows);
+        drop(select);
+        transaction.pragma_update(None, "user_version", SCHEMA)?;
+        transaction.commit()?;
         Ok(())
     }
 
@@ -225,6 +256,7 @@ impl Database {
         write_rows(&transaction, &rows)?;
         forget(&transaction, &pending.gone, pending.unix_ms)?;
         history::append(&transaction, number, pending.stamp, &rows, &pending.whole)?;
+        history::append_sketches(&transaction, pending.stamp, pending.fed.iter().map(|(id, fed)| (*id, fed)))?;
         let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO source VALUES(?, ?)")?;
         let mut delete = transaction.prepare_cached("DELETE FROM source WHERE name = ?")?;
         for (name, position) in &pending.sources {

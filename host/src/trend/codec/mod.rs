@@ -8,6 +8,7 @@ pub(super) mod bucket;
 pub(super) mod column;
 pub(super) mod commit;
 pub(super) mod pack;
+pub(super) mod sketch;
 pub(super) mod times;
 mod varint;
 

@@ -2,6 +2,7 @@
 
 use super::Level;
 use super::compact::{Same, join_buckets};
+use super::{events, sketches};
 use super::packs::{Error, delete, load, number, series_of};
 use crate::conf::TrendConf;
 use crate::trend::codec::bucket::{Bucket, joined};
@@ -11,8 +12,9 @@ use std::time::Duration;
 /// How long history is kept, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Retention {
-    /// Each value that was committed; texts as well, but for 30 days at least.
+    /// Each value that was committed.
     pub(crate) raw_ms: i64,
+    /// Texts as well.
     pub(crate) minute_ms: i64,
     pub(crate) ten_minutes_ms: i64,
     pub(crate) day_ms: i64,
@@ -41,10 +43,7 @@ impl Retention {
     }
 }
 
-/// Texts are kept for as long as the minutes.
-const EVENTS: Level = Level::Minute;
-
-/// Events, and series that have been gone for longer than anything is kept, that are removed at once.
+/// Series that have been gone for longer than anything is kept, that are removed at once.
 const ROWS_AT_ONCE: i64 = 10_000;
 
 /// Rolls up and removes one unit of a block that is older than its retention, if there is one: whether there was.
@@ -65,24 +64,21 @@ pub(super) fn age(connection: &mut Connection, retention: &Retention, now: i64, 
             return Ok(true);
         }
     }
-    let old = now.saturating_sub(retention.of(EVENTS));
-    let gone = transaction
-        .prepare_cached(
-            "DELETE FROM event WHERE (series, stamp) IN (SELECT series, stamp FROM event WHERE stamp < ? LIMIT ?)",
-        )?
-        .execute(params![old, ROWS_AT_ONCE])?;
     let ended = now.saturating_sub(retention.of(Level::Day));
+    let condition = format!("SELECT id FROM series WHERE gone_ms < ? LIMIT {ROWS_AT_ONCE}");
+    sketches::forget(&transaction, &condition, ended)?;
+    events::forget(&transaction, &condition, ended)?;
     let forgotten = transaction
-        .prepare_cached("DELETE FROM series WHERE id IN (SELECT id FROM series WHERE gone_ms < ? LIMIT ?)")?
-        .execute(params![ended, ROWS_AT_ONCE])?;
+        .prepare_cached(&format!("DELETE FROM series WHERE id IN ({condition})"))?
+        .execute([ended])?;
     transaction.commit()?;
-    if gone + forgotten == 0 {
+    if forgotten == 0 {
         // A few pages at a time, so that nobody waits for long. Each step of it frees one.
         let mut vacuum = connection.prepare("PRAGMA incremental_vacuum(2000)")?;
         let mut rows = vacuum.query([])?;
         while rows.next()?.is_some() {}
     }
-    Ok(gone + forgotten > 0)
+    Ok(forgotten > 0)
 }
 
 fn roll_up(transaction: &Transaction<'_>, block: u64, level: Level, unit: i64, made: u64) -> Result<(), Error> {

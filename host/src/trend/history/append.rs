@@ -1,12 +1,10 @@
 //! What a commit adds.
 
 use super::ALIVE;
+use super::events::append_event;
 use crate::tree::{Kept, Row};
 use crate::trend::codec::commit::{BLOCK_SERIES, put_sample};
 use rusqlite::{Transaction, params};
-
-/// Bytes of a text that are kept as an event.
-const TEXT_BYTES_MAX: usize = 1_024;
 
 /// Adds the values of rows as they were at a time in milliseconds, and of whatever else there is; both in the order of their
 /// numbers. `number` is the commit's.
@@ -20,7 +18,6 @@ pub(in super::super) fn append(
     rows: &[&Row],
     whole: &[(u64, f64)],
 ) -> Result<(), rusqlite::Error> {
-    let mut event = transaction.prepare_cached("INSERT OR REPLACE INTO event VALUES(?, ?, ?)")?;
     let mut recent = transaction.prepare_cached("INSERT OR REPLACE INTO recent VALUES(?, ?, ?, ?)")?;
     let (mut block, mut data) = (0, Vec::new());
     let mut put = |series: u64, value: f64| -> Result<(), rusqlite::Error> {
@@ -42,14 +39,7 @@ pub(in super::super) fn append(
         whole.next_if(|(series, _)| *series == row.id);
         match &row.value {
             Kept::Number(value) => put(row.id, *value)?,
-            Kept::Text(text) => {
-                let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
-                event.execute(params![row.id.cast_signed(), stamp, text])?;
-            }
-            Kept::Bool(value) => {
-                event.execute(params![row.id.cast_signed(), stamp, if *value { "true" } else { "false" }])?;
-            }
-            Kept::None | Kept::Quantiles(_) | Kept::Distinct(_) => {}
+            value => append_event(transaction, row.id, stamp, value)?,
         }
     }
     for (series, value) in whole {

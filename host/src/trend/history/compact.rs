@@ -2,6 +2,8 @@
 
 use super::age::{Retention, age};
 use super::packs::{Buckets, Error, Pack, Samples, Writer, delete, join, load, number, series_of, union};
+use super::events::Ageing;
+use super::sketches::{self, Due};
 use super::{DAY_MS, Level};
 use crate::trend::codec::bucket::{Bucket, joined};
 use crate::trend::codec::commit::{BLOCK_SERIES, each_sample};
@@ -40,6 +42,7 @@ pub(crate) struct History {
     last: u64,
     /// When it was looked last.
     looked: Option<i64>,
+    events: Ageing,
 }
 
 impl History {
@@ -57,7 +60,7 @@ impl History {
             recent.insert(number(row, 0)?, Recent { commits: number(row, 1)?, first: row.get(2)? });
             last = last.max(row.get(3)?);
         }
-        Ok(History { retention, recent, last: last.cast_unsigned(), looked: None })
+        Ok(History { retention, recent, last: last.cast_unsigned(), looked: None, events: Ageing::default() })
     }
 
     /// The number of a commit that is about to be written.
@@ -102,13 +105,17 @@ impl History {
             self.pack(connection, block)?;
             done += 1;
         }
+        while sketches::pack_one(connection, Due::At(now))? {
+            done += 1;
+            if began.elapsed() >= time {
+                return Ok(done);
+            }
+        }
         if self.looked.is_some_and(|looked| (0..LOOK_EVERY_MS).contains(&(now - looked))) {
             return Ok(done);
         }
         while began.elapsed() < time || done == 0 {
-            let sealed = seal_one(connection, now - SEAL_AFTER_MS, self.last)?
-                || age(connection, &self.retention, now, self.last)?;
-            if !sealed {
+            if !seal_one(connection, now - SEAL_AFTER_MS, self.last)? && !self.age(connection, now)? {
                 self.looked = Some(now);
                 break;
             }
@@ -131,10 +138,28 @@ impl History {
             self.pack(connection, block)?;
             each();
         }
-        while seal_one(connection, now, self.last)? || age(connection, &self.retention, now, self.last)? {
+        self.pack_sketches(connection)?;
+        while seal_one(connection, now, self.last)? || self.age(connection, now)? {
             each();
         }
         Ok(())
+    }
+
+    /// Packs all that sketches were fed.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn pack_sketches(&mut self, connection: &mut Connection) -> Result<(), Error> {
+        while sketches::pack_one(connection, Due::All)? {}
+        Ok(())
+    }
+
+    /// Rolls up and removes some of what is old: whether there was any.
+    fn age(&mut self, connection: &mut Connection, now: i64) -> Result<bool, Error> {
+        // What else is old goes before the numbers are looked at, for these give back the room when there is nothing more.
+        Ok(sketches::age(connection, &self.retention, now)?
+            || self.events.age(connection, now.saturating_sub(self.retention.minute_ms))?
+            || age(connection, &self.retention, now, self.last)?)
     }
 
     /// Puts samples of series into the packs of their days.

@@ -12,22 +12,29 @@
 //! | 10 min | a year | 10 days |
 //! | 1 day | 10 years | 400 days |
 //!
+//! Texts are [`events`], sketches lie beside in [rows of their own](sketches).
+//!
 //! While finer figures are there, longer steps are derived from them; only those of a day are written at once, because a chart
 //! of years would have to read too much.
 
 mod age;
 mod append;
 mod compact;
+mod events;
 mod packs;
 mod read;
+mod sketches;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use age::Retention;
 pub(super) use append::append;
 pub(crate) use compact::History;
+pub(super) use events::append_event;
 pub(crate) use packs::{Error, Samples};
 pub(crate) use read::{Found, Past, Range, Reader, Snapshot};
+pub(super) use sketches::{TABLES as SKETCH_TABLES, append as append_sketches, check as check_sketches, raise_base};
+pub(crate) use sketches::Piece;
 
 pub(crate) const DAY_MS: i64 = 86_400_000;
 

@@ -153,7 +153,8 @@ pub(super) fn put(past: &Past, axis: &Axis, figure: Figure, holds: Holds<'_>, in
             Figure::Max => cell.max,
             Figure::Sum => cell.sum,
             Figure::Count => cell.count as f64,
-            Figure::Value | Figure::Last => cell.last,
+            // Those of sketches are not asked of numbers.
+            Figure::Value | Figure::Last | Figure::Quantile(_) | Figure::Distinct => cell.last,
         };
         last = Some(cell.last);
         since = Some(at);

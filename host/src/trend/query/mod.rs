@@ -2,10 +2,13 @@
 //!
 //! A question names nodes as the live tree's do, with folds and `*`. Each series that it finds is brought onto the same
 //! [axis](Axis), where its value holds until it is another one, or the daemon was not there, or the node is gone
-//! ([`line`]); then lines fold into each other as the tree's nodes do ([`find`]).
+//! ([`line`]); then lines fold into each other as the tree's nodes do ([`find`]). Where there are no numbers, what sketches were
+//! fed in each step is merged ([`sketches`]), or texts are told as they changed ([`events`]).
 
+mod events;
 mod find;
 mod line;
+mod sketches;
 
 pub(crate) use find::{AskError, ask};
 
@@ -19,7 +22,10 @@ pub(crate) struct Ask {
     pub(crate) range: Range,
     /// In milliseconds; 0 for each value that was committed.
     pub(crate) step_ms: i64,
-    pub(crate) figure: Figure,
+    /// The range is one step, wherever it begins; `step_ms` is its length.
+    pub(crate) one: bool,
+    /// At least one.
+    pub(crate) figures: Vec<Figure>,
     /// How nodes fold, whatever their action is.
     pub(crate) fold: Option<Fold>,
     /// How often the daemon commits, in milliseconds.
@@ -27,11 +33,11 @@ pub(crate) struct Ask {
 }
 
 /// What is told of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Figure {
-    /// What the node's action makes of it: the mean of a gauge, the last of a counter.
+    /// What the node's action makes of it: the mean of a gauge, the last of a counter, the median of quantiles.
     Value,
-    /// By how much a counter grew per second.
+    /// By how much a counter grew per second; how many numbers quantiles were fed per second.
     Rate,
     Mean,
     Min,
@@ -39,13 +45,17 @@ pub(crate) enum Figure {
     Last,
     /// The sum of the values that were committed.
     Sum,
-    /// How many values were committed.
+    /// How many values were committed, or quantiles fed.
     Count,
+    /// The quantile of what was fed; of sketches alone.
+    Quantile(f64),
+    /// How many different items there were; of sketches alone.
+    Distinct,
 }
 
 impl Figure {
     /// All, as they are written.
-    pub(crate) const NAMES: [(&'static str, Figure); 8] = [
+    pub(crate) const NAMES: [(&'static str, Figure); 14] = [
         ("value", Figure::Value),
         ("rate", Figure::Rate),
         ("mean", Figure::Mean),
@@ -54,7 +64,23 @@ impl Figure {
         ("last", Figure::Last),
         ("sum", Figure::Sum),
         ("count", Figure::Count),
+        ("p50", Figure::Quantile(0.5)),
+        ("p90", Figure::Quantile(0.9)),
+        ("p95", Figure::Quantile(0.95)),
+        ("p99", Figure::Quantile(0.99)),
+        ("p999", Figure::Quantile(0.999)),
+        ("distinct", Figure::Distinct),
     ];
+
+    /// Whether numbers have none of the kind.
+    pub(super) fn is_of_sketches(self) -> bool {
+        matches!(self, Figure::Quantile(_) | Figure::Distinct)
+    }
+
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        Figure::NAMES.iter().find(|(_, figure)| *figure == self).map_or("", |(name, _)| name)
+    }
 }
 
 /// How lines become one.
@@ -130,6 +156,15 @@ impl Axis {
 pub(crate) struct Line {
     /// The path that was asked for, with what `*` stands for.
     pub(crate) path: String,
-    /// One for each step of the axis; not a number where there is none.
-    pub(crate) values: Vec<f64>,
+    pub(crate) told: Told,
+}
+
+/// What is told of a line.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Told {
+    /// A line for each figure that was asked for, with one for each step of the axis; not a number where there is none.
+    Figures(Vec<Vec<f64>>),
+    /// Since when there was which text, in milliseconds since the Unix epoch; none from when on there was no node any more. The
+    /// first held as the range began, where it is older than that.
+    Events(Vec<(i64, Option<String>)>),
 }

@@ -2,7 +2,7 @@
 
 use crate::trend::codec::commit::each_sample;
 use crate::trend::codec::pack::Head;
-use crate::trend::history::{Error, IMPORTED, Range, Snapshot};
+use crate::trend::history::{Error, IMPORTED, Range, Snapshot, check_sketches};
 use rusqlite::params;
 
 /// What was found.
@@ -12,6 +12,10 @@ pub(crate) struct Checked {
     pub(crate) samples: u64,
     pub(crate) bytes: u64,
     pub(crate) totals: u64,
+    /// Rows of sketches, their bytes, and how many sketches have been fed what their history has.
+    pub(crate) sketch_rows: u64,
+    pub(crate) sketch_bytes: u64,
+    pub(crate) counts: u64,
     /// What is not as it was written, a line each.
     pub(crate) damages: Vec<String>,
 }
@@ -66,6 +70,8 @@ pub(crate) fn check(snapshot: &Snapshot<'_>, mut each: impl FnMut()) -> Result<C
         checked.samples += samples;
     }
     totals(snapshot, &mut checked)?;
+    let looked = check_sketches(snapshot, |what| checked.damaged(what))?;
+    (checked.sketch_rows, checked.sketch_bytes, checked.counts) = (looked.rows, looked.bytes, looked.counts);
     Ok(checked)
 }
 

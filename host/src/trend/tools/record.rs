@@ -2,7 +2,7 @@
 
 use super::Store;
 use crate::tree::{Kept, Mark, Tree};
-use crate::trend::history::{DAY_MS, Error, IMPORTED, Samples};
+use crate::trend::history::{DAY_MS, Error, IMPORTED, Samples, append_event, append_sketches};
 use rusqlite::params;
 use std::collections::BTreeMap;
 
@@ -61,6 +61,7 @@ impl Recorder {
             if let Some(path) = row.more.as_ref().and_then(|more| more.path.as_deref()) {
                 name.execute(params![row.id.cast_signed(), path])?;
             }
+            append_event(&transaction, row.id, stamp, &row.value)?;
             if let Kept::Number(value) = row.value {
                 let (times, values) = self.held.entry(row.id).or_default();
                 if times.last() == Some(&stamp) {
@@ -84,6 +85,7 @@ impl Recorder {
                 }
             }
         }
+        append_sketches(&transaction, stamp, rows.fed.iter().map(|(id, fed)| (*id, fed)))?;
         let mut end = transaction.prepare_cached("UPDATE series SET gone_ms = ? WHERE id = ?")?;
         for id in rows.gone {
             end.execute(params![stamp, id.cast_signed()])?;
@@ -92,6 +94,10 @@ impl Recorder {
         transaction.commit()?;
         if self.in_hand >= HELD_MAX {
             self.put()?;
+        }
+        if whole {
+            // What was fed in the days before.
+            self.store.history.pack_sketches(self.store.database.connection())?;
         }
         Ok(())
     }
@@ -107,6 +113,7 @@ impl Recorder {
     /// The database's.
     pub(crate) fn finish(mut self) -> Result<u64, Error> {
         self.put()?;
+        self.store.history.pack_sketches(self.store.database.connection())?;
         self.store.database.connection().execute(
             "UPDATE series SET gone_ms = ? WHERE id >= ? AND gone_ms IS NULL",
             params![self.last_ms.saturating_add(1), self.first.cast_signed()],
