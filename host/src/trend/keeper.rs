@@ -194,7 +194,7 @@ impl Writer {
 
 impl Pending {
     /// Takes on what changed since.
-    fn add(&mut self, rows: Rows, sources: Vec<(String, Option<Arc<str>>)>) {
+    pub(super) fn add(&mut self, rows: Rows, sources: Vec<(String, Option<Arc<str>>)>) {
         for id in rows.gone {
             let waiting = self.rows.remove(&id).and_then(|row| row.more);
             // What was never written need not be removed.

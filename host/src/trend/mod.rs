@@ -9,6 +9,8 @@ mod history;
 mod keeper;
 mod query;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tools;
 
 pub(crate) use history::{Range, Reader, Retention};

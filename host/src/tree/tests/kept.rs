@@ -1,12 +1,15 @@
 //! What is kept of a tree is the tree.
 
 use super::*;
+use plugin_api::sketch::Quantiles;
 use std::collections::HashMap;
 
 /// What a keeper has: rows by number, each with its path.
 #[derive(Debug, Default)]
 struct Keeper {
     rows: HashMap<u64, (String, Row)>,
+    /// All that was told of what sketches were fed.
+    fed: HashMap<u64, Fed>,
     mark: Mark,
     last: u64,
 }
@@ -21,7 +24,7 @@ impl Keeper {
 
     /// Takes what changed, as a keeper does; how many rows that were.
     fn commit(&mut self, tree: &mut Tree) -> usize {
-        let Rows { changed, gone, next } = tree.changed_rows(self.mark, |keys| keys == ["skipped"]);
+        let Rows { changed, fed, gone, next } = tree.changed_rows(self.mark, |keys| keys == ["skipped"]);
         let rows = changed.len();
         self.mark = next;
         for id in gone {
@@ -40,6 +43,13 @@ impl Keeper {
                 row.more.get_or_insert_default().meta = Some(meta);
             }
             self.rows.insert(row.id, (path, row));
+        }
+        for (id, fed) in fed {
+            assert!(self.rows.contains_key(&id));
+            match self.fed.get_mut(&id) {
+                Some(before) => before.merge(&fed),
+                None => drop(self.fed.insert(id, fed)),
+            }
         }
         rows
     }
@@ -182,4 +192,110 @@ proptest! {
         let again = keeper.tree(Limits::default());
         prop_assert_eq!(bare(whole(&again)), bare(whole(&tree)));
     }
+}
+
+/// What a sketch has been fed since it began, as far as it was told, is all that it has.
+fn is_fed_whole(keeper: &Keeper, path: &str) {
+    let (id, (_, row)) = keeper.rows.iter().find(|(_, (at, _))| at == path).expect("a node");
+    let same = match (&keeper.fed[id], &row.value) {
+        (Fed::Quantiles(fed), Kept::Quantiles(bytes)) => {
+            let total = Quantiles::decode(bytes).expect("a sketch");
+            let figures = |sketch: &Quantiles| (sketch.count(), sketch.quantile(0.99), sketch.min(), sketch.max());
+            figures(fed) == figures(&total) && (fed.sum() - total.sum()).abs() <= 1e-9 * total.sum().abs()
+        }
+        (Fed::Distinct(fed), Kept::Distinct(bytes)) => {
+            let mut encoded = Vec::new();
+            fed.encode(&mut encoded);
+            encoded == **bytes
+        }
+        _ => false,
+    };
+    assert!(same, "{path}");
+}
+
+#[test]
+fn what_sketches_were_fed_between_commits_is_what_they_have() {
+    let mut tree = tree();
+    // What came before it is kept is in its first commit.
+    push(&mut tree, r#"{"site":{"ms":[3,5]},"defaultaction":"quantiles"}"#);
+    let mut keeper = Keeper { rows: HashMap::new(), ..Keeper::default() };
+    tree.keep(0);
+    keeper.commit(&mut tree);
+    assert!(keeper.fed.is_empty(), "what was fed before anybody kept it is not history");
+    let mut tree = super::tree();
+    let mut keeper = Keeper::of(&mut tree);
+    for n in 0_u32..400 {
+        merge(&mut tree, &["site"], 0, |delta| {
+            delta.observe(&["ms"], f64::from(n % 97) - 20.0);
+            delta.distinct(&["who"], &n.to_string());
+        });
+        if n % 3 == 0 {
+            push(&mut tree, r#"{"site":{"ms":[7,8]},"defaultaction":"quantiles"}"#);
+        }
+        if n % 7 == 0 {
+            tree.end_tick(0);
+        }
+        if n % 17 == 0 {
+            keeper.commit(&mut tree);
+        }
+    }
+    let waiting = tree.memory_bytes();
+    keeper.commit(&mut tree);
+    assert!(tree.memory_bytes() < waiting, "what has been kept takes no room any more");
+    is_fed_whole(&keeper, "site,ms");
+    is_fed_whole(&keeper, "site,who");
+    let all = keeper.fed.clone();
+    tree.end_tick(0);
+    keeper.commit(&mut tree);
+    for (id, fed) in all {
+        let bytes = |fed: &Fed| format!("{fed:?}");
+        assert_eq!(bytes(&fed), bytes(&keeper.fed[&id]), "nothing was fed since");
+    }
+    // Made anew, it goes on.
+    let mut again = keeper.tree(Limits::default());
+    keeper.mark = again.mark();
+    merge(&mut again, &["site"], 0, |delta| delta.observe(&["ms"], 1_000.0));
+    keeper.commit(&mut again);
+    is_fed_whole(&keeper, "site,ms");
+}
+
+#[test]
+fn a_node_that_is_no_sketch_any_more_or_another_one_has_another_number() {
+    let mut tree = tree();
+    let mut keeper = Keeper::of(&mut tree);
+    let numbers = |keeper: &Keeper| keeper.rows.iter().filter(|(_, (at, _))| at == "a").map(|(id, _)| *id).collect::<Vec<_>>();
+    let mut before = Vec::new();
+    for (round, renewed) in [(0, true), (1, false), (2, true), (3, false), (4, true)] {
+        match round {
+            0 | 1 | 3 => merge(&mut tree, &[], 0, |delta| delta.observe(&["a"], 2.0)),
+            2 => merge(&mut tree, &[], 0, |delta| delta.set(&["a"], 2.0)),
+            _ => {
+                merge(&mut tree, &[], 0, |delta| delta.set(&["a"], 2.0));
+                merge(&mut tree, &[], 0, |delta| delta.observe(&["a"], 5.0));
+            }
+        }
+        tree.end_tick(0);
+        keeper.commit(&mut tree);
+        let now = numbers(&keeper);
+        assert_eq!((now.len(), now != before), (1, renewed), "round {round}");
+        before = now;
+        if round != 2 {
+            is_fed_whole(&keeper, "a");
+        }
+    }
+}
+
+#[test]
+fn a_tree_that_nobody_keeps_holds_nothing_to_be_kept() {
+    let held = |is_kept: bool| {
+        let mut tree = tree();
+        if is_kept {
+            tree.keep(0);
+        }
+        for n in 0..500 {
+            merge(&mut tree, &[], 0, |delta| delta.observe(&["a"], f64::from(n)));
+        }
+        tree.memory_bytes()
+    };
+    assert!(held(true) >= held(false) + size_of::<Quantiles>());
 }

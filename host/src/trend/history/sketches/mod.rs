@@ -14,8 +14,6 @@
 
 mod pack;
 mod read;
-#[cfg(test)]
-mod tests;
 
 pub(super) use pack::{Due, age, forget, pack_one};
 pub(in super::super) use pack::raise_base;
