@@ -6,7 +6,9 @@ use super::{Dirs, Failure, dirs, run};
 use crate::clock::Timepiece;
 use crate::conf::TrendConf;
 use crate::limits::LINE_BYTES_MAX;
-use crate::trend::tools::{ExportError, Form, Importer, Refused, Store, check as check_all, export, parse_line};
+use crate::trend::tools::{
+    ExportError, Form, Importer, Refused, Store, check as check_all, export, parse_line, parse_text,
+};
 use crate::trend::{FILE, OpenError, Range, Reader, Retention};
 use crate::when::parse_time;
 use clap::{Args, Subcommand, ValueEnum};
@@ -274,6 +276,15 @@ impl Import {
                     continue;
                 }
                 let form = *form.get_or_insert_with(|| Form::guess(text));
+                if let Some(read) = parse_text(form, text) {
+                    match read.map(|text| importer.add_text(form, text)) {
+                        Ok(Ok(())) => counted.samples += 1,
+                        Ok(Err(Refused::Failed(error))) => return Err(failed(&error)),
+                        Ok(Err(why)) => counted.fault(&bar, &at, &why),
+                        Err(why) => counted.fault(&bar, &at, &why),
+                    }
+                    continue;
+                }
                 match parse_line(form, text) {
                     Ok(None) => {}
                     Err(why) => counted.fault(&bar, &at, &why),
@@ -327,7 +338,13 @@ fn check(data: &Data) -> Result<(), Failure> {
     print(&format!(
         "{} samples in {} packs of {} bytes; {} totals are as their history ends; sketches in {} rows of {} bytes, {} have been \
          fed what their history has",
-        checked.samples, checked.packs, checked.bytes, checked.totals, checked.sketch_rows, checked.sketch_bytes, checked.counts
+        checked.samples,
+        checked.packs,
+        checked.bytes,
+        checked.totals,
+        checked.sketch_rows,
+        checked.sketch_bytes,
+        checked.counts
     ))?;
     if checked.damages.is_empty() {
         return Ok(());

@@ -204,7 +204,9 @@ fn step_of(text: Option<&str>, range: Range) -> Result<i64, Refusal> {
             let seconds = || text.parse().ok().map(Duration::from_secs);
             let step = parse_duration(text).or_else(seconds).and_then(|step| i64::try_from(step.as_millis()).ok());
             step.filter(|step| (1_000..=400 * DAY_MS).contains(step)).ok_or_else(|| {
-                bad(format_args!("step={text}: must be raw, all, or a duration from 1s to 400d such as 10s, 1m, 1h or 1d"))
+                bad(format_args!(
+                    "step={text}: must be raw, all, or a duration from 1s to 400d such as 10s, 1m, 1h or 1d"
+                ))
             })?
         }
         None => {

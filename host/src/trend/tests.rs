@@ -1,12 +1,12 @@
 //! From the tree through the file to the answer: what was fed in any time is what history has of it, whatever has become of
 //! it on the way.
 
+use super::Range;
 use super::history::{DAY_MS, History, Reader, Retention};
 use super::query::{Ask, Figure, Told, ask};
 use super::sqlite::{Database, Pending};
 use super::tools::check;
 use crate::tree::{Limits, Mark, Pattern, Tree};
-use super::Range;
 use plugin_api::Delta;
 use plugin_api::sketch::{Distinct, Quantiles};
 use std::path::PathBuf;
@@ -97,6 +97,7 @@ impl Daemon {
         (self.pending.stamp, self.pending.unix_ms) = (stamp, stamp);
         self.database.connection().pragma_update(None, "query_only", !can).expect("set");
         let written = self.database.write(&self.pending, self.history.next());
+        self.database.connection().pragma_update(None, "query_only", false).expect("set");
         assert_eq!(written.is_ok(), can);
         if can {
             self.history.committed(stamp, self.pending.rows.keys().copied().collect::<Vec<_>>().into_iter());
@@ -168,9 +169,13 @@ impl Daemon {
                 let told = |value: Option<f64>| value.unwrap_or(f64::NAN).to_bits();
                 let count = if sketch.is_empty() { found[1].max(0.0) } else { sketch.count() as f64 };
                 let expected = [sketch.quantile(0.99), Some(count), sketch.min(), sketch.quantile(0.5)].map(told);
-                let found: Vec<u64> = found.iter().map(|x| if x.is_nan() { f64::NAN.to_bits() } else { x.to_bits() }).collect();
+                let found: Vec<u64> =
+                    found.iter().map(|x| if x.is_nan() { f64::NAN.to_bits() } else { x.to_bits() }).collect();
                 let is_zero = sketch.is_empty();
-                assert!(found == expected || is_zero && found[0] == expected[0], "{path} {when}, round {round}, {range:?}");
+                assert!(
+                    found == expected || is_zero && found[0] == expected[0],
+                    "{path} {when}, round {round}, {range:?}"
+                );
             }
             let found = self.ask("who", range, step, &[Figure::Distinct])[0][0];
             assert!(found == items.estimate().round() || items.is_empty(), "{found} {when}, round {round}, {range:?}");

@@ -263,7 +263,8 @@ fn what_sketches_were_fed_between_commits_is_what_they_have() {
 fn a_node_that_is_no_sketch_any_more_or_another_one_has_another_number() {
     let mut tree = tree();
     let mut keeper = Keeper::of(&mut tree);
-    let numbers = |keeper: &Keeper| keeper.rows.iter().filter(|(_, (at, _))| at == "a").map(|(id, _)| *id).collect::<Vec<_>>();
+    let numbers =
+        |keeper: &Keeper| keeper.rows.iter().filter(|(_, (at, _))| at == "a").map(|(id, _)| *id).collect::<Vec<_>>();
     let mut before = Vec::new();
     for (round, renewed) in [(0, true), (1, false), (2, true), (3, false), (4, true)] {
         match round {

@@ -7,7 +7,7 @@
 //! ```text
 //! row       = 0x02 quantiles | 0x03 distinct                                                        one sketch
 //!           | 0x04 times (length:varint column){9}     sums, least, greatest, zeros, bins of either sign, firsts, gaps, counts
-//!           | 0x05 times (length:varint column){4}     kinds or lengths, gaps of entries, their ranks, registers
+//!           | 0x05 times (length:varint column){4}     lengths (-1: registers), gaps of entries, their ranks, registers
 //! ```
 
 use super::Damaged;
@@ -81,28 +81,32 @@ pub(crate) fn take_row(
     wanted: impl Fn(i64) -> bool,
     mut each: impl FnMut(i64, Fed),
 ) -> Result<(), Damaged> {
-    let damaged = |_| Damaged("a sketch");
+    let mut tell = |time: i64, fed: Fed| {
+        if fed.is_empty() {
+            return Err(Damaged("a sketch of nothing"));
+        }
+        each(time, fed);
+        Ok(())
+    };
     let mut rest = Bytes(bytes);
     match rest.byte()? {
-        QUANTILES if wanted(at) => {
-            each(at, Fed::Quantiles(Box::new(Quantiles::decode(rest.0).map_err(damaged)?)));
-            Ok(())
-        }
-        DISTINCT if wanted(at) => {
-            each(at, Fed::Distinct(Box::new(Distinct::decode(rest.0).map_err(damaged)?)));
-            Ok(())
-        }
+        QUANTILES if wanted(at) => tell(at, quantiles(rest.0)?),
+        DISTINCT if wanted(at) => tell(at, distinct(rest.0)?),
         QUANTILES | DISTINCT => Ok(()),
-        QUANTILES_PACK => unpack_quantiles(rest, &wanted, |time, bytes| {
-            each(time, Fed::Quantiles(Box::new(Quantiles::decode(bytes).map_err(damaged)?)));
-            Ok(())
-        }),
-        DISTINCT_PACK => unpack_distinct(rest, &wanted, |time, bytes| {
-            each(time, Fed::Distinct(Box::new(Distinct::decode(bytes).map_err(damaged)?)));
-            Ok(())
-        }),
+        QUANTILES_PACK => unpack_quantiles(rest, &wanted, |time, bytes| tell(time, quantiles(bytes)?)),
+        DISTINCT_PACK => unpack_distinct(rest, &wanted, |time, bytes| tell(time, distinct(bytes)?)),
         _ => Err(Damaged("sketches of no known kind")),
     }
+}
+
+fn quantiles(bytes: &[u8]) -> Result<Fed, Damaged> {
+    let sketch = Quantiles::decode(bytes).map_err(|_| Damaged("a sketch of quantiles"))?;
+    Ok(Fed::Quantiles(Box::new(sketch)))
+}
+
+fn distinct(bytes: &[u8]) -> Result<Fed, Damaged> {
+    let sketch = Distinct::decode(bytes).map_err(|_| Damaged("a sketch of a distinct count"))?;
+    Ok(Fed::Distinct(Box::new(sketch)))
 }
 
 /// None for what is not as it is encoded today, which does not come.
@@ -365,13 +369,13 @@ mod tests {
     use plugin_api::sketch::{Distinct, Quantiles};
     use proptest::prelude::*;
 
-    fn quantiles(values: &[f64]) -> Fed {
+    fn of_numbers(values: &[f64]) -> Fed {
         let mut sketch = Quantiles::new();
         values.iter().for_each(|value| sketch.observe(*value));
         Fed::Quantiles(Box::new(sketch))
     }
 
-    fn distinct(items: std::ops::Range<u32>) -> Fed {
+    fn of_items(items: std::ops::Range<u32>) -> Fed {
         let mut sketch = Distinct::new();
         items.for_each(|item| sketch.insert(&item.to_le_bytes()));
         Fed::Distinct(Box::new(sketch))
@@ -406,22 +410,22 @@ mod tests {
 
     #[test]
     fn sketches_come_back_bit_for_bit_in_little_room() {
-        comes_back(7, &[(7, quantiles(&[1.5]))]);
-        comes_back(7, &[(7, distinct(0..5_000))]);
-        comes_back(0, &[(7, quantiles(&[-3.0, 0.0, 2.0]))]);
+        comes_back(7, &[(7, of_numbers(&[1.5]))]);
+        comes_back(7, &[(7, of_items(0..5_000))]);
+        comes_back(0, &[(7, of_numbers(&[-3.0, 0.0, 2.0]))]);
         let hour: Vec<(i64, Fed)> = (0..360)
             .map(|n| {
                 let times: Vec<f64> = (0..6).map(|i| 0.01 * f64::from((n * 7 + i * 13) % 97 + 1)).collect();
-                (i64::from(n) * 10_000, quantiles(&times))
+                (i64::from(n) * 10_000, of_numbers(&times))
             })
             .collect();
         assert!(comes_back(0, &hour) < 360 * 24);
         // Each has two thousand items: in 12,288 bytes if they lie as they are.
         let ten_minutes: Vec<(i64, Fed)> =
-            (0..30).map(|n| (i64::from(n), distinct(n * 2_000..(n + 1) * 2_000))).collect();
+            (0..30).map(|n| (i64::from(n), of_items(n * 2_000..(n + 1) * 2_000))).collect();
         let bytes = comes_back(0, &ten_minutes);
         assert!(bytes < 30 * 2_100, "{} bytes each", bytes / 30);
-        let minutes: Vec<(i64, Fed)> = (0..60).map(|n| (i64::from(n), distinct(n * 300..(n + 1) * 300))).collect();
+        let minutes: Vec<(i64, Fed)> = (0..60).map(|n| (i64::from(n), of_items(n * 300..(n + 1) * 300))).collect();
         let bytes = comes_back(0, &minutes);
         assert!(bytes < 60 * 300 * 3, "{} bytes each", bytes / 60);
     }
@@ -433,9 +437,9 @@ mod tests {
             numbers in prop::collection::vec(prop::collection::vec(any::<f64>(), 1..40), 1..40),
             items in prop::collection::vec((0u32..5_000, 1u32..3_000), 1..20),
         ) {
-            let of = |(n, values): (usize, &Vec<f64>)| (n as i64, quantiles(&[&values[..], &[1.0]].concat()));
+            let of = |(n, values): (usize, &Vec<f64>)| (n as i64, of_numbers(&[&values[..], &[1.0]].concat()));
             comes_back(-1, &numbers.iter().enumerate().map(of).collect::<Vec<_>>());
-            let of = |(n, (from, many)): (usize, &(u32, u32))| (n as i64, distinct(*from..from + many));
+            let of = |(n, (from, many)): (usize, &(u32, u32))| (n as i64, of_items(*from..from + many));
             comes_back(-1, &items.iter().enumerate().map(of).collect::<Vec<_>>());
         }
 

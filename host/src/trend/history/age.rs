@@ -2,8 +2,8 @@
 
 use super::Level;
 use super::compact::{Same, join_buckets};
-use super::{events, sketches};
 use super::packs::{Error, delete, load, number, series_of};
+use super::{events, sketches};
 use crate::conf::TrendConf;
 use crate::trend::codec::bucket::{Bucket, joined};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -68,9 +68,8 @@ pub(super) fn age(connection: &mut Connection, retention: &Retention, now: i64, 
     let condition = format!("SELECT id FROM series WHERE gone_ms < ? LIMIT {ROWS_AT_ONCE}");
     sketches::forget(&transaction, &condition, ended)?;
     events::forget(&transaction, &condition, ended)?;
-    let forgotten = transaction
-        .prepare_cached(&format!("DELETE FROM series WHERE id IN ({condition})"))?
-        .execute([ended])?;
+    let forgotten =
+        transaction.prepare_cached(&format!("DELETE FROM series WHERE id IN ({condition})"))?.execute([ended])?;
     transaction.commit()?;
     if forgotten == 0 {
         // A few pages at a time, so that nobody waits for long. Each step of it frees one.

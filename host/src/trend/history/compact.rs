@@ -1,8 +1,8 @@
 //! Packs what was committed, a block at a time, and seals the days that are over.
 
 use super::age::{Retention, age};
-use super::packs::{Buckets, Error, Pack, Samples, Writer, delete, join, load, number, series_of, union};
 use super::events::Ageing;
+use super::packs::{Buckets, Error, Pack, Samples, Writer, delete, join, load, number, series_of, union};
 use super::sketches::{self, Due};
 use super::{DAY_MS, Level};
 use crate::trend::codec::bucket::{Bucket, joined};

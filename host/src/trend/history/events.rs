@@ -27,9 +27,11 @@ pub(in super::super) fn append_event(
         Kept::Bool(false) => "false",
         Kept::None | Kept::Number(_) | Kept::Quantiles(_) | Kept::Distinct(_) => return Ok(()),
     };
-    transaction
-        .prepare_cached("INSERT OR REPLACE INTO event VALUES(?, ?, ?)")?
-        .execute(params![series.cast_signed(), stamp, text])?;
+    transaction.prepare_cached("INSERT OR REPLACE INTO event VALUES(?, ?, ?)")?.execute(params![
+        series.cast_signed(),
+        stamp,
+        text
+    ])?;
     Ok(())
 }
 

@@ -33,8 +33,8 @@ pub(crate) use compact::History;
 pub(super) use events::append_event;
 pub(crate) use packs::{Error, Samples};
 pub(crate) use read::{Found, Past, Range, Reader, Snapshot};
-pub(super) use sketches::{TABLES as SKETCH_TABLES, append as append_sketches, check as check_sketches, raise_base};
 pub(crate) use sketches::Piece;
+pub(super) use sketches::{TABLES as SKETCH_TABLES, append as append_sketches, check as check_sketches, raise_base};
 
 pub(crate) const DAY_MS: i64 = 86_400_000;
 

@@ -394,7 +394,8 @@ impl Folding<'_> {
             }
         }
         // Of several nodes, one that went says nothing of the others.
-        let of_one = members.first().is_some_and(|first| steps.is_empty() && node.series.iter().any(|(id, _)| *id == first.id));
+        let of_one =
+            members.first().is_some_and(|first| steps.is_empty() && node.series.iter().any(|(id, _)| *id == first.id));
         Ok(events.finish(of_one))
     }
 
@@ -417,7 +418,9 @@ impl Folding<'_> {
                 let own = node.series.iter().filter(|(id, _)| of.contains(id));
                 let before = into.len();
                 into.extend(own.map(|(id, gone)| Member { id: *id, gone: *gone, imported: *id >= IMPORTED }));
-                if into.len() > before || node.series.iter().any(|(id, _)| self.owns.iter().any(|own| own.contains_key(id))) {
+                if into.len() > before
+                    || node.series.iter().any(|(id, _)| self.owns.iter().any(|own| own.contains_key(id)))
+                {
                     return;
                 }
                 &[]
@@ -450,13 +453,7 @@ impl Folding<'_> {
         }
     }
 
-    fn children(
-        &self,
-        own: &Own,
-        node: &Node,
-        rest: &[Step],
-        path: &mut Vec<CompactString>,
-    ) -> Option<Vec<f64>> {
+    fn children(&self, own: &Own, node: &Node, rest: &[Step], path: &mut Vec<CompactString>) -> Option<Vec<f64>> {
         let fold = self.ask.fold.unwrap_or_else(|| match action(self.actions, path) {
             Action::Average => Fold::Mean,
             Action::Min => Fold::Min,
@@ -493,10 +490,7 @@ fn line_of(own: &Own, node: &Node) -> Option<Vec<f64>> {
     let mut lines = node.series.iter().filter_map(|(id, _)| own.get(id));
     let mut values = lines.next()?.clone();
     for later in lines {
-        values
-            .iter_mut()
-            .zip(later)
-            .for_each(|(value, later)| *value = if later.is_nan() { *value } else { *later });
+        values.iter_mut().zip(later).for_each(|(value, later)| *value = if later.is_nan() { *value } else { *later });
     }
     Some(values)
 }

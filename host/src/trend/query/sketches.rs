@@ -58,19 +58,26 @@ impl Merging<'_> {
     pub(super) fn lines(&self, members: &[Member]) -> Result<Option<Vec<Vec<f64>>>, AskError> {
         let n = self.axis.len();
         let empty = || vec![vec![f64::NAN; n]; self.figures.len()];
-        let mut lines =
-            Lines { quantiles: empty(), distinct: empty(), any_quantiles: false, any_distinct: false };
+        let mut lines = Lines { quantiles: empty(), distinct: empty(), any_quantiles: false, any_distinct: false };
         let mut cells: BTreeMap<usize, Cell> = BTreeMap::new();
+        let mut spans = Vec::new();
+        for member in members {
+            if let Some(span) = self.snapshot.fed_span(member.id)? {
+                spans.push((*member, span));
+            }
+        }
         let long = self.stretch();
-        let mut from = self.range.from;
-        while from < self.range.to && n > 0 {
-            let to = (from.div_euclid(long) + 1).saturating_mul(long).min(self.range.to);
-            for member in members {
+        let first = spans.iter().map(|(_, span)| span.from).min().unwrap_or(i64::MAX);
+        let end = spans.iter().map(|(_, span)| span.to).max().unwrap_or(i64::MIN).min(self.range.to);
+        let mut from = self.range.from.max(first);
+        while from < end && n > 0 {
+            let to = (from.div_euclid(long) + 1).saturating_mul(long).min(end);
+            for (member, _) in spans.iter().filter(|(_, span)| span.from < to && from < span.to) {
                 let whole = |day: i64| self.is_even() && self.place(day) == self.place(day + DAY_MS - 1);
                 self.snapshot.pieces(member.id, Range { from, to }, whole, |piece| self.put(&mut cells, piece))?;
             }
             // What comes is later: steps that end by now have all that is theirs.
-            let open = if to < self.range.to { self.place(to).unwrap_or(0) } else { n };
+            let open = if to < end { self.place(to).unwrap_or(0) } else { n };
             let rest = cells.split_off(&open);
             for (place, cell) in std::mem::replace(&mut cells, rest) {
                 self.tell(&mut lines, place, &cell);
@@ -88,7 +95,7 @@ impl Merging<'_> {
         if !self.figures.iter().any(|figure| is_figure_of(*figure, is_distinct)) {
             return Ok(None);
         }
-        self.put_zeros(members, &mut lines, is_distinct)?;
+        self.put_zeros(&spans, &mut lines, is_distinct);
         Ok(Some(lines))
     }
 
@@ -178,15 +185,15 @@ impl Merging<'_> {
     }
 
     /// Where nothing was fed though somebody was there to, nothing is what was counted.
-    fn put_zeros(&self, members: &[Member], lines: &mut [Vec<f64>], is_distinct: bool) -> Result<(), AskError> {
+    fn put_zeros(&self, members: &[(Member, Range)], lines: &mut [Vec<f64>], is_distinct: bool) {
         let mut there = vec![false; self.axis.len()];
-        for member in members {
-            let Some(first) = self.snapshot.fed_first(member.id)? else { continue };
+        for (member, span) in members {
+            // What was imported ends somewhen.
+            let gone = if member.imported { Some(member.gone.unwrap_or(i64::MIN)) } else { member.gone };
             for (place, there) in there.iter_mut().enumerate() {
-                let (at, end) = (self.axis.at(place), self.end(place));
                 let alive = member.imported || self.alive.get(place) == Some(&true);
-                let gone = if member.imported { Some(member.gone.unwrap_or(i64::MIN)) } else { member.gone };
-                *there |= alive && first < end && gone.is_none_or(|gone| at < gone);
+                let is_over = gone.is_some_and(|gone| self.axis.at(place) >= gone);
+                *there |= alive && span.from < self.end(place) && !is_over;
             }
         }
         for (figure, line) in self.figures.iter().zip(lines) {
@@ -196,10 +203,12 @@ impl Merging<'_> {
                 Figure::Mean | Figure::Min | Figure::Max | Figure::Quantile(_) => false,
             };
             if counts {
-                line.iter_mut().zip(&there).filter(|(value, there)| **there && value.is_nan()).for_each(|(value, _)| *value = 0.0);
+                line.iter_mut()
+                    .zip(&there)
+                    .filter(|(value, there)| **there && value.is_nan())
+                    .for_each(|(value, _)| *value = 0.0);
             }
         }
-        Ok(())
     }
 
     fn end(&self, place: usize) -> i64 {

@@ -1,8 +1,8 @@
 //! Gives history out.
 
 use super::text::Form;
-use crate::tree::parse_plain;
-use crate::trend::history::{Error, Found, Range, Reader};
+use crate::tree::{Fed, parse_plain};
+use crate::trend::history::{Error, Found, Range, Reader, Snapshot};
 use std::io::{self, Write};
 
 /// Series that are read at a time.
@@ -46,7 +46,8 @@ pub(crate) fn export(
     for series in found.chunks(AT_ONCE) {
         let ids: Vec<u64> = series.iter().map(|series| series.id).collect();
         // One that lasts would keep what the daemon writes meanwhile from being taken over into the file.
-        let pasts = reader.snapshot()?.pasts(&ids, range, 60_000)?;
+        let snapshot = reader.snapshot()?;
+        let pasts = snapshot.pasts(&ids, range, 60_000)?;
         let before = all;
         for Found { id, path, .. } in series {
             let Some(past) = pasts.get(id) else { continue };
@@ -62,10 +63,82 @@ pub(crate) fn export(
                 all += 1;
             }
         }
+        if snapshot.has_sketches()? {
+            all += others(&snapshot, series, range, form, out)?;
+        }
         each(all - before);
     }
     out.flush().map_err(ExportError::Output)?;
     Ok(all)
+}
+
+/// Writes what series that are no numbers were: the figures of sketches as series below them, and texts, which Prometheus' form
+/// has none of. How many there were.
+fn others(
+    snapshot: &Snapshot<'_>,
+    series: &[Found],
+    range: Range,
+    form: Form,
+    out: &mut impl Write,
+) -> Result<u64, ExportError> {
+    let ids: Vec<u64> = series.iter().map(|series| series.id).collect();
+    let (sketched, texts) = (snapshot.sketched(&ids)?, snapshot.with_events(&ids)?);
+    let mut all = 0;
+    for Found { id, path, .. } in series {
+        if sketched.binary_search(id).is_ok()
+            && let Some(span) = snapshot.fed_span(*id)?
+        {
+            let mut figures: Vec<(i64, &str, f64)> = Vec::new();
+            let range = Range { from: range.from.max(span.from), to: range.to.min(span.to) };
+            // Days of which there is nothing finer are not told, as with numbers.
+            snapshot.pieces(
+                *id,
+                range,
+                |_| false,
+                |piece| {
+                    each_figure(&piece.fed, |name, value| figures.push((piece.time, name, value)));
+                },
+            )?;
+            figures.sort_by(|a, b| (a.1, a.0).cmp(&(b.1, b.0)));
+            for (time, figure, value) in figures {
+                let name = name_of(form, &format!("{path},{figure}"));
+                let written = match form {
+                    Form::Csv => writeln!(out, "{name},{},{value}", Seconds(time)),
+                    Form::Prometheus => writeln!(out, "{name} {value} {time}"),
+                };
+                written.map_err(ExportError::Output)?;
+                all += 1;
+            }
+        }
+        if form == Form::Csv && texts.binary_search(id).is_ok() {
+            let mut events = Vec::new();
+            snapshot.events(*id, range, |time, text| {
+                events.push((time, text.replace(['\n', '\r'], " ").replace('"', "\"\"")));
+                true
+            })?;
+            for (time, text) in events.iter().filter(|(time, _)| *time >= range.from) {
+                let name = name_of(form, path);
+                writeln!(out, "{name},{},\"{text}\"", Seconds(*time)).map_err(ExportError::Output)?;
+                all += 1;
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn each_figure(fed: &Fed, mut each: impl FnMut(&'static str, f64)) {
+    match fed {
+        Fed::Quantiles(sketch) => {
+            each("count", sketch.count() as f64);
+            each("sum", sketch.sum());
+            for (name, q) in
+                [("min", 0.0), ("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999), ("max", 1.0)]
+            {
+                sketch.quantile(q).into_iter().for_each(|value| each(name, value));
+            }
+        }
+        Fed::Distinct(sketch) => each("distinct", sketch.estimate().round()),
+    }
 }
 
 /// What names a series in a text.

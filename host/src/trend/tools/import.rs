@@ -2,8 +2,8 @@
 
 use super::Store;
 use super::text::{Form, Sample, TextError, path_of};
-use crate::tree::{PathError, parse_plain};
-use crate::trend::history::{Error, IMPORTED, Samples};
+use crate::tree::{Kept, PathError, parse_plain};
+use crate::trend::history::{Error, IMPORTED, Samples, append_event};
 use hashbrown::HashMap;
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeMap;
@@ -11,6 +11,9 @@ use std::fmt;
 
 /// Samples that are held before they are packed: 64 MB of them.
 const HELD_MAX: usize = 4_000_000;
+
+/// Texts that are held.
+const TEXTS_HELD_MAX: usize = 10_000;
 
 /// Why a line is not taken.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub(crate) struct Importer<'s> {
     /// Where a series is held, by its number: two texts may name one.
     places: HashMap<u64, usize>,
     samples: usize,
+    /// Series, times and texts that are still to be written.
+    texts: Vec<(u64, i64, Kept)>,
     next: u64,
 }
 
@@ -60,7 +65,15 @@ impl<'s> Importer<'s> {
             |row| row.get(0),
         )?;
         let next = last.map_or(IMPORTED, |last| last.cast_unsigned() + 1);
-        Ok(Importer { store, series: HashMap::new(), held: Vec::new(), places: HashMap::new(), samples: 0, next })
+        Ok(Importer {
+            store,
+            series: HashMap::new(),
+            held: Vec::new(),
+            places: HashMap::new(),
+            samples: 0,
+            texts: Vec::new(),
+            next,
+        })
     }
 
     /// Takes a sample.
@@ -77,6 +90,22 @@ impl<'s> Importer<'s> {
         values.push(sample.value);
         self.samples += 1;
         if self.samples >= HELD_MAX {
+            self.flush().map_err(Refused::Failed)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a text, which holds from a time on.
+    ///
+    /// # Errors
+    /// It names no path, or the database's.
+    pub(crate) fn add_text(&mut self, form: Form, (series, time, text): (&str, i64, String)) -> Result<(), Refused> {
+        let place = match self.series.get(series) {
+            Some(place) => *place,
+            None => self.name(form, series)?,
+        };
+        self.texts.push((self.held[place].0, time, Kept::Text(text.into())));
+        if self.texts.len() >= TEXTS_HELD_MAX {
             self.flush().map_err(Refused::Failed)?;
         }
         Ok(())
@@ -128,6 +157,11 @@ impl<'s> Importer<'s> {
             }
         }
         self.samples = 0;
+        let transaction = self.store.database.connection().transaction()?;
+        for (id, time, text) in self.texts.drain(..) {
+            append_event(&transaction, id, time, &text)?;
+        }
+        transaction.commit()?;
         self.store.history.put(self.store.database.connection(), taken)
     }
 

@@ -10,7 +10,7 @@ pub(crate) use check::check;
 pub(crate) use export::{ExportError, export};
 pub(crate) use import::{Importer, Refused};
 pub(crate) use record::Recorder;
-pub(crate) use text::{Form, parse_line};
+pub(crate) use text::{Form, parse_line, parse_text};
 
 use super::history::{Error, History, Retention};
 use super::sqlite::{Database, OpenError};

@@ -53,6 +53,27 @@ pub(crate) fn parse_line(form: Form, line: &str) -> Result<Option<Sample<'_>>, T
     }
 }
 
+/// A line that says which text a node was from a time on: `"os,version",1767571200,"24.04"`. None where it is no such line; then
+/// it may be a sample.
+pub(crate) fn parse_text(form: Form, line: &str) -> Option<Result<(&str, i64, String), TextError>> {
+    let line = line.strip_suffix('"').filter(|_| form == Form::Csv)?;
+    let series = match line.strip_prefix('"') {
+        Some(quoted) => {
+            let mut quotes = quoted.match_indices('"').map(|(at, _)| at).peekable();
+            loop {
+                let at = quotes.next()?;
+                // Two are one that is a part of the path.
+                if quotes.next_if_eq(&(at + 1)).is_none() {
+                    break &line[..at + 2];
+                }
+            }
+        }
+        None => &line[..line.find(',')?],
+    };
+    let (time, text) = line[series.len()..].strip_prefix(',')?.split_once(",\"")?;
+    Some(time_ms(time, 1_000).map(|time| (series, time, text.replace("\"\"", "\""))))
+}
+
 fn csv(line: &str) -> Result<Option<Sample<'_>>, TextError> {
     if line.is_empty() {
         return Ok(None);
@@ -156,7 +177,7 @@ pub(super) fn path_of(form: Form, series: &str) -> Result<String, TextError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Form, parse_line, path_of};
+    use super::{Form, parse_line, parse_text, path_of};
     use proptest::prelude::*;
 
     fn read(line: &str) -> (String, i64, f64) {
@@ -197,10 +218,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_text_is_read_with_its_quotes_and_commas() {
+        let read = |line| parse_text(Form::Csv, line).and_then(Result::ok);
+        assert_eq!(
+            read("\"os,a\"\"b\",1767571200,\"x,\"\"y\"\"\""),
+            Some(("\"os,a\"\"b\"", 1_767_571_200_000, "x,\"y\"".to_owned()))
+        );
+        assert_eq!(read("os,1767571200.5,\"\""), Some(("os", 1_767_571_200_500, String::new())));
+        assert_eq!(parse_text(Form::Csv, "\"os,a\",1767571200,3"), None);
+        assert_eq!(parse_text(Form::Csv, "\"os\""), None);
+        assert!(parse_text(Form::Csv, "os,yesterday,\"a\"").is_some_and(|read| read.is_err()));
+        assert_eq!(parse_text(Form::Prometheus, "os,1767571200,\"a\""), None);
+    }
+
     proptest! {
         #[test]
-        fn no_text_panics(line in ".{0,60}") {
+        fn no_text_panics(line in "[\",a]{0,12}.{0,60}") {
             for form in [Form::Csv, Form::Prometheus] {
+                let _ = parse_text(form, &line);
                 if let Ok(Some(sample)) = parse_line(form, &line) {
                     let _ = path_of(form, sample.series);
                 }

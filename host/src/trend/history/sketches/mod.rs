@@ -15,10 +15,10 @@
 mod pack;
 mod read;
 
-pub(super) use pack::{Due, age, forget, pack_one};
 pub(in super::super) use pack::raise_base;
-pub(in super::super) use read::check;
+pub(super) use pack::{Due, age, forget, pack_one};
 pub(crate) use read::Piece;
+pub(in super::super) use read::check;
 
 use super::{DAY_MS, Error};
 use crate::tree::Fed;
@@ -157,8 +157,11 @@ fn store(transaction: &Connection, series: u64, level: Level, unit: i64, sketche
     }
     let mut data = Vec::new();
     put_row(unit, &sketches.into_iter().collect::<Vec<_>>(), &mut data);
-    transaction
-        .prepare_cached("INSERT OR REPLACE INTO sketch VALUES(?, ?, ?, ?)")?
-        .execute(params![series.cast_signed(), level.step(), unit, data])?;
+    transaction.prepare_cached("INSERT OR REPLACE INTO sketch VALUES(?, ?, ?, ?)")?.execute(params![
+        series.cast_signed(),
+        level.step(),
+        unit,
+        data
+    ])?;
     Ok(())
 }

@@ -18,6 +18,15 @@ pub(crate) struct Piece {
 }
 
 impl Snapshot<'_> {
+    /// Whether there may be any: a file of an earlier form, which no daemon has opened yet, has no table for them.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn has_sketches(&self) -> Result<bool, Error> {
+        let table = "SELECT count(*) FROM sqlite_schema WHERE name = 'sketch'";
+        Ok(self.connection().query_row(table, [], |row| row.get::<_, i64>(0))? > 0)
+    }
+
     /// Of some series, in the order of their numbers, those of which there are rows in a table.
     fn those_in(&self, table: &str, series: &[u64]) -> Result<Vec<u64>, Error> {
         let next = format!("SELECT series FROM {table} WHERE series >= ? ORDER BY series LIMIT 1");
@@ -54,23 +63,37 @@ impl Snapshot<'_> {
         self.those_in("event", series)
     }
 
-    /// When a series was fed first, as far as it is kept.
+    /// When a series was fed first, about, and by when it was fed last, as far as it is kept.
     ///
     /// # Errors
     /// The database's.
-    pub(crate) fn fed_first(&self, series: u64) -> Result<Option<i64>, Error> {
-        let mut select =
-            self.connection().prepare_cached("SELECT min(time) FROM sketch WHERE series = ? AND step = ?")?;
-        let mut first = |level: Level| -> Result<Option<i64>, Error> {
-            Ok(select.query_row(params![series.cast_signed(), level.step()], |row| row.get(0))?)
+    pub(crate) fn fed_span(&self, series: u64) -> Result<Option<Range>, Error> {
+        let mut select = self
+            .connection()
+            .prepare_cached("SELECT min(time), max(time) FROM sketch WHERE series = ? AND step = ?")?;
+        let mut span = |level: Level| -> Result<Option<Range>, Error> {
+            let found: (Option<i64>, Option<i64>) =
+                select.query_row(params![series.cast_signed(), level.step()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(match found {
+                (Some(from), Some(last)) => Some(Range { from, to: last.saturating_add(level.unit_ms()) }),
+                _ => None,
+            })
         };
-        let mut finer: Option<i64> = None;
-        for level in [Level::Commit, Level::Commits, Level::Minute, Level::TenMinutes] {
-            finer = [finer, first(level)?].into_iter().flatten().min();
+        let mut finer: Option<Range> = span(Level::Commit)?;
+        for level in Level::PACKED {
+            let found = [finer, span(level)?].into_iter().flatten();
+            finer = found.reduce(|a, b| Range { from: a.from.min(b.from), to: a.to.max(b.to) });
         }
-        let day = first(Level::Day)?;
         // A day's row is beside the finer ones of that day.
-        Ok(day.filter(|day| finer.is_none_or(|finer| Level::Day.unit_of(finer) > *day)).or(finer))
+        Ok(match (span(Level::Day)?, finer) {
+            (Some(days), Some(finer)) => {
+                let before = days.from < Level::Day.unit_of(finer.from);
+                let from = if before { days.from } else { finer.from };
+                let to = if days.to > Level::Day.unit_of(finer.to) + DAY_MS { days.to } else { finer.to };
+                Some(Range { from, to })
+            }
+            (days, finer) => days.or(finer),
+        })
     }
 
     /// Calls with all that a series was fed in a range, in no order. Whole days for which `whole` says so, by their beginnings,
@@ -105,13 +128,7 @@ impl Snapshot<'_> {
         Ok(())
     }
 
-    fn level(
-        &self,
-        series: u64,
-        level: Level,
-        range: Range,
-        mut each: impl FnMut(i64, Fed),
-    ) -> Result<(), Error> {
+    fn level(&self, series: u64, level: Level, range: Range, mut each: impl FnMut(i64, Fed)) -> Result<(), Error> {
         let mut select = self
             .connection()
             .prepare_cached("SELECT time, data FROM sketch WHERE series = ? AND step = ? AND time >= ? AND time < ?")?;
@@ -121,7 +138,10 @@ impl Snapshot<'_> {
         while let Some(row) = rows.next()? {
             let unit = row.get(0)?;
             take_row(unit, row.get_ref(1)?.as_blob().unwrap_or_default(), wanted, &mut each).map_err(|what| {
-                Error::Damaged { pack: -1, what: format!("{what} (of series {series}, step {}, at {unit})", level.step()) }
+                Error::Damaged {
+                    pack: -1,
+                    what: format!("{what} (of series {series}, step {}, at {unit})", level.step()),
+                }
             })?;
         }
         Ok(())
@@ -148,6 +168,9 @@ pub(in super::super::super) fn check(
 ) -> Result<Looked, Error> {
     let mut looked = Looked::default();
     let connection = snapshot.connection();
+    if !snapshot.has_sketches()? {
+        return Ok(looked);
+    }
     let mut select = connection.prepare("SELECT series, step, time, data FROM sketch ORDER BY series, step, time")?;
     let mut rows = select.query([])?;
     let mut of: Option<Counts> = None;
@@ -164,10 +187,15 @@ pub(in super::super::super) fn check(
         looked.bytes += data.len() as u64;
         let Some(of) = &mut of else { continue };
         let mut beyond = false;
-        let read = take_row(unit, data, |_| true, |time, fed| {
-            let count = if let Fed::Quantiles(sketch) = fed { sketch.count() } else { 0 };
-            beyond |= !of.put(step, unit, time, count);
-        });
+        let read = take_row(
+            unit,
+            data,
+            |_| true,
+            |time, fed| {
+                let count = if let Fed::Quantiles(sketch) = fed { sketch.count() } else { 0 };
+                beyond |= !of.put(step, unit, time, count);
+            },
+        );
         let what = match read {
             Err(what) => what.to_string(),
             Ok(()) if beyond => "a time that is not of this row".to_owned(),
@@ -221,7 +249,9 @@ impl Counts {
             if let (Some(day_has), Some(finer)) = counts
                 && day_has != finer
             {
-                damaged(format!("sketches of series {series}: the day at {day} has {day_has} numbers, its parts {finer}"));
+                damaged(format!(
+                    "sketches of series {series}: the day at {day} has {day_has} numbers, its parts {finer}"
+                ));
             }
         }
         let connection = snapshot.connection();
