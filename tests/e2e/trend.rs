@@ -208,3 +208,155 @@ fn nobody_else_writes_while_a_daemon_runs() {
     graftd(["trend", "compact", "--data", &data]).good();
     graftd(["trend", "check", "--data", &data]).good();
 }
+
+const TIMES: &str = r#"$remote_addr [$time_iso8601] "$request" $status $request_time"#;
+
+/// Folders with the pipes that keep sketches, and a log of requests with their times.
+fn timed() -> Arc<Folders> {
+    let folders = Arc::new(Folders::new());
+    folders.copy_plugins(&["request-time", "visitors"]);
+    folders.write_conf(
+        "shop.on",
+        &format!(
+            "plugin = \"access-log\"\nfile = \"../logs/shop.log\"\nformat = '{TIMES}'\nstart = \"begin\"\nprefix = \"shop\"\n"
+        ),
+    );
+    folders
+}
+
+/// So many requests, each of another time and visitor.
+fn requests(folders: &Folders, numbers: std::ops::Range<u64>) {
+    let path = folders.root().join("logs/shop.log");
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+    let mut text = String::new();
+    for n in numbers {
+        let (a, b, ms) = (n / 200, n % 200, n * 7_919 % 1_000 + 1);
+        writeln!(
+            text,
+            "10.0.{a}.{b} [2026-11-26T10:20:{:02}+00:00] \"GET / HTTP/1.1\" 200 {}.{:03}",
+            n % 60,
+            ms / 1_000,
+            ms % 1_000
+        )
+        .expect("text");
+    }
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).expect("opened");
+    std::io::Write::write_all(&mut file, text.as_bytes()).expect("written");
+}
+
+const SPENT: &str = "shop,request_time,2xx";
+
+fn figures(daemon: &Daemon, query: &str) -> Value {
+    let answer = daemon.get(&format!("/trend/?{query}")).good().json();
+    let line = answer[0].as_object().and_then(|lines| lines.values().next());
+    line.unwrap_or_else(|| panic!("nothing is found: {answer}")).clone()
+}
+
+fn sum_of(line: &Value) -> f64 {
+    line.as_array().expect("values").iter().filter_map(Value::as_f64).sum()
+}
+
+#[test]
+fn requests_are_in_the_history_of_their_times_once_whenever_the_daemon_is_killed() {
+    let folders = timed();
+    let mut lines = 0;
+    for turn in 0..6 {
+        let daemon = start(&folders);
+        for _ in 0..3 {
+            requests(&folders, lines..lines + 700);
+            lines += 700;
+            // There is nothing to wait for: the moment of the kill is to be any.
+            std::thread::sleep(Duration::from_millis(40 + 90 * turn));
+        }
+        daemon.kill();
+    }
+    let daemon = start(&folders);
+    daemon.await_change("shop", |daemon| (daemon.subtree(SPENT)[""]["count"] == json!(lines)).then_some(()));
+    push(&daemon, &json!({"last": 1}));
+    let now = daemon.subtree(SPENT)[""].clone();
+    let all = figures(&daemon, &format!("key-{SPENT}&from=-1h&step=all&as=count,p50,p99,p999,min,max"));
+    for figure in ["count", "p50", "p99", "p999", "min", "max"] {
+        assert_eq!(all[figure][0], now[figure], "{figure} of {all}");
+    }
+    for step in ["1s", "raw", "1m"] {
+        let steps = figures(&daemon, &format!("key-{SPENT}&from=-1h&step={step}&as=count,p99"));
+        assert_eq!(sum_of(&steps["count"]), lines as f64, "step={step}");
+        assert_eq!(steps["count"].as_array().map(Vec::len), steps["p99"].as_array().map(Vec::len));
+    }
+    // What folds is merged; the median is what is told unless something else is asked for.
+    let folded = figures(&daemon, "key-shop,request_time,&from=-1h&step=all");
+    assert_eq!(folded["values"][0], now["p50"]);
+    let visitors = daemon.get("/get/?key-shop,visitors&as=value").good().json();
+    let estimate = visitors[0].as_object().and_then(|lines| lines.values().next()).expect("an estimate").clone();
+    let told = figures(&daemon, "key-shop,visitors&from=-1h&step=all&as=distinct");
+    assert_eq!(told["values"][0].as_f64(), estimate.as_f64());
+    let table =
+        daemon.cli(&["trend", SPENT, "--from", "-1h", "--step", "all", "--as", "count,p99", "--csv"]).good().stdout;
+    let rows: Vec<&str> = table.lines().collect();
+    assert_eq!(rows[0], format!("time,\"{SPENT} count\",\"{SPENT} p99\""));
+    assert!(rows[1].ends_with(&format!(",{lines},{}", now["p99"])), "{table}");
+    assert_eq!(daemon.stop().code(), Some(0));
+    let data = data(&folders);
+    graftd(["trend", "check", "--data", &data]).good();
+    graftd(["trend", "compact", "--data", &data]).good();
+    let said = graftd(["trend", "check", "--data", &data]).good().stdout;
+    assert!(said.contains("1 have been fed what their history has"), "{said}");
+    let daemon = start(&folders);
+    let packed = figures(&daemon, &format!("key-{SPENT}&from=-1h&step=all&as=count,p50,p99,p999,min,max"));
+    for figure in ["count", "p50", "p99", "p999", "min", "max"] {
+        assert_eq!(packed[figure][0], now[figure], "{figure} of {packed}");
+    }
+    daemon.stop();
+    let out = graftd(["trend", "export", "--data", &data, "shop"]).good().stdout;
+    let counts = out.lines().filter(|line| line.starts_with("\"shop,request_time,2xx,count\","));
+    let sum: u64 = counts.filter_map(|line| line.rsplit(',').next()?.parse::<u64>().ok()).sum();
+    assert_eq!(sum, lines, "{}", &out[..out.len().min(500)]);
+    // A row that is lost is missed.
+    let file = rusqlite::Connection::open(folders.root().join("data/graftd.db")).expect("opened");
+    file.execute("DELETE FROM sketch WHERE step = 86400000", []).expect("deleted");
+    drop(file);
+    graftd(["trend", "check", "--data", &data]).failed(1, &["was fed", "but its history has"]);
+}
+
+#[test]
+fn what_a_text_was_is_told_by_its_changes() {
+    let folders = Arc::new(Folders::new());
+    let daemon = start(&folders);
+    for version in ["1.0", "1.1, \"beta\"", "2.0"] {
+        push(&daemon, &json!({"app": {"h1": {"version": version, "up": version != "2.0"}}}));
+        // Of what comes within one commit, the last counts.
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    push(&daemon, &json!({"app": {"h2": {"version": "0.9"}}}));
+    let texts = |path: &str, from: &str| -> Vec<Value> {
+        let line = figures(&daemon, &format!("key-{path}&from={from}"));
+        line["events"].as_array().expect("events").iter().map(|event| event[1].clone()).collect()
+    };
+    assert_eq!(texts("app,h1,version", "-1h"), ["1.0", "1.1, \"beta\"", "2.0"]);
+    assert_eq!(texts("app,h1,up", "-1h"), ["true", "false"]);
+    assert_eq!(texts("app,,version", "-1h"), ["1.0", "1.1, \"beta\"", "2.0", "0.9"]);
+    let all = figures(&daemon, "key-app,h1,version&from=-1h");
+    let second = all["events"][1][0].as_f64().expect("a time");
+    // What held as the range began comes first.
+    assert_eq!(texts("app,h1,version", &(second + 0.1).to_string()), ["1.1, \"beta\"", "2.0"]);
+    let told = daemon.cli(&["trend", "app,h1,version", "--from", "-1h"]).good().json();
+    assert_eq!(told[0]["app,h1,version"], all);
+    let table = daemon.get("/trend/?key-app,*,version&from=-1h&format=csv").good().body;
+    let rows: Vec<&str> = table.lines().map(|row| row.split_once(',').expect("a row").1).collect();
+    assert_eq!(
+        rows,
+        ["\"app,h1,version\"", "\"1.0\"", "\"1.1, \"\"beta\"\"\"", "\"2.0\"", "\"app,h2,version\"", "\"0.9\""]
+    );
+    assert_eq!(daemon.get("/trend/?key-app,h1,version&as=rate").good().json(), json!([{}]));
+    daemon.get("/trend/?key-app&as=p98").refused(400, &["as=p98", "p99"]);
+    daemon.stop();
+    // They come back under the same paths.
+    let data = data(&folders);
+    let out = graftd(["trend", "export", "--data", &data, "app,h1,version"]).good().stdout;
+    let other = Arc::new(Folders::new());
+    let other_data = self::data(&other);
+    std::fs::create_dir_all(&other_data).expect("made");
+    let said = graftd_with_input(["trend", "import", "--data", &other_data, "-"], out.as_bytes()).good().stdout;
+    assert_eq!(said.trim(), "3 samples of 1 series");
+    assert_eq!(graftd(["trend", "export", "--data", &other_data]).good().stdout, out);
+}

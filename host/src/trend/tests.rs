@@ -12,6 +12,9 @@ use plugin_api::sketch::{Distinct, Quantiles};
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod events;
+mod forms;
+
 const START: i64 = 1_767_571_200_000;
 const END: i64 = START + 30 * 3_600_000;
 const P99: Figure = Figure::Quantile(0.99);

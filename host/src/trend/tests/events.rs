@@ -1,0 +1,69 @@
+//! Texts as they changed.
+
+use super::{Daemon, START, retention};
+use crate::tree::{Kept, More, Pattern, Row, Rows};
+use crate::trend::Range;
+use crate::trend::history::{DAY_MS, History, Reader};
+use crate::trend::query::{Ask, Figure, Told, ask};
+
+fn commit(daemon: &mut Daemon, day: i64, rows: &[(u64, &str)], gone: &[u64]) {
+    let row = |(id, text): &(u64, &str)| {
+        let more = More { path: Some(format!("os,h{id}").into()), ..More::default() };
+        Row { id: *id, value: Kept::Text((*text).into()), more: Some(Box::new(more)) }
+    };
+    let rows = Rows { changed: rows.iter().map(row).collect(), gone: gone.to_vec(), ..Rows::default() };
+    daemon.pending.add(rows, Vec::new());
+    daemon.commit(START + day * DAY_MS, true);
+}
+
+fn told(daemon: &Daemon, path: &str, from: i64, to: i64) -> Vec<(i64, Option<String>)> {
+    let question = Ask {
+        pattern: Pattern::parse(path).expect("a path"),
+        range: Range { from: START + from * DAY_MS, to: START + to * DAY_MS },
+        step_ms: DAY_MS,
+        one: false,
+        figures: vec![Figure::Value],
+        fold: None,
+        commit_ms: 10_000,
+    };
+    let reader = Reader::open(&daemon.file).expect("a reader");
+    let (_, lines) = ask(&reader.snapshot().expect("a snapshot"), &question).expect("an answer");
+    match lines.into_iter().next().map(|line| line.told) {
+        Some(Told::Events(events)) => events.into_iter().map(|(time, text)| ((time - START) / DAY_MS, text)).collect(),
+        None => Vec::new(),
+        Some(told) => panic!("{told:?}"),
+    }
+}
+
+fn some(events: &[(i64, &str)]) -> Vec<(i64, Option<String>)> {
+    events.iter().map(|(day, text)| (*day, Some((*text).to_owned()))).collect()
+}
+
+#[test]
+fn a_text_holds_until_there_is_another_or_its_node_is_gone() {
+    let mut daemon = Daemon::new();
+    commit(&mut daemon, 0, &[(1, "a"), (2, "x")], &[]);
+    commit(&mut daemon, 3, &[(1, "b")], &[]);
+    commit(&mut daemon, 5, &[(1, "c")], &[]);
+    commit(&mut daemon, 6, &[], &[2]);
+    assert_eq!(told(&daemon, "os,h1", 0, 9), some(&[(0, "a"), (3, "b"), (5, "c")]));
+    assert_eq!(told(&daemon, "os,h1", 4, 9), some(&[(3, "b"), (5, "c")]));
+    assert_eq!(told(&daemon, "os,h1", 5, 9), some(&[(5, "c")]));
+    assert_eq!(told(&daemon, "os,h1", 1, 3), some(&[(0, "a")]));
+    assert_eq!(told(&daemon, "os,h2", 1, 9), [(0, Some("x".to_owned())), (6, None)]);
+    assert_eq!(told(&daemon, "os,h2", 7, 9), []);
+    assert_eq!(told(&daemon, "os,", 1, 9), some(&[(0, "a"), (0, "x"), (3, "b"), (5, "c")]));
+    // What held a month ago is still known, what was over by then is not, nor what was of a node that went.
+    for restarted in [false, true] {
+        daemon.tidy(START + 34 * DAY_MS);
+        assert_eq!(told(&daemon, "os,h1", 0, 9), some(&[(3, "b"), (5, "c")]), "{restarted}");
+        assert_eq!(told(&daemon, "os,h2", 0, 9), [(0, Some("x".to_owned())), (6, None)], "{restarted}");
+        daemon.history = History::open(daemon.database.connection(), retention()).expect("a history");
+    }
+    for days in [36, 400] {
+        daemon.tidy(START + days * DAY_MS);
+        assert_eq!(told(&daemon, "os,h1", 0, 9), some(&[(5, "c")]));
+        let left = if days == 36 { [(0, Some("x".to_owned())), (6, None)].to_vec() } else { Vec::new() };
+        assert_eq!(told(&daemon, "os,h2", 0, 9), left);
+    }
+}
