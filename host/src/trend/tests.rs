@@ -14,6 +14,7 @@ use std::time::Duration;
 
 mod events;
 mod forms;
+mod room;
 
 const START: i64 = 1_767_571_200_000;
 const END: i64 = START + 30 * 3_600_000;

@@ -92,7 +92,8 @@ fn a_file_of_an_earlier_form_is_taken_over_with_all_that_it_has() {
         // Once it is taken over, and then it is as any other.
         for _ in 0..2 {
             let mut database = Database::open(&file).expect("taken over");
-            let mut version = |name: &str| database.connection().pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+            let mut version =
+                |name: &str| database.connection().pragma_query_value(None, name, |row| row.get::<_, i64>(0));
             assert_eq!(version("user_version"), Ok(3));
             assert_eq!(database.last().expect("a number"), 9);
             assert_eq!(&*database.sources().expect("sources")["log"], "byte 77");
