@@ -11,7 +11,7 @@ const TEXT_BYTES_MAX: usize = 1_024;
 /// Rows that are looked at before others get their turn.
 const ROWS_AT_ONCE: i64 = 10_000;
 
-/// Keeps what a node is from a time on, where that is an event.
+/// Keeps what a node is from a time on, where that is an event: what is told again and again is none.
 ///
 /// # Errors
 /// The database's.
@@ -27,11 +27,12 @@ pub(in super::super) fn append_event(
         Kept::Bool(false) => "false",
         Kept::None | Kept::Number(_) | Kept::Quantiles(_) | Kept::Distinct(_) => return Ok(()),
     };
-    transaction.prepare_cached("INSERT OR REPLACE INTO event VALUES(?, ?, ?)")?.execute(params![
-        series.cast_signed(),
-        stamp,
-        text
-    ])?;
+    transaction
+        .prepare_cached(
+            "INSERT OR REPLACE INTO event SELECT ?1, ?2, ?3 WHERE ?3 IS NOT \
+             (SELECT value FROM event WHERE series = ?1 AND stamp <= ?2 ORDER BY stamp DESC LIMIT 1)",
+        )?
+        .execute(params![series.cast_signed(), stamp, text])?;
     Ok(())
 }
 
@@ -52,10 +53,16 @@ impl Snapshot<'_> {
              coalesce((SELECT max(stamp) FROM event WHERE series = ?1 AND stamp <= ?2), ?2) ORDER BY stamp",
         )?;
         let mut rows = select.query(params![series.cast_signed(), range.from, range.to])?;
+        let mut before: Option<String> = None;
         while let Some(row) = rows.next()? {
-            if !each(row.get(0)?, row.get_ref(1)?.as_str().unwrap_or_default()) {
+            let text = row.get_ref(1)?.as_str().unwrap_or_default();
+            if before.as_deref() == Some(text) {
+                continue;
+            }
+            if !each(row.get(0)?, text) {
                 break;
             }
+            before = Some(text.to_owned());
         }
         Ok(())
     }

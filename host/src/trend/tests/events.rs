@@ -43,9 +43,13 @@ fn some(events: &[(i64, &str)]) -> Vec<(i64, Option<String>)> {
 fn a_text_holds_until_there_is_another_or_its_node_is_gone() {
     let mut daemon = Daemon::new();
     commit(&mut daemon, 0, &[(1, "a"), (2, "x")], &[]);
+    // What is told again is no event.
+    commit(&mut daemon, 2, &[(1, "a")], &[]);
     commit(&mut daemon, 3, &[(1, "b")], &[]);
     commit(&mut daemon, 5, &[(1, "c")], &[]);
     commit(&mut daemon, 6, &[], &[2]);
+    let rows = "SELECT count(*) FROM event";
+    assert_eq!(daemon.database.connection().query_row(rows, [], |row| row.get(0)), Ok(4));
     assert_eq!(told(&daemon, "os,h1", 0, 9), some(&[(0, "a"), (3, "b"), (5, "c")]));
     assert_eq!(told(&daemon, "os,h1", 4, 9), some(&[(3, "b"), (5, "c")]));
     assert_eq!(told(&daemon, "os,h1", 5, 9), some(&[(5, "c")]));
