@@ -19,6 +19,7 @@ mod age;
 mod append;
 mod compact;
 mod packs;
+mod passed;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub(crate) use age::Retention;
 pub(super) use append::append;
 pub(crate) use compact::History;
 pub(crate) use packs::{Error, Samples};
+pub(crate) use passed::{Kept as KeptTime, Passed};
 pub(crate) use read::{Found, Past, Range, Reader, Snapshot};
 
 pub(crate) const DAY_MS: i64 = 86_400_000;
