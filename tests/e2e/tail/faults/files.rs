@@ -1,6 +1,6 @@
 //! The file is locked, its folder is moved or may not be looked into, and another lies in its place.
 
-use super::{Server, await_lines, await_unwritten, await_written, check, commit, data, folders, settle, start};
+use super::{HOST, Server, await_lines, await_unwritten, await_written, check, commit, data, folders, settle, start};
 use graftd_tests::Daemon;
 use rusqlite::Connection;
 use std::fs::{self, Permissions};
@@ -18,6 +18,10 @@ fn a_lock_of_another_program_is_waited_for() {
     other.execute_batch("BEGIN EXCLUSIVE").expect("locked");
     server.write();
     await_unwritten(&daemon, "another program has it locked");
+    let told = daemon.subtree(&format!("graftd,{HOST},trend"));
+    for key in ["failed", "waiting_nodes", "waiting_bytes", "file_bytes", "recent_rows", "oldest", "committed"] {
+        assert!(told[key].as_f64().is_some_and(|x| x > 0.0), "{key}: {told}");
+    }
     server.write();
     await_lines(&daemon, server.writer.lines);
     other.execute_batch("ROLLBACK").expect("let go");

@@ -7,7 +7,7 @@ fn a_line_counts_once_whatever_call_of_the_disk_fails() {
     let folders = folders("start = \"begin\"");
     let mut server = Server::new(&folders, 3);
     let faults = Faults::new(&folders, 3);
-    let (mut failures, mut failed) = (0, 0);
+    let mut failures = 0;
     for turn in 0..turns(6, 100) {
         let daemon = faults.start(&folders);
         for _ in 0..2 {
@@ -30,12 +30,10 @@ fn a_line_counts_once_whatever_call_of_the_disk_fails() {
         // While calls fail, or when all is well again.
         daemon.kill();
         faults.one_in(0);
-        assert!(faults.failed() > failed, "no call failed in the turn {turn}");
-        failed = faults.failed();
         check(&folders);
         server.write();
     }
-    println!("{failed} calls failed, and {failures} commits");
+    println!("{} calls failed, and {failures} commits", faults.failed());
     assert!(failures > 0, "no commit failed");
     settle(&folders, &server.writer);
 }
