@@ -327,6 +327,7 @@ fn shared(
         positions: Mutex::default(),
         begun: Mutex::default(),
         commit_error: Mutex::default(),
+        clock_doubt: Mutex::default(),
         trend: OnceLock::new(),
         conf,
     })

@@ -346,6 +346,9 @@ fn check(data: &Data) -> Result<(), Failure> {
         checked.sketch_bytes,
         checked.counts
     ))?;
+    if let Some(remark) = checked.remark {
+        eprintln!("graftd: {remark}");
+    }
     if checked.damages.is_empty() {
         return Ok(());
     }
@@ -368,7 +371,11 @@ fn compact(file: &Path, trend: TrendConf) -> Result<(), Failure> {
     let before = size();
     let failed = |error: &dyn std::fmt::Display| Failure::work(format_args!("{}: {error}", file.display()));
     let bar = bar(store.blocks().map_err(|error| failed(&error))?, "{bar:30} {pos}/{len} blocks, {eta} left");
-    store.compact(now_ms(), || bar.inc(1)).map_err(|error| failed(&error))?;
+    let passed = store.passed(now_ms()).map_err(|error| failed(&error))?;
+    if !passed.doubt().is_empty() {
+        eprintln!("graftd: {}", passed.doubt());
+    }
+    store.compact(passed.now(), || bar.inc(1)).map_err(|error| failed(&error))?;
     bar.finish_and_clear();
     print(&format!("{} bytes, {before} before", size()))
 }

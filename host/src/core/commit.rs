@@ -3,7 +3,7 @@
 use super::event::Position;
 use super::shared::Shared;
 use crate::tree::Mark;
-use crate::trend::{Commit, Keeper, Kept};
+use crate::trend::{Commit, Figures, Keeper, Kept};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,6 +27,8 @@ pub(super) struct Commits {
     began: Instant,
     began_ms: i64,
     stamp: i64,
+    /// The latest time in the history that there was, while the clock has been set back from there.
+    ahead: Option<i64>,
     /// Up to when the tree's changes have been handed over.
     mark: Mark,
     /// Sources that have been read on since.
@@ -50,6 +52,8 @@ pub(super) struct CommitFigures {
     pub(super) nodes: usize,
     /// Why the last one could not be written; empty if it could.
     pub(super) error: String,
+    /// Of the file.
+    pub(super) file: Figures,
 }
 
 impl Commits {
@@ -62,6 +66,7 @@ impl Commits {
             began_ms: 0,
             // The first is of another day: history has all there is at the beginning of each daemon.
             stamp: 0,
+            ahead: None,
             mark,
             sources: BTreeMap::new(),
             under_way: false,
@@ -132,7 +137,17 @@ impl Commits {
             stamp = self.stamp;
         }
         // Each day of the history begins with all there is: who reads a day need not look for what did not change in it.
-        let whole = stamp.div_euclid(DAY_MS) != self.stamp.div_euclid(DAY_MS);
+        let mut whole = stamp.div_euclid(DAY_MS) != self.stamp.div_euclid(DAY_MS);
+        // So does what is written where the clock was set back to, and from where it had been: what was written in between is
+        // not what is.
+        if stamp < self.stamp && self.stamp - stamp < DAY_MS {
+            self.ahead = self.ahead.max(Some(self.stamp));
+            whole = true;
+        }
+        if self.ahead.is_some_and(|ahead| stamp > ahead) {
+            self.ahead = None;
+            whole = true;
+        }
         self.stamp = stamp;
         // All of the daemon's own branch but what it has read of logs begins anew with each daemon.
         let own = |keys: &[&str]| matches!(keys, ["graftd", host, rest] if *host == shared.host && *rest != "log");
@@ -147,6 +162,7 @@ impl Commits {
             whole,
             sources: std::mem::take(&mut self.sources).into_iter().collect(),
             unix_ms,
+            monotonic_ms: shared.clock.monotonic_ms(),
             stamp,
             replies: std::mem::take(&mut self.replies),
         });
@@ -174,6 +190,10 @@ impl Commits {
                 self.told.error = why;
             }
         }
+        if let Some(keeper) = &self.keeper {
+            self.told.file = keeper.figures();
+        }
+        *shared.clock_doubt.lock() = Some(self.told.file.clock.clone()).filter(|why| !why.is_empty());
         *shared.commit_error.lock() = Some(self.told.error.clone()).filter(|why| !why.is_empty());
     }
 

@@ -4,6 +4,7 @@ use super::commit::CommitFigures;
 use super::shared::Shared;
 use crate::ingest::{LogName, LogSerial, LogStats};
 use crate::module::{Counts, ModuleStats, ModuleStatus};
+use crate::trend::Figures;
 use plugin_api::Delta;
 use std::collections::BTreeMap;
 use std::fs;
@@ -47,6 +48,8 @@ pub(super) struct SelfReport {
     logs: BTreeMap<(LogName, LogSerial), Log>,
     /// Commits that were told of: written, and failed.
     commits_told: (u64, u64),
+    /// And of how often history could not be packed.
+    packs_told: u64,
 }
 
 impl SelfReport {
@@ -60,6 +63,7 @@ impl SelfReport {
             modules: BTreeMap::new(),
             logs: BTreeMap::new(),
             commits_told: (0, 0),
+            packs_told: 0,
         }
     }
 
@@ -105,7 +109,7 @@ impl SelfReport {
     /// Commits that were written and that could not be, how long the last one took (milliseconds) and how many nodes it had, why it
     /// failed.
     fn commits(&mut self, figures: &CommitFigures) {
-        let CommitFigures { written, failed, ms, nodes, error } = figures;
+        let CommitFigures { written, failed, ms, nodes, error, file } = figures;
         if *written == 0 && *failed == 0 {
             return;
         }
@@ -120,6 +124,32 @@ impl SelfReport {
         self.gauge(&["trend", "commit_ms"], *ms);
         self.gauge(&["trend", "commit_nodes"], *nodes as f64);
         self.text(&["trend", "error"], error);
+        self.file(file);
+    }
+
+    /// What there is on the disk, and what waits; see docs/TREND.md.
+    fn file(&mut self, file: &Figures) {
+        let seconds = |ms: Option<i64>| ms.map_or(0.0, |ms| ms as f64 / 1e3);
+        for (key, value) in [
+            ("file_bytes", file.file_bytes as f64),
+            ("wal_bytes", file.wal_bytes as f64),
+            ("free_bytes", file.free_bytes as f64),
+            ("recent_rows", file.recent_rows as f64),
+            ("packs", file.packs as f64),
+            ("oldest", seconds(file.oldest_ms)),
+            ("committed", seconds(file.committed_ms)),
+            ("waiting_nodes", file.waiting_nodes as f64),
+            ("waiting_bytes", file.waiting_bytes as f64),
+        ] {
+            self.gauge(&["trend", key], value);
+        }
+        let told = &mut self.packs_told;
+        if file.pack_failed > *told {
+            self.out.add(&["graftd", &self.host, "trend", "pack_failed"], (file.pack_failed - *told) as f64);
+            *told = file.pack_failed;
+        }
+        self.text(&["trend", "pack_error"], &file.pack_error);
+        self.text(&["trend", "clock"], &file.clock);
     }
 
     /// Notes what was read of logs.

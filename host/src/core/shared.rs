@@ -45,6 +45,8 @@ pub struct Shared {
     pub begun: Mutex<Vec<Position>>,
     /// Why what the tree holds cannot be written down at the moment.
     pub commit_error: Mutex<Option<String>>,
+    /// Why history does not age by the wall clock at the moment.
+    pub clock_doubt: Mutex<Option<String>>,
     /// Where history is read, if any is kept.
     pub(crate) trend: OnceLock<Box<dyn Trend>>,
 }

@@ -20,6 +20,10 @@ pub(super) fn ready(web: &Web) -> Answer {
     if let Some(why) = uncommitted {
         body["why"] = why.into();
     }
+    // That keeps nobody from sending.
+    if let Some(why) = web.shared.clock_doubt.lock().clone() {
+        body["clock"] = why.into();
+    }
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Answer::new(status, JSON, body.to_string())
 }

@@ -4,9 +4,10 @@ use super::crash::fingerprint;
 use super::files::{Folders, PluginFile, Stamp, open_trusted};
 use super::probe::Refusal;
 use crate::limits::PLUGIN_BYTES_MAX;
+use rustix::fs::{StatVfsMountFlags, statvfs};
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,11 +18,12 @@ pub(super) struct Copy {
     pub(super) path: PathBuf,
     /// Tells builds apart.
     pub(super) fingerprint: u64,
+    /// The folder that was made for it alone.
+    folder: Option<PathBuf>,
 }
 
 impl Copy {
     pub(super) fn of(plugin: &PluginFile, folders: &Folders, aside: &Path) -> Result<Copy, Refusal> {
-        static COPIES: AtomicU64 = AtomicU64::new(0);
         let file = &plugin.path;
         let now =
             |error: io::Error| named(file, Refusal::now(format!("cannot be copied to {}: {error}", aside.display())));
@@ -37,18 +39,44 @@ impl Copy {
         if Stamp::of(&open.metadata().map_err(now)?) != plugin.stamp {
             return Err(named(file, Refusal::now("changed while it was read".to_owned())));
         }
-        let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-        let path = aside.join(format!("{stem}-{}.so", COPIES.fetch_add(1, Ordering::Relaxed)));
-        let copy = Copy { path, fingerprint: fingerprint(&bytes) };
-        let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&copy.path);
-        made.and_then(|mut made| made.write_all(&bytes)).map_err(now)?;
+        let number = COPIES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{number}.so", file.file_stem().unwrap_or_default().to_string_lossy());
+        Copy::write(aside.join(&name), None, &bytes)
+            .or_else(|error| Copy::elsewhere(&name, number, &bytes).ok_or(error))
+            .map_err(now)
+    }
+
+    fn write(path: PathBuf, folder: Option<PathBuf>, bytes: &[u8]) -> io::Result<Copy> {
+        // Whatever fails, nothing is left behind.
+        let copy = Copy { path, fingerprint: fingerprint(bytes), folder };
+        let mut made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&copy.path)?;
+        made.write_all(bytes)?;
         Ok(copy)
     }
+
+    /// Where the data folder is full or not there: without its pipes a log would be read and not counted.
+    fn elsewhere(name: &str, number: u64, bytes: &[u8]) -> Option<Copy> {
+        [std::env::temp_dir(), PathBuf::from("/dev/shm")].into_iter().find_map(|place| {
+            if statvfs(&place).ok()?.f_flag.contains(StatVfsMountFlags::NOEXEC) {
+                return None;
+            }
+            let folder = place.join(format!("graftd-{}-{number}", std::process::id()));
+            // One that is there already is somebody else's.
+            fs::DirBuilder::new().mode(0o700).create(&folder).ok()?;
+            Copy::write(folder.join(name), Some(folder), bytes).ok()
+        })
+    }
 }
+
+/// Copies that were made: each has a name of its own.
+static COPIES: AtomicU64 = AtomicU64::new(0);
 
 impl Drop for Copy {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
+        if let Some(folder) = &self.folder {
+            let _ = fs::remove_dir(folder);
+        }
     }
 }
 

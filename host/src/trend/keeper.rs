@@ -1,16 +1,22 @@
 //! The thread that writes.
 
-use super::history::{History, Retention};
-use super::sqlite::{Database, OpenError, Pending};
+#[cfg(test)]
+mod tests;
+
+use super::figures::{Figures, Shown, sizes};
+use super::history::{History, Passed, Retention};
+use super::pending::Pending;
+use super::sqlite::{Database, OpenError, Place, Written, said};
 use crate::core::{Event, Events};
-use crate::tree::{Mark, Row, Rows, Tree};
+use crate::tree::{Mark, Rows, Tree};
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// The name of the file in the data folder.
@@ -18,6 +24,9 @@ pub(crate) const FILE: &str = "graftd.db";
 
 /// How long history is packed between two commits, about.
 const TIDY: Duration = Duration::from_millis(200);
+
+/// How often packs are counted, at most: all of an index is read for that.
+const COUNT_EVERY: Duration = Duration::from_secs(60);
 
 /// What is to be kept from now on.
 #[derive(Debug, Default)]
@@ -30,6 +39,8 @@ pub(crate) struct Commit {
     pub(crate) sources: Vec<(String, Option<Arc<str>>)>,
     /// When it was so, in milliseconds since the Unix epoch.
     pub(crate) unix_ms: i64,
+    /// The same on a clock that is never set, in milliseconds since some moment.
+    pub(crate) monotonic_ms: i64,
     /// The time that history has of it: of several with the same, the last counts.
     pub(crate) stamp: i64,
     /// Told when it is on the disk, or why it is not.
@@ -60,6 +71,7 @@ pub(crate) struct Kept {
 pub(crate) struct Keeper {
     commits: Option<Sender<Commit>>,
     ended: Receiver<()>,
+    shown: Shown,
 }
 
 impl Keeper {
@@ -81,7 +93,8 @@ impl Keeper {
         };
         let mut database = Database::open(&file).map_err(told)?;
         let mut restored = Restored { sources: database.sources().map_err(told)?, ..Restored::default() };
-        tree.keep(database.last().map_err(told)?);
+        let known = database.last().map_err(told)?;
+        tree.keep(known);
         let made = database.each(|path, row| match tree.restore(path, row, now_ms) {
             Ok(true) => restored.nodes += 1,
             Ok(false) | Err(_) => restored.lost += 1,
@@ -90,7 +103,23 @@ impl Keeper {
         tree.end_restore();
         let history = History::open(database.connection(), retention);
         let history = history.map_err(|error| told(OpenError::Failed(error.to_string())))?;
-        let keeper = start(file, database, history, events);
+        let passed = Passed::since(database.passed().map_err(told)?);
+        let written = database.written().map_err(told)?;
+        let writer = Writer {
+            file,
+            own: RandomState::new().build_hasher().finish().cast_signed(),
+            written,
+            database: Some(database),
+            pending: Pending::default(),
+            history,
+            passed,
+            known,
+            attempt: 0,
+            failed: false,
+            counted: None,
+            shown: Shown::default(),
+        };
+        let keeper = start(writer, events);
         let keeper = keeper.map_err(|error| OpenError::Failed(format!("a thread: {error}")))?;
         Ok((keeper, restored))
     }
@@ -103,6 +132,11 @@ impl Keeper {
         }
     }
 
+    /// What there is and what waits, as it was after the last commit.
+    pub(crate) fn figures(&self) -> Figures {
+        self.shown.lock().clone()
+    }
+
     /// Waits until all is written.
     pub(crate) fn finish(mut self) {
         drop(self.commits.take());
@@ -110,15 +144,15 @@ impl Keeper {
     }
 }
 
-fn start(file: PathBuf, database: Database, history: History, events: Events) -> io::Result<Keeper> {
+fn start(writer: Writer, events: Events) -> io::Result<Keeper> {
     let (commits, inbox) = channel();
     let (end, ended) = channel();
+    let shown = Shown::clone(&writer.shown);
     thread::Builder::new().name("graftd-commit".to_owned()).spawn(move || {
-        Writer { file, database: Some(database), pending: Pending::default(), history, told: String::new() }
-            .run(&inbox, &events);
+        writer.run(&inbox, &events);
         let _ = end.send(());
     })?;
-    Ok(Keeper { commits: Some(commits), ended })
+    Ok(Keeper { commits: Some(commits), ended, shown })
 }
 
 /// What the thread has.
@@ -129,102 +163,174 @@ struct Writer {
     database: Option<Database>,
     pending: Pending,
     history: History,
-    /// Why history could not be packed, as it was told last.
-    told: String,
+    passed: Passed,
+    /// This daemon's number, and the last commit that is in the file.
+    own: i64,
+    written: Option<Written>,
+    /// The greatest number of a node that surely is in the file.
+    known: u64,
+    /// How often it has been tried to write a commit.
+    attempt: i64,
+    /// A commit failed since: it may be in the file all the same, where it was only the disk that did not say so.
+    failed: bool,
+    /// When packs were counted last.
+    counted: Option<Instant>,
+    shown: Shown,
 }
 
 impl Writer {
     fn run(mut self, inbox: &Receiver<Commit>, events: &Events) {
-        while let Ok(Commit { rows, whole, sources, unix_ms, stamp, replies }) = inbox.recv() {
+        while let Ok(Commit { rows, whole, sources, unix_ms, monotonic_ms, stamp, replies }) = inbox.recv() {
+            self.look(unix_ms, monotonic_ms);
             self.pending.unix_ms = unix_ms;
             self.pending.stamp = stamp;
             self.pending.add(rows, sources);
-            if !whole.is_empty() {
-                self.pending.whole = whole;
-            }
+            self.pending.add_whole(whole);
             let written = self.write();
-            if written.is_ok() {
-                let whole = self.pending.whole.iter().map(|(id, _)| *id);
-                let mut series: Vec<u64> = self.pending.rows.keys().copied().chain(whole).collect();
-                series.sort_unstable();
-                self.history.committed(stamp, series.into_iter());
-                self.pending = Pending::default();
-            }
+            self.wrote(written.is_ok(), unix_ms, stamp);
+            self.show();
             // The core waits for it before it begins another, and before it ends this thread.
             events.send(Event::Committed(written.clone()));
             for reply in replies {
                 let _ = reply.send(written.clone());
             }
-            self.tidy(unix_ms);
+            self.tidy();
         }
     }
 
-    /// Writes what waits. The file is opened anew after a failure: its folder may be back. One that is
-    /// not there is not made anew, for it would have only what changed lately.
+    /// Writes what waits.
     fn write(&mut self) -> Result<(), String> {
+        self.write_down().map_err(|why| format!("{}: {why}", self.file.display()))
+    }
+
+    /// The file is opened anew after a failure: its folder may be back. One that is not there is not made anew from what
+    /// changed lately: what has been removed is put back as long as it is open, and what was put in its place is left alone.
+    fn write_down(&mut self) -> Result<(), String> {
         let file = &*self.file;
-        let told = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
+        let attempt = (self.pending.writer, self.history.next().cast_signed());
         let mut open = match self.database.take() {
             Some(open) => open,
-            None => Database::reopen(file).map_err(|error| told(&error))?,
+            None => self.reopened(attempt)?,
         };
-        if !open.is_there(file) {
-            return Err(told(
-                &"it was removed, replaced or overwritten while the daemon had it open; start the daemon anew",
-            ));
+        match open.place(file) {
+            Place::There => {}
+            Place::Gone => {
+                let back = open.put_back(file);
+                if let Err(why) = back {
+                    // As long as it is open it is not lost.
+                    self.database = Some(open);
+                    return Err(format!("it was removed while the daemon ran, and cannot be put back: {why}"));
+                }
+                tracing::warn!("{}: it was removed while the daemon ran, and has been put back", file.display());
+                drop(open);
+                open = self.reopened(attempt)?;
+            }
+            Place::Hidden(why) => {
+                open.settle();
+                self.database = Some(open);
+                return Err(why);
+            }
+            Place::Overwritten => {
+                return Err(
+                    "it was overwritten while the daemon ran; put back a copy, and start the daemon anew".into()
+                );
+            }
         }
-        open.write(&self.pending, self.history.next()).map_err(|error| told(&error))?;
+        let last = open.attempt().map_err(|error| error.to_string())?;
+        self.pending.tried(last == Some((self.own, self.attempt)));
+        self.attempt += 1;
+        self.pending.attempt = self.attempt;
+        let known = self.failed.then_some(self.known);
+        if let Err(error) = open.write(&self.pending, self.history.next(), known) {
+            self.pending.may_be_written();
+            return Err(said(&error));
+        }
+        self.written = Some(attempt);
         self.database = Some(open);
         Ok(())
     }
 
+    /// Opens the file that was there, if it has what was written last.
+    fn reopened(&self, attempt: Written) -> Result<Database, String> {
+        let open = Database::reopen(&self.file).map_err(|error| error.to_string())?;
+        let found = open.written().map_err(|error| error.to_string())?;
+        // One that failed may have been written all the same.
+        if found != self.written && !(self.failed && found == Some(attempt)) {
+            return Err(
+                "it is not what was written last, but another or an older one: put back the one that was there, or \
+                        start the daemon anew to go on with this one"
+                    .to_owned(),
+            );
+        }
+        Ok(open)
+    }
+
+    /// What a commit was for is done, or it waits for the next.
+    fn wrote(&mut self, written: bool, unix_ms: i64, stamp: i64) {
+        self.failed = !written;
+        if written {
+            let pending = std::mem::take(&mut self.pending);
+            self.known = pending.rows.keys().copied().fold(self.known, u64::max);
+            let whole = pending.whole.iter().map(|(id, _)| *id);
+            let mut series: Vec<u64> = pending.rows.keys().copied().chain(whole).collect();
+            series.sort_unstable();
+            self.history.committed(stamp, series.into_iter());
+            self.shown.lock().committed_ms = Some(unix_ms);
+        }
+    }
+
+    /// Looks at the clocks.
+    fn look(&mut self, unix_ms: i64, monotonic_ms: i64) {
+        self.passed.look(unix_ms, monotonic_ms);
+        self.pending.passed = self.passed.kept();
+        self.pending.gone_ms = self.passed.latest();
+        self.pending.writer = self.own;
+        let doubt = self.passed.doubt();
+        let mut shown = self.shown.lock();
+        if doubt.is_empty() != shown.clock.is_empty() {
+            if doubt.is_empty() {
+                tracing::info!("the clock is believed again: history ages by it");
+            } else {
+                tracing::warn!("{doubt}");
+            }
+        }
+        shown.clock = doubt;
+    }
+
     /// Packs history for a while; what is left waits for the next commit.
-    fn tidy(&mut self, unix_ms: i64) {
+    fn tidy(&mut self) {
         let Some(database) = &mut self.database else { return };
-        let why = match self.history.tidy(database.connection(), unix_ms, TIDY) {
+        let why = match self.history.tidy(database.connection(), self.passed.now(), TIDY) {
             Ok(_) => String::new(),
             Err(error) => error.to_string(),
         };
-        if !why.is_empty() && why != self.told {
-            tracing::error!("{}: history cannot be packed: {why}; it is kept as it is", self.file.display());
+        let mut shown = self.shown.lock();
+        if !why.is_empty() {
+            shown.pack_failed += 1;
+            if why != shown.pack_error {
+                tracing::error!("{}: history cannot be packed: {why}; it is kept as it is", self.file.display());
+            }
         }
-        self.told = why;
+        shown.pack_error = why;
     }
-}
 
-impl Pending {
-    /// Takes on what changed since.
-    pub(super) fn add(&mut self, rows: Rows, sources: Vec<(String, Option<Arc<str>>)>) {
-        for id in rows.gone {
-            let waiting = self.rows.remove(&id).and_then(|row| row.more);
-            // What was never written need not be removed.
-            if waiting.is_none_or(|more| more.path.is_none()) {
-                self.gone.push(id);
-            } else {
-                self.fed.remove(&id);
+    /// Notes what there is to tell. What cannot be found out stays as it was.
+    fn show(&mut self) {
+        let count = self.counted.is_none_or(|counted| counted.elapsed() >= COUNT_EVERY);
+        let found = self.database.as_ref().and_then(|database| database.figures(count).ok());
+        let (file_bytes, wal_bytes) = sizes(&self.file);
+        let (recent_rows, recent_ms) = self.history.waiting();
+        let mut shown = self.shown.lock();
+        if let Some((free, packs, oldest)) = found {
+            shown.free_bytes = free;
+            shown.oldest_ms = oldest.into_iter().chain(recent_ms).min();
+            if let Some(packs) = packs {
+                shown.packs = packs;
+                self.counted = Some(Instant::now());
             }
         }
-        for row in rows.changed {
-            match self.rows.get_mut(&row.id) {
-                Some(waiting) => replace(waiting, row),
-                None => drop(self.rows.insert(row.id, row)),
-            }
-        }
-        for (id, fed) in rows.fed {
-            match self.fed.get_mut(&id) {
-                Some(waiting) => waiting.merge(&fed),
-                None => drop(self.fed.insert(id, fed)),
-            }
-        }
-        self.sources.extend(sources);
+        shown.waiting_nodes = (self.pending.rows.len() + self.pending.gone.len()) as u64;
+        shown.waiting_bytes = self.pending.bytes() as u64;
+        *shown = Figures { file_bytes, wal_bytes, recent_rows, ..shown.clone() };
     }
-}
-
-/// A node that waits to be written has changed again: its path and its metadata are told once only.
-fn replace(waiting: &mut Row, new: Row) {
-    let old = std::mem::replace(waiting, new);
-    let Some(old) = old.more.filter(|more| more.path.is_some() || more.meta.is_some()) else { return };
-    let more = waiting.more.get_or_insert_default();
-    more.path = old.path;
-    more.meta = more.meta.take().or(old.meta);
 }

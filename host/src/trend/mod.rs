@@ -5,20 +5,24 @@
 //! some commit, and waits for nobody ([`Trend`]).
 
 mod codec;
+mod figures;
 mod history;
 mod keeper;
+mod pending;
 mod query;
 mod sqlite;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tools;
 
+pub(crate) use figures::Figures;
 pub(crate) use history::{Range, Reader, Retention};
 pub(crate) use keeper::{Commit, FILE, Keeper, Kept, Restored};
 use parking_lot::Mutex;
 pub(crate) use query::{Ask, AskError, Axis, Figure, Fold, Line, Told};
 pub(crate) use sqlite::OpenError;
 use std::fmt::Debug;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 /// Where history is read.
@@ -33,11 +37,15 @@ pub(crate) trait Trend: Debug + Send + Sync {
 /// Connections that are kept open for the next question.
 const IDLE_MAX: usize = 8;
 
+/// Device and inode; none of what is not there.
+type FileId = Option<(u64, u64)>;
+
 /// History in the file that the [`Keeper`] writes.
 #[derive(Debug)]
 pub(crate) struct Own {
     file: PathBuf,
-    idle: Mutex<Vec<Reader>>,
+    /// Each with the file that it has open.
+    idle: Mutex<Vec<(FileId, Reader)>>,
 }
 
 impl Own {
@@ -49,17 +57,19 @@ impl Own {
 
 impl Trend for Own {
     fn ask(&self, ask: &Ask) -> Result<(Axis, Vec<Line>), AskError> {
+        // The file may have been put back since.
+        let place = self.file.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
         let idle = self.idle.lock().pop();
         let reader = match idle {
-            Some(reader) => reader,
-            None => Reader::open(&self.file).map_err(AskError::Failed)?,
+            Some((of, reader)) if of == place => reader,
+            _ => Reader::open(&self.file).map_err(AskError::Failed)?,
         };
         let answer = reader.snapshot().map_err(AskError::from).and_then(|snapshot| query::ask(&snapshot, ask));
         // One that failed may look at a file that is no more.
         if answer.is_ok() {
             let mut idle = self.idle.lock();
             if idle.len() < IDLE_MAX {
-                idle.push(reader);
+                idle.push((place, reader));
             }
         }
         answer

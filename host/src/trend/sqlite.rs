@@ -4,15 +4,18 @@
 //! each source has been read; what [history](super::history) there is stands in tables of its own. Numbers, texts and booleans stand in `state` as they are, so that `sqlite3` shows them; a sketch is
 //! a blob that begins with a byte for its kind.
 
-use super::history;
-use crate::tree::{Fed, Kept, More, Row};
+mod place;
+
+use super::history::{self, KeptTime};
+use super::pending::Pending;
+use crate::tree::{Kept, More, Row};
+pub(super) use place::Place;
 use plugin_api::sketch::Quantiles;
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, OpenFlags, Transaction, params};
-use std::collections::{BTreeMap, HashMap};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -58,25 +61,30 @@ impl fmt::Display for OpenError {
 
 impl From<rusqlite::Error> for OpenError {
     fn from(error: rusqlite::Error) -> OpenError {
-        OpenError::Failed(error.to_string())
+        OpenError::Failed(said(&error))
     }
 }
 
-/// What is to be written at once.
-#[derive(Debug, Default)]
-pub(super) struct Pending {
-    pub(super) rows: HashMap<u64, Row>,
-    /// What sketches were fed, by the numbers of their nodes.
-    pub(super) fed: BTreeMap<u64, Fed>,
-    pub(super) gone: Vec<u64>,
-    /// The numbers of all nodes, where history is to have them.
-    pub(super) whole: Vec<(u64, f64)>,
-    /// `None` for a source that is no more.
-    pub(super) sources: BTreeMap<String, Option<Arc<str>>>,
-    pub(super) unix_ms: i64,
-    /// The time that history has of it, in milliseconds since the Unix epoch.
-    pub(super) stamp: i64,
+/// What SQLite says, and what to do about it.
+pub(super) fn said(error: &rusqlite::Error) -> String {
+    use rusqlite::ErrorCode as Code;
+    let way_out = match error.sqlite_error_code() {
+        Some(Code::DiskFull) => "make room on its disk",
+        Some(Code::DatabaseBusy | Code::DatabaseLocked) => "another program has it locked: let that end",
+        Some(Code::ReadOnly | Code::CannotOpen | Code::PermissionDenied) => {
+            "the daemon has to be able to read and write it and its folder"
+        }
+        Some(Code::DatabaseCorrupt | Code::NotADatabase) => {
+            "stop the daemon, see what `graftd trend check` finds, and put back a copy or move the file away"
+        }
+        Some(Code::SystemIoFailure) => "its disk fails or is full: see the system's log",
+        _ => return error.to_string(),
+    };
+    format!("{error}; {way_out}")
 }
+
+/// Which daemon has written a commit, and the commit's number: a file is told from older copies of it by that.
+pub(super) type Written = (i64, i64);
 
 /// The file.
 #[derive(Debug)]
@@ -85,9 +93,6 @@ pub(super) struct Database {
     /// Device and inode.
     id: (u64, u64),
 }
-
-/// What each file of SQLite's begins with (its file format, section 1.3).
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 impl Database {
     /// Opens the file, or makes it.
@@ -201,6 +206,23 @@ impl Database {
         Ok(last.cast_unsigned())
     }
 
+    /// The time that had passed at the last commit.
+    pub(super) fn passed(&self) -> Result<KeptTime, OpenError> {
+        // Files of earlier versions know only when they were written.
+        let at_ms = self.info("passed_ms")?.or(self.info("committed_ms")?);
+        Ok(KeptTime { at_ms, doubted_ms: self.info("doubted_ms")?.unwrap_or(0) })
+    }
+
+    /// Bytes in it that are free, how many packs there are where that is wanted, and the oldest time of which each commit is
+    /// kept in one, in milliseconds since the Unix epoch.
+    pub(super) fn figures(&self, packs: bool) -> Result<(u64, Option<u64>, Option<i64>), rusqlite::Error> {
+        let number = |pragma: &str| self.connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+        let one = |select: &str| self.connection.query_row(select, [], |row| row.get::<_, Option<i64>>(0));
+        let free = number("freelist_count")?.saturating_mul(number("page_size")?);
+        let packs = if packs { one("SELECT count(*) FROM pack")?.map(i64::cast_unsigned) } else { None };
+        Ok((free.cast_unsigned(), packs, one("SELECT min(start) FROM pack WHERE step = 0")?))
+    }
+
     /// How far each source has been read.
     pub(super) fn sources(&self) -> Result<BTreeMap<String, Arc<str>>, OpenError> {
         let mut select = self.connection.prepare("SELECT name, position FROM source")?;
@@ -234,27 +256,39 @@ impl Database {
         Ok(())
     }
 
-    /// Whether the file is still where it was, and begins as it did: SQLite itself goes on writing into one that was removed.
-    pub(super) fn is_there(&self, file: &Path) -> bool {
-        let mut begins = [0; MAGIC.len()];
-        let read = File::open(file).and_then(|mut open| {
-            let meta = open.metadata()?;
-            open.read_exact(&mut begins)?;
-            Ok((meta.dev(), meta.ino()))
-        });
-        read.is_ok_and(|id| id == self.id) && begins == *MAGIC
+    /// Which daemon has written the last commit, and its number; none where none was written since that is noted.
+    pub(super) fn written(&self) -> Result<Option<Written>, OpenError> {
+        Ok(self.info("writer")?.zip(self.info("commit")?))
+    }
+
+    /// The daemon that has written the last commit, and which of its tries that was.
+    pub(super) fn attempt(&self) -> Result<Option<(i64, i64)>, OpenError> {
+        Ok(self.info("writer")?.zip(self.info("attempt")?))
+    }
+
+    fn info(&self, key: &str) -> Result<Option<i64>, OpenError> {
+        let select = "SELECT value FROM info WHERE key = ?";
+        Ok(self.connection.query_row(select, [key], |row| row.get(0)).optional()?)
     }
 
     /// Writes all of it, or nothing.
     ///
-    /// `number` is the commit's.
-    pub(super) fn write(&mut self, pending: &Pending, number: u64) -> Result<(), rusqlite::Error> {
+    /// `number` is the commit's. Where one before may have been written although it failed, `known` is the greatest number of a
+    /// node that surely was: of nodes beyond, only those are left that are in this one.
+    pub(super) fn write(&mut self, pending: &Pending, number: u64, known: Option<u64>) -> Result<(), rusqlite::Error> {
         let transaction = self.connection.transaction()?;
+        if let Some(known) = known {
+            let mut select = transaction.prepare("SELECT id FROM state WHERE id > ? AND id < ?")?;
+            let ids = select.query_map([known, history::IMPORTED].map(u64::cast_signed), |row| row.get::<_, i64>(0))?;
+            let ids: Vec<u64> = ids.map(|id| Ok(id?.cast_unsigned())).collect::<Result<_, rusqlite::Error>>()?;
+            let ghosts: Vec<u64> = ids.into_iter().filter(|id| !pending.rows.contains_key(id)).collect();
+            forget(&transaction, &ghosts, pending.gone_ms)?;
+        }
         // In their order, which is that of the pages they are written to.
         let mut rows: Vec<&Row> = pending.rows.values().collect();
         rows.sort_unstable_by_key(|row| row.id);
         write_rows(&transaction, &rows)?;
-        forget(&transaction, &pending.gone, pending.unix_ms)?;
+        forget(&transaction, &pending.gone, pending.gone_ms)?;
         history::append(&transaction, number, pending.stamp, &rows, &pending.whole)?;
         history::append_sketches(&transaction, pending.stamp, pending.fed.iter().map(|(id, fed)| (*id, fed)))?;
         let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO source VALUES(?, ?)")?;
@@ -267,7 +301,17 @@ impl Database {
         }
         drop((put, delete));
         let mut info = transaction.prepare_cached("INSERT OR REPLACE INTO info VALUES(?, ?)")?;
-        info.execute(params!["committed_ms", pending.unix_ms])?;
+        for (key, value) in [
+            ("committed_ms", Some(pending.unix_ms)),
+            ("stamp", Some(pending.stamp)),
+            ("passed_ms", pending.passed.at_ms),
+            ("doubted_ms", Some(pending.passed.doubted_ms)),
+            ("writer", Some(pending.writer)),
+            ("commit", Some(number.cast_signed())),
+            ("attempt", Some(pending.attempt)),
+        ] {
+            info.execute(params![key, value])?;
+        }
         if let Some(last) = pending.rows.keys().max() {
             let highest = "INSERT INTO info VALUES('last', ?1) ON CONFLICT DO UPDATE SET value = max(value, ?1)";
             transaction.prepare_cached(highest)?.execute([last.cast_signed()])?;
@@ -291,7 +335,7 @@ fn write_rows(transaction: &Transaction<'_>, rows: &[&Row]) -> Result<(), rusqli
         }
         state.execute(params![
             id,
-            Written(&row.value),
+            Stored(&row.value),
             more.action.map(|action| action.to_string()),
             more.lifetime.map(|life| i64::try_from(life.as_millis()).unwrap_or(i64::MAX)),
             more.total.then_some(1),
@@ -321,9 +365,9 @@ fn forget(transaction: &Transaction<'_>, gone: &[u64], unix_ms: i64) -> Result<(
     Ok(())
 }
 
-struct Written<'r>(&'r Kept);
+struct Stored<'r>(&'r Kept);
 
-impl ToSql for Written<'_> {
+impl ToSql for Stored<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         let blob = |kind: u8, bytes: &[u8]| ToSqlOutput::Owned(Value::Blob([&[kind], bytes].concat()));
         Ok(match self.0 {

@@ -3,8 +3,9 @@
 
 use super::Range;
 use super::history::{DAY_MS, History, Reader, Retention};
+use super::pending::Pending;
 use super::query::{Ask, Figure, Told, ask};
-use super::sqlite::{Database, Pending};
+use super::sqlite::Database;
 use super::tools::check;
 use crate::tree::{Limits, Mark, Pattern, Tree};
 use plugin_api::Delta;
@@ -98,9 +99,9 @@ impl Daemon {
         let rows = self.tree.changed_rows(self.mark, |_| false);
         self.mark = rows.next;
         self.pending.add(rows, Vec::new());
-        (self.pending.stamp, self.pending.unix_ms) = (stamp, stamp);
+        (self.pending.stamp, self.pending.unix_ms, self.pending.gone_ms) = (stamp, stamp, stamp);
         self.database.connection().pragma_update(None, "query_only", !can).expect("set");
-        let written = self.database.write(&self.pending, self.history.next());
+        let written = self.database.write(&self.pending, self.history.next(), None);
         self.database.connection().pragma_update(None, "query_only", false).expect("set");
         assert_eq!(written.is_ok(), can);
         if can {

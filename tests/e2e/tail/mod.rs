@@ -2,6 +2,7 @@
 //! of bytes together are right only if each line was counted once.
 
 mod edits;
+mod faults;
 mod nginx;
 mod rotations;
 mod survival;
@@ -12,6 +13,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
+pub(crate) use survival::Chance;
 
 /// The log's name in all of these tests.
 const LOG: &str = "shop";

@@ -68,6 +68,12 @@ impl History {
         self.last + 1
     }
 
+    /// Rows of commits that wait to be packed, and the time of the oldest, in milliseconds since the Unix epoch.
+    pub(crate) fn waiting(&self) -> (u64, Option<i64>) {
+        let rows = self.recent.values().map(|recent| recent.commits).sum();
+        (rows, self.recent.values().map(|recent| recent.first).min())
+    }
+
     /// A commit of rows has been written.
     pub(crate) fn committed(&mut self, stamp: i64, series: impl Iterator<Item = u64>) {
         self.last += 1;

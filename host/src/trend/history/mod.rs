@@ -22,6 +22,7 @@ mod append;
 mod compact;
 mod events;
 mod packs;
+mod passed;
 mod read;
 mod sketches;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub(super) use append::append;
 pub(crate) use compact::History;
 pub(super) use events::append_event;
 pub(crate) use packs::{Error, Samples};
+pub(crate) use passed::{Kept as KeptTime, Passed};
 pub(crate) use read::{Found, Past, Range, Reader, Snapshot};
 pub(crate) use sketches::Piece;
 pub(super) use sketches::{TABLES as SKETCH_TABLES, append as append_sketches, check as check_sketches, raise_base};

@@ -4,7 +4,8 @@ use super::read::Range;
 use super::{DAY_MS, History, Reader, Retention};
 use crate::tree::{Kept, Row};
 use crate::trend::codec::bucket::{Bucket, joined};
-use crate::trend::sqlite::{Database, Pending};
+use crate::trend::pending::Pending;
+use crate::trend::sqlite::Database;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,7 +38,7 @@ impl Store {
     fn commit(&mut self, stamp: i64, values: &[(u64, f64)]) {
         let row = |(id, value): &(u64, f64)| (*id, Row { id: *id, value: Kept::Number(*value), more: None });
         let pending = Pending { rows: values.iter().map(row).collect(), unix_ms: stamp, stamp, ..Pending::default() };
-        self.database.write(&pending, self.history.next()).expect("written");
+        self.database.write(&pending, self.history.next(), None).expect("written");
         self.history.committed(stamp, values.iter().map(|(id, _)| *id));
     }
 

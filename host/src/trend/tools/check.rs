@@ -2,8 +2,8 @@
 
 use crate::trend::codec::commit::each_sample;
 use crate::trend::codec::pack::Head;
-use crate::trend::history::{Error, IMPORTED, Range, Snapshot, check_sketches};
-use rusqlite::params;
+use crate::trend::history::{DAY_MS, Error, IMPORTED, Range, Snapshot, check_sketches};
+use rusqlite::{OptionalExtension, params};
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,8 @@ pub(crate) struct Checked {
     pub(crate) sketch_rows: u64,
     pub(crate) sketch_bytes: u64,
     pub(crate) counts: u64,
+    /// Why not all could be looked at.
+    pub(crate) remark: Option<String>,
     /// What is not as it was written, a line each.
     pub(crate) damages: Vec<String>,
 }
@@ -78,13 +80,30 @@ pub(crate) fn check(snapshot: &Snapshot<'_>, mut each: impl FnMut()) -> Result<C
 /// What a node is now is the last that its history has of it, where that reaches so far back.
 fn totals(snapshot: &Snapshot<'_>, checked: &mut Checked) -> Result<(), Error> {
     let connection = snapshot.connection();
-    let newest: Option<i64> = connection.query_row(
-        "SELECT max((SELECT coalesce(max(stamp), 0) FROM recent WHERE block = 0), \
-         (SELECT coalesce(max(end), 0) FROM pack WHERE block = 0 AND step = 0))",
-        [],
+    let last = connection.query_row("SELECT value FROM info WHERE key = 'stamp'", [], |row| row.get(0)).optional()?;
+    let ends: i64 = match last {
+        Some(last) => last,
+        // A file of an earlier version.
+        None => connection.query_row(
+            "SELECT max((SELECT coalesce(max(stamp), 0) FROM recent WHERE block = 0), \
+             (SELECT coalesce(max(end), 0) FROM pack WHERE block = 0 AND step = 0))",
+            [],
+            |row| row.get(0),
+        )?,
+    };
+    // What a clock that was wrong has left in times to come is not compared; but where it was set back by hours, what is
+    // written now lies among what had been.
+    let among = connection.query_row(
+        "SELECT EXISTS(SELECT 1 FROM recent WHERE block = 0 AND stamp > ?1 AND stamp <= ?2) OR \
+         EXISTS(SELECT 1 FROM pack WHERE block = 0 AND step = 0 AND end > ?1 AND start <= ?2)",
+        [ends, ends.saturating_add(DAY_MS)],
         |row| row.get(0),
     )?;
-    let ends = newest.unwrap_or(0);
+    if among {
+        checked.remark =
+            Some("the clock was set back: totals are compared when it has come to where it was".to_owned());
+        return Ok(());
+    }
     let mut after = -1;
     loop {
         let mut select = connection.prepare_cached(
@@ -97,7 +116,7 @@ fn totals(snapshot: &Snapshot<'_>, checked: &mut Checked) -> Result<(), Error> {
         after = *last;
         let ids: Vec<u64> = now.iter().map(|(id, _)| id.cast_unsigned()).collect();
         // Each day begins with all there is: the last day has the last of everything.
-        let range = Range { from: ends, to: i64::MAX / 2 };
+        let range = Range { from: ends, to: ends.saturating_add(1) };
         let pasts = match snapshot.pasts(&ids, range, 60_000) {
             Ok(pasts) => pasts,
             Err(Error::Damaged { pack, what }) => {

@@ -12,7 +12,7 @@ pub(crate) use import::{Importer, Refused};
 pub(crate) use record::Recorder;
 pub(crate) use text::{Form, parse_line, parse_text};
 
-use super::history::{Error, History, Retention};
+use super::history::{Error, History, Passed, Retention};
 use super::sqlite::{Database, OpenError};
 use std::path::Path;
 
@@ -33,6 +33,16 @@ impl Store {
         let history = History::open(database.connection(), retention);
         let history = history.map_err(|error| OpenError::Failed(error.to_string()))?;
         Ok(Store { database, history })
+    }
+
+    /// The time that has passed, where the wall clock says this, in milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn passed(&self, wall_ms: i64) -> Result<Passed, OpenError> {
+        let mut passed = Passed::since(self.database.passed()?);
+        passed.look(wall_ms, 0);
+        Ok(passed)
     }
 
     /// Packs everything, rolls up what is old, and gives back the room that is free. `each` is told of each step.
