@@ -62,11 +62,11 @@ fn a_day_of_sketches_takes_little_room() {
     println!("days, bytes of a day of quantiles, of a distinct count: {found:?}");
     // As committed, packed, minutes, those of ten minutes, the day alone.
     for ((_, quantiles, distinct), (at_most, distinct_at_most)) in found.iter().zip([
-        (800_000, 6_000_000),
-        (500_000, 1_500_000),
-        (150_000, 1_500_000),
-        (40_000, 400_000),
-        (600, 8_000),
+        (400_000, 4_500_000),
+        (110_000, 2_000_000),
+        (45_000, 2_000_000),
+        (11_000, 550_000),
+        (550, 7_000),
     ]) {
         assert!(quantiles <= &at_most && distinct <= &distinct_at_most, "{found:?}");
     }
