@@ -1,0 +1,158 @@
+//! Asking servers of names.
+
+use crate::limits::{DATAGRAM_BYTES_MAX, NAMES_PATIENCE};
+use crate::stream::{left, why};
+use simple_dns::rdata::RData;
+use simple_dns::{CLASS, Name, Packet, PacketFlag, Question, RCODE, TYPE};
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::time::Instant;
+
+/// How often each server is asked: packets are lost.
+const ROUNDS: u32 = 3;
+
+/// What is asked for, each in a question of its own.
+const KINDS: [TYPE; 2] = [TYPE::A, TYPE::AAAA];
+
+/// Why no address came.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Miss {
+    /// There is no such name.
+    NoName,
+    /// There is, and it has no address.
+    NoAddress,
+    /// No server could tell.
+    Failed(String),
+}
+
+/// What a server says of one kind of address.
+type Answer = Result<Vec<IpAddr>, Miss>;
+
+/// Asks one server after the other for the addresses of a name; at least one is found.
+pub(crate) fn ask(servers: &[SocketAddr], name: &str, until: Instant) -> Answer {
+    let mut failed = "no server of names".to_owned();
+    for round in 0..ROUNDS {
+        for server in servers {
+            let soon = Instant::now() + NAMES_PATIENCE * (1 << round);
+            match ask_one(*server, name, until.min(soon)) {
+                Ok(Err(Miss::Failed(said))) => failed = format!("the server of names {server} {said}"),
+                Ok(answer) => return answer,
+                Err(error) => failed = format!("the server of names {server}: {}", why(&error, "looking it up")),
+            }
+            if left(until).is_err() {
+                return Err(Miss::Failed(failed));
+            }
+        }
+    }
+    Err(Miss::Failed(failed))
+}
+
+/// Asks for both kinds at once. What has come when the time is over counts, where it is an address.
+fn ask_one(server: SocketAddr, name: &str, until: Instant) -> io::Result<Answer> {
+    let from: SocketAddr =
+        if server.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
+    let socket = UdpSocket::bind(from)?;
+    socket.connect(server)?;
+    // Not to be guessed by whoever would answer in the server's stead; the port is not either.
+    let first = RandomState::new().hash_one(0_u8) as u16;
+    let ids = [first, first.wrapping_add(1)];
+    let mut questions = Vec::new();
+    for (id, kind) in ids.into_iter().zip(KINDS) {
+        let Some(question) = question(id, name, kind) else { return Ok(Err(Miss::NoName)) };
+        socket.send(&question)?;
+        questions.push(question);
+    }
+    let mut answers: [Option<Answer>; 2] = [None, None];
+    let mut datagram = [0; DATAGRAM_BYTES_MAX];
+    while answers.iter().any(Option::is_none) {
+        let received =
+            left(until).and_then(|left| socket.set_read_timeout(Some(left))).and_then(|()| socket.recv(&mut datagram));
+        let length = match received {
+            Ok(length) => length,
+            Err(error) if answers.iter().flatten().all(|answer| answer.is_err()) => return Err(error),
+            Err(_) => break,
+        };
+        let Some(which) = answered(&datagram[..length], ids, name) else { continue };
+        let short = simple_dns::header_buffer::has_flags(&datagram[..length], PacketFlag::TRUNCATION);
+        answers[which] = Some(match short {
+            Ok(true) => by_tcp(server, &questions[which], until).map(|reply| said(&reply))?,
+            _ => said(&datagram[..length]),
+        });
+    }
+    Ok(together(answers.into_iter().flatten()))
+}
+
+/// What the answers for both kinds come to.
+fn together(answers: impl Iterator<Item = Answer>) -> Answer {
+    let (mut found, mut missed) = (Vec::new(), Miss::NoAddress);
+    for answer in answers {
+        match answer {
+            Ok(addresses) => found.extend(addresses),
+            Err(Miss::NoAddress) => {}
+            Err(miss) => missed = miss,
+        }
+    }
+    if found.is_empty() { Err(missed) } else { Ok(found) }
+}
+
+/// A question as it is sent; none if that can be no name.
+fn question(id: u16, name: &str, kind: TYPE) -> Option<Vec<u8>> {
+    let mut packet = Packet::new_query(id);
+    packet.set_flags(PacketFlag::RECURSION_DESIRED);
+    packet.questions.push(Question::new(Name::new(name).ok()?, kind.into(), CLASS::IN.into(), false));
+    packet.build_bytes_vec().ok()
+}
+
+/// Which of the questions a packet answers, if any.
+fn answered(packet: &[u8], ids: [u16; 2], name: &str) -> Option<usize> {
+    let packet = Packet::parse(packet).ok().filter(|packet| packet.has_flags(PacketFlag::RESPONSE))?;
+    let which = ids.iter().position(|id| *id == packet.id())?;
+    // Some servers leave the question out where they fail.
+    let same = |question: &Question<'_>| {
+        question.qname.to_string().eq_ignore_ascii_case(name) && question.qtype == KINDS[which].into()
+    };
+    packet.questions.iter().all(same).then_some(which)
+}
+
+/// What an answer says.
+fn said(packet: &[u8]) -> Answer {
+    let packet = Packet::parse(packet).map_err(|_| Miss::Failed("answered nonsense".to_owned()))?;
+    match packet.rcode() {
+        RCODE::NoError => {}
+        RCODE::NameError => return Err(Miss::NoName),
+        other => return Err(Miss::Failed(format!("answered {other:?}"))),
+    }
+    // Other names that lead to the address are in the same answer, and so is nothing that does not belong to it.
+    let addresses = packet.answers.iter().filter_map(|record| match &record.rdata {
+        RData::A(found) => Some(IpAddr::V4(found.address.into())),
+        RData::AAAA(found) => Some(IpAddr::V6(found.address.into())),
+        _ => None,
+    });
+    let found: Vec<IpAddr> = addresses.collect();
+    if found.is_empty() { Err(Miss::NoAddress) } else { Ok(found) }
+}
+
+/// Asks again by TCP, where an answer is too long for a datagram.
+fn by_tcp(server: SocketAddr, question: &[u8], until: Instant) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect_timeout(&server, left(until)?)?;
+    stream.set_write_timeout(Some(left(until)?))?;
+    let length = u16::try_from(question.len()).unwrap_or_default().to_be_bytes();
+    stream.write_all(&[&length[..], question].concat())?;
+    let mut length = [0; 2];
+    read_exact(&mut stream, &mut length, until)?;
+    let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
+    read_exact(&mut stream, &mut reply, until)?;
+    Ok(reply)
+}
+
+fn read_exact(stream: &mut TcpStream, mut into: &mut [u8], until: Instant) -> io::Result<()> {
+    while !into.is_empty() {
+        stream.set_read_timeout(Some(left(until)?))?;
+        match stream.read(into)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => into = &mut into[read..],
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! One request by HTTP/1.1, within a time: for collectors that ask a server how it is.
+//!
+//! Everything happens on the caller's thread and ends at a moment that the caller gives: looking the name up too, for which the
+//! system's `getaddrinfo` knows no end. So no thread has to be left behind, which would run on in a plugin that is
+//! unloaded. Nothing is kept from one request to the next.
+//!
+//! [`dial`] connects, [`exchange`] asks and reads. In between the caller may put TLS around the stream.
+
+mod dial;
+mod dns;
+mod exchange;
+pub mod limits;
+mod names;
+mod stream;
+mod target;
+
+pub use dial::{Dialled, dial};
+pub use exchange::{Answer, Next, Wanted, exchange};
+pub use stream::{Stream, why};
+pub use target::Target;
+pub use ureq_proto::http;
