@@ -156,3 +156,6 @@ fn read_exact(stream: &mut TcpStream, mut into: &mut [u8], until: Instant) -> io
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

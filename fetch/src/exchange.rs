@@ -195,3 +195,6 @@ fn unwritten(error: impl std::fmt::Display) -> String {
 fn no_http(error: impl std::fmt::Display) -> String {
     format!("no HTTP: {error}")
 }
+
+#[cfg(test)]
+mod tests;

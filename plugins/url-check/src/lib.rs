@@ -36,7 +36,7 @@ impl Collector for UrlCheck {
     }
 
     fn collect(&mut self, out: &mut Delta) -> Result<(), Error> {
-        let done = turn::turn(&self.checks, self.first, self.parallel);
+        let done = turn::turn(&self.checks, self.first, self.parallel, limits::TURN_MAX);
         self.first = (self.first + done.len()) % self.checks.len();
         for (i, outcome) in &done {
             report::tell(out, &self.checks[*i].name, outcome, &mut self.told[*i]);
