@@ -77,7 +77,8 @@ fn about(out: &mut Delta, name: &str, (key, units, title): &Figure) {
 }
 
 fn figures(outcome: &Outcome, now_ms: i64) -> [Option<f64>; FIGURES.len()] {
-    let ms = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1_000.0);
+    // To the microsecond: what is finer is noise.
+    let ms = |time: Option<Duration>| time.map(|time| time.as_micros() as f64 / 1_000.0);
     [
         Some(f64::from(u8::from(outcome.error.is_empty()))),
         outcome.status.map(f64::from),

@@ -59,8 +59,8 @@ fn what_a_real_nginx_counts_is_in_the_tree_and_its_restart_is_no_peak() {
         ),
     );
     let daemon = Daemon::builder().folders(&folders).tick(Duration::from_millis(100)).start();
-    daemon.await_value(&at("up"), 1.0);
-    daemon.await_value("by_socket,up", 1.0);
+    daemon.await_value(&at("up"), 1);
+    daemon.await_value("by_socket,up", 1);
 
     // Three that stay and do nothing, and what they asked before.
     let (requests, accepts) = (number(&daemon, "requests").expect("told"), number(&daemon, "accepts").expect("told"));
@@ -80,7 +80,7 @@ fn what_a_real_nginx_counts_is_in_the_tree_and_its_restart_is_no_peak() {
 
     let before = number(&daemon, "requests").expect("told");
     nginx.end();
-    daemon.await_value(&at("up"), 0.0);
+    daemon.await_value(&at("up"), 0);
     assert_eq!(daemon.value(&at("error")), format!("127.0.0.1:{port}: connection refused"));
     daemon.await_change(&at("active"), |daemon| daemon.value(&at("active")).is_null().then_some(()));
     assert!(number(&daemon, "requests").expect("it stays") >= before);
@@ -90,8 +90,8 @@ fn what_a_real_nginx_counts_is_in_the_tree_and_its_restart_is_no_peak() {
     // A socket is left by one that was killed, and the next could not listen there.
     std::fs::remove_file(&socket).expect("removed");
     nginx.begin();
-    daemon.await_value(&at("up"), 1.0);
-    daemon.await_value("by_socket,up", 1.0);
+    daemon.await_value(&at("up"), 1);
+    daemon.await_value("by_socket,up", 1);
     assert_eq!(daemon.value(&at("error")), "");
     let began_anew = daemon.await_change(&at("requests"), |daemon| number(daemon, "requests")).found;
     assert!(began_anew < before, "{began_anew} after {before}");

@@ -27,7 +27,7 @@ impl<'f> Nginx<'f> {
             "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log errors.log;\n\
              events {{ worker_connections 64; }}\nhttp {{\n{temporary}access_log off;\n{servers}\n}}\n"
         );
-        folders.write("nginx/nginx.conf", conf);
+        std::fs::write(prefix.join("nginx.conf"), conf).expect("written");
         let mut nginx = Nginx { program, folders, port, peer: None };
         nginx.begin();
         Some(nginx)
