@@ -1,21 +1,24 @@
 //! Connecting: to one of the addresses of a name, or to a Unix socket.
 
 use crate::names::Names;
-use crate::stream::{Socket, Stream, left, why};
+use crate::room::Room;
+use crate::stream::{Stream, left, why};
 use crate::target::Target;
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::net::addr::SocketAddrArg;
+use rustix::net::sockopt::{set_tcp_nodelay, socket_error};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// A connection that stands, and how long it took.
 #[derive(Debug)]
-pub struct Dialled {
+pub struct Dialled<'r> {
     /// The connection.
-    pub stream: Stream,
+    pub stream: Stream<'r>,
     /// How long the name was looked up.
     pub resolve: Duration,
     /// How long it took to connect, with the addresses that were tried in vain.
@@ -26,31 +29,32 @@ pub struct Dialled {
 ///
 /// # Errors
 /// The name is not known, nobody listens, or the time is over.
-pub fn dial(target: &Target, until: Instant) -> Result<Dialled, String> {
+pub async fn dial<'r>(room: &'r Room, target: &Target, until: Instant) -> Result<Dialled<'r>, String> {
     let began = Instant::now();
     if let Some(path) = target.socket() {
-        let socket = unix(path, until).map_err(|error| format!("{}: {}", path.display(), why(&error, "connecting")))?;
-        let stream = Stream { socket: Socket::Unix(socket), until };
+        let failed = |error: io::Error| format!("{}: {}", path.display(), why(&error, "connecting"));
+        let address = SocketAddrUnix::new(path).map_err(|error| failed(error.into()))?;
+        let stream = open(room, AddressFamily::UNIX, &address, until, until).await.map_err(failed)?;
         return Ok(Dialled { stream, resolve: Duration::ZERO, connect: began.elapsed() });
     }
-    let addresses = ordered(Names::default().look_up(target.host(), until)?, target.port());
+    let addresses = ordered(Names::default().look_up(room, target.host(), until).await?, target.port());
     let resolve = began.elapsed();
-    let socket = tcp(&addresses, until)?;
-    let connect = began.elapsed().saturating_sub(resolve);
-    Ok(Dialled { stream: Stream { socket: Socket::Tcp(socket), until }, resolve, connect })
+    let stream = tcp(room, &addresses, until).await?;
+    Ok(Dialled { stream, resolve, connect: began.elapsed().saturating_sub(resolve) })
 }
 
 /// Tries one after the other. Each has its share of what is left, so that one that swallows everything leaves time for the next.
-fn tcp(addresses: &[SocketAddr], until: Instant) -> Result<TcpStream, String> {
-    let mut failed = String::new();
+async fn tcp<'r>(room: &'r Room, addresses: &[SocketAddr], until: Instant) -> Result<Stream<'r>, String> {
+    let mut failed = "has no address".to_owned();
     for (i, address) in addresses.iter().enumerate() {
-        let share = left(until).map(|left| left / u32::try_from(addresses.len() - i).unwrap_or(1));
-        let tried = share.and_then(|share| TcpStream::connect_timeout(address, share.max(Duration::from_millis(1))));
-        match tried {
-            Ok(socket) => {
+        let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let left = until.saturating_duration_since(Instant::now());
+        let share = Instant::now() + left / u32::try_from(addresses.len() - i).unwrap_or(1);
+        match open(room, family, address, share, until).await {
+            Ok(stream) => {
                 // A request is one write: there is nothing to gather.
-                let _ = socket.set_nodelay(true);
-                return Ok(socket);
+                let _ = set_tcp_nodelay(&stream.socket, true);
+                return Ok(stream);
             }
             Err(error) => failed = format!("{address}: {}", why(&error, "connecting")),
         }
@@ -58,12 +62,29 @@ fn tcp(addresses: &[SocketAddr], until: Instant) -> Result<TcpStream, String> {
     Err(failed)
 }
 
-/// std's `connect` would wait for as long as the queue of a socket that nobody serves is full.
-fn unix(path: &Path, until: Instant) -> io::Result<UnixStream> {
-    let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    set_socket_timeout(&socket, Timeout::Send, Some(left(until)?))?;
-    net::connect(&socket, &SocketAddrUnix::new(path)?)?;
-    Ok(socket.into())
+/// Connects a socket until one moment, for use until another.
+pub(crate) async fn open<'r>(
+    room: &'r Room,
+    family: AddressFamily,
+    address: &impl SocketAddrArg,
+    connected: Instant,
+    until: Instant,
+) -> io::Result<Stream<'r>> {
+    left(connected)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = Rc::new(socket_with(family, SocketType::STREAM, flags, None)?);
+    match connect(&socket, address) {
+        Ok(()) => {}
+        // It goes on meanwhile, and what came of it is asked when the socket can be written to.
+        Err(Errno::INPROGRESS | Errno::INTR) => {
+            room.wait(&socket, PollFlags::OUT, connected).await?;
+            socket_error(&socket)??;
+        }
+        // A Unix socket whose server does not take what waits there.
+        Err(Errno::AGAIN) => return Err(io::Error::other("nobody takes connections")),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(Stream { room, socket, until })
 }
 
 /// Those that a packet could be sent to come first: a name may have IPv6 addresses where this host has none.

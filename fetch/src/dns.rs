@@ -1,12 +1,16 @@
 //! Asking servers of names.
 
+use crate::dial::open;
 use crate::limits::{DATAGRAM_BYTES_MAX, NAMES_PATIENCE};
-use crate::stream::{left, why};
+use crate::room::Room;
+use crate::stream::{Connection as _, Stream, left, why};
+use rustix::net::AddressFamily;
 use simple_dns::rdata::RData;
 use simple_dns::{CLASS, Name, Packet, PacketFlag, Question, RCODE, TYPE};
 use std::hash::{BuildHasher as _, RandomState};
-use std::io::{self, Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::rc::Rc;
 use std::time::Instant;
 
 /// How often each server is asked: packets are lost.
@@ -14,6 +18,10 @@ const ROUNDS: u32 = 3;
 
 /// What is asked for, each in a question of its own.
 const KINDS: [TYPE; 2] = [TYPE::A, TYPE::AAAA];
+
+/// Any address and port of this host.
+const ANY_V4: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+const ANY_V6: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
 
 /// Why no address came.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,12 +38,12 @@ pub(crate) enum Miss {
 type Answer = Result<Vec<IpAddr>, Miss>;
 
 /// Asks one server after the other for the addresses of a name; at least one is found.
-pub(crate) fn ask(servers: &[SocketAddr], name: &str, until: Instant) -> Answer {
+pub(crate) async fn ask(room: &Room, servers: &[SocketAddr], name: &str, until: Instant) -> Answer {
     let mut failed = "no server of names".to_owned();
     for round in 0..ROUNDS {
         for server in servers {
             let soon = Instant::now() + NAMES_PATIENCE * (1 << round);
-            match ask_one(*server, name, until.min(soon)) {
+            match ask_one(room, *server, name, until.min(soon)).await {
                 Ok(Err(Miss::Failed(said))) => failed = format!("the server of names {server} {said}"),
                 Ok(answer) => return answer,
                 Err(error) => failed = format!("the server of names {server}: {}", why(&error, "looking it up")),
@@ -49,26 +57,24 @@ pub(crate) fn ask(servers: &[SocketAddr], name: &str, until: Instant) -> Answer 
 }
 
 /// Asks for both kinds at once. What has come when the time is over counts, where it is an address.
-fn ask_one(server: SocketAddr, name: &str, until: Instant) -> io::Result<Answer> {
-    let from: SocketAddr =
-        if server.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
-    let socket = UdpSocket::bind(from)?;
+async fn ask_one(room: &Room, server: SocketAddr, name: &str, until: Instant) -> io::Result<Answer> {
+    let socket = UdpSocket::bind(if server.is_ipv4() { ANY_V4 } else { ANY_V6 })?;
     socket.connect(server)?;
+    socket.set_nonblocking(true)?;
+    let mut stream = Stream { room, socket: Rc::new(socket.into()), until };
     // Not to be guessed by whoever would answer in the server's stead; the port is not either.
     let first = RandomState::new().hash_one(0_u8) as u16;
     let ids = [first, first.wrapping_add(1)];
     let mut questions = Vec::new();
     for (id, kind) in ids.into_iter().zip(KINDS) {
         let Some(question) = question(id, name, kind) else { return Ok(Err(Miss::NoName)) };
-        socket.send(&question)?;
+        stream.write_all(&question).await?;
         questions.push(question);
     }
     let mut answers: [Option<Answer>; 2] = [None, None];
     let mut datagram = [0; DATAGRAM_BYTES_MAX];
     while answers.iter().any(Option::is_none) {
-        let received =
-            left(until).and_then(|left| socket.set_read_timeout(Some(left))).and_then(|()| socket.recv(&mut datagram));
-        let length = match received {
+        let length = match stream.read(&mut datagram).await {
             Ok(length) => length,
             Err(error) if answers.iter().flatten().all(|answer| answer.is_err()) => return Err(error),
             Err(_) => break,
@@ -76,7 +82,7 @@ fn ask_one(server: SocketAddr, name: &str, until: Instant) -> io::Result<Answer>
         let Some(which) = answered(&datagram[..length], ids, name) else { continue };
         let short = simple_dns::header_buffer::has_flags(&datagram[..length], PacketFlag::TRUNCATION);
         answers[which] = Some(match short {
-            Ok(true) => by_tcp(server, &questions[which], until).map(|reply| said(&reply))?,
+            Ok(true) => said(&by_tcp(room, server, &questions[which], until).await?),
             _ => said(&datagram[..length]),
         });
     }
@@ -134,24 +140,23 @@ fn said(packet: &[u8]) -> Answer {
 }
 
 /// Asks again by TCP, where an answer is too long for a datagram.
-fn by_tcp(server: SocketAddr, question: &[u8], until: Instant) -> io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect_timeout(&server, left(until)?)?;
-    stream.set_write_timeout(Some(left(until)?))?;
+async fn by_tcp(room: &Room, server: SocketAddr, question: &[u8], until: Instant) -> io::Result<Vec<u8>> {
+    let family = if server.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let mut stream = open(room, family, &server, until, until).await?;
     let length = u16::try_from(question.len()).unwrap_or_default().to_be_bytes();
-    stream.write_all(&[&length[..], question].concat())?;
+    stream.write_all(&[&length[..], question].concat()).await?;
     let mut length = [0; 2];
-    read_exact(&mut stream, &mut length, until)?;
+    read_exact(&mut stream, &mut length).await?;
     let mut reply = vec![0; usize::from(u16::from_be_bytes(length))];
-    read_exact(&mut stream, &mut reply, until)?;
+    read_exact(&mut stream, &mut reply).await?;
     Ok(reply)
 }
 
-fn read_exact(stream: &mut TcpStream, mut into: &mut [u8], until: Instant) -> io::Result<()> {
+async fn read_exact(stream: &mut Stream<'_>, mut into: &mut [u8]) -> io::Result<()> {
     while !into.is_empty() {
-        stream.set_read_timeout(Some(left(until)?))?;
-        match stream.read(into)? {
+        match stream.read(into).await? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            read => into = &mut into[read..],
+            read => into = into.get_mut(read..).unwrap_or_default(),
         }
     }
     Ok(())

@@ -1,8 +1,8 @@
 //! A request and its answer, over a connection that stands.
 
 use crate::limits::{BLOCK_BYTES, HEAD_BYTES_MAX};
-use crate::stream::why;
-use std::io::{ErrorKind, Read, Write};
+use crate::stream::{Connection, why};
+use std::io::ErrorKind;
 use std::time::Instant;
 use ureq_proto::BodyMode;
 use ureq_proto::client::state::{Prepare, RecvBody, RecvResponse, Redirect};
@@ -48,17 +48,17 @@ pub struct Answer {
 ///
 /// # Errors
 /// The connection broke or ran out of time, or what came is no HTTP. `answer` has what came before.
-pub fn exchange(
-    stream: &mut (impl Read + Write),
+pub async fn exchange(
+    stream: &mut impl Connection,
     request: Request<()>,
     wanted: Wanted,
     answer: &mut Answer,
 ) -> Result<Option<Next>, String> {
     let call = Call::new(request).map_err(unwritten)?;
     let mut reading = Reading { stream, bytes: vec![0; BLOCK_BYTES], filled: 0 };
-    let call = reading.send(call)?;
-    let redirect = match reading.head(call, answer)? {
-        RecvResponseResult::RecvBody(call) => reading.body(call, wanted, answer)?,
+    let call = reading.send(call).await?;
+    let redirect = match reading.head(call, answer).await? {
+        RecvResponseResult::RecvBody(call) => reading.body(call, wanted, answer).await?,
         RecvResponseResult::Redirect(call) => Some(call),
         RecvResponseResult::Cleanup(_) => None,
     };
@@ -72,8 +72,8 @@ struct Reading<'s, S> {
     filled: usize,
 }
 
-impl<S: Read + Write> Reading<'_, S> {
-    fn send(&mut self, call: Call<Prepare>) -> Result<Call<RecvResponse>, String> {
+impl<S: Connection> Reading<'_, S> {
+    async fn send(&mut self, call: Call<Prepare>) -> Result<Call<RecvResponse>, String> {
         let mut call = call.proceed();
         let mut request = Vec::new();
         let mut block = vec![0; BLOCK_BYTES];
@@ -84,17 +84,16 @@ impl<S: Read + Write> Reading<'_, S> {
                 Err(error) => return Err(unwritten(error)),
             }
         }
-        let sent = self.stream.write_all(&request).and_then(|()| self.stream.flush());
-        sent.map_err(|error| why(&error, "sending the request"))?;
+        self.stream.write_all(&request).await.map_err(|error| why(&error, "sending the request"))?;
         match call.proceed() {
             Ok(Some(SendRequestResult::RecvResponse(call))) => Ok(call),
             _ => Err("the request has a body".to_owned()),
         }
     }
 
-    fn head(&mut self, mut call: Call<RecvResponse>, answer: &mut Answer) -> Result<RecvResponseResult, String> {
+    async fn head(&mut self, mut call: Call<RecvResponse>, answer: &mut Answer) -> Result<RecvResponseResult, String> {
         loop {
-            if self.read("waiting for an answer")? == 0 {
+            if self.read("waiting for an answer").await? == 0 {
                 let what = if answer.first_byte.is_none() { "without an answer" } else { "within its header" };
                 return Err(format!("closed {what}"));
             }
@@ -117,7 +116,7 @@ impl<S: Read + Write> Reading<'_, S> {
         }
     }
 
-    fn body(
+    async fn body(
         &mut self,
         mut call: Call<RecvBody>,
         wanted: Wanted,
@@ -145,7 +144,7 @@ impl<S: Read + Write> Reading<'_, S> {
                 answer.cut = true;
                 return Ok(None);
             }
-            if self.read("reading the body")? == 0 {
+            if self.read("reading the body").await? == 0 {
                 if to_its_end {
                     break;
                 }
@@ -158,21 +157,18 @@ impl<S: Read + Write> Reading<'_, S> {
         }
     }
 
-    fn read(&mut self, doing: &str) -> Result<usize, String> {
+    async fn read(&mut self, doing: &str) -> Result<usize, String> {
         if self.bytes.len() - self.filled < BLOCK_BYTES {
             self.bytes.resize(self.filled + BLOCK_BYTES, 0);
         }
-        loop {
-            match self.stream.read(&mut self.bytes[self.filled..]) {
-                Ok(length) => {
-                    self.filled += length;
-                    return Ok(length);
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // By TLS: without the farewell that nobody insists on.
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
-                Err(error) => return Err(why(&error, doing)),
+        match self.stream.read(&mut self.bytes[self.filled..]).await {
+            Ok(length) => {
+                self.filled += length;
+                Ok(length)
             }
+            // By TLS: without the farewell that nobody insists on.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(0),
+            Err(error) => Err(why(&error, doing)),
         }
     }
 

@@ -5,6 +5,7 @@
 
 use crate::dns::{Miss, ask};
 use crate::limits::{ADDRESSES_MAX, FILE_BYTES_MAX, SEARCH_MAX};
+use crate::room::Room;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -31,7 +32,7 @@ impl Names {
     ///
     /// # Errors
     /// It has none, or the time is over.
-    pub(crate) fn look_up(&self, host: &str, until: Instant) -> Result<Vec<IpAddr>, String> {
+    pub(crate) async fn look_up(&self, room: &Room, host: &str, until: Instant) -> Result<Vec<IpAddr>, String> {
         if let Ok(address) = host.parse() {
             return Ok(vec![address]);
         }
@@ -41,13 +42,13 @@ impl Names {
             found = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         }
         if found.is_empty() {
-            found = self.by_dns(host, &name, until)?;
+            found = self.by_dns(room, host, &name, until).await?;
         }
         found.truncate(ADDRESSES_MAX);
         Ok(found)
     }
 
-    fn by_dns(&self, host: &str, name: &str, until: Instant) -> Result<Vec<IpAddr>, String> {
+    async fn by_dns(&self, room: &Room, host: &str, name: &str, until: Instant) -> Result<Vec<IpAddr>, String> {
         // Without the file there is a server on this host, as resolv.conf(5) has it.
         let conf = read(&self.resolv_conf).unwrap_or_default();
         let (conf, _) = resolv_conf::Config::parse_with_errors(conf.as_bytes());
@@ -58,7 +59,7 @@ impl Names {
         }
         let mut missed = format!("{name}: no such name");
         for name in candidates(&conf, name, host.ends_with('.')) {
-            match ask(&servers, &name, until) {
+            match ask(room, &servers, &name, until).await {
                 Ok(found) => return Ok(found),
                 Err(Miss::NoName) => {}
                 Err(Miss::NoAddress) => missed = format!("{name}: has no address"),

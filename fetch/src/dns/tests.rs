@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use simple_dns::rdata::{A, AAAA, CNAME};
 use simple_dns::{OPCODE, ResourceRecord};
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -75,6 +76,16 @@ fn good(question: &Packet<'_>, kind: TYPE) -> Vec<Vec<u8>> {
     vec![reply(question, RCODE::NoError, vec![alias, found])]
 }
 
+fn found(servers: &[SocketAddr], name: &str, until: Instant) -> Answer {
+    let room = Room::default();
+    room.finish(ask(&room, servers, name, until))
+}
+
+fn look_up(names: &Names, host: &str, until: Instant) -> Result<Vec<IpAddr>, String> {
+    let room = Room::default();
+    room.finish(names.look_up(&room, host, until))
+}
+
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(5)
 }
@@ -86,22 +97,22 @@ fn addresses(texts: &[&str]) -> Vec<IpAddr> {
 #[test]
 fn both_kinds_of_address_are_found() {
     let server = Server::start(good);
-    assert_eq!(ask(&[server.address], "a.example", soon()), Ok(addresses(&["10.0.0.1", "::1"])));
+    assert_eq!(found(&[server.address], "a.example", soon()), Ok(addresses(&["10.0.0.1", "::1"])));
     assert_eq!(server.asked.load(Ordering::Acquire), 2);
 }
 
 #[test]
 fn what_there_is_not_is_told_apart() {
     let nobody = Server::start(|question, _| vec![reply(question, RCODE::NameError, Vec::new())]);
-    assert_eq!(ask(&[nobody.address], "a.example", soon()), Err(Miss::NoName));
+    assert_eq!(found(&[nobody.address], "a.example", soon()), Err(Miss::NoName));
     let nothing = Server::start(|question, _| vec![reply(question, RCODE::NoError, Vec::new())]);
-    assert_eq!(ask(&[nothing.address], "a.example", soon()), Err(Miss::NoAddress));
+    assert_eq!(found(&[nothing.address], "a.example", soon()), Err(Miss::NoAddress));
     let half = Server::start(|question, kind| match kind {
         TYPE::A => good(question, kind),
         _ => vec![reply(question, RCODE::NoError, Vec::new())],
     });
-    assert_eq!(ask(&[half.address], "a.example", soon()), Ok(addresses(&["10.0.0.1"])));
-    assert_eq!(ask(&[half.address], &"a".repeat(70), soon()), Err(Miss::NoName));
+    assert_eq!(found(&[half.address], "a.example", soon()), Ok(addresses(&["10.0.0.1"])));
+    assert_eq!(found(&[half.address], &"a".repeat(70), soon()), Err(Miss::NoName));
 }
 
 #[test]
@@ -111,8 +122,8 @@ fn the_next_server_is_asked_where_one_fails() {
     let server = Server::start(good);
     let closed = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let all = [closed, fails.address, nonsense.address, server.address];
-    assert_eq!(ask(&all, "a.example", soon()).map(|found| found.len()), Ok(2));
-    let Err(Miss::Failed(why)) = ask(&[fails.address], "a.example", soon()) else { panic!("found") };
+    assert_eq!(found(&all, "a.example", soon()).map(|found| found.len()), Ok(2));
+    let Err(Miss::Failed(why)) = found(&[fails.address], "a.example", soon()) else { panic!("found") };
     assert!(why.contains("answered ServerFailure"), "{why}");
 }
 
@@ -120,7 +131,7 @@ fn the_next_server_is_asked_where_one_fails() {
 fn it_ends_when_it_is_told_to() {
     let silent = Server::start(|_, _| Vec::new());
     let until = Instant::now() + Duration::from_millis(300);
-    let Err(Miss::Failed(why)) = ask(&[silent.address], "a.example", until) else { panic!("found") };
+    let Err(Miss::Failed(why)) = found(&[silent.address], "a.example", until) else { panic!("found") };
     assert!(why.contains("out of time"), "{why}");
     let late = until.elapsed();
     assert!(Instant::now() >= until && late < Duration::from_secs(2), "{late:?} too late");
@@ -139,7 +150,7 @@ fn what_was_not_asked_is_no_answer() {
         packets.extend(good(question, kind));
         packets
     });
-    assert_eq!(ask(&[server.address], "a.example", soon()), Ok(addresses(&["10.0.0.1", "::1"])));
+    assert_eq!(found(&[server.address], "a.example", soon()), Ok(addresses(&["10.0.0.1", "::1"])));
 }
 
 #[test]
@@ -167,7 +178,7 @@ fn a_long_answer_comes_by_tcp() {
             stream.write_all(&reply).unwrap();
         }
     });
-    assert_eq!(ask(&[server.address], "a.example", soon()).map(|found| found.len()), Ok(600));
+    assert_eq!(found(&[server.address], "a.example", soon()).map(|found| found.len()), Ok(600));
     tcp.join().unwrap();
 }
 
@@ -182,14 +193,14 @@ fn names_are_looked_up_in_hosts_first_and_then_by_dns() {
     fs::write(&hosts, "10.9.9.9 here.example\n").unwrap();
     fs::write(&resolv_conf, "nameserver 127.0.0.1\nsearch nowhere.example example\n").unwrap();
     let names = Names { hosts, resolv_conf, port: server.address.port() };
-    assert_eq!(names.look_up("Here.Example", soon()), Ok(addresses(&["10.9.9.9"])));
-    assert_eq!(names.look_up("192.0.2.1", soon()), Ok(addresses(&["192.0.2.1"])));
-    assert_eq!(names.look_up("x.localhost", soon()), Ok(addresses(&["127.0.0.1", "::1"])));
+    assert_eq!(look_up(&names, "Here.Example", soon()), Ok(addresses(&["10.9.9.9"])));
+    assert_eq!(look_up(&names, "192.0.2.1", soon()), Ok(addresses(&["192.0.2.1"])));
+    assert_eq!(look_up(&names, "x.localhost", soon()), Ok(addresses(&["127.0.0.1", "::1"])));
     assert_eq!(server.asked.load(Ordering::Acquire), 0);
-    assert_eq!(names.look_up("a", soon()), Ok(addresses(&["10.0.0.1", "::1"])));
-    assert_eq!(names.look_up("a.example.", soon()).map(|found| found.len()), Ok(2));
-    assert_eq!(names.look_up("a.", soon()), Err("a: no such name".to_owned()));
-    assert_eq!(names.look_up("b.example", soon()), Err("b.example: no such name".to_owned()));
+    assert_eq!(look_up(&names, "a", soon()), Ok(addresses(&["10.0.0.1", "::1"])));
+    assert_eq!(look_up(&names, "a.example.", soon()).map(|found| found.len()), Ok(2));
+    assert_eq!(look_up(&names, "a.", soon()), Err("a: no such name".to_owned()));
+    assert_eq!(look_up(&names, "b.example", soon()), Err("b.example: no such name".to_owned()));
 }
 
 proptest! {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::room::Room;
 use proptest::prelude::*;
 use std::io;
 
@@ -10,22 +11,16 @@ struct Server {
     heard: Vec<u8>,
 }
 
-impl Read for Server {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+impl Connection for Server {
+    async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let length = self.piece.min(into.len()).min(self.says.len() - self.at);
         into[..length].copy_from_slice(&self.says[self.at..][..length]);
         self.at += length;
         Ok(length)
     }
-}
 
-impl Write for Server {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.heard.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
@@ -38,7 +33,7 @@ fn ask(says: &[u8], piece: usize, wanted: Wanted, method: Method) -> (Result<Opt
     *request.uri_mut() = "http://user:secret@shop.example:8080/a/b?c=d".parse().unwrap();
     *request.method_mut() = method;
     let mut answer = Answer::default();
-    let result = exchange(&mut server, request, wanted, &mut answer);
+    let result = Room::default().finish(exchange(&mut server, request, wanted, &mut answer));
     (result, answer, String::from_utf8(server.heard).unwrap())
 }
 

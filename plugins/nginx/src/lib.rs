@@ -4,7 +4,7 @@ mod status;
 
 use fetch::http::Request;
 use fetch::http::header::{ACCEPT, CONNECTION, HeaderValue, USER_AGENT};
-use fetch::{Answer, Target, Wanted, dial, exchange};
+use fetch::{Answer, Room, Target, Wanted, dial, exchange};
 use plugin_api::{Collector, Delta, Error, ParamDecl, Params, export_collector, limits};
 use status::Status;
 use std::path::Path;
@@ -68,7 +68,8 @@ impl Collector for Nginx {
     }
 
     fn collect(&mut self, out: &mut Delta) -> Result<(), Error> {
-        let asked = self.ask();
+        let room = Room::default();
+        let asked = room.finish(self.ask(&room));
         out.set(&["up"], f64::from(u8::from(asked.is_ok())));
         out.meta(&["up"], &[("title", "Answers"), GROUP]);
         match &asked {
@@ -91,8 +92,8 @@ impl Collector for Nginx {
 }
 
 impl Nginx {
-    fn ask(&self) -> Result<Status, String> {
-        let mut stream = dial(&self.target, Instant::now() + self.timeout)?.stream;
+    async fn ask(&self, room: &Room) -> Result<Status, String> {
+        let mut stream = dial(room, &self.target, Instant::now() + self.timeout).await?.stream;
         let mut request = Request::new(());
         *request.uri_mut() = self.target.uri().clone();
         let headers = request.headers_mut();
@@ -101,7 +102,7 @@ impl Nginx {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         let mut answer = Answer::default();
         let wanted = Wanted { body_max: PAGE_BYTES_MAX, body: true, redirect: false };
-        exchange(&mut stream, request, wanted, &mut answer)?;
+        exchange(&mut stream, request, wanted, &mut answer).await?;
         if answer.status != 200 {
             return Err(format!(
                 "status {} from {}; is stub_status on there?",

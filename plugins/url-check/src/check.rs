@@ -4,7 +4,7 @@ use crate::limits::{BODY_BYTES_MAX, ERROR_BYTES_MAX, REDIRECTS_MAX};
 use crate::tls::Tls;
 use fetch::http::header::{ACCEPT, CONNECTION, HeaderValue, USER_AGENT};
 use fetch::http::{HeaderMap, Method, Request};
-use fetch::{Answer, Next, Target, Wanted, dial, exchange};
+use fetch::{Answer, Next, Room, Target, Wanted, dial, exchange};
 use memchr::memmem::Finder;
 use plugin_api::limits::cut;
 use std::fmt;
@@ -74,10 +74,10 @@ pub(crate) struct Outcome {
 
 impl Check {
     /// Does it, within its time.
-    pub(crate) fn run(&self) -> Outcome {
+    pub(crate) async fn run(&self, room: &Room) -> Outcome {
         let began = Instant::now();
         let mut outcome = Outcome::default();
-        let ran = self.asked(began, &mut outcome);
+        let ran = self.asked(room, began, &mut outcome).await;
         outcome.ends_ms = self.tls.as_ref().and_then(Tls::take_end);
         match ran {
             Ok(()) => outcome.total = Some(began.elapsed()),
@@ -91,12 +91,12 @@ impl Check {
         outcome
     }
 
-    fn asked(&self, began: Instant, outcome: &mut Outcome) -> Result<(), String> {
+    async fn asked(&self, room: &Room, began: Instant, outcome: &mut Outcome) -> Result<(), String> {
         let until = began + self.timeout;
         let (mut target, mut method) = (self.target.clone(), self.method.clone());
         for _ in 0..=REDIRECTS_MAX {
             let mut answer = Answer::default();
-            let next = self.once(&target, method, until, outcome, &mut answer);
+            let next = self.once(room, &target, method, until, outcome, &mut answer).await;
             outcome.status = Some(answer.status).filter(|status| *status > 0);
             outcome.first_byte = answer.first_byte.map(|at| at.saturating_duration_since(began));
             let Some(next) = next? else {
@@ -110,15 +110,16 @@ impl Check {
     }
 
     /// One request; where it leads on to, if it was answered by a redirect that is to be followed.
-    fn once(
+    async fn once(
         &self,
+        room: &Room,
         target: &Target,
         method: Method,
         until: Instant,
         outcome: &mut Outcome,
         answer: &mut Answer,
     ) -> Result<Option<Next>, String> {
-        let dialled = dial(target, until)?;
+        let dialled = dial(room, target, until).await?;
         let add = |sum: &mut Option<Duration>, time: Duration| *sum = Some(sum.unwrap_or_default() + time);
         add(&mut outcome.resolve, dialled.resolve);
         add(&mut outcome.connect, dialled.connect);
@@ -128,11 +129,11 @@ impl Check {
         match &self.tls {
             Some(tls) if target.is_tls() => {
                 let began = Instant::now();
-                let mut stream = tls.shake_hands(target.host(), stream)?;
+                let mut stream = tls.shake_hands(target.host(), stream).await?;
                 add(&mut outcome.tls, began.elapsed());
-                exchange(&mut stream, request, wanted, answer)
+                exchange(&mut stream, request, wanted, answer).await
             }
-            _ => exchange(&mut stream, request, wanted, answer),
+            _ => exchange(&mut stream, request, wanted, answer).await,
         }
     }
 

@@ -10,12 +10,11 @@ mod turn;
 use check::Check;
 use plugin_api::{Collector, Delta, Error, ParamDecl, Params, export_collector};
 use report::Told;
-use std::sync::Arc;
 
 /// Asks each URL in a list, and says what came of it.
 #[derive(Debug)]
 pub struct UrlCheck {
-    checks: Arc<Vec<Check>>,
+    checks: Vec<Check>,
     /// What the tree has of each.
     told: Vec<Told>,
     parallel: usize,
@@ -33,11 +32,11 @@ impl Collector for UrlCheck {
     fn new(params: &Params) -> Result<UrlCheck, Error> {
         let (checks, parallel) = config::read(params)?;
         let told = checks.iter().map(|_| Told::default()).collect();
-        Ok(UrlCheck { checks: Arc::new(checks), told, parallel, first: 0 })
+        Ok(UrlCheck { checks, told, parallel, first: 0 })
     }
 
     fn collect(&mut self, out: &mut Delta) -> Result<(), Error> {
-        let done = turn::turn(&self.checks, self.first, self.parallel, limits::TURN_MAX)?;
+        let done = turn::turn(&self.checks, self.first, self.parallel, limits::TURN_MAX);
         self.first = (self.first + done.len()) % self.checks.len();
         for (i, outcome) in &done {
             report::tell(out, &self.checks[*i].name, outcome, &mut self.told[*i]);

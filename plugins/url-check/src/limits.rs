@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Checks in one module. More are for several `.on` files, each with a thread and a turn of its own.
 pub(crate) const CHECKS_MAX: usize = 256;
 
-/// Checks at the same time: a thread each, for as long as a turn lasts.
+/// Checks at the same time: a descriptor each, and up to 1 MiB of a body that is looked into.
 pub(crate) const PARALLEL_MAX: u64 = 64;
 
 /// How long a turn lasts at most. A plugin that is tried has 10 s for its first.
@@ -34,3 +34,6 @@ pub(crate) const CA_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// How long what a check found is kept when nothing renews it: one that is no longer in the list leaves the tree after an hour.
 pub(crate) const LIFE: Duration = Duration::from_secs(3_600);
+
+/// Bytes that are read at once by TLS: a record of it.
+pub(crate) const BLOCK_BYTES: usize = 16 * 1024;

@@ -1,19 +1,17 @@
 //! TLS, and what the server shows of itself by it.
 
-use crate::limits::CA_BYTES_MAX;
-use fetch::{Stream, why};
+use crate::limits::{BLOCK_BYTES, CA_BYTES_MAX};
+use fetch::{Connection, Stream, why};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, StreamOwned,
-};
+use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use x509_cert::Certificate;
 use x509_cert::der::{Decode as _, SliceReader};
@@ -108,31 +106,82 @@ impl Tls {
     ///
     /// # Errors
     /// The server speaks none, or is not trusted, or the time is over.
-    pub(crate) fn shake_hands(
-        &self,
-        host: &str,
-        stream: Stream,
-    ) -> Result<StreamOwned<ClientConnection, Stream>, String> {
+    pub(crate) async fn shake_hands<'r>(&self, host: &str, stream: Stream<'r>) -> Result<TlsStream<'r>, String> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| format!("TLS: {host} is no name of a host"))?;
-        let connection =
-            ClientConnection::new(Arc::clone(&self.config), name).map_err(|error| format!("TLS: {error}"))?;
-        let mut tls = StreamOwned::new(connection, stream);
-        while tls.conn.is_handshaking() {
-            let done = tls.conn.complete_io(&mut tls.sock);
-            if let Err(error) = done {
-                // What is wrong with the certificate is an error of TLS within the one of the connection.
-                return Err(match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-                    Some(inner) => format!("TLS: {inner}"),
-                    None => why(&error, "shaking hands for TLS"),
-                });
-            }
+        let tls = ClientConnection::new(Arc::clone(&self.config), name).map_err(|error| format!("TLS: {error}"))?;
+        let mut stream = TlsStream { stream, tls, block: vec![0; BLOCK_BYTES] };
+        while stream.tls.is_handshaking() {
+            stream.step().await.map_err(|error| match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+                Some(inner) => format!("TLS: {}", inner as &Error),
+                None => why(&error, "shaking hands for TLS"),
+            })?;
         }
-        Ok(tls)
+        Ok(stream)
     }
 
     /// When the certificate ends that was shown last, in milliseconds since the Unix epoch; and forgets it.
     pub(crate) fn take_end(&self) -> Option<i64> {
         self.seen.ends.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// A connection by TLS.
+#[derive(Debug)]
+pub(crate) struct TlsStream<'r> {
+    stream: Stream<'r>,
+    tls: ClientConnection,
+    block: Vec<u8>,
+}
+
+impl TlsStream<'_> {
+    /// Sends what there is to send, or else reads what comes.
+    async fn step(&mut self) -> io::Result<()> {
+        if self.tls.wants_write() {
+            return self.send().await;
+        }
+        let length = self.stream.read(&mut self.block).await?;
+        if length == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        let mut come = self.block.get(..length).unwrap_or_default();
+        while !come.is_empty() {
+            self.tls.read_tls(&mut come)?;
+            if let Err(error) = self.tls.process_new_packets() {
+                // The server is told why, if it still listens.
+                let _ = self.send().await;
+                return Err(io::Error::new(ErrorKind::InvalidData, error));
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        while self.tls.wants_write() {
+            self.tls.write_tls(&mut bytes)?;
+        }
+        self.stream.write_all(&bytes).await
+    }
+}
+
+impl Connection for TlsStream<'_> {
+    async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.tls.reader().read(into) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.step().await?,
+                read => return read,
+            }
+        }
+    }
+
+    async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            // It takes no more than its buffer has room for.
+            let taken = self.tls.writer().write(bytes)?;
+            bytes = bytes.get(taken..).unwrap_or_default();
+            self.send().await?;
+        }
+        Ok(())
     }
 }
 
