@@ -2,10 +2,9 @@
 
 use super::server::Nginx;
 use crate::gmond::free_port;
-use graftd_tests::{Daemon, Folders, HOST, held};
+use graftd_tests::{Daemon, Folders, HOST};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -139,65 +138,4 @@ fn urls_of_a_real_nginx_and_of_servers_that_fail_are_told_apart() {
     let why = rejected["why"].as_str().unwrap_or_default();
     assert!(why.contains("number 2, \"shop.example\": has no scheme"), "{rejected}");
     assert_eq!(rejected["runs"], true, "{rejected}");
-}
-
-/// The files that a process has mapped and whose name has this in it.
-fn mapped(process: u32, name: &str) -> BTreeSet<String> {
-    let maps = fs::read_to_string(format!("/proc/{process}/maps")).expect("a process");
-    let files = maps.lines().filter_map(|line| line.find('/').map(|at| line[at..].to_owned()));
-    files.filter(|file| file.contains(name)).collect()
-}
-
-#[test]
-fn reloads_while_checks_hang_leave_no_thread_and_no_library() {
-    let folders = Arc::new(Folders::new().plugins(&["url-check", "nginx"]));
-    let silent = serve(|stream| {
-        let _ = stream.peek(&mut [0]);
-        thread::park();
-    });
-    let url = |n: u32| format!("\"http://{silent}/{n}\"");
-    let urls: Vec<String> = (0..20).map(url).collect();
-    // One by https, so that all of TLS is there too.
-    let conf = format!(
-        "every = \"200ms\"\n[params]\ntimeout = \"40ms\"\nurls = [{}, {{ url = \"https://{silent}/\", insecure = true }}]\n",
-        urls.join(", ")
-    );
-    let nginx = format!("every = \"200ms\"\n[params]\ntimeout = \"40ms\"\nurl = \"http://{silent}/\"\n");
-    folders.write_conf("url-check.on", &conf);
-    folders.write_conf("nginx.on", &nginx);
-    let daemon = Daemon::builder().folders(&folders).tick(Duration::from_millis(50)).start();
-    let checks = at(&format!("http://{silent}/19,checks"));
-    daemon.await_number(&checks);
-    daemon.await_value(&format!("nginx,{HOST},up"), 0);
-    let mut figures = Vec::new();
-    for round in 0..30 {
-        // Each is another configuration: a new life is made, has to work once, and the old one goes.
-        for (name, conf) in [("url-check", &conf), ("nginx", &nginx)] {
-            let asked = daemon.value(&format!("graftd,{HOST},module,{name},calls")).as_f64().unwrap_or_default();
-            folders.write_conf(&format!("{name}.on"), &format!("# {round}\n{conf}"));
-            daemon.post(&format!("/modules/{name}/reload"), "", b"").good();
-            let path = format!("graftd,{HOST},module,{name}");
-            daemon.await_change(&path, |daemon| {
-                let calls = daemon.value(&format!("{path},calls")).as_f64()?;
-                (daemon.module(name)["state"] == "running" && calls != asked).then_some(())
-            });
-        }
-        if round == 4 {
-            figures.push(held(daemon.process()));
-        }
-    }
-    // What is dropped is dropped by a thread of its own.
-    let path = format!("graftd,{HOST}");
-    daemon.await_change(&path, |daemon| {
-        let process = daemon.process();
-        let few = ["url_check", "url-check", "nginx"].iter().all(|name| mapped(process, name).len() <= 2);
-        few.then_some(())
-    });
-    let last = held(daemon.process());
-    println!("{figures:?} {last:?}");
-    assert!(last.rss < figures[0].rss + 20 * 1024 * 1024, "{figures:?} {last:?}");
-    for name in ["url-check", "nginx"] {
-        assert_eq!(daemon.value(&format!("graftd,{HOST},module,{name},abandoned")).as_f64().unwrap_or(0.0), 0.0);
-        assert_eq!(daemon.module(name)["state"], "running");
-    }
 }
