@@ -56,6 +56,8 @@
 //! * Parameters are checked in `new`, and only there.
 //! * A panic is caught inside the plugin and shown as its error; the module is made anew.
 //! * Return errors, do not log them; take the time from [`Delta::clock`], not from the system.
+//! * Start no threads, and wait for none on the caller's: std notes on a thread that asks for itself (`thread::current`, scopes,
+//!   channels that wait) what of the plugin is to be cleaned up when that ends, and the plugin may be gone by then.
 //! * Paths are an interface that others rely on: add freely, rename and remove never.
 
 pub mod abi;

@@ -1,5 +1,9 @@
 //! The collectors of this host, against what the kernel says to the test itself.
 
+mod nginx;
+mod server;
+mod url_check;
+
 use graftd_tests::{Daemon, HOST, plugin};
 use serde_json::Value;
 use std::fs;

@@ -5,6 +5,7 @@
 
 mod chaos;
 mod load;
+mod reloads;
 mod swaps;
 
 /// How much of something: a little here, all of it in `make soak`.

@@ -39,7 +39,7 @@ fn send(address: SocketAddr, datagrams: &[Vec<u8>]) {
 }
 
 /// A port that was free for UDP and TCP a moment ago: for a program that cannot take any free one.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     loop {
         let tcp = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = tcp.local_addr().expect("an address").port();
