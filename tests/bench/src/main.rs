@@ -9,9 +9,11 @@ mod gmod;
 mod ingest;
 mod live;
 mod log;
+mod peer;
 mod tail;
 mod tree;
 mod trend;
+mod wire;
 mod worker;
 
 use std::process::ExitCode;
