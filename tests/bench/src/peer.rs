@@ -54,14 +54,10 @@ pub(crate) struct Peer {
 impl Peer {
     /// Starts it and waits until it listens on the port.
     pub(crate) fn start(name: &'static str, command: &mut Command, port: u16, folder: TempDir) -> Result<Peer, String> {
-        let said = folder.path().join("said");
-        let out = || fs::File::create(&said).map_err(|error| format!("{}: {error}", said.display()));
-        command.stdin(Stdio::null()).stdout(out()?).stderr(out()?).current_dir(folder.path());
-        let child = command.spawn().map_err(|error| format!("{name}: {error}"))?;
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut peer = Peer { name, child, address, folder };
+        let mut peer = Peer::silent(name, command, folder)?;
+        peer.address.set_port(port);
         let began = Instant::now();
-        while TcpStream::connect(address).is_err() {
+        while TcpStream::connect(peer.address).is_err() {
             if let Ok(Some(status)) = peer.child.try_wait() {
                 return Err(format!("{name} ended with {status}: {}", peer.said()));
             }
@@ -71,6 +67,15 @@ impl Peer {
             sleep(LOOK);
         }
         Ok(peer)
+    }
+
+    /// Starts one that listens nowhere.
+    pub(crate) fn silent(name: &'static str, command: &mut Command, folder: TempDir) -> Result<Peer, String> {
+        let said = folder.path().join("said");
+        let out = || fs::File::create(&said).map_err(|error| format!("{}: {error}", said.display()));
+        command.stdin(Stdio::null()).stdout(out()?).stderr(out()?).current_dir(folder.path());
+        let child = command.spawn().map_err(|error| format!("{name}: {error}"))?;
+        Ok(Peer { name, child, address: SocketAddr::from(([127, 0, 0, 1], 0)), folder })
     }
 
     fn said(&self) -> String {
