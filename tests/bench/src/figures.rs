@@ -57,15 +57,24 @@ pub(crate) fn cpu_of(process: u32) -> Duration {
 
 /// Resident memory of a process and of all its descendants, in bytes; what they share is counted in each.
 pub(crate) fn resident_of(process: u32) -> u64 {
+    memory_of(process, "VmRSS:")
+}
+
+/// Of that, what is no page of a file, such as a program's code.
+pub(crate) fn own_memory_of(process: u32) -> u64 {
+    memory_of(process, "RssAnon:")
+}
+
+fn memory_of(process: u32, figure: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let resident =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix(figure)?.trim().strip_suffix(" kB")?.parse().ok());
     let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     let children = tasks.map(|task| fs::read_to_string(task.path().join("children")).unwrap_or_default());
     let below = |text: String| {
-        text.split_ascii_whitespace().filter_map(|child| child.parse().ok()).map(resident_of).sum::<u64>()
+        let children = text.split_ascii_whitespace().filter_map(|child| child.parse().ok());
+        children.map(|child| memory_of(child, figure)).sum::<u64>()
     };
-    resident.unwrap_or(0_u64) * 1_024 + children.map(below).sum::<u64>()
+    kilobytes.unwrap_or(0_u64) * 1_024 + children.map(below).sum::<u64>()
 }
 
 /// `1,234,567`

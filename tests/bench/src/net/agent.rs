@@ -1,6 +1,6 @@
 //! Agents at rest: each with its collectors of the machine, every ten seconds, at once.
 
-use crate::figures::{cpu_of, resident_of};
+use crate::figures::{cpu_of, own_memory_of, resident_of};
 use crate::peer::{Peer, folder, free_port, program};
 use graftd_tests::Daemon;
 use std::fs;
@@ -40,10 +40,17 @@ pub(crate) fn run() -> Result<(), String> {
         sleep(EVERY);
     }
     let took = began.elapsed().as_secs_f64();
-    println!("{:<36} {:>12} {:>8}", "agents at rest, every 10 s", "% of a core", "RSS MB");
+    println!("{:<36} {:>12} {:>8} {:>14}", "agents at rest, every 10 s", "% of a core", "RSS MB", "no file's MB");
     for ((name, process), before) in agents.iter().zip(before) {
         let percent = (cpu_of(*process) - before).as_secs_f64() / took * 100.0;
-        println!("{name:<36} {percent:>12.3} {:>8.1}", resident_of(*process) as f64 / 1e6);
+        let (resident, own) = (resident_of(*process) as f64 / 1e6, own_memory_of(*process) as f64 / 1e6);
+        println!("{name:<36} {percent:>12.3} {resident:>8.1} {own:>14.1}");
+    }
+    for collector in COLLECTORS {
+        let module = daemon.module(collector);
+        if module["isolation"] != "none" || module["state"] != "running" {
+            println!("{collector} does not run in the daemon: {module}");
+        }
     }
     println!("wanted of ours: at most {RESIDENT_MB} MB, {PERCENT} %");
     Ok(())
