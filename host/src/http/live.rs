@@ -78,8 +78,13 @@ impl Chunk {
     }
 
     /// Without it.
-    pub(super) fn text(&self) -> Bytes {
-        self.bytes.slice(self.text..self.bytes.len() - 2)
+    pub(super) fn text(&self) -> &[u8] {
+        &self.bytes[self.text..self.bytes.len() - 2]
+    }
+
+    /// The same, shared.
+    pub(super) fn shared(&self) -> Bytes {
+        self.bytes.slice_ref(self.text())
     }
 }
 

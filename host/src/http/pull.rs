@@ -175,7 +175,7 @@ impl Feed {
             let stopped = feed.stopped();
             tokio::select! {
                 biased;
-                event = feed.next() => Some((Ok::<Bytes, Infallible>(event.chunk().text()), feed)),
+                event = feed.next() => Some((Ok::<Bytes, Infallible>(event.chunk().shared()), feed)),
                 () = stopped => None,
             }
         }))

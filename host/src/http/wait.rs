@@ -121,9 +121,8 @@ async fn events(
             () = &mut stopped => break,
         };
         let chunk = event.chunk();
-        let text = chunk.text();
-        entry.sent(text.len());
-        write_all(stream, if plain { &text } else { chunk.framed() }, write).await?;
+        entry.sent(chunk.text().len());
+        write_all(stream, if plain { chunk.text() } else { chunk.framed() }, write).await?;
     }
     if plain { Ok(()) } else { write_all(stream, b"0\r\n\r\n", write).await }
 }
@@ -148,4 +147,49 @@ async fn write_all(stream: &TcpStream, mut bytes: &[u8], patience: Duration) -> 
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (client, accepted) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        (client.unwrap(), accepted.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_is_let_go_and_one_that_is_slow_is_not() {
+        let (mut client, server) = pair().await;
+        // More than sockets hold.
+        let bytes = vec![b'x'; 32 << 20];
+        let patience = Duration::from_millis(50);
+        assert_eq!(write_all(&server, &bytes, patience).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(server);
+        client.read_to_end(&mut Vec::new()).await.unwrap();
+
+        let (mut client, server) = pair().await;
+        let mut read = vec![0; bytes.len()];
+        let (written, taken) =
+            tokio::join!(write_all(&server, &bytes, Duration::from_secs(60)), client.read_exact(&mut read));
+        assert!(written.is_ok() && taken.is_ok() && read == bytes);
+    }
+
+    #[tokio::test]
+    async fn who_sends_more_is_not_gone_and_who_closes_is() {
+        let (client, server) = pair().await;
+        client.try_write(b"x").unwrap();
+        server.readable().await.unwrap();
+        tokio::select! {
+            biased;
+            () = gone(&server) => panic!("what waits to be read is no end"),
+            () = tokio::task::yield_now() => {}
+        }
+        let (client, server) = pair().await;
+        drop(client);
+        gone(&server).await;
+    }
 }

@@ -1,10 +1,12 @@
 //! Agents at rest: each with its collectors of the machine, every ten seconds, at once.
 
 use crate::figures::{cpu_of, own_memory_of, resident_of};
+use crate::log::workspace;
 use crate::peer::{Peer, folder, free_port, program};
-use graftd_tests::Daemon;
+use graftd_tests::{Daemon, Folders};
 use std::fs;
 use std::process::Command;
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -21,7 +23,14 @@ const PERCENT: f64 = 0.05;
 const COLLECTORS: [&str; 5] = ["cpu", "load", "memory", "disk", "network"];
 
 pub(crate) fn run() -> Result<(), String> {
-    let daemon = Daemon::builder().plugins(&COLLECTORS).tick(Duration::from_secs(1)).start();
+    let folders = Arc::new(Folders::new());
+    for collector in COLLECTORS {
+        // As they are installed, without symbols: a file's length shows in the memory of who reads it.
+        let (name, from) = (format!("{collector}.so"), workspace().join("plugins"));
+        let from = from.join(&name);
+        fs::copy(&from, folders.plugin(&name)).map_err(|error| format!("{}: {error}", from.display()))?;
+    }
+    let daemon = Daemon::builder().folders(&folders).tick(Duration::from_secs(1)).start();
     for collector in COLLECTORS {
         daemon.await_state(collector, "running");
     }
