@@ -67,7 +67,7 @@ PARTS := $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS))
 $(PARTS): bench ; @:
 endif
 
-bench: build-all ## Measure: lines, updates, the plugin boundary, workers, drop-to-live, a tailed log, memory, history
+bench: build-all ## Measure: lines, updates, the plugin boundary, workers, drop-to-live, a tailed log, memory, history, the net
 	@.ci/install-deps test
 	$(CARGO) run --$(PROFILE) -p graftd-bench -- $(PARTS)
 

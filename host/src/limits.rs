@@ -98,7 +98,7 @@ pub const PUSH_BLOCK_BYTES: usize = 4 * 1024 * 1024;
 pub const PUSH_LINE_BYTES_MAX: usize = BODY_BYTES_MAX;
 
 /// Connections that push by TCP at a time; more are closed at once and counted.
-pub const PUSH_CONNECTIONS_MAX: usize = 1_024;
+pub const PUSH_CONNECTIONS_MAX: usize = 16_384;
 
 /// Bytes of the first line of a push by TCP where a token is asked for: nobody fills the room before saying it.
 pub const PUSH_OPENING_BYTES_MAX: usize = 64 * 1024;

@@ -1,9 +1,12 @@
 //! What handlers answer, and how that becomes a response.
 
+use super::wait::Waits;
 use futures_util::Stream;
 use std::convert::Infallible;
 use std::fmt;
+use std::io::Write;
 use std::pin::Pin;
+use std::time::SystemTime;
 use warp::http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
@@ -21,6 +24,7 @@ pub(super) const X_TRUNCATED: HeaderName = HeaderName::from_static("x-truncated"
 pub(super) const X_FORGOT: HeaderName = HeaderName::from_static("x-forgot");
 
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
@@ -40,6 +44,8 @@ pub(super) enum Payload {
     Whole(Bytes),
     /// As it comes.
     Frames(Frames),
+    /// When there is something to say; until then the request is handed on.
+    Waits(Waits),
 }
 
 /// What a handler answers.
@@ -70,6 +76,17 @@ impl Answer {
     /// 200 and a body that comes by and by.
     pub(super) fn frames(content_type: HeaderValue, frames: Frames) -> Answer {
         Answer::with(StatusCode::OK, content_type, Payload::Frames(frames))
+    }
+
+    /// What is answered when it is known.
+    pub(super) fn waits(waits: Waits) -> Answer {
+        let content_type = if matches!(waits, Waits::Stream(_)) { EVENTS } else { JSON };
+        Answer::with(StatusCode::OK, content_type, Payload::Waits(waits))
+    }
+
+    /// An answer without end, as it comes.
+    pub(super) fn events(frames: Frames) -> Answer {
+        Answer::frames(EVENTS, frames)
     }
 
     fn with(status: StatusCode, content_type: HeaderValue, payload: Payload) -> Answer {
@@ -103,11 +120,53 @@ impl Answer {
         let mut response = match self.payload {
             Payload::Whole(body) => Response::new(body.into()),
             Payload::Frames(frames) => warp::reply::stream(frames).into_response(),
+            // They are handed on, or waited for, before.
+            Payload::Waits(_) => Response::default(),
         };
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
         response
     }
+}
+
+impl Answer {
+    /// All of it as hyper would send it, and how many bytes of that are its body. `last` says that the connection ends.
+    pub(super) fn into_bytes(self, last: bool) -> (Vec<u8>, usize) {
+        let body = match self.payload {
+            Payload::Whole(body) => body,
+            Payload::Frames(_) | Payload::Waits(_) => Bytes::new(),
+        };
+        let mut out = head(self.status, &self.headers, last);
+        // Writing to a Vec cannot fail.
+        let _ = write!(out, "content-length: {}\r\n\r\n", body.len());
+        out.extend_from_slice(&body);
+        (out, body.len())
+    }
+
+    /// The head of a stream of events; `plain` where it is not to come in chunks.
+    pub(super) fn stream_head(plain: bool) -> Vec<u8> {
+        let answer = Answer::with(StatusCode::OK, EVENTS, Payload::Whole(Bytes::new()));
+        let mut out = head(answer.status, &answer.headers, plain);
+        out.extend_from_slice(if plain { b"\r\n" } else { b"transfer-encoding: chunked\r\n\r\n" });
+        out
+    }
+}
+
+/// A head but for how long the body is.
+fn head(status: StatusCode, headers: &HeaderMap, last: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    let _ = write!(out, "HTTP/1.1 {} {}\r\n", status.as_str(), status.canonical_reason().unwrap_or_default());
+    for (name, value) in headers {
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    if last {
+        out.extend_from_slice(b"connection: close\r\n");
+    }
+    let _ = write!(out, "date: {}\r\n", httpdate::HttpDate::from(SystemTime::now()));
+    out
 }
 
 /// Why a request is not answered with what it asks for.

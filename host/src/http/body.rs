@@ -49,6 +49,11 @@ impl Upload {
         Upload { stream, length, holds_back: headers.contains_key(EXPECT) }
     }
 
+    /// There is none.
+    pub(super) fn is_none(&self) -> bool {
+        self.stream.is_none()
+    }
+
     /// Reads all of it.
     ///
     /// # Errors

@@ -35,23 +35,56 @@ pub(super) struct Delivery {
     pub(super) json: Bytes,
     /// The limit cut it.
     pub(super) truncated: bool,
+    /// All that changed after this tick is in it: that of the group's answer before.
+    after: u64,
     /// The same as an event; written when the first stream asks for it.
-    event: OnceLock<Bytes>,
+    event: OnceLock<Chunk>,
 }
 
 impl Delivery {
+    fn new(number: u64, after: u64, tick: u64, (json, truncated): (Vec<u8>, bool)) -> Arc<Delivery> {
+        Arc::new(Delivery { number, tick, json: json.into(), truncated, after, event: OnceLock::new() })
+    }
+
     /// As an event of an event stream.
-    pub(super) fn event(&self) -> Bytes {
-        let event = self.event.get_or_init(|| {
-            let head = format!("id: {}\ndata: ", self.tick);
-            let mut event = Vec::with_capacity(head.len() + self.json.len() + 2);
-            event.extend_from_slice(head.as_bytes());
+    pub(super) fn event(&self) -> &Chunk {
+        self.event.get_or_init(|| {
             // JSON as it is written here has no line ends.
-            event.extend_from_slice(&self.json);
-            event.extend_from_slice(b"\n\n");
-            event.into()
-        });
-        event.clone()
+            let head = format!("id: {}\ndata: ", self.tick);
+            Chunk::of(&[head.as_bytes(), &self.json, b"\n\n"])
+        })
+    }
+}
+
+/// A piece of an answer without end, with the frame that HTTP/1.1 has around it.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    bytes: Bytes,
+    /// Where the text begins; two bytes follow it.
+    text: usize,
+}
+
+impl Chunk {
+    /// Of these parts.
+    pub(super) fn of(parts: &[&[u8]]) -> Chunk {
+        let head = format!("{:x}\r\n", parts.iter().map(|part| part.len()).sum::<usize>());
+        let bytes = [&[head.as_bytes()], parts, &[b"\r\n"]].concat().concat();
+        Chunk { bytes: bytes.into(), text: head.len() }
+    }
+
+    /// With its frame.
+    pub(super) fn framed(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Without it.
+    pub(super) fn text(&self) -> &[u8] {
+        &self.bytes[self.text..self.bytes.len() - 2]
+    }
+
+    /// The same, shared.
+    pub(super) fn shared(&self) -> Bytes {
+        self.bytes.slice_ref(self.text())
     }
 }
 
@@ -103,16 +136,13 @@ impl Groups {
             if looked >= tick {
                 continue;
             }
-            if let Some((json, truncated)) = changes(&tree, &group.query, looked) {
+            if let Some(changes) = changes(&tree, &group.query, looked) {
                 RwLockReadGuard::unlocked(&mut tree, || {
-                    let number = group.latest.borrow().number + 1;
-                    group.latest.send_replace(Arc::new(Delivery {
-                        number,
-                        tick,
-                        json: json.into(),
-                        truncated,
-                        event: OnceLock::new(),
-                    }));
+                    let (number, after) = {
+                        let before = group.latest.borrow();
+                        (before.number + 1, before.tick)
+                    };
+                    group.latest.send_replace(Delivery::new(number, after, tick, changes));
                 });
             }
             // Only now: who sees this tick as looked at sees the answer too.
@@ -128,11 +158,9 @@ impl Groups {
             None => {
                 let query = Arc::new(query);
                 let tick = self.shared.tree.read().tick();
-                let none =
-                    Delivery { number: 0, tick: 0, json: Bytes::new(), truncated: false, event: OnceLock::new() };
                 let group = Arc::new(Group {
                     query: Arc::clone(&query),
-                    latest: watch::Sender::new(Arc::new(none)),
+                    latest: watch::Sender::new(Delivery::new(0, tick, tick, (Vec::new(), false))),
                     looked: AtomicU64::new(tick),
                 });
                 groups.insert(query, Arc::clone(&group));
@@ -141,11 +169,27 @@ impl Groups {
         };
         let mut latest = group.latest.subscribe();
         drop(groups);
-        let number = latest.borrow_and_update().number;
+        // In this order: what was looked at is in the answer that is read then.
+        let looked = group.looked.load(Ordering::Acquire);
+        let (mut number, told, after) = {
+            let latest = latest.borrow_and_update();
+            (latest.number, latest.tick, latest.after)
+        };
         // Read after joining, so that whatever is closed later is sure to reach this member.
         let tick = self.shared.tree.read().tick();
         // What changed in the tick under way is told when that is closed: only then is it whole.
-        let behind = since.is_some_and(|since| since != tick);
+        let mut behind = since.is_some_and(|since| since != tick);
+        if let Some(since) = since.filter(|since| *since < tick && looked >= tick) {
+            if since >= told {
+                // Nothing has changed after the group's latest answer.
+                behind = false;
+            } else if since >= after {
+                // All it missed is in that.
+                behind = false;
+                number -= 1;
+                latest.mark_changed();
+            }
+        }
         Member { groups: Arc::clone(self), group, latest: Some(latest), number, since: since.unwrap_or(tick), behind }
     }
 
@@ -193,8 +237,7 @@ impl Member {
         let (tick, changes) = walked.await.ok()?;
         self.since = tick;
         self.behind = false;
-        let (json, truncated) = changes?;
-        Some(Arc::new(Delivery { number: 0, tick, json: json.into(), truncated, event: OnceLock::new() }))
+        Some(Delivery::new(0, since, tick, changes?))
     }
 
     /// Waits for the next change. Nothing is lost when the wait is given up.

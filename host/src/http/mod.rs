@@ -22,6 +22,7 @@ mod push;
 mod route;
 mod serve;
 mod trend;
+mod wait;
 mod web;
 
 #[cfg(test)]

@@ -2,14 +2,16 @@
 //!
 //! Lines are gathered for some milliseconds, so that a busy server sends a message every few hundred requests.
 
-use super::web::{Arrival, Head};
+use super::web::Head;
 use crate::core::Shared;
 use crate::ingest::LogMessage;
 use crate::limits::{OWN_LOG_BYTES, OWN_LOG_PAUSE};
 use crate::when::LogTime;
 use parking_lot::Mutex;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 use warp::http::Version;
@@ -64,7 +66,8 @@ impl OwnLog {
         }
     }
 
-    fn write(&self, head: &Head, status: u16, bytes: u64) {
+    fn write(&self, told: &Told, asked: impl FnOnce(&mut Vec<u8>), by: impl FnOnce(&mut Vec<u8>)) {
+        self.shared.counters.http_requests.add(1);
         let second = self.shared.clock.unix_ms().div_euclid(1_000);
         let mut lines = self.lines.lock();
         let lines = &mut *lines;
@@ -73,7 +76,7 @@ impl OwnLog {
             lines.stamp = LogTime(second).to_string();
         }
         let first = lines.text.is_empty();
-        write_line(&mut lines.text, head, &lines.stamp, status, bytes);
+        write_line(&mut lines.text, told, &lines.stamp, asked, by);
         lines.count += 1;
         if lines.text.len() >= OWN_LOG_BYTES {
             self.send(lines);
@@ -83,10 +86,34 @@ impl OwnLog {
     }
 }
 
-fn write_line(out: &mut Vec<u8>, head: &Head, stamp: &str, status: u16, bytes: u64) {
-    let Arrival { peer, version, at } = head.arrival;
+/// What is known of a request in the end: from where and when it came, and how it was answered.
+#[derive(Debug)]
+struct Told {
+    peer: SocketAddr,
+    at: Instant,
+    status: u16,
+    bytes: u64,
+}
+
+/// `asked` writes `GET /get/?key-a HTTP/1.1`, `by` writes ` "REFERER" "AGENT"`.
+fn write_line(
+    out: &mut Vec<u8>,
+    told: &Told,
+    stamp: &str,
+    asked: impl FnOnce(&mut Vec<u8>),
+    by: impl FnOnce(&mut Vec<u8>),
+) {
+    let Told { peer, at, status, bytes } = told;
     // Writing to a Vec cannot fail.
     let _ = write!(out, "{} - - [{stamp}] \"", peer.ip());
+    asked(out);
+    let _ = write!(out, "\" {status} {bytes}");
+    by(out);
+    let took = at.elapsed();
+    let _ = writeln!(out, " {}.{:03} -", took.as_secs(), took.subsec_millis());
+}
+
+fn write_asked(out: &mut Vec<u8>, head: &Head) {
     escape(out, head.method.as_str().as_bytes());
     out.push(b' ');
     escape(out, head.path.as_str().as_bytes());
@@ -94,15 +121,15 @@ fn write_line(out: &mut Vec<u8>, head: &Head, stamp: &str, status: u16, bytes: u
         out.push(b'?');
         escape(out, head.query.as_bytes());
     }
-    let version = if version == Version::HTTP_10 { "1.0" } else { "1.1" };
-    let _ = write!(out, " HTTP/{version}\" {status} {bytes}");
+    out.extend_from_slice(if head.arrival.version == Version::HTTP_10 { b" HTTP/1.0" } else { b" HTTP/1.1" });
+}
+
+fn write_by(out: &mut Vec<u8>, head: &Head) {
     for name in [REFERER, USER_AGENT] {
         out.extend_from_slice(b" \"");
         header(out, head, &name);
         out.push(b'"');
     }
-    let took = at.elapsed();
-    let _ = writeln!(out, " {}.{:03} -", took.as_secs(), took.subsec_millis());
 }
 
 fn header(out: &mut Vec<u8>, head: &Head, name: &HeaderName) {
@@ -129,30 +156,74 @@ fn escape(out: &mut Vec<u8>, text: &[u8]) {
 pub(super) struct Entry {
     log: Arc<OwnLog>,
     pub(super) head: Head,
-    status: u16,
-    bytes: u64,
+    told: Told,
+    /// Another writes the line.
+    handed_on: bool,
 }
 
 impl Entry {
     pub(super) fn new(log: &Arc<OwnLog>, head: Head) -> Entry {
-        Entry { log: Arc::clone(log), head, status: CLIENT_GONE, bytes: 0 }
+        let told = Told { peer: head.arrival.peer, at: head.arrival.at, status: CLIENT_GONE, bytes: 0 };
+        Entry { log: Arc::clone(log), head, told, handed_on: false }
     }
 
     /// How it was answered.
     pub(super) fn answered(&mut self, status: u16) {
-        self.status = status;
+        self.told.status = status;
     }
 
     /// Bytes of its answer's body that were sent.
     pub(super) fn sent(&mut self, bytes: usize) {
-        self.bytes += bytes as u64;
+        self.told.bytes += bytes as u64;
+    }
+
+    /// The same, for a request that waits.
+    pub(super) fn hand_on(mut self) -> Waited {
+        self.handed_on = true;
+        let mut text = Vec::new();
+        write_asked(&mut text, &self.head);
+        let asked = text.len();
+        write_by(&mut text, &self.head);
+        let Told { peer, at, .. } = self.told;
+        let told = Told { peer, at, status: CLIENT_GONE, bytes: 0 };
+        Waited { log: Arc::clone(&self.log), told, text: text.into(), asked }
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.log.shared.counters.http_requests.add(1);
-        self.log.write(&self.head, self.status, self.bytes);
+        if !self.handed_on {
+            self.log.write(&self.told, |out| write_asked(out, &self.head), |out| write_by(out, &self.head));
+        }
+    }
+}
+
+/// A request that waits: what its line will say and no more, for its head lies in a large buffer.
+#[derive(Debug)]
+pub(super) struct Waited {
+    log: Arc<OwnLog>,
+    told: Told,
+    text: Box<[u8]>,
+    /// How much of the text says what was asked.
+    asked: usize,
+}
+
+impl Waited {
+    /// How it was answered.
+    pub(super) fn answered(&mut self, status: u16) {
+        self.told.status = status;
+    }
+
+    /// Bytes of its answer's body that were sent.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.told.bytes += bytes as u64;
+    }
+}
+
+impl Drop for Waited {
+    fn drop(&mut self) {
+        let (asked, by) = self.text.split_at(self.asked);
+        self.log.write(&self.told, |out| out.extend_from_slice(asked), |out| out.extend_from_slice(by));
     }
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
+use warp::hyper::body::Bytes;
 
 /// What a connection is waiting for, and since when. One task alone uses it; it is atomic because the task moves
 /// between threads.
@@ -46,6 +47,13 @@ impl Pace {
             since: AtomicU64::new(0),
             stuck: AtomicU64::new(0),
         })
+    }
+
+    /// Of a connection that is kept after an answer that hyper knows nothing of.
+    pub(super) fn resumed(patience: Patience) -> Arc<Pace> {
+        let pace = Pace::new(patience);
+        pace.enter(Pace::IDLE);
+        pace
     }
 
     /// A head is whole.
@@ -82,6 +90,11 @@ impl Pace {
         } else if self.stuck.load(Ordering::Relaxed) == 0 {
             self.stuck.store(self.now(), Ordering::Relaxed);
         }
+    }
+
+    /// All that was to be written has been taken.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed) == 0
     }
 
     /// When this has lasted too long, if it goes on.
@@ -141,12 +154,18 @@ impl Future for Overdue {
 #[derive(Debug)]
 pub(super) struct Paced {
     stream: TcpStream,
+    /// What was read before, and is read again.
+    before: Bytes,
     pace: Arc<Pace>,
 }
 
 impl Paced {
-    pub(super) fn new(stream: TcpStream, pace: Arc<Pace>) -> Paced {
-        Paced { stream, pace }
+    pub(super) fn new(stream: TcpStream, before: Bytes, pace: Arc<Pace>) -> Paced {
+        Paced { stream, before, pace }
+    }
+
+    pub(super) fn into_inner(self) -> (TcpStream, Bytes) {
+        (self.stream, self.before)
     }
 
     fn noted<T>(&self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -157,6 +176,12 @@ impl Paced {
 
 impl AsyncRead for Paced {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.before.is_empty() {
+            let length = self.before.len().min(buf.remaining());
+            buf.put_slice(&self.before.split_to(length));
+            self.pace.read();
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {

@@ -2,16 +2,19 @@
 
 use super::answer::{Answer, Frames, Refusal, X_FORGOT};
 use super::args::Family;
-use super::live::{Member, Query};
+use super::live::{Chunk, Delivery, Member, Query};
+use super::wait::Waits;
 use super::web::Web;
 use crate::limits::{ANSWER_NODES_MAX, PULL_WAIT_MAX, STREAM_QUIET_MAX};
-use futures_util::stream;
+use futures_util::{FutureExt, stream};
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use warp::http::HeaderMap;
-use warp::http::header::{ACCEPT, HeaderValue};
+use warp::http::header::ACCEPT;
 use warp::hyper::body::Bytes;
 
 const FAMILY: Family = Family { name: "/pull/", known: &["since", "wait", "limit"], keys: true };
@@ -36,26 +39,50 @@ pub(super) async fn pull(web: &Web, query: &str, headers: &HeaderMap) -> Result<
     let query = Query { patterns: asked.keys, limit: asked.limit.unwrap_or(ANSWER_NODES_MAX) };
     if wants_stream(headers) {
         let since = last_event(headers)?.or(asked.since);
-        let feed = Feed { member: web.groups.join(query, since), stopping: web.stopping.clone(), begun: false };
-        let frames: Frames = Box::pin(stream::unfold(feed, Feed::next));
-        return Ok(Answer::frames(HeaderValue::from_static("text/event-stream"), frames));
+        let feed = Feed::new(web.groups.join(query, since), web.stopping.clone());
+        return Ok(Answer::waits(Waits::Stream(feed)));
     }
     let forgot = asked.since.is_some_and(|since| web.shared.tree.read().forgot_removals_since(since));
     let mut member = web.groups.join(query, asked.since);
-    let mut stopping = web.stopping.clone();
-    let delivery = match member.catch_up().await {
-        Some(delivery) => Ok(delivery),
-        None => tokio::select! {
-            delivery = member.next() => Ok(delivery),
-            () = sleep(asked.wait.unwrap_or(PULL_WAIT_MAX)) => member.give_up(),
-            _ = stopping.wait_for(|stop| *stop) => member.give_up(),
-        },
+    let known = match member.catch_up().await {
+        Some(delivery) => Some(delivery),
+        None => member.next().now_or_never(),
     };
-    let answer = match delivery {
-        Ok(delivery) => Answer::json(delivery.json.clone()).at_tick(delivery.tick, delivery.truncated),
-        Err(tick) => Answer::json("[]").at_tick(tick, false),
-    };
-    Ok(if forgot { answer.header(X_FORGOT, 1) } else { answer })
+    let wait = asked.wait.unwrap_or(PULL_WAIT_MAX);
+    let once = Once { member, wait, forgot, stopping: web.stopping.clone() };
+    Ok(match known {
+        Some(delivery) => once.told(Ok(delivery)),
+        None => Answer::waits(Waits::Once(once)),
+    })
+}
+
+/// One answer that is waited for.
+pub(super) struct Once {
+    member: Member,
+    wait: Duration,
+    /// The client has to be told that leaves were forgotten.
+    forgot: bool,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Once {
+    /// Waits for it.
+    pub(super) async fn answer(mut self) -> Answer {
+        let delivery = tokio::select! {
+            delivery = self.member.next() => Ok(delivery),
+            () = sleep(self.wait) => self.member.give_up(),
+            _ = self.stopping.wait_for(|stop| *stop) => self.member.give_up(),
+        };
+        self.told(delivery)
+    }
+
+    fn told(&self, delivery: Result<Arc<Delivery>, u64>) -> Answer {
+        let answer = match delivery {
+            Ok(delivery) => Answer::json(delivery.json.clone()).at_tick(delivery.tick, delivery.truncated),
+            Err(tick) => Answer::json("[]").at_tick(tick, false),
+        };
+        if self.forgot { answer.header(X_FORGOT, 1) } else { answer }
+    }
 }
 
 fn wants_stream(headers: &HeaderMap) -> bool {
@@ -73,24 +100,84 @@ fn last_event(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
 }
 
 /// A stream of events.
-struct Feed {
+pub(super) struct Feed {
     member: Member,
     stopping: watch::Receiver<bool>,
+    /// When something is to be said, though nothing has happened; it is moved only when it would come too early.
+    quiet: Pin<Box<Sleep>>,
+    /// When something was said last.
+    said: Instant,
     begun: bool,
 }
 
-impl Feed {
-    async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Feed)> {
-        if !std::mem::replace(&mut self.begun, true) {
-            return Some((Ok(Bytes::from_static(OPENING)), self));
+/// What a stream says.
+pub(super) enum Event {
+    /// What changed.
+    Told(Arc<Delivery>),
+    /// Something that is always the same.
+    Said(&'static Chunk),
+}
+
+impl Event {
+    pub(super) fn chunk(&self) -> &Chunk {
+        match self {
+            Event::Told(delivery) => delivery.event(),
+            Event::Said(chunk) => chunk,
         }
-        let event = tokio::select! {
-            delivery = timeout(STREAM_QUIET_MAX, self.member.next()) => match delivery {
-                Ok(delivery) => Arc::clone(&delivery).event(),
-                Err(_) => Bytes::from_static(QUIET),
-            },
-            _ = self.stopping.wait_for(|stop| *stop) => return None,
-        };
-        Some((Ok(event), self))
+    }
+}
+
+impl Feed {
+    fn new(member: Member, stopping: watch::Receiver<bool>) -> Feed {
+        let now = Instant::now();
+        Feed { member, stopping, quiet: Box::pin(sleep_until(now + STREAM_QUIET_MAX)), said: now, begun: false }
+    }
+
+    /// The next event. Nothing is lost when the wait is given up.
+    pub(super) async fn next(&mut self) -> Event {
+        static OPENED: LazyLock<Chunk> = LazyLock::new(|| Chunk::of(&[OPENING]));
+        static SILENT: LazyLock<Chunk> = LazyLock::new(|| Chunk::of(&[QUIET]));
+        if !std::mem::replace(&mut self.begun, true) {
+            return Event::Said(&OPENED);
+        }
+        loop {
+            tokio::select! {
+                biased;
+                delivery = self.member.next() => {
+                    self.said = Instant::now();
+                    return Event::Told(delivery);
+                }
+                () = &mut self.quiet => {
+                    let (now, due) = (Instant::now(), self.said + STREAM_QUIET_MAX);
+                    if due <= now {
+                        self.said = now;
+                    }
+                    self.quiet.as_mut().reset(self.said + STREAM_QUIET_MAX);
+                    if due <= now {
+                        return Event::Said(&SILENT);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends when the daemon stops.
+    pub(super) fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopping = self.stopping.clone();
+        async move {
+            let _ = stopping.wait_for(|stop| *stop).await;
+        }
+    }
+
+    /// As the body of an answer.
+    pub(super) fn frames(self) -> Frames {
+        Box::pin(stream::unfold(self, async |mut feed| {
+            let stopped = feed.stopped();
+            tokio::select! {
+                biased;
+                event = feed.next() => Some((Ok::<Bytes, Infallible>(event.chunk().shared()), feed)),
+                () = stopped => None,
+            }
+        }))
     }
 }

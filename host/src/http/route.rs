@@ -3,12 +3,14 @@
 use super::answer::{Answer, Payload, Refusal};
 use super::body::Upload;
 use super::ownlog::Entry;
+use super::wait::HandedOn;
 use super::web::{Arrival, Head, Web};
 use super::{api, get, health, metrics, modules, page, pull, push, trend};
 use crate::conf::nearest;
 use futures_util::{Stream, StreamExt};
 use std::sync::Arc;
-use warp::http::{HeaderMap, Method, StatusCode};
+use warp::http::header::CONNECTION;
+use warp::http::{HeaderMap, Method, StatusCode, Version};
 use warp::path::FullPath;
 use warp::reply::Response;
 use warp::{Buf, Filter, Rejection};
@@ -62,6 +64,15 @@ where
         }
     };
     let mut answer = result.unwrap_or_else(Answer::from);
+    if let Payload::Waits(waits) = answer.payload {
+        // What hyper still has to do with the request, it does.
+        if entry.head.method == Method::GET && upload.is_none() {
+            let plain = entry.head.arrival.version == Version::HTTP_10;
+            let last = plain || asks_to_close(&entry.head.headers);
+            return HandedOn { waits, entry: entry.hand_on(), plain, last }.into_response();
+        }
+        answer = waits.here().await;
+    }
     if upload.left_over(&web) {
         answer = answer.closing();
     }
@@ -80,6 +91,7 @@ where
             });
             answer.payload = Payload::Frames(Box::pin(frames));
         }
+        Payload::Waits(_) => {}
     }
     answer.into_response()
 }
@@ -155,6 +167,12 @@ fn unknown(path: &FullPath) -> Refusal {
     let path = path.as_str();
     let near = nearest(path, KNOWN).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
     Refusal::new(StatusCode::NOT_FOUND, format_args!("there is no {path}{near}; there are {}", KNOWN.join(", ")))
+}
+
+/// Whether the connection is to end with the answer.
+fn asks_to_close(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case("close"))
 }
 
 /// The value of a header, if it is text.

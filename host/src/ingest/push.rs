@@ -116,7 +116,11 @@ async fn take(stream: &mut TcpStream, shared: &Arc<Shared>, rooms: &Rooms) -> io
         let fresh = held.bytes.len();
         let last = match stream.try_read_buf(&mut held.bytes) {
             Ok(read) => read == 0,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // What was readable has been read before; from here on the connection is only open.
+                held.rest();
+                continue;
+            }
             Err(error) => return Err(error),
         };
         if !begun && let Some(first) = held.bytes.trim_ascii_start().first() {
@@ -192,6 +196,14 @@ impl Held {
         }
         self.bytes.reserve_exact(wanted - length);
         true
+    }
+
+    /// Gives back the room if nothing is held.
+    fn rest(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes = Vec::new();
+            self.settle();
+        }
     }
 
     /// Takes the first bytes out. Their room is kept until [`Held::settle`].
@@ -359,6 +371,12 @@ mod tests {
         assert_eq!(all.available_permits(), 0, "the text has its room until it is merged");
         one.settle();
         assert!(other.grow());
+        other.bytes.clear();
+        other.rest();
+        assert_eq!(all.available_permits(), 3 * READ_BYTES - 1, "one has a byte of a line, the other nothing");
+        one.rest();
+        assert_eq!(one.bytes, b"x");
+        assert_eq!(all.available_permits(), 3 * READ_BYTES - 1, "half a line is kept");
         drop((one, other));
         assert_eq!(all.available_permits(), 3 * READ_BYTES);
     }

@@ -2,6 +2,9 @@
 
 use cpu_time::ThreadTime;
 use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 /// The median of several figures, and the least and the greatest.
@@ -52,6 +55,28 @@ pub(crate) fn cpu_of(process: u32) -> Duration {
     Duration::from_nanos(nanos)
 }
 
+/// Resident memory of a process and of all its descendants, in bytes; what they share is counted in each.
+pub(crate) fn resident_of(process: u32) -> u64 {
+    memory_of(process, "VmRSS:")
+}
+
+/// Of that, what is no page of a file, such as a program's code.
+pub(crate) fn own_memory_of(process: u32) -> u64 {
+    memory_of(process, "RssAnon:")
+}
+
+fn memory_of(process: u32, figure: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix(figure)?.trim().strip_suffix(" kB")?.parse().ok());
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let children = tasks.map(|task| fs::read_to_string(task.path().join("children")).unwrap_or_default());
+    let below = |text: String| {
+        let children = text.split_ascii_whitespace().filter_map(|child| child.parse().ok());
+        children.map(|child| memory_of(child, figure)).sum::<u64>()
+    };
+    kilobytes.unwrap_or(0_u64) * 1_024 + children.map(below).sum::<u64>()
+}
+
 /// `1,234,567`
 pub(crate) fn grouped(x: f64) -> String {
     let digits = format!("{:.0}", x.abs());
@@ -63,4 +88,19 @@ pub(crate) fn grouped(x: f64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// Keeps this process on the first core, so that the daemon has the second for itself. Whether there are two.
+pub(crate) fn pin_self() -> bool {
+    if thread::available_parallelism().map_or(1, usize::from) < 2 || !Path::new("/usr/bin/taskset").exists() {
+        return false;
+    }
+    let mut taskset = Command::new("taskset");
+    taskset.args(["-a", "-c", "-p", "0", &std::process::id().to_string()]).stdout(Stdio::null());
+    taskset.status().is_ok_and(|status| status.success())
+}
+
+pub(crate) fn load_average() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or_default().to_owned()
 }

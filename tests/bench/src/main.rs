@@ -9,9 +9,12 @@ mod gmod;
 mod ingest;
 mod live;
 mod log;
+mod net;
+mod peer;
 mod tail;
 mod tree;
 mod trend;
+mod wire;
 mod worker;
 
 use std::process::ExitCode;
@@ -21,7 +24,7 @@ type Part = (&'static str, fn() -> Result<(), String>);
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let parts: [Part; 8] = [
+    let parts: [Part; 13] = [
         ("ingest", ingest::run),
         ("tree", tree::run),
         ("boundary", boundary::run),
@@ -30,13 +33,23 @@ fn main() -> ExitCode {
         ("live", live::run),
         ("tail", tail::run),
         ("trend", trend::run),
+        ("net/get", net::get::run),
+        ("net/push", net::push::run),
+        ("net/fanout", net::fanout::run),
+        ("net/idle", net::idle::run),
+        // The last: it is done by itself, and the others keep its cores busy.
+        ("net/agent", net::agent::run),
     ];
-    if let Some(unknown) = wanted.iter().find(|name| !parts.iter().any(|(part, _)| part == name)) {
+    // `net` means all of its parts.
+    let meant =
+        |name: &str, part: &str| part.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if let Some(unknown) = wanted.iter().find(|name| !parts.iter().any(|(part, _)| meant(name, part))) {
         let known = parts.map(|(part, _)| part).join(", ");
         eprintln!("no part {unknown:?}; known are {known}");
         return ExitCode::from(2);
     }
-    for (name, run) in parts.iter().filter(|(part, _)| wanted.is_empty() || wanted.iter().any(|name| name == part)) {
+    for (name, run) in parts.iter().filter(|(part, _)| wanted.is_empty() || wanted.iter().any(|name| meant(name, part)))
+    {
         println!("# {name}");
         if let Err(why) = run() {
             eprintln!("{name}: {why}");

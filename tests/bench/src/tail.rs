@@ -1,13 +1,12 @@
 //! A log that is written at a million lines a second while a real daemon follows it with all its pipes: what that costs, how far
 //! it is behind, and how long a reader waits meanwhile.
 
-use crate::figures::{cpu_of, grouped};
+use crate::figures::{cpu_of, grouped, load_average, pin_self};
 use crate::log::access_log;
 use graftd_tests::{Daemon, Folders, HOST, PATIENCE};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -180,16 +179,6 @@ fn report(seen: &mut Seen, written: u64, behind: Duration, caught_up: Duration) 
     println!("tail, merging into the tree: at most {:.1} ms a tick", most(&seen.merge_ms));
 }
 
-/// Keeps this process on the first core, so that the daemon has the second for itself. Whether there are two.
-fn pin_self() -> bool {
-    if thread::available_parallelism().map_or(1, usize::from) < 2 || !Path::new("/usr/bin/taskset").exists() {
-        return false;
-    }
-    let mut taskset = Command::new("taskset");
-    taskset.args(["-a", "-c", "-p", "0", &std::process::id().to_string()]).stdout(Stdio::null());
-    taskset.status().is_ok_and(|status| status.success())
-}
-
 /// How long this thread, and those of the daemon that answer, were ready to run and had no core (`schedstat`, the second figure).
 fn waited_for_cores(process: u32) -> Duration {
     let of = |folder: &Path| {
@@ -200,9 +189,4 @@ fn waited_for_cores(process: u32) -> Duration {
     let answers =
         |task: &Path| fs::read_to_string(task.join("comm")).is_ok_and(|name| name.starts_with(ANSWER_THREADS));
     of(Path::new("/proc/thread-self")) + tasks.filter(|task| answers(task)).map(|task| of(&task)).sum::<Duration>()
-}
-
-fn load_average() -> String {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split(' ').next().unwrap_or_default().to_owned()
 }

@@ -29,7 +29,7 @@ async fn who_asks_the_same_is_told_the_same_bytes() {
     let told: Vec<_> = members.iter_mut().map(|member| member.next().now_or_never().unwrap()).collect();
     assert_eq!((text(&told[0]), told[0].tick), (r#"[{"a,x":1}]"#, over));
     assert!(Arc::ptr_eq(&told[0], &told[2]));
-    assert_eq!(told[0].event().as_ptr(), told[1].event().as_ptr());
+    assert_eq!(told[0].event().framed().as_ptr(), told[1].event().framed().as_ptr());
     assert!(other.next().now_or_never().is_none());
     assert_eq!(other.give_up().unwrap_err(), over);
     drop(members);
@@ -165,4 +165,34 @@ fn nothing_is_lost_between_two_pulls() {
         prop_assert_eq!(&copies[0], &truth);
         prop_assert_eq!(&copies[1], &truth);
     });
+}
+
+#[tokio::test]
+async fn who_comes_back_late_is_given_the_answer_of_the_group() {
+    let shared = shared(None);
+    let groups = Groups::new(Arc::clone(&shared));
+    let mut first = groups.join(query("a"), None);
+    let begun = shared.tree.read().tick();
+    merge(&shared, r#"{"a":1}"#);
+    let over = tick(&shared);
+    groups.look();
+    let told = first.next().now_or_never().unwrap();
+    // Nothing but ticks after it.
+    let quiet = tick(&shared);
+    groups.look();
+    let mut missed = groups.join(query("a"), Some(begun));
+    assert!(Arc::ptr_eq(&missed.next().now_or_never().unwrap(), &told), "no walk of its own");
+    for known in [over, quiet - 1, quiet] {
+        let mut knows = groups.join(query("a"), Some(known));
+        assert!(!knows.behind, "{known}");
+        assert!(knows.next().now_or_never().is_none());
+    }
+    // From before the group's time, or from another life of the daemon: these walk.
+    for known in [begun - 1, quiet + 5] {
+        assert!(groups.join(query("a"), Some(known)).behind, "{known}");
+    }
+    merge(&shared, r#"{"a":1}"#);
+    tick(&shared);
+    groups.look();
+    assert_eq!(text(&missed.next().now_or_never().unwrap()), r#"[{"a":2}]"#);
 }

@@ -105,6 +105,62 @@ async fn a_client_that_goes_leaves_its_group() {
     server.until_waiting(0).await;
 }
 
+#[tokio::test]
+async fn a_connection_goes_on_after_a_wait() {
+    let server = Server::still(None).await;
+    // The next two requests are sent before the first is answered, and one of them waits again.
+    let head = |target: &str, more: &str| format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n");
+    let requests =
+        head("/pull/?key-a", "") + &head("/pull/?key-b&wait=1ms", "") + &head("/get/?key-a", "Connection: close\r\n");
+    let mut stream = server.open(requests.as_bytes()).await;
+    server.until_waiting(1).await;
+    merge(&server.shared, r#"{"a":1}"#);
+    let over = tick(&server.shared);
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    let answers: Vec<&str> = text.split("HTTP/1.1 200 OK\r\n").collect();
+    assert_eq!(answers.len(), 4, "{text}");
+    for (answer, body) in answers[1..].iter().zip([r#"[{"a":1}]"#, "[]", r#"[{"a":1}]"#]) {
+        let (head, said) = answer.split_once("\r\n\r\n").unwrap();
+        assert_eq!(said, body);
+        for header in [
+            &format!("x-tick: {over}"),
+            &format!("content-length: {}", body.len()),
+            "cache-control: no-store",
+            "date: ",
+        ] {
+            assert!(head.contains(header), "{header}: {head}");
+        }
+    }
+    assert!(!answers[1].contains("connection:") && answers[3].contains("connection: close"), "{text}");
+}
+
+#[tokio::test]
+async fn what_hyper_has_to_finish_waits_there() {
+    let server = Server::still(None).await;
+    merge(&server.shared, r#"{"a":1}"#);
+    tick(&server.shared);
+    let reply = server.ask("HEAD", "/pull/?key-b&wait=1ms", "", b"").await;
+    assert_eq!((reply.status, reply.body.as_str()), (200, ""));
+    let reply = server.ask("HEAD", "/pull/?key-b", "Accept: text/event-stream\r\n", b"").await;
+    assert_eq!((reply.status, reply.header("content-type")), (200, Some("text/event-stream")));
+    let reply = server.ask("GET", "/pull/?key-b&wait=1ms", "", b"a body").await;
+    assert_eq!((reply.status, reply.body.as_str()), (200, "[]"));
+}
+
+#[tokio::test]
+async fn an_old_client_is_given_no_chunks() {
+    let server = Server::still(None).await;
+    let mut stream =
+        server.open(b"GET /pull/?key-a HTTP/1.0\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n").await;
+    server.until_waiting(1).await;
+    merge(&server.shared, r#"{"a":1}"#);
+    let over = tick(&server.shared);
+    let text = read_until(&mut stream, "\n\n", 2).await;
+    assert!(text.contains("connection: close") && !text.contains("transfer-encoding"), "{text}");
+    assert!(text.ends_with(&format!("\r\n\r\nretry: 2000\n\nid: {over}\ndata: [{{\"a\":1}}]\n\n")), "{text}");
+}
+
 /// Reads until a text has come so many times.
 async fn read_until(stream: &mut TcpStream, end: &str, times: usize) -> String {
     let mut bytes = Vec::new();

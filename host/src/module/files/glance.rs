@@ -4,7 +4,9 @@ use super::folders::Folders;
 use super::scan::{Stamp, speaks};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a file looked like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +20,43 @@ pub(super) struct Glimpse {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Glance {
     files: BTreeMap<PathBuf, Glimpse>,
+    /// What was found in the folders: as long as nothing in one is made, renamed or removed, it is not read again.
+    listings: BTreeMap<PathBuf, Listing>,
+}
+
+/// The files of a folder that are glanced at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Listing {
+    which: Which,
+    /// The folder as it was before it was read: its change time moves with each entry.
+    stamp: (u64, u64, i64, i64),
+    files: Vec<PathBuf>,
+}
+
+/// A folder that changed less than this before it was read may change again with the same change time.
+const CLOCK_STEP_SECONDS: i64 = 2;
+
+impl Listing {
+    /// What lies in a folder now; read only if it is not as it was `before`. Reading would be heard as well: it wakes two threads.
+    fn of(folder: &Path, which: Which, before: Option<&Listing>) -> Option<Listing> {
+        let meta = fs::metadata(folder).ok()?;
+        let stamp = (meta.dev(), meta.ino(), meta.ctime(), meta.ctime_nsec());
+        if let Some(before) = before.filter(|before| before.which == which && before.stamp == stamp) {
+            return Some(before.clone());
+        }
+        let mut files = Vec::new();
+        for entry in fs::read_dir(folder).ok()?.flatten() {
+            let path = entry.path();
+            let wanted = which == Which::All || entry.file_type().is_ok_and(|kind| kind.is_symlink());
+            if wanted && speaks(&path) {
+                files.push(path);
+            }
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
+        let settled = (CLOCK_STEP_SECONDS..i64::MAX).contains(&now.saturating_sub(stamp.2));
+        // One that is not settled is never taken for the same.
+        Some(Listing { which, stamp: if settled { stamp } else { (0, 0, 0, -1) }, files })
+    }
 }
 
 /// Which files are glanced at.
@@ -29,18 +68,18 @@ pub(super) enum Which {
 }
 
 impl Glance {
-    /// Glances at the files that say something of a module.
-    pub(super) fn at(folders: &Folders, which: Which) -> Glance {
-        let mut files = BTreeMap::new();
-        for entry in folders.both().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten() {
-            let path = entry.path();
-            let wanted = which == Which::All || entry.file_type().is_ok_and(|kind| kind.is_symlink());
-            if wanted && speaks(&path) {
-                let stamp = fs::metadata(&path).ok().map(|meta| Stamp::of(&meta));
-                files.insert(path.clone(), Glimpse { real: fs::canonicalize(&path).ok(), stamp });
+    /// Glances at the files that say something of a module, after a glance `before`.
+    pub(super) fn at(folders: &Folders, which: Which, before: &Glance) -> Glance {
+        let mut glance = Glance::default();
+        for folder in folders.both() {
+            let Some(listing) = Listing::of(folder, which, before.listings.get(folder)) else { continue };
+            for path in &listing.files {
+                let stamp = fs::metadata(path).ok().map(|meta| Stamp::of(&meta));
+                glance.files.insert(path.clone(), Glimpse { real: fs::canonicalize(path).ok(), stamp });
             }
+            glance.listings.insert(folder.clone(), listing);
         }
-        Glance { files }
+        glance
     }
 
     /// There is nothing to glance at.
@@ -98,7 +137,7 @@ mod tests {
         symlink("current/x.so", base.join("x.so")).unwrap();
         symlink("current/y.so", base.join("y.so")).unwrap();
         let folders = Folders { plugins: Some(base.clone()), ..Folders::default() };
-        let first = Glance::at(&folders, Which::Links);
+        let first = Glance::at(&folders, Which::Links, &Glance::default());
         let real = fs::canonicalize(base.join("v1")).unwrap();
         assert_eq!(first.files.keys().collect::<Vec<_>>(), [&base.join("x.so"), &base.join("y.so")]);
         assert_eq!(first.folders(), BTreeSet::from([real.clone()]));
@@ -107,16 +146,37 @@ mod tests {
         // Written in place; made where nothing was; another one now.
         fs::write(base.join("v1/x.so"), "longer").unwrap();
         fs::write(base.join("v1/y.so"), "").unwrap();
-        let second = Glance::at(&folders, Which::Links);
+        let second = Glance::at(&folders, Which::Links, &first);
         let (x, y) = (base.join("x.so"), base.join("y.so"));
         assert_eq!(second.since(&first), (vec![], vec![x.as_path(), y.as_path()]));
         fs::remove_file(base.join("current")).unwrap();
         symlink("v2", base.join("current")).unwrap();
         fs::remove_file(&y).unwrap();
-        let third = Glance::at(&folders, Which::Links);
+        let third = Glance::at(&folders, Which::Links, &second);
         assert_eq!(third.since(&second), (vec![x.as_path(), y.as_path()], vec![]));
         assert_eq!(third.since(&third), (vec![], vec![]));
-        assert_eq!(Glance::at(&folders, Which::All).files.len(), 2);
+        assert_eq!(Glance::at(&folders, Which::All, &third).files.len(), 2);
+        fs::remove_dir_all(&base).unwrap();
+    }
+
+    #[test]
+    fn a_folder_in_which_nothing_is_made_is_read_once() {
+        let base = std::env::temp_dir().join(format!("graftd-listing-{}", std::process::id()));
+        fs::create_dir_all(&base).unwrap();
+        fs::write(base.join("x.so"), "").unwrap();
+        let fresh = Listing::of(&base, Which::All, None).unwrap();
+        assert_eq!(fresh.files, [base.join("x.so")]);
+        // It was made just now, so it is read again whatever its change time is.
+        fs::write(base.join("y.so"), "").unwrap();
+        assert_eq!(Listing::of(&base, Which::All, Some(&fresh)).unwrap().files.len(), 2);
+        // What it says is believed as long as the folder is the same: here it says what is not there.
+        let meta = fs::metadata(&base).unwrap();
+        let stamp = (meta.dev(), meta.ino(), meta.ctime(), meta.ctime_nsec());
+        let old = Listing { which: Which::All, stamp, files: vec![base.join("z.so")] };
+        assert_eq!(Listing::of(&base, Which::All, Some(&old)).unwrap(), old);
+        assert!(Listing::of(&base, Which::Links, Some(&old)).unwrap().files.is_empty());
+        let older = Listing { stamp: (meta.dev(), meta.ino(), meta.ctime() - 1, meta.ctime_nsec()), ..old };
+        assert_eq!(Listing::of(&base, Which::All, Some(&older)).unwrap().files.len(), 2);
         fs::remove_dir_all(&base).unwrap();
     }
 }

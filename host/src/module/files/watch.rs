@@ -237,7 +237,7 @@ impl Watching {
     /// Remembers what things look like, and listens where links lead.
     fn attend(&mut self) {
         self.turn();
-        self.glance = Glance::at(&self.folders, self.which());
+        self.glance = Glance::at(&self.folders, self.which(), &self.glance);
         self.turn();
     }
 
@@ -253,7 +253,7 @@ impl Watching {
             self.ask(now, SETTLE);
         }
         let hears = self.hears();
-        let glance = Glance::at(&self.folders, self.which());
+        let glance = Glance::at(&self.folders, self.which(), &self.glance);
         let before = std::mem::replace(&mut self.glance, glance);
         let (other, written) = self.glance.since(&before);
         // What is heard of is told better there.

@@ -11,6 +11,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+mod peers;
+
 const DAY: u64 = 86_400;
 /// Samples of a series, ten seconds apart: a day.
 const POINTS: u64 = 8_640;
@@ -37,10 +39,13 @@ pub(crate) fn run() -> Result<(), String> {
     let folders = Arc::new(Folders::new());
     let data = folders.root().join("data");
     fs::create_dir_all(&data).map_err(|error| error.to_string())?;
-    store(&text, &data)?;
+    let stored = store(&text, &data)?;
     verify(&text, &data)?;
     year(&data, midnight)?;
-    questions(&folders, yesterday)?;
+    let daemon = Daemon::builder().folders(&folders).start();
+    questions(&daemon, yesterday)?;
+    peers::beside(&text, yesterday, stored, &daemon)?;
+    drop(daemon);
     rolled_up(midnight)?;
     live()
 }
@@ -128,7 +133,8 @@ fn bytes_in(folder: &Path) -> Result<u64, String> {
     Ok(entries.filter_map(|entry| entry.ok()?.metadata().ok()).map(|meta| meta.len()).sum())
 }
 
-fn store(text: &Path, data: &Path) -> Result<(), String> {
+/// Bytes in the folder, and CPU seconds.
+fn store(text: &Path, data: &Path) -> Result<(f64, f64), String> {
     let samples = (HOSTS * METRICS * POINTS) as f64;
     let import = tool(&["import", "--data", &data_arg(data), &text.display().to_string()])?;
     let compact = tool(&["compact", "--data", &data_arg(data)])?;
@@ -142,7 +148,7 @@ fn store(text: &Path, data: &Path) -> Result<(), String> {
         grouped(samples / (import + compact)),
         grouped(SAMPLES_A_CPU_SECOND)
     );
-    Ok(())
+    Ok((bytes, import + compact))
 }
 
 /// Each sample comes out as it went in.
@@ -210,8 +216,7 @@ fn year(data: &Path, midnight: u64) -> Result<(), String> {
     Ok(())
 }
 
-fn questions(folders: &Arc<Folders>, yesterday: u64) -> Result<(), String> {
-    let daemon = Daemon::builder().folders(folders).start();
+fn questions(daemon: &Daemon, yesterday: u64) -> Result<(), String> {
     let (day, today) = (yesterday, yesterday + DAY);
     let year = today - 364 * DAY;
     for (what, query, wanted, values) in [

@@ -1,0 +1,195 @@
+//! Clients that wait, without the machinery of HTTP.
+//!
+//! A request under way has buffers, futures and headers that come to twenty kilobytes. Who waits for a change needs a socket
+//! and a place in its group. So a handler that has nothing to answer yet hands the request on ([`Waits`]): the connection is
+//! taken out of hyper, whatever the request took is given back, and the answer is written here. After an answer that ends, the
+//! connection goes back to hyper, for the next request.
+
+use super::answer::Answer;
+use super::ownlog::Waited;
+use super::pull::{Feed, Once};
+use super::web::Web;
+use parking_lot::Mutex;
+use std::future::pending;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use warp::reply::Response;
+
+/// What is waited for.
+pub(super) enum Waits {
+    /// One answer.
+    Once(Once),
+    /// Event after event.
+    Stream(Feed),
+}
+
+impl Waits {
+    /// Waits where the request is.
+    pub(super) async fn here(self) -> Answer {
+        match self {
+            Waits::Once(once) => once.answer().await,
+            Waits::Stream(feed) => Answer::events(feed.frames()),
+        }
+    }
+}
+
+/// A request that is handed on.
+pub(super) struct HandedOn {
+    pub(super) waits: Waits,
+    /// Its line in the log.
+    pub(super) entry: Waited,
+    /// The client understands no chunks.
+    pub(super) plain: bool,
+    /// The connection ends with the answer.
+    pub(super) last: bool,
+}
+
+/// Where a connection finds a request that was handed on.
+pub(super) type Desk = Arc<Mutex<Option<Box<HandedOn>>>>;
+
+/// How it gets there: in the extensions of an answer that is none.
+#[derive(Clone)]
+struct Carried(Desk);
+
+impl HandedOn {
+    /// An answer that is none, for [`lay_down`].
+    pub(super) fn into_response(self) -> Response {
+        let mut response = Response::default();
+        response.extensions_mut().insert(Carried(Arc::new(Mutex::new(Some(Box::new(self))))));
+        response
+    }
+}
+
+/// Passes an answer on; a request that was handed on is laid on the desk instead, and its answer never comes.
+pub(super) async fn lay_down<E>(answer: Result<Response, E>, desk: &Desk) -> Result<Response, E> {
+    let mut answer = answer?;
+    if let Some(Carried(handed_on)) = answer.extensions_mut().remove::<Carried>() {
+        *desk.lock() = handed_on.lock().take();
+        pending::<()>().await;
+    }
+    Ok(answer)
+}
+
+/// Waits, and answers; whether the connection goes on.
+pub(super) async fn answer(stream: &TcpStream, handed_on: HandedOn, web: &Web) -> bool {
+    // How long a client may take nothing.
+    let write = web.patience.write;
+    let HandedOn { waits, mut entry, plain, last } = handed_on;
+    // A connection that breaks is its client's affair; the log says so.
+    match waits {
+        Waits::Once(once) => {
+            let mut gone = pin!(gone(stream));
+            let answer = tokio::select! {
+                biased;
+                answer = once.answer() => answer,
+                () = &mut gone => return false,
+            };
+            entry.answered(answer.status.as_u16());
+            let last = last || *web.stopping.borrow();
+            let (bytes, body) = answer.into_bytes(last);
+            entry.sent(body);
+            write_all(stream, &bytes, write).await.is_ok() && !last
+        }
+        Waits::Stream(feed) => {
+            entry.answered(200);
+            let _ = events(stream, feed, &mut entry, plain, write).await;
+            false
+        }
+    }
+}
+
+async fn events(
+    stream: &TcpStream,
+    mut feed: Feed,
+    entry: &mut Waited,
+    plain: bool,
+    write: Duration,
+) -> io::Result<()> {
+    let head = Answer::stream_head(plain);
+    write_all(stream, &head, write).await?;
+    let mut gone = pin!(gone(stream));
+    let mut stopped = pin!(feed.stopped());
+    loop {
+        let event = tokio::select! {
+            biased;
+            event = feed.next() => event,
+            () = &mut gone => return Ok(()),
+            () = &mut stopped => break,
+        };
+        let chunk = event.chunk();
+        entry.sent(chunk.text().len());
+        write_all(stream, if plain { chunk.text() } else { chunk.framed() }, write).await?;
+    }
+    if plain { Ok(()) } else { write_all(stream, b"0\r\n\r\n", write).await }
+}
+
+/// Ends when the client is gone. What it sends meanwhile stays where it is.
+async fn gone(stream: &TcpStream) {
+    if matches!(stream.peek(&mut [0]).await, Ok(1..)) {
+        pending::<()>().await;
+    }
+}
+
+/// Writes all of it, as long as something is taken in each such time.
+async fn write_all(stream: &TcpStream, mut bytes: &[u8], patience: Duration) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match stream.try_write(bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                timeout(patience, stream.writable()).await.map_err(|_| io::ErrorKind::TimedOut)??;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    async fn pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (client, accepted) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        (client.unwrap(), accepted.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_is_let_go_and_one_that_is_slow_is_not() {
+        let (mut client, server) = pair().await;
+        // More than sockets hold.
+        let bytes = vec![b'x'; 32 << 20];
+        let patience = Duration::from_millis(50);
+        assert_eq!(write_all(&server, &bytes, patience).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(server);
+        client.read_to_end(&mut Vec::new()).await.unwrap();
+
+        let (mut client, server) = pair().await;
+        let mut read = vec![0; bytes.len()];
+        let (written, taken) =
+            tokio::join!(write_all(&server, &bytes, Duration::from_secs(60)), client.read_exact(&mut read));
+        assert!(written.is_ok() && taken.is_ok() && read == bytes);
+    }
+
+    #[tokio::test]
+    async fn who_sends_more_is_not_gone_and_who_closes_is() {
+        let (client, server) = pair().await;
+        client.try_write(b"x").unwrap();
+        server.readable().await.unwrap();
+        tokio::select! {
+            biased;
+            () = gone(&server) => panic!("what waits to be read is no end"),
+            () = tokio::task::yield_now() => {}
+        }
+        let (client, server) = pair().await;
+        drop(client);
+        gone(&server).await;
+    }
+}
