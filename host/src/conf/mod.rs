@@ -10,6 +10,7 @@ mod module;
 mod net;
 mod places;
 mod pyconf;
+mod relay;
 mod table;
 
 pub use access_log::AccessLogConf;
@@ -22,4 +23,5 @@ pub use module::{Isolation, ModuleConf, PathTemplate};
 pub use net::Net;
 pub use pyconf::PyConf;
 pub(crate) use pyconf::plugin_spoken_for;
+pub use relay::{RELAY_PORT, RelayConf};
 pub use table::nearest;

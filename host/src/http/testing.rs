@@ -54,6 +54,7 @@ fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Ev
         positions: parking_lot::Mutex::default(),
         begun: parking_lot::Mutex::default(),
         commit_error: parking_lot::Mutex::default(),
+        relays: crate::relay::Relays::default(),
         trend: std::sync::OnceLock::new(),
         events,
     };

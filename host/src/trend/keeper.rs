@@ -1,8 +1,10 @@
 //! The thread that writes.
 
 use super::history::{History, Retention};
+use super::relays::{RelayJob, Relays};
 use super::sqlite::{Database, OpenError, Pending};
 use crate::core::{Event, Events};
+use crate::relay::Fold;
 use crate::tree::{Mark, Row, Rows, Tree};
 use std::collections::BTreeMap;
 use std::io;
@@ -32,8 +34,40 @@ pub(crate) struct Commit {
     pub(crate) unix_ms: i64,
     /// The time that history has of it: of several with the same, the last counts.
     pub(crate) stamp: i64,
+    /// What relays are to send, by their names.
+    pub(crate) relays: Vec<(String, Fold)>,
     /// Told when it is on the disk, or why it is not.
     pub(crate) replies: Vec<oneshot::Sender<Result<(), String>>>,
+}
+
+/// What the thread is to do.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// Write all of it.
+    Commit(Commit),
+    /// Something about a relay's spool.
+    Relay(String, RelayJob),
+    /// End.
+    End,
+}
+
+/// Where a relay's spool lies, and who writes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Spooler {
+    /// The file.
+    pub(crate) file: PathBuf,
+    /// By what receivers know it.
+    pub(crate) id: String,
+    /// A number that no other life of a daemon has.
+    pub(crate) life: u64,
+    jobs: Sender<Job>,
+}
+
+impl Spooler {
+    /// Has something done; `false` when the daemon ends.
+    pub(crate) fn send(&self, relay: &str, job: RelayJob) -> bool {
+        self.jobs.send(Job::Relay(relay.to_owned(), job)).is_ok()
+    }
 }
 
 /// What was kept when the daemon ended.
@@ -58,8 +92,9 @@ pub(crate) struct Kept {
 /// Hands commits to the thread that writes them.
 #[derive(Debug)]
 pub(crate) struct Keeper {
-    commits: Option<Sender<Commit>>,
+    jobs: Sender<Job>,
     ended: Receiver<()>,
+    spooler: Spooler,
 }
 
 impl Keeper {
@@ -90,35 +125,41 @@ impl Keeper {
         tree.end_restore();
         let history = History::open(database.connection(), retention);
         let history = history.map_err(|error| told(OpenError::Failed(error.to_string())))?;
-        let keeper = start(file, database, history, events);
+        let relays = Relays::new(database.connection()).map_err(|error| told(OpenError::from(error)))?;
+        let keeper = start(file, database, (history, relays), events);
         let keeper = keeper.map_err(|error| OpenError::Failed(format!("a thread: {error}")))?;
         Ok((keeper, restored))
     }
 
     /// Has a commit written; [`Event::Committed`] tells what came of it. One at a time: the core waits for that.
     pub(crate) fn commit(&self, commit: Commit) {
-        if let Some(commits) = &self.commits {
-            // A thread that is gone has told so.
-            let _ = commits.send(commit);
-        }
+        // A thread that is gone has told so.
+        let _ = self.jobs.send(Job::Commit(commit));
+    }
+
+    /// Where relays have their spools.
+    pub(crate) fn spooler(&self) -> Spooler {
+        self.spooler.clone()
     }
 
     /// Waits until all is written.
-    pub(crate) fn finish(mut self) {
-        drop(self.commits.take());
+    pub(crate) fn finish(self) {
+        let _ = self.jobs.send(Job::End);
         let _ = self.ended.recv();
     }
 }
 
-fn start(file: PathBuf, database: Database, history: History, events: Events) -> io::Result<Keeper> {
-    let (commits, inbox) = channel();
+fn start(file: PathBuf, database: Database, with: (History, Relays), events: Events) -> io::Result<Keeper> {
+    let (jobs, inbox) = channel();
     let (end, ended) = channel();
+    let (history, relays) = with;
+    let spooler = Spooler { file: file.clone(), id: relays.id.clone(), life: relays.tag, jobs: jobs.clone() };
     thread::Builder::new().name("graftd-commit".to_owned()).spawn(move || {
-        Writer { file, database: Some(database), pending: Pending::default(), history, told: String::new() }
+        Writer { file, database: Some(database), pending: Pending::default(), history, relays, told: String::new() }
             .run(&inbox, &events);
         let _ = end.send(());
     })?;
-    Ok(Keeper { commits: Some(commits), ended })
+    Ok(Keeper { jobs, ended, spooler })
 }
 
 /// What the thread has.
@@ -129,34 +170,52 @@ struct Writer {
     database: Option<Database>,
     pending: Pending,
     history: History,
+    relays: Relays,
     /// Why history could not be packed, as it was told last.
     told: String,
 }
 
 impl Writer {
-    fn run(mut self, inbox: &Receiver<Commit>, events: &Events) {
-        while let Ok(Commit { rows, whole, sources, unix_ms, stamp, replies }) = inbox.recv() {
-            self.pending.unix_ms = unix_ms;
-            self.pending.stamp = stamp;
-            self.pending.add(rows, sources);
-            if !whole.is_empty() {
-                self.pending.whole = whole;
+    fn run(mut self, inbox: &Receiver<Job>, events: &Events) {
+        while let Ok(job) = inbox.recv() {
+            match job {
+                Job::Commit(commit) => self.commit(commit, events),
+                Job::Relay(name, job) => {
+                    // After a failure the next commit opens the file anew.
+                    let connection = self.database.as_mut().map(Database::connection);
+                    self.relays.work(&name, job, connection);
+                }
+                Job::End => return,
             }
-            let written = self.write();
-            if written.is_ok() {
-                let whole = self.pending.whole.iter().map(|(id, _)| *id);
-                let mut series: Vec<u64> = self.pending.rows.keys().copied().chain(whole).collect();
-                series.sort_unstable();
-                self.history.committed(stamp, series.into_iter());
-                self.pending = Pending::default();
-            }
-            // The core waits for it before it begins another, and before it ends this thread.
-            events.send(Event::Committed(written.clone()));
-            for reply in replies {
-                let _ = reply.send(written.clone());
-            }
-            self.tidy(unix_ms);
         }
+    }
+
+    fn commit(&mut self, commit: Commit, events: &Events) {
+        let Commit { rows, whole, sources, unix_ms, stamp, relays, replies } = commit;
+        self.pending.unix_ms = unix_ms;
+        self.pending.stamp = stamp;
+        self.pending.add(rows, sources);
+        self.relays.add(relays);
+        if !whole.is_empty() {
+            self.pending.whole = whole;
+        }
+        let written = self.write();
+        if written.is_ok() {
+            let whole = self.pending.whole.iter().map(|(id, _)| *id);
+            let mut series: Vec<u64> = self.pending.rows.keys().copied().chain(whole).collect();
+            series.sort_unstable();
+            self.history.committed(stamp, series.into_iter());
+            self.pending = Pending::default();
+        }
+        // The core waits for it before it begins another, and before it ends this thread.
+        events.send(Event::Committed(written.clone()));
+        for reply in replies {
+            let _ = reply.send(written.clone());
+        }
+        if let (Ok(()), Some(database)) = (written, self.database.as_mut()) {
+            self.relays.committed(database.connection());
+        }
+        self.tidy(unix_ms);
     }
 
     /// Writes what waits. The file is opened anew after a failure: its folder may be back. One that is
@@ -173,7 +232,7 @@ impl Writer {
                 &"it was removed, replaced or overwritten while the daemon had it open; start the daemon anew",
             ));
         }
-        open.write(&self.pending, self.history.next()).map_err(|error| told(&error))?;
+        open.write(&self.pending, self.history.next(), &self.relays).map_err(|error| told(&error))?;
         self.database = Some(open);
         Ok(())
     }

@@ -8,13 +8,17 @@ mod codec;
 mod history;
 mod keeper;
 mod query;
+mod relays;
+mod spool;
 mod sqlite;
 pub(crate) mod tools;
 
 pub(crate) use history::{Range, Reader, Retention};
-pub(crate) use keeper::{Commit, FILE, Keeper, Kept, Restored};
+pub(crate) use keeper::{Commit, FILE, Keeper, Kept, Restored, Spooler};
 use parking_lot::Mutex;
 pub(crate) use query::{Ask, AskError, Axis, Figure, Fold, Line};
+pub(crate) use relays::{Board, RelayJob, renew};
+pub(crate) use spool::{Load, Place, Sent, SpoolReader};
 pub(crate) use sqlite::OpenError;
 use std::fmt::Debug;
 use std::path::PathBuf;

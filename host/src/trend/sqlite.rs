@@ -4,7 +4,8 @@
 //! each source has been read; what [history](super::history) there is stands in tables of its own. Numbers, texts and booleans stand in `state` as they are, so that `sqlite3` shows them; a sketch is
 //! a blob that begins with a byte for its kind.
 
-use super::history;
+use super::relays::Relays;
+use super::{history, spool};
 use crate::tree::{Kept, More, Row};
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OpenFlags, Transaction, params};
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Which tables the file has, and of which form.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 
 /// `grft`, in the place that SQLite has for what a file is of.
 const APPLICATION: i64 = 0x6772_6674;
@@ -130,13 +131,27 @@ impl Database {
             let transaction = database.connection.transaction()?;
             transaction.execute_batch(TABLES)?;
             transaction.execute_batch(history::TABLES)?;
+            transaction.execute_batch(spool::TABLES)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", SCHEMA)?;
             transaction.commit()?;
-        } else if schema == 1 {
-            database.migrate_from_1()?;
+        } else {
+            if schema == 1 {
+                database.migrate_from_1()?;
+            }
+            if schema < SCHEMA {
+                database.migrate_from_2()?;
+            }
         }
         Ok(database)
+    }
+
+    /// The second form had no spools of relays.
+    fn migrate_from_2(&mut self) -> Result<(), OpenError> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute_batch(spool::TABLES)?;
+        transaction.pragma_update(None, "user_version", SCHEMA)?;
+        Ok(transaction.commit()?)
     }
 
     /// The first form had no history.
@@ -144,7 +159,7 @@ impl Database {
         let transaction = self.connection.transaction()?;
         transaction.execute_batch("ALTER TABLE series ADD COLUMN gone_ms INTEGER")?;
         transaction.execute_batch(history::TABLES)?;
-        transaction.pragma_update(None, "user_version", SCHEMA)?;
+        transaction.pragma_update(None, "user_version", 2)?;
         transaction.commit()?;
         self.connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         // It takes effect when the file is written anew, which is small as yet.
@@ -217,7 +232,7 @@ impl Database {
     /// Writes all of it, or nothing.
     ///
     /// `number` is the commit's.
-    pub(super) fn write(&mut self, pending: &Pending, number: u64) -> Result<(), rusqlite::Error> {
+    pub(super) fn write(&mut self, pending: &Pending, number: u64, relays: &Relays) -> Result<(), rusqlite::Error> {
         let transaction = self.connection.transaction()?;
         // In their order, which is that of the pages they are written to.
         let mut rows: Vec<&Row> = pending.rows.values().collect();
@@ -234,6 +249,7 @@ impl Database {
             };
         }
         drop((put, delete));
+        relays.write(&transaction)?;
         let mut info = transaction.prepare_cached("INSERT OR REPLACE INTO info VALUES(?, ?)")?;
         info.execute(params!["committed_ms", pending.unix_ms])?;
         if let Some(last) = pending.rows.keys().max() {
