@@ -88,7 +88,7 @@ impl Log {
             // Seconds whose sums are the same in any order.
             let seconds = (n % 7) as f64 / 8.0;
             format!(
-                "192.0.2.{} - - [26/Nov/2026:10:20:30 +0000] \"GET /n/{} HTTP/1.1\" 200 {n} \"-\" \"test\" {seconds:.3}\n",
+                "192.0.2.{} - - [26/Nov/2026:10:20:30 +0000] \"GET /n/{} HTTP/1.1\" 200 {n} \"-\" \"test\" {seconds:.3} {seconds:.3}\n",
                 n % 250,
                 n % 40
             )

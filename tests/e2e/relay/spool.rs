@@ -49,7 +49,7 @@ fn what_cannot_be_folded_is_dropped_and_counted() {
     let top = server.start();
     server.wire.as_ref().expect("it receives").mend();
     leaf.push(&json!({"last": 1}));
-    top.await_value("last", 1.0);
+    top.await_value("last", 1);
     let (there, here) = (sum(&top), sum(&leaf));
     assert!(there > 0.0 && there < here, "{there} of {here}");
 }
@@ -108,7 +108,7 @@ fn a_copied_data_folder_is_noticed_and_refused_until_it_is_renewed() {
     let top = server.start();
     let leaf = agent.start();
     leaf.push(&json!({"n": 1}));
-    top.await_value("n", 1.0);
+    top.await_value("n", 1);
     leaf.await_change("graftd,leaf", |leaf| (figure(leaf, "leaf", "acknowledged") > 0.0).then_some(()));
     leaf.kill();
     let copy = Host::agent("copy").sends_to(&[&server], "");
@@ -119,7 +119,7 @@ fn a_copied_data_folder_is_noticed_and_refused_until_it_is_renewed() {
     }
     let leaf = agent.start();
     leaf.push(&json!({"n": 1}));
-    top.await_value("n", 2.0);
+    top.await_value("n", 2);
     // Both at the same time.
     let error = |daemon: &Daemon, host: &str| daemon.value(&format!("graftd,{host},relay,relay,error"));
     let twin = copy.start();
@@ -138,5 +138,5 @@ fn a_copied_data_folder_is_noticed_and_refused_until_it_is_renewed() {
     graftd_tests::graftd(["relay", "renew", "--data", &data]).good();
     let twin = copy.start();
     twin.push(&json!({"n": 100}));
-    top.await_value("n", 102.0);
+    top.await_value("n", 102);
 }
