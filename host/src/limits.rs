@@ -40,6 +40,10 @@ pub const LOG_BLOCKS_MAX: usize = 64;
 /// How long the daemon waits for its logs at its end: what they have folded is written down.
 pub const LOGS_END_MAX: Duration = Duration::from_millis(1_500);
 
+/// Commits that a relay wants sooner than `commit` says are at least so many times as far apart as the last one took: they take a
+/// fourth of a processor and of the disk at most.
+pub const COMMIT_PAUSE_TIMES: u32 = 4;
+
 /// How long the end of the daemon may take together with its last commit.
 pub const LAST_COMMIT_MAX: Duration = Duration::from_secs(4);
 
@@ -440,6 +444,9 @@ pub const RELAY_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Entries that a receiver is promised and has not acknowledged yet. Once promised, an entry is not folded any more.
 pub const RELAY_WINDOW_ENTRIES: i64 = 64;
 
+/// Entries of a spool; past it the oldest are folded into each other, as they are past its limit of bytes. Hours of an agent.
+pub const RELAY_SPOOL_ENTRIES_MAX: u64 = 10_000;
+
 /// Bytes of entries that are read from the spool at once.
 pub const RELAY_READ_BYTES: usize = 4 * 1024 * 1024;
 
@@ -458,6 +465,9 @@ pub const RELAY_UNWRITTEN_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of changes that are folded between two commits; past it new paths are dropped and counted. The database has not been
 /// written for long then.
 pub const RELAY_OUTBOX_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Daemons that a sender names as those whose deltas it sends on: they fit into a hello.
+pub const RELAY_VIA_MAX: usize = 200;
 
 /// Lives of a daemon that its spool remembers, to know its own entries again.
 pub const RELAY_LINEAGE_MAX: i64 = 1_000;

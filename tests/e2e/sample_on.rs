@@ -87,13 +87,13 @@ fn the_shipped_conf_folder_loads() {
     }
     let found = check(&folders);
     assert!(switched > 0 && shipped.iter().any(|file| file.ends_with("graftd.conf")), "{shipped:?}");
-    // geo, ganglia's ports and a log to be tailed are shipped switched off; all else runs.
+    // geo, ganglia's ports, a log to be tailed and a relay are shipped switched off; all else runs.
     let off: Vec<_> = found
         .iter()
         .filter(|(_, state, _)| state != "ok")
         .map(|(name, state, _)| (name.as_str(), state.as_str()))
         .collect();
-    assert_eq!(off, [("access-log", "off"), ("geo", "off"), ("gmond", "off")]);
+    assert_eq!(off, [("access-log", "off"), ("geo", "off"), ("gmond", "off"), ("relay", "off")]);
 
     // What is off is good too, once it is switched on; and so is graftd.conf with each default that it shows.
     let on = Folders::new().plugins(&plugins().iter().map(String::as_str).collect::<Vec<_>>());

@@ -2,7 +2,7 @@
 
 use super::{Dirs, Failure, dirs};
 use crate::clock::Timepiece;
-use crate::conf::{DaemonConf, Prefix, read_text};
+use crate::conf::{DaemonConf, Prefix, Role, read_text};
 use crate::core::{Core, CoreParts, Counters, Event, Events, Live, Logs, Shared};
 use crate::http;
 use crate::ingest::format::Format;
@@ -36,7 +36,7 @@ use tokio::sync::{oneshot, watch};
 /// Run the daemon.
 ///
 /// It loads the plugins, serves the tree, and follows changes in both folders while it runs. When all listens it says
-/// so in one line on stdout: `graftd: ready http=ADDR push=ADDR`, and behind it where built-in modules listen (`gmond=ADDR`). SIGTERM and SIGINT stop it, SIGHUP has it look through both folders.
+/// so in one line on stdout: `graftd: ready http=ADDR push=ADDR`, and behind it where relays connect (`relay=ADDR`) and built-in modules listen (`gmond=ADDR`). SIGTERM and SIGINT stop it, SIGHUP has it look through both folders.
 #[derive(Args, Debug)]
 pub(super) struct Run {
     #[command(flatten)]
@@ -50,6 +50,9 @@ pub(super) struct Run {
     /// Where pushes by TCP and UDP are taken [default: 127.0.0.1:8651]
     #[arg(long, value_name = "ADDR")]
     push: Option<SocketAddr>,
+    /// What the daemon is for: server, or agent, which has no pages and keeps no history [default: server]
+    #[arg(long, value_name = "ROLE")]
+    role: Option<Role>,
     /// Where relays of other daemons connect; nowhere unless it is said
     #[arg(long, value_name = "ADDR")]
     relay: Option<SocketAddr>,
@@ -80,6 +83,9 @@ impl Run {
             .try_init();
         let folders = self.dirs.folders()?;
         let mut conf = dirs::daemon_conf(&folders)?;
+        if let Some(role) = self.role {
+            conf.take_on(role);
+        }
         conf.http = self.http.unwrap_or(conf.http);
         conf.push = self.push.unwrap_or(conf.push);
         conf.relay = self.relay.or(conf.relay);
@@ -213,8 +219,10 @@ fn keep(shared: &Shared, data: &Path, events: &Events) -> Result<Option<Kept>, F
             }
             shared.relays.keep(keeper.spooler(), &sources);
             *shared.positions.lock() = sources;
-            // It is the only one that sets it.
-            let _ = shared.trend.set(Box::new(Own::new(data.join(FILE))));
+            if shared.conf.role != Role::Agent {
+                // It is the only one that sets it.
+                let _ = shared.trend.set(Box::new(Own::new(data.join(FILE))));
+            }
             shared.live.tick(tree.tick());
             // What there is now is what is kept.
             let mark = tree.mark();

@@ -2,6 +2,8 @@
 
 use super::event::Position;
 use super::shared::Shared;
+use crate::conf::Role;
+use crate::limits::COMMIT_PAUSE_TIMES;
 use crate::tree::Mark;
 use crate::trend::{Commit, Keeper, Kept};
 use std::collections::BTreeMap;
@@ -112,7 +114,9 @@ impl Commits {
             let even = unix_ms.div_euclid(every_ms) > self.began_ms.div_euclid(every_ms);
             age >= every || even && age * 2 >= every
         };
-        let due = is_over(self.every) || sooner.is_some_and(is_over);
+        // A large tree is not written all the time.
+        let pause = Duration::from_secs_f64(self.told.ms.max(0.0) / 1e3) * COMMIT_PAUSE_TIMES;
+        let due = is_over(self.every) || sooner.is_some_and(|sooner| is_over(sooner.max(pause)));
         self.keeper.is_some() && !self.under_way && (self.wanted || due)
     }
 
@@ -142,7 +146,8 @@ impl Commits {
         // All of the daemon's own branch but what it has read of logs begins anew with each daemon.
         let own = |keys: &[&str]| matches!(keys, ["graftd", host, rest] if *host == shared.host && *rest != "log");
         let rows = shared.tree.write().changed_rows(self.mark, own);
-        let whole = if whole { shared.tree.read().numbers(own) } else { Vec::new() };
+        let history = shared.conf.role != Role::Agent;
+        let whole = if whole && history { shared.tree.read().numbers(own) } else { Vec::new() };
         let relays = shared.relays.take(&shared.tree.read());
         let sources = std::mem::take(&mut self.sources);
         let read = sources
@@ -159,6 +164,7 @@ impl Commits {
             sources: sources.into_iter().collect(),
             unix_ms,
             stamp,
+            history,
             relays,
             replies: std::mem::take(&mut self.replies),
         });

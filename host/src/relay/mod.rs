@@ -211,7 +211,7 @@ impl Relay {
     /// Starts it, in place of the one `before`.
     ///
     /// # Errors
-    /// Nothing is kept, or its token cannot be read.
+    /// Nothing is kept.
     pub(crate) fn start(
         conf: &RelayConf,
         before: Option<&Relay>,
@@ -222,7 +222,6 @@ impl Relay {
         let Some(spooler) = shared.relays.spooler() else {
             return Err("this daemon keeps nothing, for its database could not be opened; see its log".to_owned());
         };
-        let token = conf.read_token()?;
         let line = match before {
             Some(before) => Arc::clone(&before.line),
             None => Arc::new(Line {
@@ -239,7 +238,7 @@ impl Relay {
         };
         line.outbox.lock().follow(conf);
         line.every_ms.store(u64::try_from(conf.every.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
-        let addresses = conf.to.iter().map(|to| send::address(to)).collect();
+        let addresses = conf.to.iter().map(send::address).collect();
         let open = RelayJob::Open { limit: conf.spool_bytes, addresses, board: Arc::clone(&line.board) };
         if !spooler.send(name, open) {
             return Err("the daemon ends".to_owned());
@@ -252,14 +251,14 @@ impl Relay {
         drop(lines);
         shared.relays.any.store(true, Ordering::Release);
         let (stop, stopping) = watch::channel(());
-        let sender = send::Sender::new(conf.clone(), token, Arc::clone(&line), Arc::clone(shared), spooler.clone());
+        let sender = send::Sender::new(conf.clone(), Arc::clone(&line), Arc::clone(shared), spooler.clone());
         runtime.spawn(sender.run(stopping));
         Ok(Relay { conf: conf.clone(), line, shared: Arc::clone(shared), _stop: stop })
     }
 
     /// What it does, in words.
     pub(crate) fn remark(&self) -> String {
-        let to: Vec<String> = self.conf.to.iter().map(|to| send::address(to)).collect();
+        let to: Vec<String> = self.conf.to.iter().map(send::address).collect();
         format!("sends to {}", to.join(", or "))
     }
 }

@@ -2,6 +2,7 @@
 
 use super::fold::Fold;
 use crate::conf::RelayConf;
+use crate::ingest::LOG_OWN;
 use crate::limits::RELAY_OUTBOX_BYTES_MAX;
 use crate::tree::Tree;
 use plugin_api::Action;
@@ -10,7 +11,7 @@ use plugin_api::delta::wire::{Op, Reader};
 /// Which branches travel, and below what they hang when they have arrived.
 #[derive(Clone, Debug, Default)]
 struct Route {
-    /// All unless there are some.
+    /// All unless there are some; all but the log of the daemon's own HTTP, which would add up with the receiver's.
     branches: Vec<Vec<String>>,
     prefix: Vec<String>,
 }
@@ -20,7 +21,10 @@ impl Route {
         let below = |branch: &Vec<String>| {
             path.len() >= branch.len() && branch.iter().zip(path).all(|(key, other)| key == other)
         };
-        self.branches.is_empty() || self.branches.iter().any(below)
+        if self.branches.is_empty() {
+            return path.first().is_none_or(|key| *key != LOG_OWN);
+        }
+        self.branches.iter().any(below)
     }
 }
 
@@ -76,11 +80,16 @@ impl Outbox {
 
     /// Puts all in that the tree holds and that was set: for a receiver that has nothing of it.
     pub(super) fn tell_all(&mut self, tree: &Tree) {
-        let Route { branches, .. } = self.route.clone();
+        let route = self.route.clone();
+        let branches = &route.branches;
         let root = [Vec::new()];
-        for branch in if branches.is_empty() { &root[..] } else { &branches } {
+        for branch in if branches.is_empty() { &root[..] } else { branches } {
             let branch: Vec<&str> = branch.iter().map(String::as_str).collect();
-            tree.each_state(&branch, false, &mut |path, op| self.feed(path, op));
+            tree.each_state(&branch, false, &mut |path, op| {
+                if route.takes(path) {
+                    self.feed(path, op);
+                }
+            });
         }
         self.pressing = true;
     }
@@ -172,6 +181,18 @@ mod tests {
         }
         assert_eq!(all(&there), all(&here));
         assert!(!outbox.is_pressing());
+    }
+
+    #[test]
+    fn the_log_of_the_daemons_own_http_stays() {
+        let tree = Tree::new(Limits::default(), Duration::from_secs(1), 0);
+        let mut frame = Writer::new();
+        frame.entry(&["self", "status", "200"], Op::Add(1.0));
+        for (more, stays) in [("", true), ("\nbranches = \"self\"", false)] {
+            let mut outbox = outbox(&format!("to = \"a\"{more}"));
+            outbox.merged(&tree, &[], frame.bytes(), false);
+            assert_eq!(outbox.take().is_empty(), stays);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::core::{Event, Shared};
 use crate::ingest::push::same;
 use crate::limits::{
     RELAY_BYTES_MAX, RELAY_CLAIM_MAX, RELAY_CONNECTIONS_MAX, RELAY_ENTRY_BYTES_MAX, RELAY_FRAME_BYTES_MAX,
-    RELAY_HELLO_BYTES_MAX, RELAY_HELLO_MAX, RELAY_IDLE_MAX, RELAY_LINGER_MAX, RELAY_SENDERS_MAX,
+    RELAY_HELLO_BYTES_MAX, RELAY_HELLO_MAX, RELAY_IDLE_MAX, RELAY_LINGER_MAX, RELAY_SENDERS_MAX, RELAY_VIA_MAX,
 };
 use crate::trend::Place;
 use std::borrow::Cow;
@@ -138,7 +138,11 @@ async fn converse(
     let (claims, mut claimed) = mpsc::channel(4);
     let connection = rooms.connections.fetch_add(1, Ordering::Relaxed);
     let life = said.get("life").cloned().unwrap_or_default();
-    let claimant = Claimant { connection, life, from, claims };
+    let listens = said.get("listens").is_some_and(|listens| listens == "yes");
+    let own = stream.split('.').next().filter(|_| listens);
+    let via = said.get("via").map_or("", String::as_str).split(' ').filter(|id| !id.is_empty()).chain(own);
+    let via = via.take(RELAY_VIA_MAX).map(str::to_owned).collect();
+    let claimant = Claimant { connection, life, from, claims, via };
     if let Err(other) = senders.claim(&source, claimant, RELAY_CLAIM_MAX).await {
         return Err(Broken::Wrong(format!(
             "another sender with the same id is connected from {other}: a data folder was copied; `graftd relay renew --data \
@@ -223,6 +227,11 @@ fn check(shared: &Shared, least: u64, most: u64, said: &Said) -> Result<(String,
                     stopped, makes a copy a sender of its own"
                 .to_owned(),
         );
+    }
+    if is("via").split(' ').any(|id| id == spooler.id) {
+        return Err("it sends what this daemon sends to it, or to others before it: deltas would go round for ever; take one of \
+                    the relays away"
+            .to_owned());
     }
     let senders = &shared.relays.senders;
     if senders.known() >= RELAY_SENDERS_MAX && senders.has(&source_of(stream)).is_none() {

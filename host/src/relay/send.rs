@@ -30,7 +30,6 @@ pub(super) fn address((host, port): &(String, u16)) -> String {
 #[derive(Debug)]
 pub(super) struct Sender {
     conf: RelayConf,
-    token: Option<String>,
     line: Arc<Line>,
     shared: Arc<Shared>,
     spooler: Spooler,
@@ -48,6 +47,8 @@ struct Met<'s> {
     under_way: VecDeque<u64>,
     /// A commit has been asked for, and nothing acknowledged since.
     asked: bool,
+    /// Who sends here, as the receiver has been told.
+    via: String,
 }
 
 impl Drop for Met<'_> {
@@ -60,14 +61,8 @@ impl Drop for Met<'_> {
 }
 
 impl Sender {
-    pub(super) fn new(
-        conf: RelayConf,
-        token: Option<String>,
-        line: Arc<Line>,
-        shared: Arc<Shared>,
-        spooler: Spooler,
-    ) -> Sender {
-        Sender { conf, token, line, shared, spooler }
+    pub(super) fn new(conf: RelayConf, line: Arc<Line>, shared: Arc<Shared>, spooler: Spooler) -> Sender {
+        Sender { conf, line, shared, spooler }
     }
 
     /// Runs until it is told to stop.
@@ -108,7 +103,9 @@ impl Sender {
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         let (from, mut out) = stream.into_split();
         let mut reading = Reading::new(from);
-        let said = within(RELAY_HELLO_MAX, "no answer to the hello", self.hello(&mut reading, &mut out)).await??;
+        let via = self.shared.relays.senders.via();
+        let said =
+            within(RELAY_HELLO_MAX, "no answer to the hello", self.hello(&mut reading, &mut out, &via)).await??;
         let is = |name: &str| said.get(name).map_or("", String::as_str);
         let (committed, merged) = (place(is("committed")), place(is("merged")));
         let peer = is("id").to_owned();
@@ -120,9 +117,9 @@ impl Sender {
         if !self.spooler.send(&self.line.name, job) {
             return Err(ends());
         }
-        answer.await.map_err(|_| ends())??.map_err(|why| why.clone())?;
+        answer.await.map_err(|_| ends())???;
         let sent = merged.or(committed).map_or(0, |place| place.number);
-        let mut met_now = Met { sender: self, connection, peer, sent, under_way: VecDeque::new(), asked: false };
+        let mut met_now = Met { sender: self, connection, peer, sent, under_way: VecDeque::new(), asked: false, via };
         *met = true;
         if merged.is_none() && committed.is_none() {
             // It has nothing of this sender, or no more.
@@ -144,13 +141,23 @@ impl Sender {
         tracing::info!("the relay {} sends to {}", self.line.name, told.to);
     }
 
-    async fn hello(&self, reading: &mut Reading<OwnedReadHalf>, out: &mut OwnedWriteHalf) -> Result<Said, String> {
+    async fn hello(
+        &self,
+        reading: &mut Reading<OwnedReadHalf>,
+        out: &mut OwnedWriteHalf,
+        via: &str,
+    ) -> Result<Said, String> {
+        // Anew each time: it may be exchanged, or not be there yet when the system starts.
+        let token = self.conf.read_token()?;
+        let listens = if self.shared.conf.relay.is_some() { "yes" } else { "" };
         let pairs = [
             ("stream", format!("{}.{}", self.spooler.id, self.line.name)),
             ("life", format!("{:016x}", self.spooler.life)),
             ("host", self.conf.host.clone().unwrap_or_else(|| self.shared.host.clone())),
             ("graftd", env!("CARGO_PKG_VERSION").to_owned()),
-            ("token", self.token.clone().unwrap_or_default()),
+            ("token", token.unwrap_or_default()),
+            ("listens", listens.to_owned()),
+            ("via", via.to_owned()),
         ];
         let said = pairs.into_iter().map(|(name, is)| (name.to_owned(), is)).collect();
         let hello = Message::Hello { least: *VERSIONS.start(), most: *VERSIONS.end(), said };
@@ -198,6 +205,9 @@ impl Met<'_> {
                     Err(_) => return Broken::Wrong("the daemon ends".to_owned()),
                 },
                 _ = pings.tick() => {
+                    if self.sender.shared.relays.senders.via() != self.via {
+                        return Broken::Wrong("other daemons send here now, of which the receiver is to know".to_owned());
+                    }
                     if heard.elapsed() > RELAY_IDLE_MAX {
                         return Broken::Wrong(format!("no sign of life for {RELAY_IDLE_MAX:?}"));
                     }

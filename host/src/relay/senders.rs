@@ -2,9 +2,10 @@
 
 use super::sink::is_sender;
 use super::wire::place;
+use crate::limits::RELAY_VIA_MAX;
 use crate::trend::Place;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -25,6 +26,8 @@ struct Live {
     life: String,
     from: SocketAddr,
     claims: mpsc::Sender<Claim>,
+    /// Daemons whose deltas come on it, if they take what others send.
+    via: Vec<String>,
 }
 
 /// What was received of a host, since the start.
@@ -65,6 +68,7 @@ pub(super) struct Claimant {
     pub(super) life: String,
     pub(super) from: SocketAddr,
     pub(super) claims: mpsc::Sender<Claim>,
+    pub(super) via: Vec<String>,
 }
 
 impl Senders {
@@ -126,9 +130,17 @@ impl Senders {
             }
             let _ = claims.try_send(Claim::Over);
         }
-        let Claimant { connection, life, from, claims } = by;
-        self.live.lock().insert(source.to_owned(), Live { connection, life, from, claims });
+        let Claimant { connection, life, from, claims, via } = by;
+        self.live.lock().insert(source.to_owned(), Live { connection, life, from, claims, via });
         Ok(())
+    }
+
+    /// The daemons that send here, or to those that do: a receiver among them would get what it has sent. Daemons that take nothing
+    /// from others are not among them.
+    pub(super) fn via(&self) -> String {
+        let live = self.live.lock();
+        let ids: BTreeSet<&str> = live.values().flat_map(|live| &live.via).map(String::as_str).collect();
+        ids.into_iter().take(RELAY_VIA_MAX).collect::<Vec<_>>().join(" ")
     }
 
     /// A connection is over.

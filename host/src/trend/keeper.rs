@@ -34,6 +34,8 @@ pub(crate) struct Commit {
     pub(crate) unix_ms: i64,
     /// The time that history has of it: of several with the same, the last counts.
     pub(crate) stamp: i64,
+    /// Whether history is to have it.
+    pub(crate) history: bool,
     /// What relays are to send, by their names.
     pub(crate) relays: Vec<(String, Fold)>,
     /// Told when it is on the disk, or why it is not.
@@ -191,20 +193,23 @@ impl Writer {
     }
 
     fn commit(&mut self, commit: Commit, events: &Events) {
-        let Commit { rows, whole, sources, unix_ms, stamp, relays, replies } = commit;
+        let Commit { rows, whole, sources, unix_ms, stamp, history, relays, replies } = commit;
         self.pending.unix_ms = unix_ms;
         self.pending.stamp = stamp;
+        self.pending.history = history;
         self.pending.add(rows, sources);
         self.relays.add(relays);
         if !whole.is_empty() {
             self.pending.whole = whole;
         }
         let written = self.write();
-        if written.is_ok() {
+        if written.is_ok() && history {
             let whole = self.pending.whole.iter().map(|(id, _)| *id);
             let mut series: Vec<u64> = self.pending.rows.keys().copied().chain(whole).collect();
             series.sort_unstable();
             self.history.committed(stamp, series.into_iter());
+        }
+        if written.is_ok() {
             self.pending = Pending::default();
         }
         // The core waits for it before it begins another, and before it ends this thread.

@@ -8,7 +8,7 @@
 //! `lineage` has a random tag for each life of the daemon, from its first entry on. A receiver remembers the tag of the last entry it
 //! has; one that this file does not know came from a copy of it.
 
-use crate::limits::{RELAY_FOLD_BYTES, RELAY_LINEAGE_MAX, RELAY_WINDOW_ENTRIES};
+use crate::limits::{RELAY_FOLD_BYTES, RELAY_LINEAGE_MAX, RELAY_SPOOL_ENTRIES_MAX, RELAY_WINDOW_ENTRIES};
 use crate::relay::{Fold, Packed, pack, unpack};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use std::path::Path;
@@ -26,6 +26,9 @@ CREATE INDEX spool_peer ON spool(relay, peer, number);
 CREATE TABLE peer(relay TEXT, id TEXT, address TEXT NOT NULL, PRIMARY KEY(relay, id)) STRICT, WITHOUT ROWID;
 CREATE TABLE lineage(relay TEXT, number INTEGER, tag INTEGER NOT NULL, PRIMARY KEY(relay, number)) STRICT, WITHOUT ROWID;
 ";
+
+/// Bytes of an entry, packed, that is small.
+const SMALL_BYTES: u64 = 64 * 1024;
 
 /// Which entry a receiver has last, and its tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,25 +201,29 @@ impl Stream<'_> {
     /// Folds the oldest entries that are promised to nobody into each other where there are too many bytes, and drops them where that
     /// is not enough.
     pub(super) fn shrink(self, to: &Transaction<'_>, limit: u64) -> Result<()> {
-        let mut bytes = self.bytes(to)?;
-        if bytes <= limit {
+        let (mut count, mut bytes) = self.size(to)?;
+        let is_large = bytes > limit;
+        // Where entries are large there are not many, or many are wanted.
+        let are_many = count > RELAY_SPOOL_ENTRIES_MAX && bytes / count < SMALL_BYTES;
+        if !is_large && !are_many {
             return Ok(());
         }
-        // Not just below: the next entry is to find room.
-        let goal = limit - limit / 4;
+        // Not just below: the next entries are to find room.
+        let goal = if is_large { limit - limit / 4 } else { limit };
+        let count_goal = RELAY_SPOOL_ENTRIES_MAX / 4 * 3;
         let mut done = 0;
-        while bytes > goal {
+        while bytes > goal || count > count_goal {
             let oldest = self.oldest(to, done)?;
             if oldest.len() < 2 {
                 break;
             }
             let before: usize = oldest.iter().map(|(_, packed)| packed.data.len()).sum();
             let entries: Vec<Packed> = oldest.iter().map(|(_, packed)| packed.clone()).collect();
-            let (folded, count) = fold(&entries);
-            let (packed, lost) = pack(folded, count);
+            let (folded, commits) = fold(&entries);
+            let (packed, lost) = pack(folded, commits);
             let after: usize = packed.iter().map(|packed| packed.data.len()).sum();
-            // They have little in common.
-            if packed.len() >= oldest.len() || after * 10 > before * 9 {
+            // They have nothing in common.
+            if packed.len() >= oldest.len() {
                 done = oldest.last().map_or(done, |(number, _)| *number);
                 continue;
             }
@@ -233,11 +240,12 @@ impl Stream<'_> {
             }
             let gone = (oldest.len() - packed.len()) as u64 + lost;
             self.count(to, "folded", gone)?;
-            bytes = bytes.saturating_sub((before - after) as u64);
+            bytes = (bytes + after as u64).saturating_sub(before as u64);
+            count = count.saturating_sub(gone);
         }
         // So much room is there until this is tried again, for it takes its time.
         let most = limit - limit / 8;
-        while bytes > most {
+        while is_large && bytes > most {
             let oldest = "SELECT number, length(data), folded FROM spool WHERE relay = ? AND peer IS NULL ORDER BY number LIMIT 1";
             let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
             let oldest: Option<(i64, i64, i64)> = to.prepare_cached(oldest)?.query_row([self.relay], row).optional()?;
@@ -249,10 +257,11 @@ impl Stream<'_> {
         Ok(())
     }
 
-    fn bytes(self, from: &Connection) -> Result<u64> {
-        let bytes = "SELECT coalesce(sum(length(data)), 0) FROM spool WHERE relay = ?";
-        let bytes: i64 = from.prepare_cached(bytes)?.query_row([self.relay], |row| row.get(0))?;
-        Ok(bytes.cast_unsigned())
+    /// Entries, and their bytes.
+    fn size(self, from: &Connection) -> Result<(u64, u64)> {
+        let size = "SELECT count(*), coalesce(sum(length(data)), 0) FROM spool WHERE relay = ?";
+        let number = |row: &rusqlite::Row<'_>, at| row.get::<_, i64>(at).map(i64::cast_unsigned);
+        from.prepare_cached(size)?.query_row([self.relay], |row| Ok((number(row, 0)?, number(row, 1)?)))
     }
 
     /// The oldest entries behind a number that are promised to nobody: as many as are folded at once.
@@ -373,5 +382,141 @@ impl SpoolReader {
             found.push(Sent { place: Place { number: number(0)?, tag: number(1)? }, data });
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plugin_api::delta::wire::{Op, Reader};
+
+    const STREAM: Stream<'static> = Stream { relay: "up", tag: 7 };
+
+    fn database() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(TABLES).unwrap();
+        connection.execute_batch("CREATE TABLE info(key TEXT PRIMARY KEY, value ANY) STRICT").unwrap();
+        connection
+    }
+
+    fn within<T>(connection: &mut Connection, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> T {
+        let transaction = connection.transaction().unwrap();
+        let done = work(&transaction).unwrap();
+        transaction.commit().unwrap();
+        done
+    }
+
+    /// An entry that adds 1 at `n`, and sets a gauge.
+    fn entry(n: u64, gauge: f64) -> Vec<Packed> {
+        let mut fold = Fold::default();
+        fold.feed(&["n", &n.to_string()], Op::Add(1.0));
+        fold.feed(&["gauge"], Op::Set(gauge));
+        pack(fold, 1).0
+    }
+
+    /// What all that waits adds up to, and the gauge as it is at the end.
+    fn all(connection: &Connection) -> (f64, f64) {
+        let mut select = connection.prepare("SELECT data FROM spool ORDER BY number").unwrap();
+        let found = select.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+        let (mut sum, mut gauge) = (0.0, f64::NAN);
+        for data in found {
+            let frame = unpack(&data.unwrap()).unwrap();
+            let mut reader = Reader::new(&frame).unwrap();
+            while let Some(entry) = reader.next_entry().unwrap() {
+                match entry.op {
+                    Op::Add(n) => sum += n,
+                    Op::Set(x) => gauge = x,
+                    _ => {}
+                }
+            }
+        }
+        (sum, gauge)
+    }
+
+    fn numbers(connection: &Connection, peer: Option<&str>) -> Vec<i64> {
+        let sql = "SELECT number FROM spool WHERE peer IS ? ORDER BY number";
+        let mut select = connection.prepare(sql).unwrap();
+        select.query_map([peer], |row| row.get(0)).unwrap().map(std::result::Result::unwrap).collect()
+    }
+
+    #[test]
+    fn what_is_promised_goes_to_nobody_else_and_is_not_folded() {
+        let mut db = database();
+        let window = RELAY_WINDOW_ENTRIES as u64;
+        for i in 0..3 * window {
+            within(&mut db, |to| STREAM.append(to, &entry(i % 5, i as f64)));
+        }
+        let met = within(&mut db, |to| {
+            let met = STREAM.meet(to, ("a", "a:1"), [None, None])?;
+            STREAM.promise(to, "a")?;
+            Ok(met)
+        });
+        assert_eq!(met, Ok(()));
+        assert_eq!(numbers(&db, Some("a")), (1..=RELAY_WINDOW_ENTRIES).collect::<Vec<_>>());
+        // Folded: all but these, and nothing is lost.
+        let size = STREAM.size(&db).unwrap().1;
+        within(&mut db, |to| STREAM.shrink(to, size / 2));
+        assert!(STREAM.size(&db).unwrap().1 <= size / 2);
+        assert_eq!(numbers(&db, Some("a")).len() as u64, window);
+        assert_eq!(all(&db), (3.0 * window as f64, (3 * window - 1) as f64));
+        // It has some, and leaves: what may have been sent waits for it.
+        within(&mut db, |to| STREAM.acknowledged(to, "a", 10));
+        within(&mut db, |to| STREAM.take_back(to, "a", 20));
+        assert_eq!(numbers(&db, Some("a")), (11..=20).collect::<Vec<_>>());
+        within(&mut db, |to| STREAM.promise(to, "b"));
+        assert!(numbers(&db, Some("b")).iter().all(|number| *number > 20));
+        assert_eq!(STREAM.load(&db).unwrap().dropped, 0);
+    }
+
+    #[test]
+    fn who_is_not_waited_for_any_more_has_its_entries_told_anew_without_what_was_set() {
+        let mut db = database();
+        for (address, id) in [("a:1", "a"), ("b:1", "b")] {
+            within(&mut db, |to| STREAM.append(to, &entry(1, 5.0)));
+            assert_eq!(within(&mut db, |to| STREAM.meet(to, (id, address), [None, None])), Ok(()));
+            within(&mut db, |to| STREAM.promise(to, id));
+        }
+        within(&mut db, |to| STREAM.append(to, &entry(1, 9.0)));
+        within(&mut db, |to| STREAM.keep_to(to, &["b:1".to_owned()]));
+        assert_eq!((numbers(&db, Some("b")), numbers(&db, None)), (vec![2], vec![3, 4]));
+        assert_eq!(all(&db), (3.0, 9.0));
+        // Another receiver answers in its place.
+        assert_eq!(within(&mut db, |to| STREAM.meet(to, ("c", "b:1"), [None, None])), Ok(()));
+        assert_eq!((numbers(&db, Some("b")), numbers(&db, None)), (vec![], vec![3, 4, 5]));
+        assert_eq!(all(&db), (3.0, 9.0));
+    }
+
+    #[test]
+    fn entries_of_a_copy_are_known_by_their_tags() {
+        let mut db = database();
+        for life in 1..4 {
+            within(&mut db, |to| Stream { relay: "up", tag: life }.append(to, &entry(1, 0.0)));
+        }
+        let mut meets = |number, tag| {
+            within(&mut db, |to| STREAM.meet(to, ("a", "a:1"), [Some(Place { number, tag }), None]))
+                .map_err(|why| why.contains("copied"))
+        };
+        assert_eq!((meets(1, 1), meets(2, 2), meets(3, 3)), (Ok(()), Ok(()), Ok(())));
+        assert_eq!((meets(2, 1), meets(3, 9), meets(4, 3)), (Err(true), Err(true), Err(true)));
+    }
+
+    #[test]
+    fn what_has_nothing_in_common_is_dropped_oldest_first_and_counted() {
+        let mut db = database();
+        for i in 0..100 {
+            let mut fold = Fold::default();
+            for k in 0..20u64 {
+                let key = (i * 1_000 + k).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                fold.feed(&[&format!("{key:x}")], Op::Add(1.0));
+            }
+            within(&mut db, |to| STREAM.append(to, &pack(fold, 1).0));
+        }
+        within(&mut db, |to| STREAM.shrink(to, 4_000));
+        let load = STREAM.load(&db).unwrap();
+        assert!(load.bytes <= 4_000 && load.dropped > 0, "{load:?}");
+        let first = id(&db).unwrap();
+        assert_eq!(id(&db).unwrap(), first);
+        assert_ne!(renew(&db).unwrap(), first);
+        assert_eq!(STREAM.load(&db).unwrap().entries, 0);
     }
 }

@@ -74,6 +74,8 @@ pub(super) struct Pending {
     pub(super) unix_ms: i64,
     /// The time that history has of it, in milliseconds since the Unix epoch.
     pub(super) stamp: i64,
+    /// Whether history is to have it.
+    pub(super) history: bool,
 }
 
 /// The file.
@@ -239,7 +241,9 @@ impl Database {
         rows.sort_unstable_by_key(|row| row.id);
         write_rows(&transaction, &rows)?;
         forget(&transaction, &pending.gone, pending.unix_ms)?;
-        history::append(&transaction, number, pending.stamp, &rows, &pending.whole)?;
+        if pending.history {
+            history::append(&transaction, number, pending.stamp, &rows, &pending.whole)?;
+        }
         let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO source VALUES(?, ?)")?;
         let mut delete = transaction.prepare_cached("DELETE FROM source WHERE name = ?")?;
         for (name, position) in &pending.sources {

@@ -2,6 +2,7 @@
 
 mod exact;
 mod refused;
+mod roles;
 mod spool;
 mod values;
 mod wire;

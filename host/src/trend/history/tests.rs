@@ -4,6 +4,7 @@ use super::read::Range;
 use super::{DAY_MS, History, Reader, Retention};
 use crate::tree::{Kept, Row};
 use crate::trend::codec::bucket::{Bucket, joined};
+use crate::trend::relays::Relays;
 use crate::trend::sqlite::{Database, Pending};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -36,8 +37,15 @@ impl Store {
 
     fn commit(&mut self, stamp: i64, values: &[(u64, f64)]) {
         let row = |(id, value): &(u64, f64)| (*id, Row { id: *id, value: Kept::Number(*value), more: None });
-        let pending = Pending { rows: values.iter().map(row).collect(), unix_ms: stamp, stamp, ..Pending::default() };
-        self.database.write(&pending, self.history.next()).expect("written");
+        let pending = Pending {
+            rows: values.iter().map(row).collect(),
+            unix_ms: stamp,
+            stamp,
+            history: true,
+            ..Pending::default()
+        };
+        let relays = Relays::new(self.database.connection()).expect("an id");
+        self.database.write(&pending, self.history.next(), &relays).expect("written");
         self.history.committed(stamp, values.iter().map(|(id, _)| *id));
     }
 
