@@ -88,6 +88,8 @@ impl Board {
 #[derive(Debug)]
 struct Running {
     limit: u64,
+    /// Where it may send.
+    addresses: Vec<String>,
     board: Arc<Board>,
     /// To whom is being sent, and on which connection.
     peer: Option<(u64, String)>,
@@ -185,18 +187,23 @@ impl Relays {
                     }
                 };
                 let peer = before.and_then(|before| before.peer);
-                self.running.insert(name.to_owned(), Running { limit, board, peer, acknowledged: None, began });
-                connection
-                    .map(|connection| within(connection, |to| stream.keep_to(to, &addresses)).map(|()| connection))
+                let running = Running { limit, addresses, board, peer, acknowledged: None, began };
+                self.running.insert(name.to_owned(), running);
+                connection.map(|connection| Ok(connection))
             }
             RelayJob::Meet { peer, address, connection: serial, has, merged, reply } => {
                 let Some(connection) = connection else {
                     let _ = reply.send(Err(gone()));
                     return;
                 };
+                let addresses = self.running.get(name).map(|running| running.addresses.clone());
                 let met = within(connection, |to| {
                     let met = stream.meet(to, (&peer, &address), [has, merged])?;
                     if met.is_ok() {
+                        // Only now: a receiver may have another address than the one that it is known by.
+                        if let Some(addresses) = &addresses {
+                            stream.keep_to(to, addresses)?;
+                        }
                         if let Some(place) = has {
                             stream.acknowledged(to, &peer, place.number)?;
                         }
