@@ -205,9 +205,6 @@ impl Met<'_> {
                     Err(_) => return Broken::Wrong("the daemon ends".to_owned()),
                 },
                 _ = pings.tick() => {
-                    if self.sender.shared.relays.senders.via() != self.via {
-                        return Broken::Wrong("other daemons send here now, of which the receiver is to know".to_owned());
-                    }
                     if heard.elapsed() > RELAY_IDLE_MAX {
                         return Broken::Wrong(format!("no sign of life for {RELAY_IDLE_MAX:?}"));
                     }
@@ -245,6 +242,10 @@ impl Met<'_> {
 
     /// Sends what was promised and is not sent.
     async fn send_all(&mut self, spool: &mut Option<SpoolReader>, out: &mut OwnedWriteHalf) -> Result<(), Broken> {
+        // Before anything of theirs is sent on: so nothing goes round in a ring.
+        if self.sender.shared.relays.senders.via() != self.via {
+            return Err(Broken::Wrong("other daemons send here now, of which the receiver is to know".to_owned()));
+        }
         loop {
             let entries = self.read(spool).await.map_err(Broken::Wrong)?;
             if entries.is_empty() {
