@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_whole_file() {
         let conf = parse(
-            "plugin = \"relay\"\nto = [\"a:1\", \"[::1]\"]\nhost = \"web1\"\nprefix = \"site,a%2Cb\"\ntoken_file = \
+            "plugin = \"relay\"\nto = [\"a:1\", \"::1\"]\nhost = \"web1\"\nprefix = \"site,a%2Cb\"\ntoken_file = \
              \"token\"\nbranches = [\"status\", \"cpu,web1\"]\nevery = \"5s\"\nspool = \"1GiB\"",
         )
         .unwrap();

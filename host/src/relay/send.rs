@@ -229,7 +229,8 @@ impl Met<'_> {
                 line.told.lock().acknowledged += count;
                 self.asked = false;
                 let load = line.board.load();
-                let job = RelayJob::Acknowledged { number, more: load.entries > load.promised };
+                let job =
+                    RelayJob::Acknowledged { connection: self.connection, number, more: load.entries > load.promised };
                 self.sender.spooler.send(&line.name, job);
                 Ok(())
             }

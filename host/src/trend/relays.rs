@@ -40,6 +40,8 @@ pub(crate) enum RelayJob {
     },
     /// The receiver has all up to a number.
     Acknowledged {
+        /// On which connection it has said so.
+        connection: u64,
         /// Which.
         number: u64,
         /// More waits than was promised: this is not to wait for the next commit.
@@ -196,8 +198,14 @@ impl Relays {
                     let _ = reply.send(Err(gone()));
                     return;
                 };
-                let addresses = self.running.get(name).map(|running| running.addresses.clone());
+                let running = self.running.get(name);
+                let addresses = running.map(|running| running.addresses.clone());
+                // On a connection that another takes over from.
+                let before = running.and_then(|running| Some((running.peer.clone()?.1, running.acknowledged?)));
                 let met = within(connection, |to| {
+                    if let Some((before, number)) = &before {
+                        stream.acknowledged(to, before, *number)?;
+                    }
                     let met = stream.meet(to, (&peer, &address), [has, merged])?;
                     if met.is_ok() {
                         // Only now: a receiver may have another address than the one that it is known by.
@@ -219,8 +227,12 @@ impl Relays {
                 let _ = reply.send(met.map_err(|error| error.to_string()));
                 Some(told.map(|()| connection))
             }
-            RelayJob::Acknowledged { number, more } => {
+            RelayJob::Acknowledged { connection: serial, number, more } => {
                 let Some(running) = self.running.get_mut(name) else { return };
+                // Another connection may have begun meanwhile, to another receiver.
+                if running.peer.as_ref().is_none_or(|(current, _)| *current != serial) {
+                    return;
+                }
                 running.acknowledged = Some(number);
                 let Some((_, peer)) = running.peer.clone().filter(|_| more) else { return };
                 connection.map(|connection| {
@@ -236,8 +248,16 @@ impl Relays {
                 // Another connection may have begun meanwhile.
                 let Some((_, peer)) = running.peer.take_if(|(current, _)| *current == serial) else { return };
                 let sent = sent.max(running.began);
-                connection
-                    .map(|connection| within(connection, |to| stream.take_back(to, &peer, sent)).map(|()| connection))
+                let acknowledged = running.acknowledged.take();
+                connection.map(|connection| {
+                    let done = within(connection, |to| {
+                        if let Some(number) = acknowledged {
+                            stream.acknowledged(to, &peer, number)?;
+                        }
+                        stream.take_back(to, &peer, sent)
+                    });
+                    done.map(|()| connection)
+                })
             }
         };
         match done {
