@@ -191,7 +191,7 @@ impl Relays {
                 let peer = before.and_then(|before| before.peer);
                 let running = Running { limit, addresses, board, peer, acknowledged: None, began };
                 self.running.insert(name.to_owned(), running);
-                connection.map(|connection| Ok(connection))
+                connection.map(Ok)
             }
             RelayJob::Meet { peer, address, connection: serial, has, merged, reply } => {
                 let Some(connection) = connection else {
