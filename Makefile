@@ -9,7 +9,7 @@ OUT := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE)
 PLUGINS := $(patsubst plugins/%/Cargo.toml,%,$(shell grep -ls cdylib plugins/*/Cargo.toml))
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build build-all plugins run test test-rust test-doc lint fmt soak bench clean
+.PHONY: help deps build build-all plugins run run-agent test test-rust test-doc lint fmt soak bench clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
@@ -37,6 +37,14 @@ run: build ## Build, and start the daemon on the embedded defaults
 	@mkdir -p data
 	@exec $(OUT)/graftd run --plugins plugins --conf conf --data data
 
+TO ?= 127.0.0.1:8652
+
+run-agent: build ## Build, and start an agent that relays to TO=host:port, with folders of its own in agent/
+	@mkdir -p agent/conf agent/data && chmod go-w agent agent/conf agent/data
+	@test -e agent/conf/relay.on || printf 'plugin = "relay"\nto = "%s"\n' '$(TO)' > agent/conf/relay.on
+	@chmod go-w agent/conf/relay.on
+	@exec $(OUT)/graftd run --role agent --plugins plugins --conf agent/conf --data agent/data --http 127.0.0.1:0 --push 127.0.0.1:0
+
 test: build-all lint test-rust test-doc ## Test everything: unit, property, doc, end to end, lint
 
 # nextest runs each test in a process of its own and shows the slow ones; plain cargo test does as well.
@@ -58,7 +66,7 @@ fmt: ## Format all code
 
 soak: build-all ## The long runs whole: 10,000 swaps under load, a minute of meddling, a million lines of nginx (half an hour)
 	@.ci/install-deps test
-	GRAFTD_SOAK=1 $(CARGO) test --$(PROFILE) -p graftd-tests --test e2e -- --nocapture --test-threads 1 soak:: tail::nginx:: tail::survival::
+	GRAFTD_SOAK=1 $(CARGO) test --$(PROFILE) -p graftd-tests --test e2e -- --nocapture --test-threads 1 soak:: tail::nginx:: tail::survival:: relay::exact::
 
 # `make bench tail` measures that part alone.
 ifeq (bench,$(firstword $(MAKECMDGOALS)))

@@ -11,6 +11,7 @@ pub mod ingest;
 pub mod json;
 mod limits;
 pub mod module;
+mod relay;
 mod text;
 pub mod tree;
 mod trend;

@@ -40,6 +40,10 @@ pub const LOG_BLOCKS_MAX: usize = 64;
 /// How long the daemon waits for its logs at its end: what they have folded is written down.
 pub const LOGS_END_MAX: Duration = Duration::from_millis(1_500);
 
+/// Commits that a relay wants sooner than `commit` says are at least so many times as far apart as the last one took: they take a
+/// fourth of a processor and of the disk at most.
+pub const COMMIT_PAUSE_TIMES: u32 = 4;
+
 /// How long the end of the daemon may take together with its last commit.
 pub const LAST_COMMIT_MAX: Duration = Duration::from_secs(4);
 
@@ -423,3 +427,89 @@ pub const IMPORT_DEPTH_MAX: usize = 8;
 pub const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 /// See [`LOCK_PATIENCE`].
 pub const LOCK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Bytes of a relay's hello and of an answer to it: names, a version and a token.
+pub const RELAY_HELLO_BYTES_MAX: usize = 8 * 1024;
+
+/// Bytes of an entry that a relay sends, packed. What is larger than [`RELAY_FRAME_BYTES_MAX`] is none, so zstd's overhead is all
+/// that may come on top of it.
+pub const RELAY_ENTRY_BYTES_MAX: usize = RELAY_FRAME_BYTES_MAX + 64 * 1024;
+
+/// Bytes of the frame in an entry, unpacked: half a megabyte as a rule; a sketch of a million keys stands alone in one.
+pub const RELAY_FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes of entries that all senders together may have under way here, packed and unpacked: each waits for room.
+pub const RELAY_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Entries that a receiver is promised and has not acknowledged yet. Once promised, an entry is not folded any more.
+pub const RELAY_WINDOW_ENTRIES: i64 = 64;
+
+/// Entries of a spool; past it the oldest are folded into each other, as they are past its limit of bytes. Hours of an agent.
+pub const RELAY_SPOOL_ENTRIES_MAX: u64 = 10_000;
+
+/// Bytes of entries that are read from the spool at once.
+pub const RELAY_READ_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes, packed, of the oldest entries that are folded into each other at once where a spool is full.
+pub const RELAY_FOLD_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes of a relay's spool unless its `.on` says otherwise: days of an agent, hours of a busy server.
+pub const RELAY_SPOOL_BYTES: u64 = 256 * 1024 * 1024;
+
+/// The smallest and the largest spool.
+pub const RELAY_SPOOL_BYTES_RANGE: std::ops::RangeInclusive<u64> = 64 * 1024..=1024 * 1024 * 1024 * 1024;
+
+/// Bytes of entries that wait in memory while the database cannot be written.
+pub const RELAY_UNWRITTEN_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes of changes that are folded between two commits; past it new paths are dropped and counted. The database has not been
+/// written for long then.
+pub const RELAY_OUTBOX_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Daemons that a sender names as those whose deltas it sends on: they fit into a hello.
+pub const RELAY_VIA_MAX: usize = 200;
+
+/// Lives of a daemon that its spool remembers, to know its own entries again.
+pub const RELAY_LINEAGE_MAX: i64 = 1_000;
+
+/// Receivers that a relay may name, one of which it sends to.
+pub const RELAY_TARGETS_MAX: usize = 16;
+
+/// Branches that a relay may name.
+pub const RELAY_BRANCHES_MAX: usize = 256;
+
+/// How often a host with a relay commits, unless the relay's `.on` says otherwise.
+pub const RELAY_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a connection to a receiver may take, name lookup included.
+pub const RELAY_CONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// How long each side waits for the other's hello.
+pub const RELAY_HELLO_MAX: Duration = Duration::from_secs(10);
+
+/// After so long without a message a sender asks for a sign of life.
+pub const RELAY_PING_EVERY: Duration = Duration::from_secs(5);
+
+/// After so long without a sign of life the connection is given up.
+pub const RELAY_IDLE_MAX: Duration = Duration::from_secs(20);
+
+/// How long a message may take to be written.
+pub const RELAY_WRITE_MAX: Duration = Duration::from_secs(20);
+
+/// How long a receiver waits for a sign of life of a sender whose name another one claims.
+pub const RELAY_CLAIM_MAX: Duration = Duration::from_secs(3);
+
+/// How long a refused peer has to read why.
+pub const RELAY_LINGER_MAX: Duration = Duration::from_secs(1);
+
+/// The pause before the first attempt to connect anew; it doubles, and each is longer or shorter by up to a half.
+pub const RELAY_PAUSE: Duration = Duration::from_millis(250);
+
+/// The longest pause.
+pub const RELAY_PAUSE_MAX: Duration = Duration::from_secs(15);
+
+/// Senders connected at a time.
+pub const RELAY_CONNECTIONS_MAX: usize = 4_096;
+
+/// Senders whose last entry is remembered. A new one past it is refused.
+pub const RELAY_SENDERS_MAX: usize = 100_000;

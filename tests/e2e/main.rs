@@ -20,6 +20,7 @@ mod pull;
 mod push_get;
 mod python;
 mod python_fences;
+mod relay;
 mod sample_on;
 mod self_log;
 mod shared_worker;

@@ -87,13 +87,13 @@ fn the_shipped_conf_folder_loads() {
     }
     let found = check(&folders);
     assert!(switched > 0 && shipped.iter().any(|file| file.ends_with("graftd.conf")), "{shipped:?}");
-    // What needs something that is the user's to name is shipped switched off: a log, a database, ports, servers. All else runs.
+    // What needs something that is the user's to name is shipped switched off: a log, a database, ports, servers, another daemon. All else runs.
     let off: Vec<_> = found
         .iter()
         .filter(|(_, state, _)| state != "ok")
         .map(|(name, state, _)| (name.as_str(), state.as_str()))
         .collect();
-    assert_eq!(off, ["access-log", "geo", "gmond", "nginx", "url-check"].map(|name| (name, "off")));
+    assert_eq!(off, ["access-log", "geo", "gmond", "nginx", "relay", "url-check"].map(|name| (name, "off")));
 
     // What is off is good too, once it is switched on; and so is graftd.conf with each default that it shows.
     let on = Folders::new().plugins(&plugins().iter().map(String::as_str).collect::<Vec<_>>());

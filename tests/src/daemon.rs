@@ -23,6 +23,7 @@ pub const HOST: &str = "testhost";
 #[derive(Debug)]
 pub struct Builder {
     folders: Arc<Folders>,
+    host: String,
     tick: Duration,
     settings: String,
     args: Vec<String>,
@@ -66,6 +67,13 @@ impl Builder {
     #[must_use]
     pub fn folders(mut self, folders: &Arc<Folders>) -> Builder {
         self.folders = Arc::clone(folders);
+        self
+    }
+
+    /// The host's name in its paths; [`HOST`] unless set.
+    #[must_use]
+    pub fn host(mut self, name: &str) -> Builder {
+        name.clone_into(&mut self.host);
         self
     }
 
@@ -140,7 +148,7 @@ impl Builder {
     #[must_use]
     #[track_caller]
     pub fn start(self) -> Daemon {
-        let settings = format!("host = {HOST:?}\ntick = \"{}ms\"\n{}", self.tick.as_millis(), self.settings);
+        let settings = format!("host = {:?}\ntick = \"{}ms\"\n{}", self.host, self.tick.as_millis(), self.settings);
         if self.names_folders || self.folders.conf("").is_dir() {
             self.folders.write_conf("graftd.conf", &settings);
         }
@@ -208,6 +216,7 @@ impl Daemon {
     pub fn builder() -> Builder {
         Builder {
             folders: Arc::new(Folders::new()),
+            host: HOST.to_owned(),
             tick: Duration::from_millis(100),
             settings: String::new(),
             args: Vec::new(),

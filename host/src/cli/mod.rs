@@ -11,6 +11,7 @@ mod modules;
 mod new;
 mod probe;
 mod read;
+mod relay;
 mod run;
 mod sampled;
 mod show;
@@ -41,6 +42,7 @@ enum Mode {
     Watch(client::Watch),
     Push(client::Push),
     Trend(trend::Trend),
+    Relay(relay::Relay),
     Modules(modules::Modules),
     New(new::New),
     Probe(probe::Probe),
@@ -77,6 +79,7 @@ pub fn main(cli: Cli) -> Result<(), Failure> {
         Mode::Watch(watch) => watch.run(),
         Mode::Push(push) => push.run(),
         Mode::Trend(trend) => trend.run(),
+        Mode::Relay(relay) => relay.run(),
         Mode::Modules(modules) => modules.run(),
         Mode::Probe(probe) => probe.run(),
         Mode::New(new) => new.run(),

@@ -2,7 +2,7 @@
 
 use super::{Dirs, Failure, dirs};
 use crate::clock::Timepiece;
-use crate::conf::{DaemonConf, Prefix, read_text};
+use crate::conf::{DaemonConf, Prefix, Role, read_text};
 use crate::core::{Core, CoreParts, Counters, Event, Events, Live, Logs, Shared};
 use crate::http;
 use crate::ingest::format::Format;
@@ -12,6 +12,7 @@ use crate::module::{
     self, Blamed, BuiltIns, Disposer, Folders, Loader, Registry, Watch, guard_signals, install_crash_handler,
     open_anywhere,
 };
+use crate::relay::{self, Relays};
 use crate::tree::Tree;
 use crate::trend::{FILE, Keeper, Kept, OpenError, Own, Restored, Retention};
 use crate::when::rfc3339;
@@ -35,7 +36,7 @@ use tokio::sync::{oneshot, watch};
 /// Run the daemon.
 ///
 /// It loads the plugins, serves the tree, and follows changes in both folders while it runs. When all listens it says
-/// so in one line on stdout: `graftd: ready http=ADDR push=ADDR`, and behind it where built-in modules listen (`gmond=ADDR`). SIGTERM and SIGINT stop it, SIGHUP has it look through both folders.
+/// so in one line on stdout: `graftd: ready http=ADDR push=ADDR`, and behind it where relays connect (`relay=ADDR`) and built-in modules listen (`gmond=ADDR`). SIGTERM and SIGINT stop it, SIGHUP has it look through both folders.
 #[derive(Args, Debug)]
 pub(super) struct Run {
     #[command(flatten)]
@@ -49,7 +50,10 @@ pub(super) struct Run {
     /// Where pushes by TCP and UDP are taken [default: 127.0.0.1:8651]
     #[arg(long, value_name = "ADDR")]
     push: Option<SocketAddr>,
-    /// Where relays are to connect; taken for the sake of scripts, but nothing listens there in this version
+    /// What the daemon is for: server, or agent, which has no pages and keeps no history [default: server]
+    #[arg(long, value_name = "ROLE")]
+    role: Option<Role>,
+    /// Where relays of other daemons connect; nowhere unless it is said
     #[arg(long, value_name = "ADDR")]
     relay: Option<SocketAddr>,
     /// Say more: every step of every module
@@ -62,6 +66,7 @@ struct Listeners {
     http: TcpListener,
     push_tcp: TcpListener,
     push_udp: UdpSocket,
+    relay: Option<TcpListener>,
 }
 
 impl Run {
@@ -78,12 +83,12 @@ impl Run {
             .try_init();
         let folders = self.dirs.folders()?;
         let mut conf = dirs::daemon_conf(&folders)?;
+        if let Some(role) = self.role {
+            conf.take_on(role);
+        }
         conf.http = self.http.unwrap_or(conf.http);
         conf.push = self.push.unwrap_or(conf.push);
         conf.relay = self.relay.or(conf.relay);
-        if let Some(relay) = conf.relay {
-            tracing::warn!("relay = {relay}: relays are not part of this version; nothing listens there");
-        }
         let token = token(&conf, &folders)?;
         let lost = |error: io::Error| Failure::work(format_args!("the current folder: {error}"));
         let folders = folders.absolute().map_err(lost)?;
@@ -112,6 +117,7 @@ impl Run {
 async fn serve(conf: DaemonConf, token: Option<String>, folders: Folders, data: &Path) -> Result<Instant, Failure> {
     let listeners = listen(&conf).await?;
     let (http, push) = (address(listeners.http.local_addr())?, address(listeners.push_tcp.local_addr())?);
+    let relay = listeners.relay.as_ref().map(|relay| address(relay.local_addr())).transpose()?;
     let clock = Timepiece::start();
     let (events, inbox) = Events::new(EVENTS_MAX);
     let broken = |what: &'static str| move |error: io::Error| Failure::work(format_args!("{what}: {error}"));
@@ -146,12 +152,16 @@ async fn serve(conf: DaemonConf, token: Option<String>, folders: Folders, data: 
     let (stop, stopping) = watch::channel(false);
     let tcp = tokio::spawn(push::serve_tcp(listeners.push_tcp, Arc::clone(&shared)));
     let udp = tokio::spawn(push::serve_udp(listeners.push_udp, Arc::clone(&shared)));
+    let relayed = listeners.relay.map(|listener| tokio::spawn(relay::serve(listener, Arc::clone(&shared))));
     let mut until = stopping.clone();
     let web = tokio::spawn(http::serve(listeners.http, Arc::clone(&shared), async move {
         // A dropped sender stops as well.
         let _ = until.wait_for(|stop| *stop).await;
     }));
     let mut ready = format!("graftd: ready http={http} push={push}");
+    if let Some(relay) = relay {
+        ready.push_str(&format!(" relay={relay}"));
+    }
     if let Ok(Ok(addresses)) = tokio::time::timeout(BUILT_INS_READY_MAX, built_ins).await {
         addresses.iter().for_each(|(name, address)| ready.push_str(&format!(" {name}={address}")));
     }
@@ -166,6 +176,9 @@ async fn serve(conf: DaemonConf, token: Option<String>, folders: Folders, data: 
     drop(watch);
     tcp.abort();
     udp.abort();
+    if let Some(relayed) = relayed {
+        relayed.abort();
+    }
     let _ = stop.send(true);
     // Requests under way are answered, if they end in time.
     let _ = tokio::time::timeout(left(deadline) / 2, web).await;
@@ -204,9 +217,12 @@ fn keep(shared: &Shared, data: &Path, events: &Events) -> Result<Option<Kept>, F
                     "{lost} nodes that were kept could not be made again: there is no room for them, or they are damaged"
                 );
             }
+            shared.relays.keep(keeper.spooler(), &sources);
             *shared.positions.lock() = sources;
-            // It is the only one that sets it.
-            let _ = shared.trend.set(Box::new(Own::new(data.join(FILE))));
+            if shared.conf.role != Role::Agent {
+                // It is the only one that sets it.
+                let _ = shared.trend.set(Box::new(Own::new(data.join(FILE))));
+            }
             shared.live.tick(tree.tick());
             // What there is now is what is kept.
             let mark = tree.mark();
@@ -328,6 +344,7 @@ fn shared(
         begun: Mutex::default(),
         commit_error: Mutex::default(),
         clock_doubt: Mutex::default(),
+        relays: Relays::default(),
         trend: OnceLock::new(),
         conf,
     })
@@ -336,7 +353,8 @@ fn shared(
 /// The token, where one is needed or set. Off loopback anybody could read and push, so there is no going without.
 fn token(conf: &DaemonConf, folders: &Folders) -> Result<Option<String>, Failure> {
     let Some(file) = &conf.token_file else {
-        for (what, address) in [("http", conf.http), ("push", conf.push)] {
+        let listens = [("http", Some(conf.http)), ("push", Some(conf.push)), ("relay", conf.relay)];
+        for (what, address) in listens.into_iter().filter_map(|(what, address)| Some((what, address?))) {
             if !address.ip().is_loopback() {
                 return Err(Failure::usage(format_args!(
                     "{what} = {address} is reachable from other hosts, so a token is needed: put one into a file \
@@ -368,6 +386,10 @@ async fn listen(conf: &DaemonConf) -> Result<Listeners, Failure> {
         }
     };
     let http = TcpListener::bind(conf.http).await.map_err(cannot("http", conf.http))?;
+    let relay = match conf.relay {
+        Some(address) => Some(TcpListener::bind(address).await.map_err(cannot("relay", address))?),
+        None => None,
+    };
     // TCP and UDP share a port number; a free one for TCP may be taken for UDP.
     const TRIES: usize = 20;
     let mut tried = 0;
@@ -375,7 +397,7 @@ async fn listen(conf: &DaemonConf) -> Result<Listeners, Failure> {
         let push_tcp = TcpListener::bind(conf.push).await.map_err(cannot("push", conf.push))?;
         let address = push_tcp.local_addr().map_err(cannot("push", conf.push))?;
         match UdpSocket::bind(address).await {
-            Ok(push_udp) => return Ok(Listeners { http, push_tcp, push_udp }),
+            Ok(push_udp) => return Ok(Listeners { http, push_tcp, push_udp, relay }),
             Err(_) if conf.push.port() == 0 && tried < TRIES => tried += 1,
             Err(error) => return Err(cannot("push", conf.push)(error)),
         }

@@ -6,14 +6,39 @@ use crate::tree::Limits;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Where the token is read from.
 pub type TokenFile = PathBuf;
 
+/// What the daemon is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// All there is.
+    #[default]
+    Server,
+    /// It measures and sends: it has no pages and keeps no history.
+    Agent,
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Role, String> {
+        match text {
+            "server" => Ok(Role::Server),
+            "agent" => Ok(Role::Agent),
+            _ => Err(format!("\"role\" must be \"server\" or \"agent\", not {text:?}")),
+        }
+    }
+}
+
 /// How the daemon itself is to run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DaemonConf {
+    /// What it is for.
+    pub role: Role,
     /// The host's name in paths; by default the system's.
     pub host: Option<String>,
     /// How often pipes flush and subscribers are told.
@@ -47,6 +72,9 @@ pub struct TrendConf {
     pub day: Duration,
 }
 
+/// How often an agent commits.
+const AGENT_COMMIT: Duration = Duration::from_secs(1);
+
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// No step is kept for longer.
@@ -77,6 +105,7 @@ impl Default for DaemonConf {
     fn default() -> DaemonConf {
         let Limits { nodes_max, branch_nodes_max, .. } = Limits::default();
         DaemonConf {
+            role: Role::default(),
             host: None,
             tick: Duration::from_secs(1),
             commit: Duration::from_secs(10),
@@ -99,8 +128,16 @@ impl DaemonConf {
         name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
     }
 
-    const KEYS: [&'static str; 9] =
-        ["host", "tick", "commit", "http", "push", "relay", "token_file", "limits", "trend"];
+    /// From now on for this: an agent commits each second, unless it is said how often.
+    pub(crate) fn take_on(&mut self, role: Role) {
+        if role == Role::Agent && self.commit == DaemonConf::default().commit {
+            self.commit = AGENT_COMMIT;
+        }
+        self.role = role;
+    }
+
+    const KEYS: [&'static str; 10] =
+        ["role", "host", "tick", "commit", "http", "push", "relay", "token_file", "limits", "trend"];
 
     /// Reads the text of `graftd.conf`; what it does not say has its default.
     ///
@@ -109,6 +146,9 @@ impl DaemonConf {
     pub fn parse(file: &Path, text: &str) -> Result<DaemonConf, ConfError> {
         let mut table = Source { file, text }.parse()?;
         let mut conf = DaemonConf::default();
+        if let Some(given) = table.take("role") {
+            conf.take_on(given.text()?.parse().map_err(|why: String| given.error(why))?);
+        }
         if let Some(given) = table.take("host") {
             let host = given.text()?;
             if host.is_empty() {
@@ -211,6 +251,7 @@ mod tests {
             ("htp = \"x\"", "graftd.conf:1: unknown key \"htp\"; did you mean \"http\"?"),
             ("\nhttp = \"8650\"", "graftd.conf:2: \"http\" must be an address and a port such as"),
             ("tick = \"0s\"", "graftd.conf:1: \"tick\" must be between 10ms and 5s"),
+            ("role = \"agnet\"", "graftd.conf:1: \"role\" must be \"server\" or \"agent\""),
             ("[limits]\nnodes = 7", "graftd.conf:2: \"nodes\" must be between 1,000 and"),
             ("[limits]\nnods = 7", "graftd.conf:2: unknown key \"nods\"; did you mean \"nodes\"?"),
         ] {

@@ -10,10 +10,11 @@ mod module;
 mod net;
 mod places;
 mod pyconf;
+mod relay;
 mod table;
 
 pub use access_log::AccessLogConf;
-pub use daemon::{DaemonConf, TokenFile, TrendConf};
+pub use daemon::{DaemonConf, Role, TokenFile, TrendConf};
 pub use error::ConfError;
 pub(crate) use file::read_text;
 pub use gmond::{Cluster, GANGLIA_PORT, GmondConf};
@@ -22,4 +23,5 @@ pub use module::{Isolation, ModuleConf, PathTemplate};
 pub use net::Net;
 pub use pyconf::PyConf;
 pub(crate) use pyconf::plugin_spoken_for;
+pub use relay::{RELAY_PORT, RelayConf};
 pub use table::nearest;

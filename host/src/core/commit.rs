@@ -2,6 +2,8 @@
 
 use super::event::Position;
 use super::shared::Shared;
+use crate::conf::Role;
+use crate::limits::COMMIT_PAUSE_TIMES;
 use crate::tree::Mark;
 use crate::trend::{Commit, Figures, Keeper, Kept};
 use std::collections::BTreeMap;
@@ -33,6 +35,8 @@ pub(super) struct Commits {
     mark: Mark,
     /// Sources that have been read on since.
     sources: BTreeMap<String, Option<Arc<str>>>,
+    /// Those that are being written, or wait to be written anew.
+    writing: Vec<Position>,
     /// One is being written.
     under_way: bool,
     /// Somebody does not want to wait for the next one that is due.
@@ -69,6 +73,7 @@ impl Commits {
             ahead: None,
             mark,
             sources: BTreeMap::new(),
+            writing: Vec::new(),
             under_way: false,
             wanted: false,
             replies: Vec::new(),
@@ -106,32 +111,36 @@ impl Commits {
 
     /// Whether one is to begin now: when the last is old enough, at best as the wall clock comes to a whole multiple of the
     /// interval, so that all the times in the history lie evenly.
-    pub(super) fn is_due(&self, unix_ms: i64) -> bool {
+    /// Where something waits to be sent to another daemon, they are as often as that wants (`sooner`).
+    pub(super) fn is_due(&self, unix_ms: i64, sooner: Option<Duration>) -> bool {
         let age = self.began.elapsed();
-        let even = unix_ms.div_euclid(self.every_ms()) > self.began_ms.div_euclid(self.every_ms());
-        let due = age >= self.every || even && age * 2 >= self.every;
+        let is_over = |every: Duration| {
+            let every_ms = millis(every);
+            let even = unix_ms.div_euclid(every_ms) > self.began_ms.div_euclid(every_ms);
+            age >= every || even && age * 2 >= every
+        };
+        // A large tree is not written all the time.
+        let pause = Duration::from_secs_f64(self.told.ms.max(0.0) / 1e3) * COMMIT_PAUSE_TIMES;
+        let due = is_over(self.every) || sooner.is_some_and(|sooner| is_over(sooner.max(pause)));
         self.keeper.is_some() && !self.under_way && (self.wanted || due)
-    }
-
-    fn every_ms(&self) -> i64 {
-        i64::try_from(self.every.as_millis()).unwrap_or(i64::MAX).max(1)
     }
 
     /// The time that history has of what is so now: a whole multiple of the interval, the next unless one has just been. Of
     /// what comes in between, the last counts.
-    fn stamp_of(&self, unix_ms: i64) -> i64 {
-        let every = self.every_ms();
-        let late = unix_ms - every / 4;
+    fn stamp_of(&self, unix_ms: i64, sooner: Option<Duration>) -> i64 {
+        let every = millis(self.every);
+        let late = unix_ms - sooner.map_or(every, |sooner| millis(sooner).min(every)) / 4;
         (late.div_euclid(every) + i64::from(late.rem_euclid(every) > 0)) * every
     }
 
     /// Hands over what changed. What the tree and the sources say of each other is in step at this moment.
     pub(super) fn begin(&mut self, shared: &Shared) {
+        let sooner = shared.relays.every();
         let Some(keeper) = &self.keeper else { return };
         self.began = Instant::now();
         let unix_ms = shared.clock.unix_ms();
         self.began_ms = unix_ms;
-        let mut stamp = self.stamp_of(unix_ms);
+        let mut stamp = self.stamp_of(unix_ms, sooner);
         // A clock that is put back a little: what is newer must not look older.
         if (0..=BACK_MAX_MS).contains(&(self.stamp - stamp)) {
             stamp = self.stamp;
@@ -152,7 +161,14 @@ impl Commits {
         // All of the daemon's own branch but what it has read of logs begins anew with each daemon.
         let own = |keys: &[&str]| matches!(keys, ["graftd", host, rest] if *host == shared.host && *rest != "log");
         let rows = shared.tree.write().changed_rows(self.mark, own);
-        let whole = if whole { shared.tree.read().numbers(own) } else { Vec::new() };
+        let history = shared.conf.role != Role::Agent;
+        let whole = if whole && history { shared.tree.read().numbers(own) } else { Vec::new() };
+        let relays = shared.relays.take(&shared.tree.read());
+        let sources = std::mem::take(&mut self.sources);
+        let read = sources
+            .iter()
+            .filter_map(|(source, text)| Some(Position { source: source.clone(), text: Arc::clone(text.as_ref()?) }));
+        self.writing.extend(read);
         self.mark = rows.next;
         self.told.nodes = rows.changed.len();
         self.under_way = true;
@@ -160,10 +176,12 @@ impl Commits {
         keeper.commit(Commit {
             rows,
             whole,
-            sources: std::mem::take(&mut self.sources).into_iter().collect(),
+            sources: sources.into_iter().collect(),
             unix_ms,
             monotonic_ms: shared.clock.monotonic_ms(),
             stamp,
+            history,
+            relays,
             replies: std::mem::take(&mut self.replies),
         });
     }
@@ -174,6 +192,7 @@ impl Commits {
         self.told.ms = (self.began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         match written {
             Ok(()) => {
+                shared.relays.committed(&std::mem::take(&mut self.writing));
                 self.told.written += 1;
                 if !self.told.error.is_empty() {
                     tracing::info!("commits are written again");
@@ -207,4 +226,8 @@ impl Commits {
             keeper.finish();
         }
     }
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX).max(1)
 }

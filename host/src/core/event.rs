@@ -2,6 +2,7 @@
 
 use crate::ingest::{LogName, LogSerial, LogStats};
 use crate::module::{Branch, Callee, Fault, Loaded};
+use crate::relay::Relayed;
 use crate::tree::Merged;
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub enum Event {
     Delta(Delta),
     /// Something changed in `plugins/` or `conf/`, or may have.
     Files,
+    /// Another daemon has sent a delta.
+    Relayed(Relayed),
     /// A module has been loaded, or could not be.
     Loaded(Loaded),
     /// Somebody waits for a commit: of all that was sent before this.

@@ -4,6 +4,7 @@ use super::commit::CommitFigures;
 use super::shared::Shared;
 use crate::ingest::{LogName, LogSerial, LogStats};
 use crate::module::{Counts, ModuleStats, ModuleStatus};
+use crate::relay::LineFigures;
 use crate::trend::Figures;
 use plugin_api::Delta;
 use std::collections::BTreeMap;
@@ -22,6 +23,13 @@ const MODULE_KEYS: [&str; 11] =
 
 /// Those of them that are counted up.
 const MODULE_COUNTERS: [&str; 6] = ["calls", "errors", "cpu", "late", "lateness", "restarts"];
+
+/// What is told of a relay, at `graftd,HOST,relay,NAME,…`: to whom it sends and since when (Unix seconds, 0 while it is not
+/// connected), entries that wait and their bytes, how many of them may be on their way, entries that were acknowledged, that were
+/// folded into others and that were dropped for want of room, values that there was no room for before they were entries, and why
+/// nothing is sent.
+const RELAY_KEYS: [&str; 10] =
+    ["to", "since", "queued", "bytes", "promised", "acknowledged", "folded", "dropped", "lost", "error"];
 
 /// What was read of a log.
 #[derive(Debug, Default)]
@@ -50,6 +58,8 @@ pub(super) struct SelfReport {
     commits_told: (u64, u64),
     /// And of how often history could not be packed.
     packs_told: u64,
+    /// Relays that are told of.
+    relays: Vec<String>,
 }
 
 impl SelfReport {
@@ -64,6 +74,7 @@ impl SelfReport {
             logs: BTreeMap::new(),
             commits_told: (0, 0),
             packs_told: 0,
+            relays: Vec::new(),
         }
     }
 
@@ -91,6 +102,12 @@ impl SelfReport {
         }
         self.logs();
         self.commits(commits);
+        self.relays(&shared.relays.figures());
+        for (host, received) in shared.relays.senders.received() {
+            self.gauge(&["relayed", &host, "connected"], received.connected as f64);
+            self.total(&["relayed", &host, "entries"], received.entries as f64);
+            self.total(&["relayed", &host, "bytes"], received.bytes as f64);
+        }
         self.forget_gone(modules);
         for module in modules {
             self.text(&["module", &module.name, "state"], module.state.name());
@@ -150,6 +167,37 @@ impl SelfReport {
         }
         self.text(&["trend", "pack_error"], &file.pack_error);
         self.text(&["trend", "clock"], &file.clock);
+    }
+
+    fn relays(&mut self, figures: &[LineFigures]) {
+        let gone: Vec<String> =
+            self.relays.extract_if(.., |name| figures.iter().all(|line| line.name != *name)).collect();
+        for name in gone {
+            for key in RELAY_KEYS {
+                self.out.lifetime(&["graftd", &self.host, "relay", &name, key], Duration::from_millis(1));
+                let path = ["relay", &name, key].join(",");
+                self.texts.remove(&path);
+                self.gauges.remove(&path);
+            }
+        }
+        for LineFigures { name, told, load, lost } in figures {
+            if !self.relays.contains(name) {
+                self.relays.push(name.clone());
+                for key in RELAY_KEYS {
+                    self.out.lifetime(&["graftd", &self.host, "relay", name, key], Duration::ZERO);
+                }
+            }
+            self.text(&["relay", name, "to"], &told.to);
+            self.gauge(&["relay", name, "since"], told.since.unwrap_or(0) as f64);
+            self.gauge(&["relay", name, "queued"], load.entries as f64);
+            self.gauge(&["relay", name, "bytes"], load.bytes as f64);
+            self.gauge(&["relay", name, "promised"], load.promised as f64);
+            self.total(&["relay", name, "acknowledged"], told.acknowledged as f64);
+            self.total(&["relay", name, "folded"], load.folded as f64);
+            self.total(&["relay", name, "dropped"], load.dropped as f64);
+            self.total(&["relay", name, "lost"], *lost as f64);
+            self.text(&["relay", name, "error"], &told.error);
+        }
     }
 
     /// Notes what was read of logs.
@@ -248,6 +296,16 @@ impl SelfReport {
             self.gauges.insert(name, value);
             let path = [&["graftd", self.host.as_str()], path].concat();
             self.out.set(&path, value);
+        }
+    }
+
+    /// What a counter stands at that is counted elsewhere.
+    fn total(&mut self, path: &[&str], value: f64) {
+        let name = path.join(",");
+        if self.gauges.get(&name) != Some(&value) {
+            self.gauges.insert(name, value);
+            let path = [&["graftd", self.host.as_str()], path].concat();
+            self.out.total(&path, value);
         }
     }
 

@@ -1,12 +1,13 @@
 //! The core's loop: events change the tree, ticks close it.
 
 use super::commit::Commits;
-use super::event::{Delta, Event, LogReport, Pushed};
+use super::event::{Delta, Event, LogReport, Position, Pushed};
 use super::report::SelfReport;
 use super::shared::Shared;
 use crate::ingest::{LogHandle, LogSerial};
 use crate::limits::{LAST_COMMIT_MAX, LOGS_END_MAX};
 use crate::module::Registry;
+use crate::relay::{Relayed, Relays};
 use crate::tree::Tree;
 use crate::trend::Kept;
 use std::net::SocketAddr;
@@ -92,6 +93,7 @@ impl Core {
                 let _ = reply.send(pushed);
             }
             Event::Delta(delta) => self.delta(delta),
+            Event::Relayed(relayed) => self.relayed(relayed),
             Event::Files => self.registry.files(&self.shared),
             Event::Loaded(loaded) => self.registry.loaded(loaded, &self.shared),
             Event::Commit { reply } => {
@@ -132,6 +134,7 @@ impl Core {
         for frame in frames {
             // Frames of documents are made by the reader of documents, so none is refused.
             if let Ok(merged) = tree.merge(&[], frame, now_ms) {
+                self.shared.relays.merged(&tree, &[], frame, false);
                 pushed.merged.leaves += merged.leaves;
                 pushed.merged.overflowed += merged.overflowed;
             }
@@ -150,10 +153,15 @@ impl Core {
             for (branch, frame) in &frames {
                 let keys: Vec<&str> = branch.keys.iter().map(String::as_str).collect();
                 if let Some((depth, action)) = branch.action {
-                    tree.set_action(&keys[..depth.min(keys.len())], action);
+                    let keys = &keys[..depth.min(keys.len())];
+                    if tree.action_at(keys) != Some(action) {
+                        self.shared.relays.acted(keys, action);
+                    }
+                    tree.set_action(keys, action);
                 }
-                if let Err(error) = tree.merge(&keys, frame, now_ms) {
-                    tracing::error!("the delta of {} cannot be merged: {error}", keys.join(","));
+                match tree.merge(&keys, frame, now_ms) {
+                    Ok(_) => self.shared.relays.merged(&tree, &keys, frame, false),
+                    Err(error) => tracing::error!("the delta of {} cannot be merged: {error}", keys.join(",")),
                 }
             }
             drop(tree);
@@ -174,13 +182,36 @@ impl Core {
         }
     }
 
+    /// What another daemon has sent enters the tree, unless it has already.
+    fn relayed(&mut self, relayed: Relayed) {
+        let known = self.shared.positions.lock().get(&relayed.source).cloned();
+        if known.is_some_and(|known| relayed.is_in(&known)) {
+            let _ = relayed.reply.send(Ok(false));
+            return;
+        }
+        let began = Instant::now();
+        let mut tree = self.shared.tree.write();
+        let merged = tree.merge(&[], &relayed.frame, self.shared.clock.monotonic_ms());
+        if merged.is_ok() {
+            self.shared.relays.merged(&tree, &[], &relayed.frame, false);
+        }
+        drop(tree);
+        self.merge_ms += began.elapsed().as_secs_f64() * 1e3;
+        if merged.is_ok() {
+            let text = relayed.position().into();
+            self.commits.read_on(Position { source: relayed.source, text }, &self.shared);
+        }
+        // The connection may be over: the merge stands all the same, and is known by its number.
+        let _ = relayed.reply.send(merged.map(|_| true).map_err(|error| error.to_string()));
+    }
+
     fn tick(&mut self) {
         let now_ms = self.shared.clock.monotonic_ms();
         self.registry.tick(&self.shared);
         let merge_ms = std::mem::take(&mut self.merge_ms);
         self.report.tick(&self.shared, self.registry.statuses(), merge_ms, &self.commits.told);
         let mut tree = self.shared.tree.write();
-        merge_own(&mut tree, self.report.flush(), now_ms);
+        merge_own(&self.shared.relays, &mut tree, self.report.flush(), now_ms);
         let over = tree.end_tick(now_ms);
         drop(tree);
         self.shared.live.tick(over.tick);
@@ -188,7 +219,8 @@ impl Core {
     }
 
     fn commit_if_due(&mut self) {
-        if self.commits.is_due(self.shared.clock.unix_ms()) {
+        let sooner = self.shared.relays.every();
+        if self.commits.is_due(self.shared.clock.unix_ms(), sooner) {
             self.commit();
         }
     }
@@ -196,13 +228,15 @@ impl Core {
     /// Has all that is in the tree written down: what was read of logs, and what is told of that, together.
     fn commit(&mut self) {
         self.report.logs();
-        merge_own(&mut self.shared.tree.write(), self.report.flush(), self.shared.clock.monotonic_ms());
+        let now_ms = self.shared.clock.monotonic_ms();
+        merge_own(&self.shared.relays, &mut self.shared.tree.write(), self.report.flush(), now_ms);
         self.commits.begin(&self.shared);
     }
 
     /// The daemon stops: what logs have folded is merged and written down.
     async fn end(&mut self, events: &mut mpsc::Receiver<Event>) {
         let logs = self.shared.logs.all();
+        self.shared.relays.end();
         // First those who hand them lines: else there is always one more.
         self.registry.end();
         logs.iter().for_each(LogHandle::end);
@@ -243,8 +277,9 @@ impl Core {
     }
 }
 
-fn merge_own(tree: &mut Tree, frame: &[u8], now_ms: i64) {
-    if let Err(error) = tree.merge(&[], frame, now_ms) {
-        tracing::error!("the daemon's own delta cannot be merged: {error}");
+fn merge_own(relays: &Relays, tree: &mut Tree, frame: &[u8], now_ms: i64) {
+    match tree.merge(&[], frame, now_ms) {
+        Ok(_) => relays.merged(tree, &[], frame, true),
+        Err(error) => tracing::error!("the daemon's own delta cannot be merged: {error}"),
     }
 }

@@ -5,6 +5,7 @@ use crate::clock::Timepiece;
 use crate::conf::DaemonConf;
 use crate::ingest::{LogFilesShare, LogHandle};
 use crate::module::ModuleStatus;
+use crate::relay::Relays;
 use crate::tree::Tree;
 use crate::trend::Trend;
 use parking_lot::{Mutex, RwLock};
@@ -47,6 +48,8 @@ pub struct Shared {
     pub commit_error: Mutex<Option<String>>,
     /// Why history does not age by the wall clock at the moment.
     pub clock_doubt: Mutex<Option<String>>,
+    /// What is sent to other daemons and received from them.
+    pub(crate) relays: Relays,
     /// Where history is read, if any is kept.
     pub(crate) trend: OnceLock<Box<dyn Trend>>,
 }
@@ -187,6 +190,10 @@ counters! {
     gmond_poll_faults,
     /// Metrics met in them.
     gmond_polled,
+    /// Connections of relays that were refused, or broken off for what came.
+    relay_refused,
+    /// Connections of relays refused because there are too many.
+    relay_connections_refused,
     /// Lines of the daemon's own log that were lost for want of room.
     self_dropped,
 }

@@ -6,7 +6,7 @@ use super::ownlog::Entry;
 use super::wait::HandedOn;
 use super::web::{Arrival, Head, Web};
 use super::{api, get, health, metrics, modules, page, pull, push, trend};
-use crate::conf::nearest;
+use crate::conf::{Role, nearest};
 use futures_util::{Stream, StreamExt};
 use std::sync::Arc;
 use warp::http::header::CONNECTION;
@@ -133,6 +133,11 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
         }
         "/" | "/page.css" | "/page.js" => {
             reads(head)?;
+            if web.shared.conf.role == Role::Agent {
+                let why =
+                    "this daemon is an agent, and has no pages; ask the one that it relays to, or /get/ and /modules";
+                return Err(Refusal::new(StatusCode::NOT_FOUND, why));
+            }
             Ok(page::serve(web, path))
         }
         _ => {

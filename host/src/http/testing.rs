@@ -55,6 +55,7 @@ fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Ev
         begun: parking_lot::Mutex::default(),
         commit_error: parking_lot::Mutex::default(),
         clock_doubt: parking_lot::Mutex::default(),
+        relays: crate::relay::Relays::default(),
         trend: std::sync::OnceLock::new(),
         events,
     };

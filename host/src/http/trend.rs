@@ -4,7 +4,7 @@ use super::answer::{Answer, Refusal};
 use super::args::decode;
 use super::get::apart;
 use super::web::Web;
-use crate::conf::nearest;
+use crate::conf::{Role, nearest};
 use crate::json::{write_number, write_string};
 use crate::limits::{PATHS_MAX, TREND_ASKED_AT_ONCE, TREND_STEPS, TREND_STEPS_MAX, TREND_VALUES_MAX};
 use crate::tree::Pattern;
@@ -72,6 +72,9 @@ pub(super) async fn trend(web: &Web, query: &str) -> Result<Answer, Refusal> {
     let _turn = ASKED_AT_ONCE.acquire().await;
     apart(move || {
         let Some(trend) = shared.trend.get() else {
+            if shared.conf.role == Role::Agent {
+                return Err(Refusal::new(StatusCode::NOT_FOUND, "/trend/: this daemon is an agent, and keeps no history"));
+            }
             return Err(Refusal::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "/trend/: this daemon keeps no history, for its database could not be opened; see its log",

@@ -1,10 +1,11 @@
 //! Modules that are no plugin's: they are part of the daemon, and are switched and configured as all others are.
 
-use crate::conf::{AccessLogConf, ConfError, GmondConf};
+use crate::conf::{AccessLogConf, ConfError, GmondConf, RelayConf};
 use crate::core::Shared;
 use crate::gmond::{Around, Gmond, Known};
 use crate::ingest::{Tail, TailAround};
 use crate::module::Disposer;
+use crate::relay::Relay;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -19,6 +20,8 @@ pub enum BuiltInConf {
     Gmond(Box<GmondConf>),
     /// Files of a log.
     AccessLog(Box<AccessLogConf>),
+    /// To whom deltas are sent.
+    Relay(Box<RelayConf>),
 }
 
 impl BuiltInConf {
@@ -28,6 +31,7 @@ impl BuiltInConf {
         match plugin {
             Gmond::NAME => Some(GmondConf::parse(file, text).map(|conf| BuiltInConf::Gmond(Box::new(conf)))),
             Tail::NAME => Some(AccessLogConf::parse(file, text).map(|conf| BuiltInConf::AccessLog(Box::new(conf)))),
+            Relay::NAME => Some(RelayConf::parse(file, text).map(|conf| BuiltInConf::Relay(Box::new(conf)))),
             _ => None,
         }
     }
@@ -38,6 +42,7 @@ impl BuiltInConf {
         match self {
             BuiltInConf::Gmond(_) => Gmond::NAME,
             BuiltInConf::AccessLog(_) => Tail::NAME,
+            BuiltInConf::Relay(_) => Relay::NAME,
         }
     }
 }
@@ -49,6 +54,8 @@ pub(crate) enum BuiltIn {
     Gmond(Gmond),
     /// Files of a log.
     AccessLog(Tail),
+    /// A sender of deltas.
+    Relay(Relay),
 }
 
 impl BuiltIn {
@@ -56,7 +63,7 @@ impl BuiltIn {
     pub(crate) fn address(&self) -> Option<(&'static str, SocketAddr)> {
         match self {
             BuiltIn::Gmond(gmond) => gmond.address().map(|address| (Gmond::NAME, address)),
-            BuiltIn::AccessLog(_) => None,
+            BuiltIn::AccessLog(_) | BuiltIn::Relay(_) => None,
         }
     }
 
@@ -65,6 +72,7 @@ impl BuiltIn {
         match self {
             BuiltIn::Gmond(gmond) => gmond.remark(),
             BuiltIn::AccessLog(tail) => tail.remark(),
+            BuiltIn::Relay(relay) => relay.remark(),
         }
     }
 }
@@ -114,6 +122,11 @@ impl BuiltIns {
                 let before =
                     before.and_then(|before| if let BuiltIn::AccessLog(before) = before { Some(before) } else { None });
                 Tail::start(conf, before, &around).map(BuiltIn::AccessLog)
+            }
+            BuiltInConf::Relay(conf) => {
+                let before =
+                    before.and_then(|before| if let BuiltIn::Relay(before) = before { Some(before) } else { None });
+                Relay::start(conf, before, &life.0, &self.shared, &self.runtime).map(BuiltIn::Relay)
             }
         }
     }

@@ -13,6 +13,7 @@ mod path;
 mod query;
 mod rate;
 mod save;
+mod state;
 mod store;
 mod top;
 mod total;

@@ -6,8 +6,10 @@ mod tests;
 use super::figures::{Figures, Shown, sizes};
 use super::history::{History, Passed, Retention};
 use super::pending::Pending;
+use super::relays::{RelayJob, Relays};
 use super::sqlite::{Database, OpenError, Place, Written, said};
 use crate::core::{Event, Events};
+use crate::relay::Fold;
 use crate::tree::{Mark, Rows, Tree};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -43,8 +45,42 @@ pub(crate) struct Commit {
     pub(crate) monotonic_ms: i64,
     /// The time that history has of it: of several with the same, the last counts.
     pub(crate) stamp: i64,
+    /// Whether history is to have it.
+    pub(crate) history: bool,
+    /// What relays are to send, by their names.
+    pub(crate) relays: Vec<(String, Fold)>,
     /// Told when it is on the disk, or why it is not.
     pub(crate) replies: Vec<oneshot::Sender<Result<(), String>>>,
+}
+
+/// What the thread is to do.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// Write all of it.
+    Commit(Commit),
+    /// Something about a relay's spool.
+    Relay(String, RelayJob),
+    /// End.
+    End,
+}
+
+/// Where a relay's spool lies, and who writes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Spooler {
+    /// The file.
+    pub(crate) file: PathBuf,
+    /// By what receivers know it.
+    pub(crate) id: String,
+    /// A number that no other life of a daemon has.
+    pub(crate) life: u64,
+    jobs: Sender<Job>,
+}
+
+impl Spooler {
+    /// Has something done; `false` when the daemon ends.
+    pub(crate) fn send(&self, relay: &str, job: RelayJob) -> bool {
+        self.jobs.send(Job::Relay(relay.to_owned(), job)).is_ok()
+    }
 }
 
 /// What was kept when the daemon ended.
@@ -69,9 +105,10 @@ pub(crate) struct Kept {
 /// Hands commits to the thread that writes them.
 #[derive(Debug)]
 pub(crate) struct Keeper {
-    commits: Option<Sender<Commit>>,
+    jobs: Sender<Job>,
     ended: Receiver<()>,
     shown: Shown,
+    spooler: Spooler,
 }
 
 impl Keeper {
@@ -105,6 +142,7 @@ impl Keeper {
         let history = history.map_err(|error| told(OpenError::Failed(error.to_string())))?;
         let passed = Passed::since(database.passed().map_err(told)?);
         let written = database.written().map_err(told)?;
+        let relays = Relays::new(database.connection()).map_err(|error| told(OpenError::from(error)))?;
         let writer = Writer {
             file,
             own: RandomState::new().build_hasher().finish().cast_signed(),
@@ -112,6 +150,7 @@ impl Keeper {
             database: Some(database),
             pending: Pending::default(),
             history,
+            relays,
             passed,
             known,
             attempt: 0,
@@ -126,10 +165,13 @@ impl Keeper {
 
     /// Has a commit written; [`Event::Committed`] tells what came of it. One at a time: the core waits for that.
     pub(crate) fn commit(&self, commit: Commit) {
-        if let Some(commits) = &self.commits {
-            // A thread that is gone has told so.
-            let _ = commits.send(commit);
-        }
+        // A thread that is gone has told so.
+        let _ = self.jobs.send(Job::Commit(commit));
+    }
+
+    /// Where relays have their spools.
+    pub(crate) fn spooler(&self) -> Spooler {
+        self.spooler.clone()
     }
 
     /// What there is and what waits, as it was after the last commit.
@@ -138,21 +180,23 @@ impl Keeper {
     }
 
     /// Waits until all is written.
-    pub(crate) fn finish(mut self) {
-        drop(self.commits.take());
+    pub(crate) fn finish(self) {
+        let _ = self.jobs.send(Job::End);
         let _ = self.ended.recv();
     }
 }
 
 fn start(writer: Writer, events: Events) -> io::Result<Keeper> {
-    let (commits, inbox) = channel();
+    let (jobs, inbox) = channel();
     let (end, ended) = channel();
     let shown = Shown::clone(&writer.shown);
+    let relays = &writer.relays;
+    let spooler = Spooler { file: writer.file.clone(), id: relays.id.clone(), life: relays.tag, jobs: jobs.clone() };
     thread::Builder::new().name("graftd-commit".to_owned()).spawn(move || {
         writer.run(&inbox, &events);
         let _ = end.send(());
     })?;
-    Ok(Keeper { commits: Some(commits), ended, shown })
+    Ok(Keeper { jobs, ended, shown, spooler })
 }
 
 /// What the thread has.
@@ -163,6 +207,7 @@ struct Writer {
     database: Option<Database>,
     pending: Pending,
     history: History,
+    relays: Relays,
     passed: Passed,
     /// This daemon's number, and the last commit that is in the file.
     own: i64,
@@ -179,23 +224,41 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, inbox: &Receiver<Commit>, events: &Events) {
-        while let Ok(Commit { rows, whole, sources, unix_ms, monotonic_ms, stamp, replies }) = inbox.recv() {
-            self.look(unix_ms, monotonic_ms);
-            self.pending.unix_ms = unix_ms;
-            self.pending.stamp = stamp;
-            self.pending.add(rows, sources);
-            self.pending.add_whole(whole);
-            let written = self.write();
-            self.wrote(written.is_ok(), unix_ms, stamp);
-            self.show();
-            // The core waits for it before it begins another, and before it ends this thread.
-            events.send(Event::Committed(written.clone()));
-            for reply in replies {
-                let _ = reply.send(written.clone());
+    fn run(mut self, inbox: &Receiver<Job>, events: &Events) {
+        while let Ok(job) = inbox.recv() {
+            match job {
+                Job::Commit(commit) => self.commit(commit, events),
+                Job::Relay(name, job) => {
+                    // After a failure the next commit opens the file anew.
+                    let connection = self.database.as_mut().map(Database::connection);
+                    self.relays.work(&name, job, connection);
+                }
+                Job::End => return,
             }
-            self.tidy();
         }
+    }
+
+    fn commit(&mut self, commit: Commit, events: &Events) {
+        let Commit { rows, whole, sources, unix_ms, monotonic_ms, stamp, history, relays, replies } = commit;
+        self.look(unix_ms, monotonic_ms);
+        self.pending.unix_ms = unix_ms;
+        self.pending.stamp = stamp;
+        self.pending.history = history;
+        self.pending.add(rows, sources);
+        self.pending.add_whole(whole);
+        self.relays.add(relays);
+        let written = self.write();
+        self.wrote(written.is_ok(), unix_ms, stamp);
+        self.show();
+        // The core waits for it before it begins another, and before it ends this thread.
+        events.send(Event::Committed(written.clone()));
+        for reply in replies {
+            let _ = reply.send(written.clone());
+        }
+        if let (Ok(()), Some(database)) = (written, self.database.as_mut()) {
+            self.relays.committed(database.connection());
+        }
+        self.tidy();
     }
 
     /// Writes what waits.
@@ -237,12 +300,15 @@ impl Writer {
             }
         }
         let last = open.attempt().map_err(|error| error.to_string())?;
-        self.pending.tried(last == Some((self.own, self.attempt)));
+        let landed = last == Some((self.own, self.attempt));
+        self.pending.tried(landed);
+        self.relays.tried(landed);
         self.attempt += 1;
         self.pending.attempt = self.attempt;
         let known = self.failed.then_some(self.known);
-        if let Err(error) = open.write(&self.pending, self.history.next(), known) {
+        if let Err(error) = open.write(&self.pending, &self.relays, self.history.next(), known) {
             self.pending.may_be_written();
+            self.relays.may_be_written();
             return Err(said(&error));
         }
         self.written = Some(attempt);
@@ -274,7 +340,9 @@ impl Writer {
             let whole = pending.whole.iter().map(|(id, _)| *id);
             let mut series: Vec<u64> = pending.rows.keys().copied().chain(whole).collect();
             series.sort_unstable();
-            self.history.committed(stamp, series.into_iter());
+            if pending.history {
+                self.history.committed(stamp, series.into_iter());
+            }
             self.shown.lock().committed_ms = Some(unix_ms);
         }
     }

@@ -10,6 +10,8 @@ mod history;
 mod keeper;
 mod pending;
 mod query;
+mod relays;
+mod spool;
 mod sqlite;
 #[cfg(test)]
 mod tests;
@@ -17,9 +19,11 @@ pub(crate) mod tools;
 
 pub(crate) use figures::Figures;
 pub(crate) use history::{Range, Reader, Retention};
-pub(crate) use keeper::{Commit, FILE, Keeper, Kept, Restored};
+pub(crate) use keeper::{Commit, FILE, Keeper, Kept, Restored, Spooler};
 use parking_lot::Mutex;
 pub(crate) use query::{Ask, AskError, Axis, Figure, Fold, Line, Told};
+pub(crate) use relays::{Board, RelayJob, renew};
+pub(crate) use spool::{Load, Place, Sent, SpoolReader};
 pub(crate) use sqlite::OpenError;
 use std::fmt::Debug;
 use std::os::unix::fs::MetadataExt;

@@ -8,6 +8,8 @@ mod place;
 
 use super::history::{self, KeptTime};
 use super::pending::Pending;
+use super::relays::Relays;
+use super::spool;
 use crate::tree::{Kept, More, Row};
 pub(super) use place::Place;
 use plugin_api::sketch::Quantiles;
@@ -139,6 +141,7 @@ impl Database {
             transaction.execute_batch(TABLES)?;
             transaction.execute_batch(history::TABLES)?;
             transaction.execute_batch(history::SKETCH_TABLES)?;
+            transaction.execute_batch(spool::TABLES)?;
             transaction.pragma_update(None, "application_id", APPLICATION)?;
             transaction.pragma_update(None, "user_version", SCHEMA)?;
             transaction.commit()?;
@@ -168,9 +171,10 @@ impl Database {
         Ok(())
     }
 
-    /// The second form had no history of sketches: what they were fed so far is in none.
+    /// The second form had no relays, and no history of sketches: what they were fed so far is in none.
     fn migrate_from_2(&mut self) -> Result<(), OpenError> {
         let transaction = self.connection.transaction()?;
+        transaction.execute_batch(spool::TABLES)?;
         transaction.execute_batch(history::SKETCH_TABLES)?;
         let mut select = transaction.prepare("SELECT id, value FROM state WHERE typeof(value) = 'blob'")?;
         let mut rows = select.query([])?;
@@ -275,7 +279,13 @@ impl Database {
     ///
     /// `number` is the commit's. Where one before may have been written although it failed, `known` is the greatest number of a
     /// node that surely was: of nodes beyond, only those are left that are in this one.
-    pub(super) fn write(&mut self, pending: &Pending, number: u64, known: Option<u64>) -> Result<(), rusqlite::Error> {
+    pub(super) fn write(
+        &mut self,
+        pending: &Pending,
+        relays: &Relays,
+        number: u64,
+        known: Option<u64>,
+    ) -> Result<(), rusqlite::Error> {
         let transaction = self.connection.transaction()?;
         if let Some(known) = known {
             let mut select = transaction.prepare("SELECT id FROM state WHERE id > ? AND id < ?")?;
@@ -289,8 +299,10 @@ impl Database {
         rows.sort_unstable_by_key(|row| row.id);
         write_rows(&transaction, &rows)?;
         forget(&transaction, &pending.gone, pending.gone_ms)?;
-        history::append(&transaction, number, pending.stamp, &rows, &pending.whole)?;
-        history::append_sketches(&transaction, pending.stamp, pending.fed.iter().map(|(id, fed)| (*id, fed)))?;
+        if pending.history {
+            history::append(&transaction, number, pending.stamp, &rows, &pending.whole)?;
+            history::append_sketches(&transaction, pending.stamp, pending.fed.iter().map(|(id, fed)| (*id, fed)))?;
+        }
         let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO source VALUES(?, ?)")?;
         let mut delete = transaction.prepare_cached("DELETE FROM source WHERE name = ?")?;
         for (name, position) in &pending.sources {
@@ -300,6 +312,7 @@ impl Database {
             };
         }
         drop((put, delete));
+        relays.write(&transaction)?;
         let mut info = transaction.prepare_cached("INSERT OR REPLACE INTO info VALUES(?, ?)")?;
         for (key, value) in [
             ("committed_ms", Some(pending.unix_ms)),

@@ -5,6 +5,7 @@ use super::Range;
 use super::history::{DAY_MS, History, Reader, Retention};
 use super::pending::Pending;
 use super::query::{Ask, Figure, Told, ask};
+use super::relays::Relays;
 use super::sqlite::Database;
 use super::tools::check;
 use crate::tree::{Limits, Mark, Pattern, Tree};
@@ -100,8 +101,10 @@ impl Daemon {
         self.mark = rows.next;
         self.pending.add(rows, Vec::new());
         (self.pending.stamp, self.pending.unix_ms, self.pending.gone_ms) = (stamp, stamp, stamp);
+        self.pending.history = true;
+        let relays = Relays::new(self.database.connection()).expect("an id");
         self.database.connection().pragma_update(None, "query_only", !can).expect("set");
-        let written = self.database.write(&self.pending, self.history.next(), None);
+        let written = self.database.write(&self.pending, &relays, self.history.next(), None);
         self.database.connection().pragma_update(None, "query_only", false).expect("set");
         assert_eq!(written.is_ok(), can);
         if can {

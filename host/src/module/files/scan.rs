@@ -320,11 +320,7 @@ fn run(name: &str, file: &ConfFile, seen: &Seen) -> (Option<Planned>, Option<Str
     if seen.unfinished_plugins.contains(&plugin) {
         return (None, Some(plugin));
     }
-    let found = if BUILT_IN.contains(&plugin.as_str()) {
-        Err(format!("the built-in module {plugin:?} is not part of this version"))
-    } else {
-        only_file(&plugin, seen)
-    };
+    let found = only_file(&plugin, seen);
     let what = match found {
         _ if conf.pyconf.as_ref().is_some_and(|pyconf| pyconf.disabled) => {
             let line = "enabled = no stands in it; take that out to run it";

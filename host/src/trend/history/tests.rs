@@ -5,6 +5,7 @@ use super::{DAY_MS, History, Reader, Retention};
 use crate::tree::{Kept, Row};
 use crate::trend::codec::bucket::{Bucket, joined};
 use crate::trend::pending::Pending;
+use crate::trend::relays::Relays;
 use crate::trend::sqlite::Database;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,8 +38,15 @@ impl Store {
 
     fn commit(&mut self, stamp: i64, values: &[(u64, f64)]) {
         let row = |(id, value): &(u64, f64)| (*id, Row { id: *id, value: Kept::Number(*value), more: None });
-        let pending = Pending { rows: values.iter().map(row).collect(), unix_ms: stamp, stamp, ..Pending::default() };
-        self.database.write(&pending, self.history.next(), None).expect("written");
+        let pending = Pending {
+            rows: values.iter().map(row).collect(),
+            unix_ms: stamp,
+            stamp,
+            history: true,
+            ..Pending::default()
+        };
+        let relays = Relays::new(self.database.connection()).expect("an id");
+        self.database.write(&pending, &relays, self.history.next(), None).expect("written");
         self.history.committed(stamp, values.iter().map(|(id, _)| *id));
     }
 

@@ -16,11 +16,13 @@ fn held() -> Held {
     let mut database = Database::open(&file).expect("a database");
     let retention = Retention { raw_ms: 1, minute_ms: 1, ten_minutes_ms: 1, day_ms: 1 };
     let history = History::open(database.connection(), retention).expect("a history");
+    let relays = Relays::new(database.connection()).expect("an id");
     let writer = Writer {
         file,
         database: Some(database),
         pending: Pending::default(),
         history,
+        relays,
         passed: Passed::default(),
         own: 7,
         written: None,
@@ -49,6 +51,7 @@ fn rows(changed: Vec<Row>, gone: Vec<u64>) -> Rows {
 impl Held {
     fn take(&mut self, rows: Rows) {
         self.writer.look(1_000, 1_000);
+        self.writer.pending.history = true;
         self.writer.pending.add(rows, Vec::new());
     }
 

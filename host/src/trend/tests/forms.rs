@@ -6,6 +6,7 @@ use crate::trend::codec::commit::put_sample;
 use crate::trend::history::{History, Reader};
 use crate::trend::pending::Pending;
 use crate::trend::query::{Ask, Figure, Told, ask};
+use crate::trend::relays::Relays;
 use crate::trend::sqlite::Database;
 use crate::trend::tools::check;
 use crate::trend::{FILE, Range};
@@ -122,10 +123,12 @@ fn a_file_of_an_earlier_form_is_taken_over_with_all_that_it_has() {
         delta.observe(&["lat", "a"], 1_000.0);
         delta.distinct(&["who"], "another");
         tree.merge(&[], delta.flush(), 0).expect("merged");
-        let mut pending = Pending { unix_ms: STAMP + 10_000, stamp: STAMP + 10_000, ..Pending::default() };
+        let relays = Relays::new(database.connection()).expect("an id");
+        let mut pending =
+            Pending { history: true, unix_ms: STAMP + 10_000, stamp: STAMP + 10_000, ..Pending::default() };
         pending.add(tree.changed_rows(mark, |_| false), Vec::new());
         let history = History::open(database.connection(), retention()).expect("a history");
-        database.write(&pending, history.next(), None).expect("written");
+        database.write(&pending, &relays, history.next(), None).expect("written");
         let reader = Reader::open(&file).expect("a reader");
         let snapshot = reader.snapshot().expect("a snapshot");
         let checked = check(&snapshot, || {}).expect("checked");

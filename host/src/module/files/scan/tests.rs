@@ -106,7 +106,7 @@ fn what_does_not_and_why() {
             "a rejected: c/a.on: there is no plugin \"ulr\" (no ulr.so, no ulr.py); did you mean \"url\"?",
             "b rejected: c/b.on:1: unknown key \"evry\"; did you mean \"every\"?",
             "cpu rejected: p/cpu.so and p/libcpu.so are all the plugin \"cpu\"; remove all but one",
-            "r rejected: c/r.on: the built-in module \"relay\" is not part of this version",
+            "r rejected: c/r.on: \"to\" is missing: which graftd is to receive, as in to = \"stats.example.net:8652\"",
             "url rejected: c/url.on and c/url.off both speak of url; remove one",
         ]
     );

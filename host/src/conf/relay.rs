@@ -1,0 +1,161 @@
+//! The `.on` of the built-in module `relay`: to whom this daemon sends its deltas.
+
+use super::error::ConfError;
+use super::file::read_text;
+use super::net;
+use super::table::Source;
+use crate::limits::{RELAY_BRANCHES_MAX, RELAY_EVERY, RELAY_SPOOL_BYTES, RELAY_SPOOL_BYTES_RANGE, RELAY_TARGETS_MAX};
+use crate::tree::parse_plain;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The port on which relays are taken.
+pub const RELAY_PORT: u16 = 8652;
+
+/// To whom is sent, and what.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RelayConf {
+    /// Receivers, host and port: one of them at a time, the first that answers.
+    pub to: Vec<(String, u16)>,
+    /// By what name this daemon goes there; the host's unless given.
+    pub host: Option<String>,
+    /// What all hangs below there.
+    pub prefix: Vec<String>,
+    /// The file with the token that the receiver asks for.
+    pub token_file: Option<PathBuf>,
+    /// Which branches are sent; all if there are none.
+    pub branches: Vec<Vec<String>>,
+    /// How often what changed is committed and sent.
+    pub every: Duration,
+    /// Bytes of what waits to be sent.
+    pub spool_bytes: u64,
+}
+
+impl RelayConf {
+    /// The keys that it knows.
+    pub const KEYS: [&'static str; 8] = ["plugin", "to", "host", "prefix", "token_file", "branches", "every", "spool"];
+
+    /// Reads the text of the `.on`. A token's file that is not absolute is looked for in the folder of that.
+    ///
+    /// # Errors
+    /// What is wrong in it, with its line.
+    pub fn parse(file: &Path, text: &str) -> Result<RelayConf, ConfError> {
+        let mut table = Source { file, text }.parse()?;
+        let _ = table.take("plugin");
+        let Some(given) = table.take("to") else {
+            let why = "\"to\" is missing: which graftd is to receive, as in to = \"stats.example.net:8652\"";
+            return Err(ConfError::new(file, 0, why));
+        };
+        let to = given.texts()?.iter().map(|text| net::host_and_port(text, RELAY_PORT)).collect::<Result<Vec<_>, _>>();
+        let to = to.map_err(|why| given.error(format_args!("\"to\": {why}")))?;
+        if to.is_empty() || to.len() > RELAY_TARGETS_MAX {
+            return Err(given.error(format_args!("\"to\" must name 1 to {RELAY_TARGETS_MAX} receivers")));
+        }
+        let host = table.take("host").map(|given| match given.text()? {
+            name if name.is_empty() || name.len() > 255 => Err(given.error("\"host\" must have 1 to 255 bytes")),
+            name => Ok(name),
+        });
+        let host = host.transpose()?;
+        let keys = |text: &str| -> Result<Vec<String>, String> {
+            let keys = parse_plain(text).map_err(|error| error.to_string())?;
+            if keys.is_empty() {
+                return Err(format!("{text:?} is no path such as \"site-a\" or \"cpu,web1\""));
+            }
+            Ok(keys.iter().map(|key| key.to_string()).collect())
+        };
+        let prefix = match table.take("prefix") {
+            Some(given) => keys(&given.text()?).map_err(|why| given.error(format_args!("\"prefix\": {why}")))?,
+            None => Vec::new(),
+        };
+        let base = file.parent().unwrap_or(Path::new("."));
+        let token_file = table.take("token_file").map(|given| given.text()).transpose()?.map(|text| base.join(text));
+        let mut branches = Vec::new();
+        if let Some(given) = table.take("branches") {
+            for text in given.texts()? {
+                branches.push(keys(&text).map_err(|why| given.error(format_args!("\"branches\": {why}")))?);
+            }
+            if branches.len() > RELAY_BRANCHES_MAX {
+                return Err(given.error(format_args!("\"branches\" must be at most {RELAY_BRANCHES_MAX}")));
+            }
+        }
+        let mut every = RELAY_EVERY;
+        if let Some(given) = table.take("every") {
+            every = given.duration()?;
+            if !(Duration::from_millis(100)..=Duration::from_secs(60)).contains(&every) {
+                return Err(given.error("\"every\" must be between 100ms and 60s"));
+            }
+        }
+        let mut spool_bytes = RELAY_SPOOL_BYTES;
+        if let Some(given) = table.take("spool") {
+            spool_bytes = given.size()?;
+            if !RELAY_SPOOL_BYTES_RANGE.contains(&spool_bytes) {
+                return Err(given.error("\"spool\" must be between 64KiB and 1TiB"));
+            }
+        }
+        table.finish(&RelayConf::KEYS)?;
+        Ok(RelayConf { to, host, prefix, token_file, branches, every, spool_bytes })
+    }
+
+    /// The token, if there is to be one.
+    ///
+    /// # Errors
+    /// Its file cannot be read.
+    pub(crate) fn read_token(&self) -> Result<Option<String>, String> {
+        let Some(file) = &self.token_file else { return Ok(None) };
+        let told = |why: &dyn std::fmt::Display| format!("token_file {}: {why}", file.display());
+        let open = std::fs::File::open(file).map_err(|error| told(&error))?;
+        let token = read_text(&open, file).map_err(|why| told(&why))?.trim().to_owned();
+        if token.is_empty() {
+            return Err(told(&"there is no token in it"));
+        }
+        Ok(Some(token))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<RelayConf, String> {
+        RelayConf::parse(Path::new("/conf/relay.on"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_not_said_has_its_default() {
+        let conf = parse("to = \"stats\"").unwrap();
+        assert_eq!(conf.to, [("stats".to_owned(), 8652)]);
+        assert_eq!((conf.host, conf.prefix.len(), conf.branches.len(), conf.token_file), (None, 0, 0, None));
+        assert_eq!((conf.every, conf.spool_bytes), (Duration::from_secs(1), 256 << 20));
+    }
+
+    #[test]
+    fn a_whole_file() {
+        let conf = parse(
+            "plugin = \"relay\"\nto = [\"a:1\", \"::1\"]\nhost = \"web1\"\nprefix = \"site,a%2Cb\"\ntoken_file = \
+             \"token\"\nbranches = [\"status\", \"cpu,web1\"]\nevery = \"5s\"\nspool = \"1GiB\"",
+        )
+        .unwrap();
+        assert_eq!(conf.to, [("a".to_owned(), 1), ("::1".to_owned(), 8652)]);
+        assert_eq!(conf.prefix, ["site", "a,b"]);
+        assert_eq!(conf.branches, [vec!["status".to_owned()], vec!["cpu".to_owned(), "web1".to_owned()]]);
+        assert_eq!(conf.token_file.as_deref(), Some(Path::new("/conf/token")));
+    }
+
+    #[test]
+    fn errors_have_a_line_and_a_way_out() {
+        for (text, want) in [
+            ("", "/conf/relay.on: \"to\" is missing"),
+            ("to = []", "/conf/relay.on:1: \"to\" must name 1 to"),
+            ("to = \"http://x\"", "/conf/relay.on:1: \"to\": must be a host such as"),
+            ("to = \"a\"\nspol = \"1GiB\"", "/conf/relay.on:2: unknown key \"spol\"; did you mean \"spool\"?"),
+            ("to = \"a\"\nspool = \"1B\"", "/conf/relay.on:2: \"spool\" must be between"),
+            ("to = \"a\"\nevery = \"1ms\"", "/conf/relay.on:2: \"every\" must be between"),
+            ("to = \"a\"\nprefix = \"a,,b\"", "/conf/relay.on:2: \"prefix\": "),
+            ("to = \"a\"\nbranches = [\"*\"]", "/conf/relay.on:2: \"branches\": "),
+            ("to = \"a\"\nhost = \"\"", "/conf/relay.on:2: \"host\" must have"),
+        ] {
+            let said = parse(text).unwrap_err();
+            assert!(said.starts_with(want), "{text:?}: {said}");
+        }
+    }
+}

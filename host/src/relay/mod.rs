@@ -1,0 +1,282 @@
+//! One graftd sends its deltas to another, and each counts there exactly once, whatever dies.
+//!
+//! ```text
+//!               at the commit, in one transaction                 at its commit, in one transaction
+//! deltas ── outbox ──► spool, with the sources' positions ── TCP ──► the tree, with the sender's last number
+//!          outbox.rs      trend/spool.rs                 send.rs     receive.rs          │
+//!                            ▲ dropped                                                   │
+//!                            └────────────── acknowledged ◄──────────────────────────────┘
+//! ```
+//!
+//! An [outbox](outbox) folds what has entered the tree since the last commit. At the commit it becomes a numbered entry of the
+//! relay's spool, together with how far every source was read: so a daemon that dies has told what it will not read again, and
+//! has not told what it will. A receiver keeps the number of the last entry together with what it merged, so it knows an entry again
+//! that is sent twice, and acknowledges what is on its disk. An entry is promised to one receiver before it is sent, and goes to no
+//! other from then on. What a receiver merges enters its own outboxes like all else.
+//!
+//! **Invariant:** nothing is sent that is not committed here; nothing is acknowledged that is not committed there. Nothing that
+//! a peer sends is believed, or takes more memory than `limits.rs` says.
+
+mod fold;
+mod outbox;
+mod pack;
+mod receive;
+mod send;
+mod senders;
+mod sink;
+mod wire;
+
+use crate::conf::RelayConf;
+use crate::core::{Position, Shared};
+use crate::tree::Tree;
+use crate::trend::{Board, RelayJob, Spooler};
+pub(crate) use fold::Fold;
+use outbox::Outbox;
+pub(crate) use pack::{Packed, pack, unpack};
+use parking_lot::Mutex;
+use plugin_api::Action;
+pub(crate) use receive::serve;
+use senders::Senders;
+pub(crate) use sink::Relayed;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+/// A relay, whether it runs at the moment or its `.on` is being exchanged.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) name: String,
+    outbox: Mutex<Outbox>,
+    board: Arc<Board>,
+    told: Mutex<Told>,
+    /// A receiver has to be told all that the tree holds.
+    tell_all: AtomicBool,
+    /// The number of the last entry that was sent to each receiver since the daemon began.
+    sent: Mutex<BTreeMap<String, u64>>,
+    /// How often it commits, in milliseconds.
+    every_ms: AtomicU64,
+    /// Connections so far, to tell them apart.
+    connections: AtomicU64,
+    /// Modules that have it: two while one takes over from the other.
+    owners: AtomicUsize,
+}
+
+/// What is told of a relay.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Told {
+    /// To whom it is connected, and since when (Unix seconds).
+    pub(crate) to: String,
+    pub(crate) since: Option<i64>,
+    /// Entries that were acknowledged since the daemon began.
+    pub(crate) acknowledged: u64,
+    /// Why it is not connected; empty if it is.
+    pub(crate) error: String,
+}
+
+/// How a relay fares, for the daemon's own branch.
+#[derive(Clone, Debug)]
+pub(crate) struct LineFigures {
+    pub(crate) name: String,
+    pub(crate) told: Told,
+    pub(crate) load: crate::trend::Load,
+    /// Values that there was no room for, since the daemon began.
+    pub(crate) lost: u64,
+}
+
+/// All that is sent and received here.
+#[derive(Debug, Default)]
+pub(crate) struct Relays {
+    /// Whether there are any lines, so that nothing is asked of them where there are none.
+    any: AtomicBool,
+    lines: Mutex<Vec<Arc<Line>>>,
+    /// The daemon stops: what comes yet is still committed for the lines.
+    ending: AtomicBool,
+    /// What lines had that run no more, and is not committed yet.
+    left: Mutex<Vec<(String, Fold)>>,
+    /// None where nothing is kept.
+    spooler: OnceLock<Spooler>,
+    pub(crate) senders: Senders,
+}
+
+impl Relays {
+    /// What is kept is kept there.
+    pub(crate) fn keep(&self, spooler: Spooler, positions: &BTreeMap<String, Arc<str>>) {
+        // It is the only one that sets it.
+        let _ = self.spooler.set(spooler);
+        self.senders.committed(positions.iter().map(|(source, text)| (source.as_str(), &**text)));
+    }
+
+    pub(crate) fn spooler(&self) -> Option<&Spooler> {
+        self.spooler.get()
+    }
+
+    /// A frame was merged below `base`; `own` says that the daemon speaks of itself in it.
+    pub(crate) fn merged(&self, tree: &Tree, base: &[&str], frame: &[u8], own: bool) {
+        if self.any.load(Ordering::Acquire) && !frame.is_empty() {
+            self.lines.lock().iter().for_each(|line| line.outbox.lock().merged(tree, base, frame, own));
+        }
+    }
+
+    /// A node got an action that no frame told.
+    pub(crate) fn acted(&self, path: &[&str], action: Action) {
+        if self.any.load(Ordering::Acquire) {
+            self.lines.lock().iter().for_each(|line| line.outbox.lock().acted(path, action));
+        }
+    }
+
+    /// How often there is to be a commit at least, where something waits for one.
+    pub(crate) fn every(&self) -> Option<Duration> {
+        if !self.any.load(Ordering::Acquire) {
+            return None;
+        }
+        let lines = self.lines.lock();
+        let pressing = lines.iter().filter(|line| line.wants_all() || line.outbox.lock().is_pressing());
+        pressing.map(|line| Duration::from_millis(line.every_ms.load(Ordering::Acquire))).min()
+    }
+
+    /// The daemon stops. Its lines are there until the last commit.
+    pub(crate) fn end(&self) {
+        self.ending.store(true, Ordering::Release);
+    }
+
+    /// What is to be committed now, by the lines' names.
+    pub(crate) fn take(&self, tree: &Tree) -> Vec<(String, Fold)> {
+        let mut taken = std::mem::take(&mut *self.left.lock());
+        for line in self.lines.lock().iter() {
+            let mut outbox = line.outbox.lock();
+            if line.tell_all.swap(false, Ordering::AcqRel) {
+                outbox.tell_all(tree);
+            }
+            let fold = outbox.take();
+            if !fold.is_empty() {
+                taken.push((line.name.clone(), fold));
+            }
+        }
+        taken
+    }
+
+    /// How the lines fare.
+    pub(crate) fn figures(&self) -> Vec<LineFigures> {
+        if !self.any.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let figures = |line: &Arc<Line>| LineFigures {
+            name: line.name.clone(),
+            told: line.told.lock().clone(),
+            load: line.board.load(),
+            lost: line.outbox.lock().dropped(),
+        };
+        self.lines.lock().iter().map(figures).collect()
+    }
+
+    /// What was committed of what was received.
+    pub(crate) fn committed(&self, positions: &[Position]) {
+        self.senders.committed(positions.iter().map(|position| (position.source.as_str(), &*position.text)));
+    }
+}
+
+impl Line {
+    fn wants_all(&self) -> bool {
+        self.tell_all.load(Ordering::Acquire)
+    }
+
+    fn note_sent(&self, peer: &str, number: u64) {
+        let mut sent = self.sent.lock();
+        let last = sent.entry(peer.to_owned()).or_default();
+        *last = number.max(*last);
+    }
+
+    fn last_sent(&self, peer: &str) -> u64 {
+        self.sent.lock().get(peer).copied().unwrap_or(0)
+    }
+}
+
+/// The built-in module `relay`, running. It ends when this is dropped; what was committed by then waits in its spool.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    conf: RelayConf,
+    line: Arc<Line>,
+    shared: Arc<Shared>,
+    /// Dropping it tells the task.
+    _stop: watch::Sender<()>,
+}
+
+impl Relay {
+    /// As a `.on` calls it.
+    pub(crate) const NAME: &'static str = "relay";
+
+    /// Starts it, in place of the one `before`.
+    ///
+    /// # Errors
+    /// Nothing is kept.
+    pub(crate) fn start(
+        conf: &RelayConf,
+        before: Option<&Relay>,
+        name: &str,
+        shared: &Arc<Shared>,
+        runtime: &Handle,
+    ) -> Result<Relay, String> {
+        let Some(spooler) = shared.relays.spooler() else {
+            return Err("this daemon keeps nothing, for its database could not be opened; see its log".to_owned());
+        };
+        let line = match before {
+            Some(before) => Arc::clone(&before.line),
+            None => Arc::new(Line {
+                name: name.to_owned(),
+                outbox: Mutex::default(),
+                board: Arc::default(),
+                told: Mutex::default(),
+                tell_all: AtomicBool::new(false),
+                sent: Mutex::default(),
+                every_ms: AtomicU64::new(0),
+                connections: AtomicU64::new(0),
+                owners: AtomicUsize::new(0),
+            }),
+        };
+        line.outbox.lock().follow(conf);
+        line.every_ms.store(u64::try_from(conf.every.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
+        let addresses = conf.to.iter().map(send::address).collect();
+        let open = RelayJob::Open { limit: conf.spool_bytes, addresses, board: Arc::clone(&line.board) };
+        if !spooler.send(name, open) {
+            return Err("the daemon ends".to_owned());
+        }
+        line.owners.fetch_add(1, Ordering::AcqRel);
+        let mut lines = shared.relays.lines.lock();
+        if !lines.iter().any(|other| Arc::ptr_eq(other, &line)) {
+            lines.push(Arc::clone(&line));
+        }
+        drop(lines);
+        shared.relays.any.store(true, Ordering::Release);
+        let (stop, stopping) = watch::channel(());
+        let sender = send::Sender::new(conf.clone(), Arc::clone(&line), Arc::clone(shared), spooler.clone());
+        runtime.spawn(sender.run(stopping));
+        Ok(Relay { conf: conf.clone(), line, shared: Arc::clone(shared), _stop: stop })
+    }
+
+    /// What it does, in words.
+    pub(crate) fn remark(&self) -> String {
+        let to: Vec<String> = self.conf.to.iter().map(send::address).collect();
+        format!("sends to {}", to.join(", or "))
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let relays = &self.shared.relays;
+        // One that goes on with another `.on` has the line from now on.
+        if self.line.owners.fetch_sub(1, Ordering::AcqRel) > 1 || relays.ending.load(Ordering::Acquire) {
+            return;
+        }
+        let mut lines = relays.lines.lock();
+        lines.retain(|line| !Arc::ptr_eq(line, &self.line));
+        relays.any.store(!lines.is_empty(), Ordering::Release);
+        drop(lines);
+        let rest = self.line.outbox.lock().take();
+        if !rest.is_empty() {
+            relays.left.lock().push((self.line.name.clone(), rest));
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! A relay's task: connects to a receiver, and sends what is promised to it.
+
+use super::Line;
+use super::wire::{Broken, MARK, Message, Reading, Said, VERSIONS, place, write};
+use crate::conf::RelayConf;
+use crate::core::Shared;
+use crate::limits::{
+    RELAY_CONNECT_MAX, RELAY_HELLO_BYTES_MAX, RELAY_HELLO_MAX, RELAY_IDLE_MAX, RELAY_PAUSE, RELAY_PAUSE_MAX,
+    RELAY_PING_EVERY, RELAY_READ_BYTES,
+};
+use crate::trend::{RelayJob, Sent, SpoolReader, Spooler};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{oneshot, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, interval, sleep, timeout};
+
+/// A target as it is written: `host:8652`, `[::1]:8652`.
+pub(super) fn address((host, port): &(String, u16)) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// What a relay's task has.
+#[derive(Debug)]
+pub(super) struct Sender {
+    conf: RelayConf,
+    line: Arc<Line>,
+    shared: Arc<Shared>,
+    spooler: Spooler,
+}
+
+/// A connection that a receiver has agreed to. However it ends, what was not sent may go to another.
+#[derive(Debug)]
+struct Met<'s> {
+    sender: &'s Sender,
+    connection: u64,
+    peer: String,
+    /// The last that was sent on this connection, or need not be.
+    sent: u64,
+    /// What is not acknowledged.
+    under_way: VecDeque<u64>,
+    /// A commit has been asked for, and nothing acknowledged since.
+    asked: bool,
+    /// Who sends here, as the receiver has been told.
+    via: String,
+}
+
+impl Drop for Met<'_> {
+    fn drop(&mut self) {
+        let Sender { line, spooler, .. } = self.sender;
+        let sent = line.last_sent(&self.peer);
+        spooler.send(&line.name, RelayJob::Leave { connection: self.connection, sent });
+        line.told.lock().since = None;
+    }
+}
+
+impl Sender {
+    pub(super) fn new(conf: RelayConf, line: Arc<Line>, shared: Arc<Shared>, spooler: Spooler) -> Sender {
+        Sender { conf, line, shared, spooler }
+    }
+
+    /// Runs until it is told to stop.
+    pub(super) async fn run(self, mut stop: watch::Receiver<()>) {
+        tokio::select! {
+            biased;
+            // There is never a new value: it ends when the module is dropped.
+            _ = stop.changed() => {}
+            () = self.connect() => {}
+        }
+    }
+
+    async fn connect(&self) {
+        let mut pause = RELAY_PAUSE;
+        loop {
+            let mut met = false;
+            for to in &self.conf.to {
+                let Err(why) = self.converse(to, &mut met).await else { continue };
+                let why = format!("{}: {why}", address(to));
+                let mut told = self.line.told.lock();
+                if told.error != why {
+                    tracing::warn!("the relay {}: {why}; what it has to send waits", self.line.name);
+                    told.error = why;
+                }
+            }
+            if met {
+                pause = RELAY_PAUSE;
+            }
+            sleep(pause.mul_f64(0.5 + chance())).await;
+            pause = (pause * 2).min(RELAY_PAUSE_MAX);
+        }
+    }
+
+    /// Speaks with a receiver until that ends.
+    async fn converse(&self, to: &(String, u16), met: &mut bool) -> Result<(), String> {
+        let connect = TcpStream::connect((to.0.as_str(), to.1));
+        let stream = within(RELAY_CONNECT_MAX, "no connection", connect).await?.map_err(|error| error.to_string())?;
+        stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        let (from, mut out) = stream.into_split();
+        let mut reading = Reading::new(from);
+        let via = self.shared.relays.senders.via();
+        let said =
+            within(RELAY_HELLO_MAX, "no answer to the hello", self.hello(&mut reading, &mut out, &via)).await??;
+        let is = |name: &str| said.get(name).map_or("", String::as_str);
+        let (committed, merged) = (place(is("committed")), place(is("merged")));
+        let peer = is("id").to_owned();
+        let connection = self.line.connections.fetch_add(1, Ordering::AcqRel) + 1;
+        let (reply, answer) = oneshot::channel();
+        let job =
+            RelayJob::Meet { peer: peer.clone(), address: address(to), connection, has: committed, merged, reply };
+        let ends = || "the daemon ends".to_owned();
+        if !self.spooler.send(&self.line.name, job) {
+            return Err(ends());
+        }
+        answer.await.map_err(|_| ends())???;
+        let sent = merged.or(committed).map_or(0, |place| place.number);
+        let mut met_now = Met { sender: self, connection, peer, sent, under_way: VecDeque::new(), asked: false, via };
+        *met = true;
+        if merged.is_none() && committed.is_none() {
+            // It has nothing of this sender, or no more.
+            self.line.tell_all.store(true, Ordering::Release);
+        }
+        self.greet(is("host"), to);
+        let said = met_now.go_on(&mut reading, &mut out).await;
+        Err(match said {
+            Broken::Ended(error) => error.to_string(),
+            Broken::Wrong(why) => why,
+        })
+    }
+
+    fn greet(&self, host: &str, to: &(String, u16)) {
+        let mut told = self.line.told.lock();
+        told.to = if host.is_empty() { address(to) } else { format!("{host} ({})", address(to)) };
+        told.since = Some(self.shared.clock.unix_ms() / 1_000);
+        told.error.clear();
+        tracing::info!("the relay {} sends to {}", self.line.name, told.to);
+    }
+
+    async fn hello(
+        &self,
+        reading: &mut Reading<OwnedReadHalf>,
+        out: &mut OwnedWriteHalf,
+        via: &str,
+    ) -> Result<Said, String> {
+        // Anew each time: it may be exchanged, or not be there yet when the system starts.
+        let token = self.conf.read_token()?;
+        let listens = if self.shared.conf.relay.is_some() { "yes" } else { "" };
+        let pairs = [
+            ("stream", format!("{}.{}", self.spooler.id, self.line.name)),
+            ("life", format!("{:016x}", self.spooler.life)),
+            ("host", self.conf.host.clone().unwrap_or_else(|| self.shared.host.clone())),
+            ("graftd", env!("CARGO_PKG_VERSION").to_owned()),
+            ("token", token.unwrap_or_default()),
+            ("listens", listens.to_owned()),
+            ("via", via.to_owned()),
+        ];
+        let said = pairs.into_iter().map(|(name, is)| (name.to_owned(), is)).collect();
+        let hello = Message::Hello { least: *VERSIONS.start(), most: *VERSIONS.end(), said };
+        let told = |broken: Broken| match broken {
+            Broken::Ended(error) => error.to_string(),
+            Broken::Wrong(why) => why,
+        };
+        write(out, &[&MARK[..], &hello.encode()].concat()).await.map_err(|error| error.to_string())?;
+        reading.mark().await.map_err(told)?;
+        match reading.next(RELAY_HELLO_BYTES_MAX).await.map_err(told)? {
+            Message::Welcome { version, .. } if !VERSIONS.contains(&version) => {
+                Err(format!("it speaks version {version}, which is not known here"))
+            }
+            Message::Welcome { said, .. } => {
+                if said.get("id").is_none_or(|id| id.is_empty() || *id == self.spooler.id) {
+                    return Err("that is this daemon itself, or a copy of it".to_owned());
+                }
+                Ok(said)
+            }
+            Message::Error(why) => Err(format!("refused: {why}")),
+            _ => Err("it answers a hello with something else".to_owned()),
+        }
+    }
+}
+
+impl Met<'_> {
+    /// Sends and listens until that ends.
+    async fn go_on(&mut self, reading: &mut Reading<OwnedReadHalf>, out: &mut OwnedWriteHalf) -> Broken {
+        let mut changed = self.sender.line.board.follow();
+        changed.mark_changed();
+        let mut pings = interval(RELAY_PING_EVERY);
+        let mut heard = Instant::now();
+        let mut spool = None;
+        loop {
+            let done = tokio::select! {
+                message = reading.next(RELAY_HELLO_BYTES_MAX) => match message {
+                    Ok(message) => {
+                        heard = Instant::now();
+                        self.hear(message, out).await
+                    }
+                    Err(broken) => return broken,
+                },
+                told = changed.changed() => match told {
+                    Ok(()) => self.send_all(&mut spool, out).await,
+                    Err(_) => return Broken::Wrong("the daemon ends".to_owned()),
+                },
+                _ = pings.tick() => {
+                    if heard.elapsed() > RELAY_IDLE_MAX {
+                        return Broken::Wrong(format!("no sign of life for {RELAY_IDLE_MAX:?}"));
+                    }
+                    write(out, &Message::Ping.encode()).await.map_err(Broken::Ended)
+                }
+            };
+            if let Err(broken) = done {
+                return broken;
+            }
+        }
+    }
+
+    async fn hear(&mut self, message: Message, out: &mut OwnedWriteHalf) -> Result<(), Broken> {
+        match message {
+            Message::Acknowledged { number } => {
+                let line = &self.sender.line;
+                let mut count = 0;
+                while self.under_way.front().is_some_and(|first| *first <= number) {
+                    self.under_way.pop_front();
+                    count += 1;
+                }
+                line.told.lock().acknowledged += count;
+                self.asked = false;
+                let load = line.board.load();
+                let job =
+                    RelayJob::Acknowledged { connection: self.connection, number, more: load.entries > load.promised };
+                self.sender.spooler.send(&line.name, job);
+                Ok(())
+            }
+            Message::Ping => write(out, &Message::Pong.encode()).await.map_err(Broken::Ended),
+            Message::Pong => Ok(()),
+            Message::Error(why) => Err(Broken::Wrong(format!("it closed the connection: {why}"))),
+            _ => Err(Broken::Wrong("it says what only a sender may say".to_owned())),
+        }
+    }
+
+    /// Sends what was promised and is not sent.
+    async fn send_all(&mut self, spool: &mut Option<SpoolReader>, out: &mut OwnedWriteHalf) -> Result<(), Broken> {
+        // Before anything of theirs is sent on: so nothing goes round in a ring.
+        if self.sender.shared.relays.senders.via() != self.via {
+            return Err(Broken::Wrong("other daemons send here now, of which the receiver is to know".to_owned()));
+        }
+        loop {
+            let entries = self.read(spool).await.map_err(Broken::Wrong)?;
+            if entries.is_empty() {
+                break;
+            }
+            for Sent { place, data } in entries {
+                self.sent = place.number;
+                self.under_way.push_back(place.number);
+                // Before it is, for it may arrive although this ends here.
+                self.sender.line.note_sent(&self.peer, place.number);
+                write(out, &Message::Entry { place, data }.encode()).await.map_err(Broken::Ended)?;
+            }
+        }
+        let load = self.sender.line.board.load();
+        if load.entries > load.promised && load.promised > 0 && !self.asked {
+            // More waits than may be under way: it is not to wait for the receiver's next commit.
+            self.asked = true;
+            write(out, &Message::Commit.encode()).await.map_err(Broken::Ended)?;
+        }
+        Ok(())
+    }
+
+    async fn read(&self, spool: &mut Option<SpoolReader>) -> Result<Vec<Sent>, String> {
+        let told = |why: &dyn std::fmt::Display| format!("the spool cannot be read: {why}");
+        let open = spool.take();
+        let (name, peer, behind) = (self.sender.line.name.clone(), self.peer.clone(), self.sent);
+        let file = self.sender.spooler.file.clone();
+        let read = spawn_blocking(move || {
+            let open = open.map_or_else(|| SpoolReader::open(&file), Ok)?;
+            let entries = open.next(&name, &peer, behind, RELAY_READ_BYTES)?;
+            Ok::<_, rusqlite::Error>((open, entries))
+        });
+        let (open, entries) = read.await.map_err(|error| told(&error))?.map_err(|error| told(&error))?;
+        *spool = Some(open);
+        Ok(entries)
+    }
+}
+
+/// What comes of it in time.
+async fn within<T>(time: Duration, what: &str, work: impl Future<Output = T>) -> Result<T, String> {
+    timeout(time, work).await.map_err(|_| format!("{what} within {time:?}"))
+}
+
+/// A number from 0 up to 1: relays that lost a receiver at the same time do not come back at the same time.
+fn chance() -> f64 {
+    (RandomState::new().hash_one(0) >> 11) as f64 / (1u64 << 53) as f64
+}

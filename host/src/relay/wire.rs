@@ -1,0 +1,358 @@
+//! What two daemons say to each other.
+//!
+//! ```text
+//! sender:    MARK hello (entry | commit | ping | pong)*
+//! receiver:  MARK (welcome (acknowledged | ping | pong)* error? | error)
+//!
+//! message    = length:u32 kind:u8 bytes{length - 1}              numbers are little endian
+//! hello      = least:u64 most:u64 (text text)*                   versions spoken; pairs of a name and what it is
+//! welcome    = version:u64 (text text)*
+//! text       = length:u32 bytes                                   UTF-8
+//! entry      = number:u64 tag:u64 zstd                            a frame of `plugin_api::delta::wire`, packed
+//! acknowledged = number:u64                                       it is on the receiver's disk, and so are all before it
+//! error      = UTF-8                                              why the connection is closed
+//! ```
+//!
+//! `hello`, `welcome` and `error` have this form in every version, so that any two can tell each other why they do not understand
+//! each other. A name that is not known is passed over.
+
+use crate::limits::RELAY_WRITE_MAX;
+use crate::trend::Place;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// What each side says first.
+pub(super) const MARK: &[u8; 13] = b"graftd-relay\n";
+
+/// The versions spoken here.
+pub(super) const VERSIONS: std::ops::RangeInclusive<u64> = 1..=1;
+
+/// What is said.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Message {
+    Hello {
+        least: u64,
+        most: u64,
+        said: Said,
+    },
+    Welcome {
+        version: u64,
+        said: Said,
+    },
+    Entry {
+        place: Place,
+        data: Vec<u8>,
+    },
+    /// What was sent is to be committed soon.
+    Commit,
+    Acknowledged {
+        number: u64,
+    },
+    Ping,
+    Pong,
+    Error(String),
+}
+
+/// Names and what they are.
+pub(super) type Said = BTreeMap<String, String>;
+
+mod kind {
+    pub(super) const HELLO: u8 = 1;
+    pub(super) const WELCOME: u8 = 2;
+    pub(super) const ENTRY: u8 = 3;
+    pub(super) const COMMIT: u8 = 4;
+    pub(super) const ACKNOWLEDGED: u8 = 5;
+    pub(super) const PING: u8 = 6;
+    pub(super) const PONG: u8 = 7;
+    pub(super) const ERROR: u8 = 8;
+}
+
+impl Message {
+    /// The bytes of it.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![0; 4];
+        match self {
+            Message::Hello { least, most, said } => {
+                bytes.push(kind::HELLO);
+                bytes.extend_from_slice(&least.to_le_bytes());
+                bytes.extend_from_slice(&most.to_le_bytes());
+                put_said(&mut bytes, said);
+            }
+            Message::Welcome { version, said } => {
+                bytes.push(kind::WELCOME);
+                bytes.extend_from_slice(&version.to_le_bytes());
+                put_said(&mut bytes, said);
+            }
+            Message::Entry { place, data } => {
+                bytes.push(kind::ENTRY);
+                bytes.extend_from_slice(&place.number.to_le_bytes());
+                bytes.extend_from_slice(&place.tag.to_le_bytes());
+                bytes.extend_from_slice(data);
+            }
+            Message::Commit => bytes.push(kind::COMMIT),
+            Message::Acknowledged { number } => {
+                bytes.push(kind::ACKNOWLEDGED);
+                bytes.extend_from_slice(&number.to_le_bytes());
+            }
+            Message::Ping => bytes.push(kind::PING),
+            Message::Pong => bytes.push(kind::PONG),
+            Message::Error(why) => {
+                bytes.push(kind::ERROR);
+                bytes.extend_from_slice(why.as_bytes());
+            }
+        }
+        let length = (bytes.len() - 4) as u32;
+        bytes[..4].copy_from_slice(&length.to_le_bytes());
+        bytes
+    }
+
+    /// Reads what follows the length.
+    ///
+    /// # Errors
+    /// It is no message.
+    pub(super) fn decode(bytes: &[u8]) -> Result<Message, &'static str> {
+        let (&kind, rest) = bytes.split_first().ok_or("an empty message")?;
+        let mut rest = rest;
+        let message = match kind {
+            kind::HELLO => {
+                Message::Hello { least: number(&mut rest)?, most: number(&mut rest)?, said: said(&mut rest)? }
+            }
+            kind::WELCOME => Message::Welcome { version: number(&mut rest)?, said: said(&mut rest)? },
+            kind::ENTRY => {
+                let place = Place { number: number(&mut rest)?, tag: number(&mut rest)? };
+                Message::Entry { place, data: std::mem::take(&mut rest).to_vec() }
+            }
+            kind::COMMIT => Message::Commit,
+            kind::ACKNOWLEDGED => Message::Acknowledged { number: number(&mut rest)? },
+            kind::PING => Message::Ping,
+            kind::PONG => Message::Pong,
+            kind::ERROR => Message::Error(String::from_utf8_lossy(std::mem::take(&mut rest)).into_owned()),
+            _ => return Err("a message of no kind that is known"),
+        };
+        if rest.is_empty() { Ok(message) } else { Err("a message that is too long") }
+    }
+}
+
+fn put_said(bytes: &mut Vec<u8>, said: &Said) {
+    for text in said.iter().flat_map(|(name, is)| [name, is]) {
+        bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    }
+}
+
+fn number(rest: &mut &[u8]) -> Result<u64, &'static str> {
+    let (bytes, left) = rest.split_first_chunk().ok_or("a message that is cut off")?;
+    *rest = left;
+    Ok(u64::from_le_bytes(*bytes))
+}
+
+fn text(rest: &mut &[u8]) -> Result<String, &'static str> {
+    const CUT: &str = "a message that is cut off";
+    let (length, left) = rest.split_first_chunk().ok_or(CUT)?;
+    let (text, left) = left.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or(CUT)?;
+    *rest = left;
+    Ok(std::str::from_utf8(text).map_err(|_| "a text that is not UTF-8")?.to_owned())
+}
+
+fn said(rest: &mut &[u8]) -> Result<Said, &'static str> {
+    let mut said = Said::new();
+    while !rest.is_empty() {
+        let name = text(rest)?;
+        said.insert(name, text(rest)?);
+    }
+    Ok(said)
+}
+
+/// A place as a hello says it, and as it is kept with what was merged.
+pub(super) fn put_place(place: Place) -> String {
+    format!("{} {:016x}", place.number, place.tag)
+}
+
+/// Reads what [`put_place`] wrote; what stands behind it is left.
+pub(super) fn place(text: &str) -> Option<Place> {
+    let mut words = text.split(' ');
+    let number = words.next()?.parse().ok()?;
+    Some(Place { number, tag: u64::from_str_radix(words.next()?, 16).ok()? })
+}
+
+/// Reads messages of a connection. Reading may be broken off at any time, and goes on where it was.
+#[derive(Debug)]
+pub(super) struct Reading<R> {
+    from: R,
+    bytes: Vec<u8>,
+    /// Where room is taken for large messages, and what was taken for the one that is read, or was read last.
+    room: Option<Arc<Semaphore>>,
+    held: Option<OwnedSemaphorePermit>,
+    /// The last message is done with when the next is asked for.
+    done: bool,
+}
+
+/// Bytes for which room is made at once: the peer has to send them before there is more.
+const STEP_BYTES: usize = 64 * 1024;
+
+/// Why there is no further message.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The connection is over.
+    Ended(io::Error),
+    /// What comes is no message: the peer is told.
+    Wrong(String),
+}
+
+impl<R: AsyncRead + Unpin> Reading<R> {
+    pub(super) fn new(from: R) -> Reading<R> {
+        Reading { from, bytes: Vec::new(), room: None, held: None, done: false }
+    }
+
+    /// From now on large messages wait for room that is shared with others.
+    pub(super) fn share(&mut self, room: &Arc<Semaphore>) {
+        self.room = Some(Arc::clone(room));
+    }
+
+    pub(super) fn into_inner(self) -> R {
+        self.from
+    }
+
+    /// Whether the peer begins as it has to. What it says instead, if not.
+    pub(super) async fn mark(&mut self) -> Result<(), Broken> {
+        while self.bytes.len() < MARK.len() {
+            if !MARK.starts_with(&self.bytes) {
+                break;
+            }
+            self.more().await?;
+        }
+        if !self.bytes.starts_with(MARK) {
+            let begin = String::from_utf8_lossy(&self.bytes[..self.bytes.len().min(16)]).into_owned();
+            return Err(Broken::Wrong(format!("this is no relay of graftd's: it begins with {begin:?}")));
+        }
+        self.bytes.drain(..MARK.len());
+        Ok(())
+    }
+
+    /// The next message, of at most so many bytes.
+    pub(super) async fn next(&mut self, most: usize) -> Result<Message, Broken> {
+        if std::mem::take(&mut self.done) {
+            self.held = None;
+        }
+        loop {
+            if let Some(length) = self.bytes.first_chunk() {
+                let length = u32::from_le_bytes(*length) as usize;
+                if length > most {
+                    return Err(Broken::Wrong(format!("a message of {length} bytes, where {most} are the most")));
+                }
+                if length > STEP_BYTES
+                    && self.held.is_none()
+                    && let Some(room) = &self.room
+                {
+                    let ends = |_| Broken::Wrong("the daemon ends".to_owned());
+                    self.held = Some(Arc::clone(room).acquire_many_owned(length as u32).await.map_err(ends)?);
+                }
+                if let Some(message) = self.bytes.get(4..4 + length) {
+                    self.done = true;
+                    let message = Message::decode(message).map_err(|why| Broken::Wrong(why.to_owned()));
+                    self.bytes.drain(..4 + length);
+                    // A large one is not kept room for.
+                    if self.bytes.is_empty() && self.bytes.capacity() > STEP_BYTES {
+                        self.bytes = Vec::new();
+                    }
+                    return message;
+                }
+            }
+            self.more().await?;
+        }
+    }
+
+    async fn more(&mut self) -> Result<(), Broken> {
+        self.bytes.reserve(STEP_BYTES.min(self.bytes.len().max(4 * 1024)));
+        match self.from.read_buf(&mut self.bytes).await {
+            Ok(0) => {
+                Err(Broken::Ended(io::Error::new(io::ErrorKind::UnexpectedEof, "the other side closed the connection")))
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(Broken::Ended(error)),
+        }
+    }
+}
+
+/// Writes bytes; who does not read them is given up.
+pub(super) async fn write(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    timeout(RELAY_WRITE_MAX, to.write_all(bytes)).await.map_err(|_| {
+        io::Error::new(io::ErrorKind::TimedOut, format!("the other side reads nothing for {RELAY_WRITE_MAX:?}"))
+    })?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn messages() -> Vec<Message> {
+        let said: Said = [("host".to_owned(), "web1".to_owned()), ("id".to_owned(), String::new())].into();
+        vec![
+            Message::Hello { least: 1, most: 9, said: said.clone() },
+            Message::Welcome { version: 1, said },
+            Message::Entry { place: Place { number: 7, tag: u64::MAX }, data: vec![1, 2, 3] },
+            Message::Commit,
+            Message::Acknowledged { number: 7 },
+            Message::Ping,
+            Message::Pong,
+            Message::Error("no".to_owned()),
+        ]
+    }
+
+    #[test]
+    fn what_is_written_is_read_in_pieces_too() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let bytes: Vec<u8> = MARK.iter().copied().chain(messages().iter().flat_map(Message::encode)).collect();
+            for piece in [1, 3, 1_000] {
+                let mut from = tokio_test_pieces(&bytes, piece);
+                from.mark().await.unwrap();
+                for message in messages() {
+                    assert_eq!(from.next(1_000).await.unwrap(), message);
+                }
+                assert!(matches!(from.next(1_000).await, Err(Broken::Ended(_))));
+            }
+        });
+    }
+
+    fn tokio_test_pieces(bytes: &[u8], piece: usize) -> Reading<impl AsyncRead + Unpin> {
+        let (mut to, from) = tokio::io::duplex(piece);
+        let bytes = bytes.to_vec();
+        tokio::spawn(async move { to.write_all(&bytes).await });
+        Reading::new(from)
+    }
+
+    #[test]
+    fn what_is_no_relay_and_what_is_too_long_is_refused() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let Err(Broken::Wrong(why)) = Reading::new(&b"GET / HTTP/1.1\r\n"[..]).mark().await else { panic!() };
+            assert!(why.contains("GET"), "{why}");
+            let Err(Broken::Wrong(why)) = Reading::new(&[255, 255, 255, 127, 1][..]).next(99).await else { panic!() };
+            assert!(why.contains("99"), "{why}");
+        });
+    }
+
+    #[test]
+    fn places_are_read_again() {
+        let at = Place { number: 12, tag: 0xab };
+        assert_eq!(place(&put_place(at)), Some(at));
+        assert_eq!(place(&format!("{} web 1", put_place(at))), Some(at));
+        assert_eq!((place(""), place("1"), place("1 x")), (None, None, None));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..60), which in 0usize..8, cut in 0usize..80) {
+            let _ = Message::decode(&bytes);
+            let good = messages()[which].encode();
+            let _ = Message::decode(&good[4..good.len().min(4 + cut)]);
+            prop_assert_eq!(Message::decode(&good[4..]).unwrap(), messages().swap_remove(which));
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! The spools of relays, as the thread has them that writes: what waits for the next commit, and to whom is being sent.
+
+use super::spool::{self, Load, Place, Stream};
+use super::sqlite::Database;
+use crate::limits::RELAY_UNWRITTEN_BYTES_MAX;
+use crate::relay::{Fold, Packed, pack};
+use parking_lot::Mutex;
+use rusqlite::{Connection, Transaction};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::{oneshot, watch};
+
+/// What is to be done with a relay's spool.
+#[derive(Debug)]
+pub(crate) enum RelayJob {
+    /// It runs from now on.
+    Open {
+        /// Bytes that its spool may have.
+        limit: u64,
+        /// Where it may send.
+        addresses: Vec<String>,
+        /// Where is told how it stands.
+        board: Arc<Board>,
+    },
+    /// A receiver has answered: what is to be sent to it is promised to it from now on.
+    Meet {
+        /// By what it is known.
+        peer: String,
+        /// Where it has answered.
+        address: String,
+        /// Which of the relay's connections this is.
+        connection: u64,
+        /// What it has last, for good.
+        has: Option<Place>,
+        /// What it has last, as long as it does not die.
+        merged: Option<Place>,
+        /// Told when it is on the disk. `Ok(Err(why))`: nothing may be sent to it.
+        reply: oneshot::Sender<Result<Result<(), String>, String>>,
+    },
+    /// The receiver has all up to a number.
+    Acknowledged {
+        /// On which connection it has said so.
+        connection: u64,
+        /// Which.
+        number: u64,
+        /// More waits than was promised: this is not to wait for the next commit.
+        more: bool,
+    },
+    /// The receiver is gone. What is behind the last that may have been sent to it may go to another.
+    Leave {
+        /// Which connection is over.
+        connection: u64,
+        /// The number of the last that this daemon has sent, in all its life.
+        sent: u64,
+    },
+}
+
+/// How a relay's spool stands, for who sends and who looks.
+#[derive(Debug)]
+pub(crate) struct Board {
+    load: Mutex<Load>,
+    changed: watch::Sender<()>,
+}
+
+impl Default for Board {
+    fn default() -> Board {
+        Board { load: Mutex::default(), changed: watch::Sender::new(()) }
+    }
+}
+
+impl Board {
+    /// As it was told last.
+    pub(crate) fn load(&self) -> Load {
+        *self.load.lock()
+    }
+
+    /// Hears of each change.
+    pub(crate) fn follow(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    fn tell(&self, load: Load) {
+        *self.load.lock() = load;
+        self.changed.send_replace(());
+    }
+}
+
+/// A relay that runs.
+#[derive(Debug)]
+struct Running {
+    limit: u64,
+    /// Where it may send.
+    addresses: Vec<String>,
+    board: Arc<Board>,
+    /// To whom is being sent, and on which connection.
+    peer: Option<(u64, String)>,
+    /// What that has, where it is not written yet.
+    acknowledged: Option<u64>,
+    /// The last that was promised to anybody when the daemon began: it may have been sent before.
+    began: u64,
+}
+
+/// All relays.
+#[derive(Debug)]
+pub(super) struct Relays {
+    /// By what receivers know this file.
+    pub(super) id: String,
+    /// The tag of this life of the daemon.
+    pub(super) tag: u64,
+    running: HashMap<String, Running>,
+    /// Entries that are to be written.
+    waiting: BTreeMap<String, Vec<Packed>>,
+    /// Entries of a commit that failed, and that may be in the file all the same.
+    tried: BTreeMap<String, Vec<Packed>>,
+    /// Entries of these that were dropped because nothing could be written.
+    dropped: u64,
+}
+
+impl Relays {
+    pub(super) fn new(connection: &Connection) -> Result<Relays, rusqlite::Error> {
+        Ok(Relays {
+            id: spool::id(connection)?,
+            tag: spool::random(connection)?,
+            running: HashMap::new(),
+            waiting: BTreeMap::new(),
+            tried: BTreeMap::new(),
+            dropped: 0,
+        })
+    }
+
+    /// Takes what is to be written with the next commit.
+    pub(super) fn add(&mut self, relays: Vec<(String, Fold)>) {
+        for (name, fold) in relays {
+            let (mut packed, lost) = pack(fold, 1);
+            let waiting = self.waiting.entry(name).or_default();
+            waiting.append(&mut packed);
+            // The disk has been full for long.
+            while waiting.iter().map(|packed| packed.data.len()).sum::<usize>() > RELAY_UNWRITTEN_BYTES_MAX {
+                waiting.remove(0);
+                self.dropped += 1;
+            }
+            if lost > 0 {
+                tracing::error!("{lost} values of a relay are larger than any that is sent; they are left out");
+            }
+        }
+    }
+
+    /// Writes what waits, and what receivers have said.
+    pub(super) fn write(&self, to: &Transaction<'_>) -> Result<(), rusqlite::Error> {
+        for (name, entries) in &self.waiting {
+            self.stream(name).append(to, entries)?;
+        }
+        for (name, running) in &self.running {
+            let stream = self.stream(name);
+            if let Some((_, peer)) = &running.peer {
+                if let Some(number) = running.acknowledged {
+                    stream.acknowledged(to, peer, number)?;
+                }
+                stream.promise(to, peer)?;
+            }
+            stream.shrink(to, running.limit)?;
+        }
+        Ok(())
+    }
+
+    /// A commit has failed, and it is not known whether its entries are in the file.
+    pub(super) fn may_be_written(&mut self) {
+        self.tried = std::mem::take(&mut self.waiting);
+    }
+
+    /// It is known now: they are in the file, or wait again, before those that came later.
+    pub(super) fn tried(&mut self, written: bool) {
+        let tried = std::mem::take(&mut self.tried);
+        if written {
+            return;
+        }
+        for (name, mut entries) in tried {
+            let waiting = self.waiting.entry(name).or_default();
+            entries.append(waiting);
+            *waiting = entries;
+        }
+    }
+
+    /// It is on the disk, or waits on.
+    pub(super) fn committed(&mut self, connection: &Connection) {
+        self.waiting.clear();
+        for (name, running) in &mut self.running {
+            running.acknowledged = None;
+            tell(Stream { relay: name, tag: self.tag }, running, self.dropped, connection);
+        }
+    }
+
+    fn stream<'n>(&self, relay: &'n str) -> Stream<'n> {
+        Stream { relay, tag: self.tag }
+    }
+
+    /// Does what a relay wants done at once.
+    pub(super) fn work(&mut self, name: &str, job: RelayJob, connection: Option<&mut Connection>) {
+        let gone = || "the database cannot be written at the moment".to_owned();
+        let stream = Stream { relay: name, tag: self.tag };
+        let done = match job {
+            RelayJob::Open { limit, addresses, board } => {
+                let before = self.running.remove(name);
+                let began = match (&before, connection.as_deref()) {
+                    (Some(before), _) => before.began,
+                    // Without a database nothing is promised to anybody.
+                    (None, connection) => {
+                        connection.map_or(Ok(0), |connection| stream.promised(connection)).unwrap_or(u64::MAX)
+                    }
+                };
+                let peer = before.and_then(|before| before.peer);
+                let running = Running { limit, addresses, board, peer, acknowledged: None, began };
+                self.running.insert(name.to_owned(), running);
+                connection.map(Ok)
+            }
+            RelayJob::Meet { peer, address, connection: serial, has, merged, reply } => {
+                let Some(connection) = connection else {
+                    let _ = reply.send(Err(gone()));
+                    return;
+                };
+                let running = self.running.get(name);
+                let addresses = running.map(|running| running.addresses.clone());
+                // On a connection that another takes over from.
+                let before = running.and_then(|running| Some((running.peer.clone()?.1, running.acknowledged?)));
+                let met = within(connection, |to| {
+                    if let Some((before, number)) = &before {
+                        stream.acknowledged(to, before, *number)?;
+                    }
+                    let met = stream.meet(to, (&peer, &address), [has, merged])?;
+                    if met.is_ok() {
+                        // Only now: a receiver may have another address than the one that it is known by.
+                        if let Some(addresses) = &addresses {
+                            stream.keep_to(to, addresses)?;
+                        }
+                        if let Some(place) = has {
+                            stream.acknowledged(to, &peer, place.number)?;
+                        }
+                        stream.promise(to, &peer)?;
+                    }
+                    Ok(met)
+                });
+                if let (Ok(Ok(())), Some(running)) = (&met, self.running.get_mut(name)) {
+                    running.peer = Some((serial, peer));
+                    running.acknowledged = None;
+                }
+                let told = met.as_ref().map(|_| ()).map_err(|_| rusqlite::Error::InvalidQuery);
+                let _ = reply.send(met.map_err(|error| error.to_string()));
+                Some(told.map(|()| connection))
+            }
+            RelayJob::Acknowledged { connection: serial, number, more } => {
+                let Some(running) = self.running.get_mut(name) else { return };
+                // Another connection may have begun meanwhile, to another receiver.
+                if running.peer.as_ref().is_none_or(|(current, _)| *current != serial) {
+                    return;
+                }
+                running.acknowledged = Some(number);
+                let Some((_, peer)) = running.peer.clone().filter(|_| more) else { return };
+                connection.map(|connection| {
+                    let done = within(connection, |to| {
+                        stream.acknowledged(to, &peer, number)?;
+                        stream.promise(to, &peer)
+                    });
+                    done.map(|()| connection)
+                })
+            }
+            RelayJob::Leave { connection: serial, sent } => {
+                let Some(running) = self.running.get_mut(name) else { return };
+                // Another connection may have begun meanwhile.
+                let Some((_, peer)) = running.peer.take_if(|(current, _)| *current == serial) else { return };
+                let sent = sent.max(running.began);
+                let acknowledged = running.acknowledged.take();
+                connection.map(|connection| {
+                    let done = within(connection, |to| {
+                        if let Some(number) = acknowledged {
+                            stream.acknowledged(to, &peer, number)?;
+                        }
+                        stream.take_back(to, &peer, sent)
+                    });
+                    done.map(|()| connection)
+                })
+            }
+        };
+        match done {
+            Some(Ok(connection)) => {
+                if let Some(running) = self.running.get(name) {
+                    tell(stream, running, self.dropped, connection);
+                }
+            }
+            // What is not done now is done when the relay connects anew.
+            Some(Err(error)) => tracing::error!("the spool of the relay {name} cannot be written: {error}"),
+            None => {}
+        }
+    }
+}
+
+fn within<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, rusqlite::Error>,
+) -> Result<T, rusqlite::Error> {
+    let transaction = connection.transaction()?;
+    let done = work(&transaction)?;
+    transaction.commit()?;
+    Ok(done)
+}
+
+fn tell(stream: Stream<'_>, running: &Running, dropped: u64, connection: &Connection) {
+    match stream.load(connection) {
+        Ok(load) => running.board.tell(Load { dropped: load.dropped + dropped, ..load }),
+        Err(error) => tracing::error!("how much a relay has to send cannot be read: {error}"),
+    }
+}
+
+/// Makes what lies in a data folder a sender of its own: it was copied from another's.
+///
+/// # Errors
+/// The file cannot be used.
+pub(crate) fn renew(file: &Path) -> Result<String, String> {
+    let mut database = Database::open(file).map_err(|error| error.to_string())?;
+    spool::renew(database.connection()).map_err(|error| error.to_string())
+}

@@ -1,0 +1,522 @@
+//! What relays have still to send, in the file that all else is committed to.
+//!
+//! `spool` has the entries of each relay in the order in which they are to be sent. Before an entry may be sent to a receiver it is
+//! *promised* to it (`peer`), and that is on the disk: an entry that a receiver may have counted goes to that receiver only,
+//! whatever dies, until it says that it has it. Entries promised to nobody are newer than all that are, so they may
+//! be folded into each other.
+//!
+//! `lineage` has a random tag for each life of the daemon, from its first entry on. A receiver remembers the tag of the last entry it
+//! has; one that this file does not know came from a copy of it.
+
+use crate::limits::{RELAY_FOLD_BYTES, RELAY_LINEAGE_MAX, RELAY_SPOOL_ENTRIES_MAX, RELAY_WINDOW_ENTRIES};
+use crate::relay::{Fold, Packed, pack, unpack};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
+use std::path::Path;
+use std::time::Duration;
+
+type Result<T> = std::result::Result<T, rusqlite::Error>;
+
+pub(super) const TABLES: &str = "
+CREATE TABLE relay(name TEXT PRIMARY KEY, last INTEGER NOT NULL, folded INTEGER NOT NULL, dropped INTEGER NOT NULL)
+  STRICT, WITHOUT ROWID;
+CREATE TABLE spool(id INTEGER PRIMARY KEY, relay TEXT NOT NULL, number INTEGER NOT NULL, peer TEXT, tag INTEGER NOT NULL,
+  folded INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
+CREATE UNIQUE INDEX spool_place ON spool(relay, number);
+CREATE INDEX spool_peer ON spool(relay, peer, number);
+CREATE TABLE peer(relay TEXT, id TEXT, address TEXT NOT NULL, PRIMARY KEY(relay, id)) STRICT, WITHOUT ROWID;
+CREATE TABLE lineage(relay TEXT, number INTEGER, tag INTEGER NOT NULL, PRIMARY KEY(relay, number)) STRICT, WITHOUT ROWID;
+";
+
+/// Bytes of an entry, packed, that is small.
+const SMALL_BYTES: u64 = 64 * 1024;
+
+/// Which entry a receiver has last, and its tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) number: u64,
+    pub(crate) tag: u64,
+}
+
+/// An entry as it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) place: Place,
+    pub(crate) data: Vec<u8>,
+}
+
+/// How a relay's spool stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+    /// Entries promised to a receiver.
+    pub(crate) promised: u64,
+    /// Entries that were folded into another, and dropped, since the spool was made.
+    pub(crate) folded: u64,
+    pub(crate) dropped: u64,
+}
+
+/// A relay's name and the tag of this life of the daemon.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stream<'r> {
+    pub(super) relay: &'r str,
+    pub(super) tag: u64,
+}
+
+impl Stream<'_> {
+    /// Puts entries behind all others.
+    pub(super) fn append(self, to: &Transaction<'_>, entries: &[Packed]) -> Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let new = "INSERT INTO relay VALUES(?, 0, 0, 0) ON CONFLICT DO NOTHING";
+        to.prepare_cached(new)?.execute([self.relay])?;
+        let mut last = self.last(to)?;
+        let known = "SELECT tag FROM lineage WHERE relay = ? ORDER BY number DESC LIMIT 1";
+        let newest: Option<i64> = to.prepare_cached(known)?.query_row([self.relay], |row| row.get(0)).optional()?;
+        if newest != Some(self.tag.cast_signed()) {
+            to.execute("INSERT INTO lineage VALUES(?, ?, ?)", params![self.relay, last + 1, self.tag.cast_signed()])?;
+            let old = "DELETE FROM lineage WHERE relay = ?1 AND number < (SELECT min(number) FROM (SELECT number FROM lineage \
+                       WHERE relay = ?1 ORDER BY number DESC LIMIT ?2))";
+            to.execute(old, params![self.relay, RELAY_LINEAGE_MAX])?;
+        }
+        let put = "INSERT INTO spool(relay, number, tag, folded, data) VALUES(?, ?, ?, ?, ?)";
+        let mut put = to.prepare_cached(put)?;
+        for Packed { folded, data } in entries {
+            last += 1;
+            put.execute(params![self.relay, last, self.tag.cast_signed(), folded.cast_signed(), data])?;
+        }
+        to.prepare_cached("UPDATE relay SET last = ? WHERE name = ?")?.execute(params![last, self.relay])?;
+        Ok(())
+    }
+
+    fn last(self, from: &Connection) -> Result<i64> {
+        let mut last = from.prepare_cached("SELECT last FROM relay WHERE name = ?")?;
+        Ok(last.query_row([self.relay], |row| row.get(0)).optional()?.unwrap_or(0))
+    }
+
+    /// The last that is promised to anybody.
+    pub(super) fn promised(self, from: &Connection) -> Result<u64> {
+        let most = "SELECT coalesce(max(number), 0) FROM spool WHERE relay = ? AND peer IS NOT NULL";
+        from.query_row(most, [self.relay], |row| row.get(0)).map(i64::cast_unsigned)
+    }
+
+    /// Promises a receiver the oldest that are promised to nobody, as long as it has fewer than a window of them.
+    pub(super) fn promise(self, to: &Transaction<'_>, peer: &str) -> Result<()> {
+        let has = "SELECT count(*) FROM spool WHERE relay = ? AND peer = ?";
+        let has: i64 = to.prepare_cached(has)?.query_row([self.relay, peer], |row| row.get(0))?;
+        let room = RELAY_WINDOW_ENTRIES - has;
+        if room > 0 {
+            let promise = "UPDATE spool SET peer = ?1 WHERE id IN (SELECT id FROM spool WHERE relay = ?2 AND peer IS NULL \
+                           ORDER BY number LIMIT ?3)";
+            to.prepare_cached(promise)?.execute(params![peer, self.relay, room])?;
+        }
+        Ok(())
+    }
+
+    /// A receiver has all up to a number.
+    pub(super) fn acknowledged(self, to: &Transaction<'_>, peer: &str, number: u64) -> Result<()> {
+        let has = "DELETE FROM spool WHERE relay = ? AND peer = ? AND number <= ?";
+        to.prepare_cached(has)?.execute(params![self.relay, peer, number.cast_signed()])?;
+        Ok(())
+    }
+
+    /// What was promised to a receiver and is behind all that was sent to it may go to another.
+    pub(super) fn take_back(self, to: &Transaction<'_>, peer: &str, sent: u64) -> Result<()> {
+        let back = "UPDATE spool SET peer = NULL WHERE relay = ? AND peer = ? AND number > ?";
+        to.execute(back, params![self.relay, peer, sent.cast_signed()])?;
+        Ok(())
+    }
+
+    /// A receiver has said who it is, at an address, and what it has. Says why nothing may be sent to it, if so.
+    pub(super) fn meet(
+        self,
+        to: &Transaction<'_>,
+        (peer, address): (&str, &str),
+        has: [Option<Place>; 2],
+    ) -> Result<std::result::Result<(), String>> {
+        for place in has.into_iter().flatten() {
+            if let Some(why) = self.doubt(to, place)? {
+                return Ok(Err(why));
+            }
+        }
+        // Another that answers there is in its place: what the one before may have counted went with it.
+        self.release(to, "address = ?3 AND id <> ?2", (peer, address))?;
+        let met = "INSERT INTO peer VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET address = excluded.address";
+        to.execute(met, [self.relay, peer, address])?;
+        Ok(Ok(()))
+    }
+
+    /// Receivers at other addresses than these are not waited for any more.
+    pub(super) fn keep_to(self, to: &Transaction<'_>, addresses: &[String]) -> Result<()> {
+        let list = serde_json::to_string(addresses).unwrap_or_default();
+        self.release(to, "?2 = '' AND address NOT IN (SELECT value FROM json_each(?3))", ("", &list))
+    }
+
+    /// Forgets receivers; what they may have counted or not is told anew, as the newest. Of what was set since then, newer is known.
+    fn release(self, to: &Transaction<'_>, which: &str, with: (&str, &str)) -> Result<()> {
+        let peers = format!("SELECT id FROM peer WHERE relay = ?1 AND {which}");
+        let mut select = to.prepare(&peers)?;
+        let peers = select.query_map([self.relay, with.0, with.1], |row| row.get::<_, String>(0))?;
+        let peers = peers.collect::<Result<Vec<_>>>()?;
+        drop(select);
+        for peer in peers {
+            let mut select =
+                to.prepare("SELECT folded, data FROM spool WHERE relay = ? AND peer = ? ORDER BY number")?;
+            let entries = select.query_map([self.relay, &peer], |row| {
+                Ok(Packed { folded: row.get::<_, i64>(0)?.cast_unsigned(), data: row.get(1)? })
+            })?;
+            let entries = entries.collect::<Result<Vec<_>>>()?;
+            drop(select);
+            let (mut fold, folded) = fold(&entries);
+            fold.forget_what_was_set();
+            to.execute("DELETE FROM spool WHERE relay = ? AND peer = ?", [self.relay, &peer])?;
+            self.append(to, &pack(fold, folded).0)?;
+            to.execute("DELETE FROM peer WHERE relay = ? AND id = ?", [self.relay, &peer])?;
+        }
+        Ok(())
+    }
+
+    /// Why a receiver's last entry cannot be one of this spool's.
+    fn doubt(self, from: &Connection, has: Place) -> Result<Option<String>> {
+        let copied = |what: &str| {
+            Some(format!(
+                "{what}: the data folder was copied from another host, or is older than what was sent from it already; \
+                 `graftd relay renew --data DIR`, while the daemon is stopped, makes it a sender of its own"
+            ))
+        };
+        if has.number > self.last(from)?.cast_unsigned() {
+            return Ok(copied("the receiver has more from this sender than it ever sent"));
+        }
+        let tag = "SELECT tag FROM lineage WHERE relay = ? AND number <= ? ORDER BY number DESC LIMIT 1";
+        let found = from.query_row(tag, params![self.relay, has.number.cast_signed()], |row| row.get::<_, i64>(0));
+        match found.optional()? {
+            Some(tag) if tag.cast_unsigned() != has.tag => {
+                Ok(copied("the receiver has this sender's entries from another"))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Folds the oldest entries that are promised to nobody into each other where there are too many bytes, and drops them where that
+    /// is not enough.
+    pub(super) fn shrink(self, to: &Transaction<'_>, limit: u64) -> Result<()> {
+        let (mut count, mut bytes) = self.size(to)?;
+        let is_large = bytes > limit;
+        // Where entries are large there are not many, or many are wanted.
+        let are_many = count > RELAY_SPOOL_ENTRIES_MAX && bytes / count < SMALL_BYTES;
+        if !is_large && !are_many {
+            return Ok(());
+        }
+        // Not just below: the next entries are to find room.
+        let goal = if is_large { limit - limit / 4 } else { limit };
+        let count_goal = RELAY_SPOOL_ENTRIES_MAX / 4 * 3;
+        let mut done = 0;
+        while bytes > goal || count > count_goal {
+            let oldest = self.oldest(to, done)?;
+            if oldest.len() < 2 {
+                break;
+            }
+            let before: usize = oldest.iter().map(|(_, packed)| packed.data.len()).sum();
+            let entries: Vec<Packed> = oldest.iter().map(|(_, packed)| packed.clone()).collect();
+            let (folded, commits) = fold(&entries);
+            let (packed, lost) = pack(folded, commits);
+            let after: usize = packed.iter().map(|packed| packed.data.len()).sum();
+            // They have nothing in common.
+            if packed.len() >= oldest.len() {
+                done = oldest.last().map_or(done, |(number, _)| *number);
+                continue;
+            }
+            for (number, _) in &oldest {
+                to.execute("DELETE FROM spool WHERE relay = ? AND number = ?", params![self.relay, number])?;
+            }
+            // In the places of the last: what comes later stays later.
+            let places = oldest[oldest.len() - packed.len()..].iter().map(|(number, _)| *number);
+            for (number, Packed { folded, data }) in places.zip(&packed) {
+                let tag = "(SELECT tag FROM lineage WHERE relay = ?1 AND number <= ?2 ORDER BY number DESC LIMIT 1)";
+                let put = format!("INSERT INTO spool(relay, number, tag, folded, data) VALUES(?1, ?2, {tag}, ?3, ?4)");
+                to.execute(&put, params![self.relay, number, folded.cast_signed(), data])?;
+                done = number;
+            }
+            let gone = (oldest.len() - packed.len()) as u64 + lost;
+            self.count(to, "folded", gone)?;
+            bytes = (bytes + after as u64).saturating_sub(before as u64);
+            count = count.saturating_sub(gone);
+        }
+        // So much room is there until this is tried again, for it takes its time.
+        let most = limit - limit / 8;
+        while is_large && bytes > most {
+            let oldest = "SELECT number, length(data), folded FROM spool WHERE relay = ? AND peer IS NULL ORDER BY number LIMIT 1";
+            let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+            let oldest: Option<(i64, i64, i64)> = to.prepare_cached(oldest)?.query_row([self.relay], row).optional()?;
+            let Some((number, length, folded)) = oldest else { break };
+            to.execute("DELETE FROM spool WHERE relay = ? AND number = ?", params![self.relay, number])?;
+            self.count(to, "dropped", folded.max(1).cast_unsigned())?;
+            bytes = bytes.saturating_sub(length.cast_unsigned());
+        }
+        Ok(())
+    }
+
+    /// Entries, and their bytes.
+    fn size(self, from: &Connection) -> Result<(u64, u64)> {
+        let size = "SELECT count(*), coalesce(sum(length(data)), 0) FROM spool WHERE relay = ?";
+        let number = |row: &rusqlite::Row<'_>, at| row.get::<_, i64>(at).map(i64::cast_unsigned);
+        from.prepare_cached(size)?.query_row([self.relay], |row| Ok((number(row, 0)?, number(row, 1)?)))
+    }
+
+    /// The oldest entries behind a number that are promised to nobody: as many as are folded at once.
+    fn oldest(self, from: &Connection, behind: i64) -> Result<Vec<(i64, Packed)>> {
+        let oldest =
+            "SELECT number, folded, data FROM spool WHERE relay = ? AND peer IS NULL AND number > ? ORDER BY number";
+        let mut select = from.prepare_cached(oldest)?;
+        let mut rows = select.query(params![self.relay, behind])?;
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            let packed = Packed { folded: row.get::<_, i64>(1)?.cast_unsigned(), data: row.get(2)? };
+            bytes += packed.data.len();
+            if bytes > RELAY_FOLD_BYTES && found.len() > 1 {
+                break;
+            }
+            found.push((row.get(0)?, packed));
+        }
+        Ok(found)
+    }
+
+    fn count(self, to: &Connection, what: &str, n: u64) -> Result<()> {
+        to.execute(
+            &format!("UPDATE relay SET {what} = {what} + ? WHERE name = ?"),
+            params![n.cast_signed(), self.relay],
+        )?;
+        Ok(())
+    }
+
+    /// How it stands.
+    pub(super) fn load(self, from: &Connection) -> Result<Load> {
+        let sums = "SELECT count(*), coalesce(sum(length(data)), 0), count(peer), \
+                    coalesce((SELECT folded FROM relay WHERE name = ?1), 0), \
+                    coalesce((SELECT dropped FROM relay WHERE name = ?1), 0) FROM spool WHERE relay = ?1";
+        from.prepare_cached(sums)?.query_row([self.relay], |row| {
+            let number = |at| row.get::<_, i64>(at).map(i64::cast_unsigned);
+            Ok(Load {
+                entries: number(0)?,
+                bytes: number(1)?,
+                promised: number(2)?,
+                folded: number(3)?,
+                dropped: number(4)?,
+            })
+        })
+    }
+}
+
+/// Folds entries in their order; how many they were made of.
+fn fold(entries: &[Packed]) -> (Fold, u64) {
+    let mut fold = Fold::default();
+    let mut folded = 0;
+    for entry in entries {
+        folded += entry.folded;
+        // They were made here. One that the disk has damaged would not be merged by anybody.
+        let fed = unpack(&entry.data).and_then(|frame| fold.merge(&frame).map_err(|error| error.to_string()));
+        if let Err(why) = fed {
+            tracing::error!("an entry of the spool is damaged: {why}");
+        }
+    }
+    (fold, folded)
+}
+
+/// The id by which receivers know what this file has sent.
+pub(super) fn id(connection: &Connection) -> Result<String> {
+    let known = connection.query_row("SELECT value FROM info WHERE key = 'id'", [], |row| row.get(0)).optional()?;
+    match known {
+        Some(id) => Ok(id),
+        None => renew(connection),
+    }
+}
+
+/// Makes the file a sender that nobody knows. What was sent or not before is forgotten.
+pub(super) fn renew(connection: &Connection) -> Result<String> {
+    let id: String = connection.query_row("SELECT lower(hex(randomblob(12)))", [], |row| row.get(0))?;
+    connection.execute_batch("DELETE FROM spool; DELETE FROM peer; DELETE FROM lineage;")?;
+    connection.execute("INSERT OR REPLACE INTO info VALUES('id', ?)", [&id])?;
+    Ok(id)
+}
+
+/// A number that no other life of a daemon has.
+pub(super) fn random(connection: &Connection) -> Result<u64> {
+    connection.query_row("SELECT random()", [], |row| row.get(0)).map(i64::cast_unsigned)
+}
+
+/// Reads what is to be sent, beside the thread that writes.
+#[derive(Debug)]
+pub(crate) struct SpoolReader {
+    connection: Connection,
+}
+
+impl SpoolReader {
+    /// Opens the file.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn open(file: &Path) -> Result<SpoolReader> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(file, flags)?;
+        connection.busy_timeout(Duration::from_secs(2))?;
+        Ok(SpoolReader { connection })
+    }
+
+    /// What is promised to a receiver behind a number, in order: up to so many bytes, and one entry at least.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn next(&self, relay: &str, peer: &str, behind: u64, bytes_max: usize) -> Result<Vec<Sent>> {
+        let next = "SELECT number, tag, data FROM spool WHERE relay = ? AND peer = ? AND number > ? ORDER BY number";
+        let mut select = self.connection.prepare_cached(next)?;
+        let mut rows = select.query(params![relay, peer, behind.cast_signed()])?;
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        while let Some(row) = rows.next()? {
+            let data: Vec<u8> = row.get(2)?;
+            bytes += data.len();
+            if bytes > bytes_max && !found.is_empty() {
+                break;
+            }
+            let number = |at| row.get::<_, i64>(at).map(i64::cast_unsigned);
+            found.push(Sent { place: Place { number: number(0)?, tag: number(1)? }, data });
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use plugin_api::delta::wire::{Op, Reader};
+
+    const STREAM: Stream<'static> = Stream { relay: "up", tag: 7 };
+
+    fn database() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(TABLES).unwrap();
+        connection.execute_batch("CREATE TABLE info(key TEXT PRIMARY KEY, value ANY) STRICT").unwrap();
+        connection
+    }
+
+    fn within<T>(connection: &mut Connection, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> T {
+        let transaction = connection.transaction().unwrap();
+        let done = work(&transaction).unwrap();
+        transaction.commit().unwrap();
+        done
+    }
+
+    /// An entry that adds 1 at `n`, and sets a gauge.
+    fn entry(n: u64, gauge: f64) -> Vec<Packed> {
+        let mut fold = Fold::default();
+        fold.feed(&["n", &n.to_string()], Op::Add(1.0));
+        fold.feed(&["gauge"], Op::Set(gauge));
+        pack(fold, 1).0
+    }
+
+    /// What all that waits adds up to, and the gauge as it is at the end.
+    fn all(connection: &Connection) -> (f64, f64) {
+        let mut select = connection.prepare("SELECT data FROM spool ORDER BY number").unwrap();
+        let found = select.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+        let (mut sum, mut gauge) = (0.0, f64::NAN);
+        for data in found {
+            let frame = unpack(&data.unwrap()).unwrap();
+            let mut reader = Reader::new(&frame).unwrap();
+            while let Some(entry) = reader.next_entry().unwrap() {
+                match entry.op {
+                    Op::Add(n) => sum += n,
+                    Op::Set(x) => gauge = x,
+                    _ => {}
+                }
+            }
+        }
+        (sum, gauge)
+    }
+
+    fn numbers(connection: &Connection, peer: Option<&str>) -> Vec<i64> {
+        let sql = "SELECT number FROM spool WHERE peer IS ? ORDER BY number";
+        let mut select = connection.prepare(sql).unwrap();
+        select.query_map([peer], |row| row.get(0)).unwrap().map(std::result::Result::unwrap).collect()
+    }
+
+    #[test]
+    fn what_is_promised_goes_to_nobody_else_and_is_not_folded() {
+        let mut db = database();
+        let window = RELAY_WINDOW_ENTRIES as u64;
+        for i in 0..3 * window {
+            within(&mut db, |to| STREAM.append(to, &entry(i % 5, i as f64)));
+        }
+        let met = within(&mut db, |to| {
+            let met = STREAM.meet(to, ("a", "a:1"), [None, None])?;
+            STREAM.promise(to, "a")?;
+            Ok(met)
+        });
+        assert_eq!(met, Ok(()));
+        assert_eq!(numbers(&db, Some("a")), (1..=RELAY_WINDOW_ENTRIES).collect::<Vec<_>>());
+        // Folded: all but these, and nothing is lost.
+        let size = STREAM.size(&db).unwrap().1;
+        within(&mut db, |to| STREAM.shrink(to, size / 2));
+        assert!(STREAM.size(&db).unwrap().1 <= size / 2);
+        assert_eq!(numbers(&db, Some("a")).len() as u64, window);
+        assert_eq!(all(&db), (3.0 * window as f64, (3 * window - 1) as f64));
+        // It has some, and leaves: what may have been sent waits for it.
+        within(&mut db, |to| STREAM.acknowledged(to, "a", 10));
+        within(&mut db, |to| STREAM.take_back(to, "a", 20));
+        assert_eq!(numbers(&db, Some("a")), (11..=20).collect::<Vec<_>>());
+        within(&mut db, |to| STREAM.promise(to, "b"));
+        assert!(numbers(&db, Some("b")).iter().all(|number| *number > 20));
+        assert_eq!(STREAM.load(&db).unwrap().dropped, 0);
+    }
+
+    #[test]
+    fn who_is_not_waited_for_any_more_has_its_entries_told_anew_without_what_was_set() {
+        let mut db = database();
+        for (address, id) in [("a:1", "a"), ("b:1", "b")] {
+            within(&mut db, |to| STREAM.append(to, &entry(1, 5.0)));
+            assert_eq!(within(&mut db, |to| STREAM.meet(to, (id, address), [None, None])), Ok(()));
+            within(&mut db, |to| STREAM.promise(to, id));
+        }
+        within(&mut db, |to| STREAM.append(to, &entry(1, 9.0)));
+        within(&mut db, |to| STREAM.keep_to(to, &["b:1".to_owned()]));
+        assert_eq!((numbers(&db, Some("b")), numbers(&db, None)), (vec![2], vec![3, 4]));
+        assert_eq!(all(&db), (3.0, 9.0));
+        // Another receiver answers in its place.
+        assert_eq!(within(&mut db, |to| STREAM.meet(to, ("c", "b:1"), [None, None])), Ok(()));
+        assert_eq!((numbers(&db, Some("b")), numbers(&db, None)), (vec![], vec![3, 4, 5]));
+        assert_eq!(all(&db), (3.0, 9.0));
+    }
+
+    #[test]
+    fn entries_of_a_copy_are_known_by_their_tags() {
+        let mut db = database();
+        for life in 1..4 {
+            within(&mut db, |to| Stream { relay: "up", tag: life }.append(to, &entry(1, 0.0)));
+        }
+        let mut meets = |number, tag| {
+            within(&mut db, |to| STREAM.meet(to, ("a", "a:1"), [Some(Place { number, tag }), None]))
+                .map_err(|why| why.contains("copied"))
+        };
+        assert_eq!((meets(1, 1), meets(2, 2), meets(3, 3)), (Ok(()), Ok(()), Ok(())));
+        assert_eq!((meets(2, 1), meets(3, 9), meets(4, 3)), (Err(true), Err(true), Err(true)));
+    }
+
+    #[test]
+    fn what_has_nothing_in_common_is_dropped_oldest_first_and_counted() {
+        let mut db = database();
+        for i in 0..100 {
+            let mut fold = Fold::default();
+            for k in 0..20u64 {
+                let key = (i * 1_000 + k).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                fold.feed(&[&format!("{key:x}")], Op::Add(1.0));
+            }
+            within(&mut db, |to| STREAM.append(to, &pack(fold, 1).0));
+        }
+        within(&mut db, |to| STREAM.shrink(to, 4_000));
+        let load = STREAM.load(&db).unwrap();
+        assert!(load.bytes <= 4_000 && load.dropped > 0, "{load:?}");
+        let first = id(&db).unwrap();
+        assert_eq!(id(&db).unwrap(), first);
+        assert_ne!(renew(&db).unwrap(), first);
+        assert_eq!(STREAM.load(&db).unwrap().entries, 0);
+    }
+}
