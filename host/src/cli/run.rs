@@ -83,9 +83,7 @@ impl Run {
             .try_init();
         let folders = self.dirs.folders()?;
         let mut conf = dirs::daemon_conf(&folders)?;
-        if let Some(role) = self.role {
-            conf.take_on(role);
-        }
+        conf.role = self.role.unwrap_or(conf.role);
         conf.http = self.http.unwrap_or(conf.http);
         conf.push = self.push.unwrap_or(conf.push);
         conf.relay = self.relay.or(conf.relay);

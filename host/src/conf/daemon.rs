@@ -72,9 +72,6 @@ pub struct TrendConf {
     pub day: Duration,
 }
 
-/// How often an agent commits.
-const AGENT_COMMIT: Duration = Duration::from_secs(1);
-
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// No step is kept for longer.
@@ -128,14 +125,6 @@ impl DaemonConf {
         name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
     }
 
-    /// From now on for this: an agent commits each second, unless it is said how often.
-    pub(crate) fn take_on(&mut self, role: Role) {
-        if role == Role::Agent && self.commit == DaemonConf::default().commit {
-            self.commit = AGENT_COMMIT;
-        }
-        self.role = role;
-    }
-
     const KEYS: [&'static str; 10] =
         ["role", "host", "tick", "commit", "http", "push", "relay", "token_file", "limits", "trend"];
 
@@ -147,7 +136,7 @@ impl DaemonConf {
         let mut table = Source { file, text }.parse()?;
         let mut conf = DaemonConf::default();
         if let Some(given) = table.take("role") {
-            conf.take_on(given.text()?.parse().map_err(|why: String| given.error(why))?);
+            conf.role = given.text()?.parse().map_err(|why: String| given.error(why))?;
         }
         if let Some(given) = table.take("host") {
             let host = given.text()?;
