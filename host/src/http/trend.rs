@@ -65,9 +65,7 @@ pub(super) async fn trend(web: &Web, query: &str) -> Result<Answer, Refusal> {
     let commit_ms = i64::try_from(web.shared.conf.commit.as_millis()).unwrap_or(i64::MAX);
     let asked = Asked::read(query, web.shared.clock.unix_ms(), commit_ms)?;
     let shared = Arc::clone(&web.shared);
-    // It is never closed.
-    let _turn = ASKED_AT_ONCE.acquire().await;
-    apart(move || {
+    in_turn(&ASKED_AT_ONCE, move || {
         let Some(trend) = shared.trend.get() else {
             return Err(Refusal::new(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -105,6 +103,21 @@ pub(super) async fn trend(web: &Web, query: &str) -> Result<Answer, Refusal> {
         Ok(if asked.csv { csv(&found) } else { json(&found) })
     })
     .await?
+}
+
+/// Does work that blocks when there is a turn for it. Whoever waits for it may go meanwhile, which does not end it: the turn is over
+/// when the work is.
+async fn in_turn<T: Send + 'static>(
+    turns: &'static Semaphore,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    // It is never closed.
+    let turn = turns.acquire().await;
+    apart(move || {
+        let _turn = turn;
+        work()
+    })
+    .await
 }
 
 fn bad(why: impl std::fmt::Display) -> Refusal {
@@ -303,4 +316,29 @@ fn csv(found: &[(Axis, Vec<Line>)]) -> Answer {
         }
     }
     Answer::new(StatusCode::OK, CSV, out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_turn;
+    use std::sync::mpsc::channel;
+    use tokio::sync::Semaphore;
+
+    #[tokio::test]
+    async fn a_turn_is_as_long_as_its_work_and_not_as_its_client() {
+        static TURNS: Semaphore = Semaphore::const_new(1);
+        let (go_on, wait) = channel::<()>();
+        let (begun, begins) = tokio::sync::oneshot::channel();
+        let asked = tokio::spawn(in_turn(&TURNS, move || {
+            let _ = begun.send(());
+            let _ = wait.recv();
+        }));
+        begins.await.expect("begun");
+        asked.abort();
+        assert!(asked.await.is_err_and(|error| error.is_cancelled()));
+        assert_eq!(TURNS.available_permits(), 0, "the work is still under way");
+        go_on.send(()).expect("it waits");
+        // The next one has its turn when that has ended.
+        assert!(in_turn(&TURNS, || 7).await.is_ok_and(|seven| seven == 7));
+    }
 }

@@ -23,6 +23,10 @@ impl Steps {
         Steps { now, open: None }
     }
 
+    fn believes(&self, time: i64) -> bool {
+        time <= self.now.saturating_add(DAY_MS)
+    }
+
     /// The end of the step that a time is in.
     fn of(&self, time: i64) -> i64 {
         let step = if time < self.now - RAW_MS { LONG_MS } else { SHORT_MS };
@@ -32,12 +36,17 @@ impl Steps {
     /// Whether lines from one time to another belong to one step.
     pub(super) fn are_one(&self, first: i64, last: i64) -> bool {
         let at_least = self.open.unwrap_or(i64::MIN);
-        self.of(first).max(at_least) == self.of(last).max(at_least)
+        // What is not believed stays in the step that is open.
+        let of = |time| if self.believes(time) { self.of(time).max(at_least) } else { at_least };
+        of(first) == of(last)
     }
 
     /// A line of a time comes: the end of the step before, if that ends by it.
     pub(super) fn begin(&mut self, time: i64) -> Option<i64> {
-        let next = self.of(time.min(self.now + DAY_MS));
+        if !self.believes(time) {
+            return None;
+        }
+        let next = self.of(time);
         match self.open {
             Some(open) if next <= open => None,
             open => {
@@ -68,6 +77,18 @@ mod tests {
         assert!(steps.are_one(999_999_000, 1_000_009_999));
         assert!(!steps.are_one(999_999_000, 1_000_010_000));
         assert_eq!(steps.end(), Some(1_000_010_000));
+    }
+
+    #[test]
+    fn a_line_of_a_time_that_cannot_be_leaves_the_steps_as_they_are() {
+        let mut steps = Steps::new(1_000_000_000);
+        assert_eq!(steps.begin(999_990_000), None);
+        // Years ahead.
+        assert_eq!(steps.begin(100_000_000_000), None);
+        assert_eq!(steps.begin(1_000_000_000), Some(1_000_000_000));
+        assert!(steps.are_one(1_000_000_000, 100_000_000_000));
+        // A clock that goes a little fast can be believed.
+        assert_eq!(steps.begin(1_000_060_000), Some(1_000_010_000));
     }
 
     #[test]

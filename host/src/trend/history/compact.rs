@@ -15,8 +15,8 @@ const RECENT_MAX: u64 = 360;
 /// How old the first of them may become.
 const RECENT_AGE_MS: i64 = 3_600_000;
 
-/// How long after its end a day is sealed: what comes late is in it.
-const SEAL_AFTER_MS: i64 = 600_000;
+/// How long after its end a day is sealed: all that was committed in it has been packed by then, and what comes a little late.
+const SEAL_AFTER_MS: i64 = RECENT_AGE_MS + 600_000;
 
 /// How often it is looked for what is to be sealed or has aged.
 const LOOK_EVERY_MS: i64 = 600_000;

@@ -167,6 +167,31 @@ fn of_two_commits_at_one_time_the_last_counts() {
 }
 
 #[test]
+fn a_day_that_is_over_is_whole_at_any_time_of_the_next() {
+    let mut store = Store::new();
+    let day = Range { from: START, to: START + DAY_MS };
+    // What was not due at midnight waits for up to an hour.
+    let begin = DAY_MS - 80 * 60_000;
+    let mut last = 0.0;
+    for n in begin / EVERY..(DAY_MS + 5_400_000) / EVERY {
+        let stamp = START + n * EVERY;
+        let value = n as f64;
+        store.commit(stamp, &[(7, value)]);
+        if stamp < START + DAY_MS {
+            last = value;
+        }
+        store.history.tidy(store.database.connection(), stamp, Duration::from_millis(200)).expect("tidied");
+        if stamp >= START + DAY_MS && n % 30 == 0 {
+            let reader = store.reader();
+            let past = reader.snapshot().and_then(|snapshot| snapshot.pasts(&[7], day, DAY_MS)).expect("read");
+            let found = past[&7].samples.1.last().or(past[&7].buckets.1.last().map(|bucket| &bucket.last));
+            assert_eq!(found, Some(&last), "{} minutes after midnight", (stamp - START - DAY_MS) / 60_000);
+        }
+    }
+    assert!(last > 0.0);
+}
+
+#[test]
 fn a_day_of_even_samples_takes_little_room() {
     let (mut store, _) = filled(true);
     store.tidy(START + 3 * DAY_MS + 3_600_000);
