@@ -319,9 +319,9 @@ fn check(data: &Data) -> Result<(), Failure> {
     }
     let failed = |error: &dyn std::fmt::Display| Failure::work(format_args!("{}: {error}", file.display()));
     let reader = Reader::open(&file).map_err(|error| failed(&error))?;
-    let snapshot = reader.snapshot().map_err(|error| failed(&error))?;
-    let bar = bar(snapshot.packs().map_err(|error| failed(&error))?, "{bar:30} {pos}/{len} packs, {eta} left");
-    let checked = check_all(&snapshot, || bar.inc(1)).map_err(|error| failed(&error))?;
+    let packs = reader.snapshot().and_then(|snapshot| snapshot.packs()).map_err(|error| failed(&error))?;
+    let bar = bar(packs, "{bar:30} {pos}/{len} packs, {eta} left");
+    let checked = check_all(&reader, || bar.inc(1)).map_err(|error| failed(&error))?;
     bar.finish_and_clear();
     print(&format!(
         "{} samples in {} packs of {} bytes; {} totals are as their history ends",

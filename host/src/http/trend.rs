@@ -8,7 +8,7 @@ use crate::conf::nearest;
 use crate::json::{write_number, write_string};
 use crate::limits::{PATHS_MAX, TREND_ASKED_AT_ONCE, TREND_STEPS, TREND_STEPS_MAX, TREND_VALUES_MAX};
 use crate::tree::Pattern;
-use crate::trend::{Ask, AskError, Axis, Figure, Fold, Line, Range};
+use crate::trend::{Ask, AskError, Axis, Figure, Fold, Line, Range, Retention};
 use crate::when::parse_time;
 use plugin_api::parse_duration;
 use std::sync::Arc;
@@ -63,7 +63,8 @@ struct Asked {
 /// 400 for arguments that are not known or ask for too much; 503 where no history is kept or it cannot be read.
 pub(super) async fn trend(web: &Web, query: &str) -> Result<Answer, Refusal> {
     let commit_ms = i64::try_from(web.shared.conf.commit.as_millis()).unwrap_or(i64::MAX);
-    let asked = Asked::read(query, web.shared.clock.unix_ms(), commit_ms)?;
+    let retention = Retention::from(web.shared.conf.trend);
+    let asked = Asked::read(query, web.shared.clock.unix_ms(), commit_ms, &retention)?;
     let shared = Arc::clone(&web.shared);
     in_turn(&ASKED_AT_ONCE, move || {
         let Some(trend) = shared.trend.get() else {
@@ -125,7 +126,7 @@ fn bad(why: impl std::fmt::Display) -> Refusal {
 }
 
 impl Asked {
-    fn read(query: &str, now: i64, commit_ms: i64) -> Result<Asked, Refusal> {
+    fn read(query: &str, now: i64, commit_ms: i64, retention: &Retention) -> Result<Asked, Refusal> {
         let mut keys = Vec::new();
         let mut given: [Option<String>; KNOWN.len()] = Default::default();
         for written in query.split('&').filter(|written| !written.is_empty()) {
@@ -175,7 +176,7 @@ impl Asked {
         if range.from >= range.to {
             return Err(bad("from must be before to"));
         }
-        let step_ms = step_of(step.as_deref(), range)?;
+        let step_ms = step_of(step.as_deref(), range, retention.finest_ms(range.from, now))?;
         let figure = named("as", figure, &Figure::NAMES)?.unwrap_or(Figure::Value);
         let fold = named("fold", fold, &Fold::NAMES)?;
         let csv = named("format", format, &[("json", false), ("csv", true)])?.unwrap_or(false);
@@ -190,8 +191,8 @@ fn named<T: Copy>(name: &str, value: Option<String>, known: &[(&str, T)]) -> Res
     found.map(Some).ok_or_else(|| bad(format_args!("{name}={value}: must be one of {}", names())))
 }
 
-/// The length of a step: as told, or so that there are not more than can be seen.
-fn step_of(text: Option<&str>, range: Range) -> Result<i64, Refusal> {
+/// The length of a step: as told, or so that there are not more than can be seen, and none is shorter than what is kept.
+fn step_of(text: Option<&str>, range: Range, finest_ms: i64) -> Result<i64, Refusal> {
     let length = range.to.saturating_sub(range.from);
     let step = match text {
         Some("raw") => return Ok(0),
@@ -203,7 +204,7 @@ fn step_of(text: Option<&str>, range: Range) -> Result<i64, Refusal> {
             })?
         }
         None => {
-            let fits = |step: &&i64| length / **step <= TREND_STEPS;
+            let fits = |step: &&i64| length / **step <= TREND_STEPS && **step >= finest_ms;
             STEPS.iter().find(fits).or(STEPS.last()).copied().unwrap_or(DAY_MS)
         }
     };
@@ -287,7 +288,7 @@ fn seconds(ms: i64) -> f64 {
 /// A row a time, a column a line; the first row has their names.
 fn csv(found: &[(Axis, Vec<Line>)]) -> Answer {
     let mut out = Vec::new();
-    for (i, (axis, lines)) in found.iter().enumerate() {
+    for (i, (axis, _)) in found.iter().enumerate() {
         // Lines of one axis are one table; raw ones may differ from key to key.
         let as_before = i > 0 && found[i - 1].0 == *axis;
         if as_before {
@@ -295,7 +296,6 @@ fn csv(found: &[(Axis, Vec<Line>)]) -> Answer {
         }
         let same: Vec<&Line> =
             found[i..].iter().take_while(|(other, _)| other == axis).flat_map(|(_, lines)| lines).collect();
-        let _ = lines;
         out.extend(b"time");
         for line in &same {
             out.push(b',');
@@ -320,9 +320,33 @@ fn csv(found: &[(Axis, Vec<Line>)]) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::in_turn;
+    use super::{Asked, DAY_MS, in_turn};
+    use crate::conf::TrendConf;
+    use crate::trend::Retention;
     use std::sync::mpsc::channel;
     use tokio::sync::Semaphore;
+
+    #[test]
+    fn no_step_is_shorter_than_what_is_kept_unless_it_is_asked_for() {
+        let now = 20_000 * DAY_MS + DAY_MS / 2;
+        let retention = Retention::from(TrendConf::default());
+        for (query, step_ms) in [
+            ("from=-1h", 10_000),
+            ("from=-3d&to=-71h", 60_000),
+            ("from=-3d&to=-71h&step=10s", 10_000),
+            ("from=-31d&to=-743h", 600_000),
+            ("from=-400d", DAY_MS),
+            ("from=-400d&to=-399d", DAY_MS),
+            ("from=-1d", 300_000),
+        ] {
+            let asked = Asked::read(&format!("key-a&{query}"), now, 10_000, &retention);
+            assert_eq!(asked.ok().map(|asked| asked.step_ms), Some(step_ms), "{query}");
+        }
+        // Where the ten minutes go early, days are there.
+        let retention = Retention { raw_ms: DAY_MS, minute_ms: DAY_MS, ten_minutes_ms: 2 * DAY_MS, ..retention };
+        let asked = Asked::read("key-a&from=-30d", now, 10_000, &retention);
+        assert_eq!(asked.ok().map(|asked| asked.step_ms), Some(DAY_MS));
+    }
 
     #[tokio::test]
     async fn a_turn_is_as_long_as_its_work_and_not_as_its_client() {

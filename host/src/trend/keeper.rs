@@ -1,10 +1,10 @@
 //! The thread that writes.
 
-use super::history::{History, Retention};
+use super::history::{History, Retention, newest};
 use super::sqlite::{Database, OpenError, Pending};
 use crate::core::{Event, Events};
 use crate::tree::{Mark, Row, Rows, Tree};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +18,9 @@ pub(crate) const FILE: &str = "graftd.db";
 
 /// How long history is packed between two commits, about.
 const TIDY: Duration = Duration::from_millis(200);
+
+/// The longest it may be where more comes to be packed than is done in that; at most half of the time between two commits.
+const TIDY_MAX_MS: i64 = 5_000;
 
 /// What is to be kept from now on.
 #[derive(Debug, Default)]
@@ -45,6 +48,8 @@ pub(crate) struct Restored {
     pub(crate) nodes: u64,
     /// Nodes that there is no room for any more, or that could not be read.
     pub(crate) lost: u64,
+    /// The latest time that history has of a commit, in milliseconds since the Unix epoch; 0 where it has none.
+    pub(crate) newest: i64,
 }
 
 /// All that the core needs to go on where the daemon before ended.
@@ -53,6 +58,8 @@ pub(crate) struct Kept {
     pub(crate) keeper: Keeper,
     /// What the tree holds up to it has been written.
     pub(crate) mark: Mark,
+    /// The latest time that history has of a commit.
+    pub(crate) newest: i64,
 }
 
 /// Hands commits to the thread that writes them.
@@ -90,6 +97,7 @@ impl Keeper {
         tree.end_restore();
         let history = History::open(database.connection(), retention);
         let history = history.map_err(|error| told(OpenError::Failed(error.to_string())))?;
+        restored.newest = newest(database.connection()).map_err(|error| told(error.into()))?;
         let keeper = start(file, database, history, events);
         let keeper = keeper.map_err(|error| OpenError::Failed(format!("a thread: {error}")))?;
         Ok((keeper, restored))
@@ -114,8 +122,15 @@ fn start(file: PathBuf, database: Database, history: History, events: Events) ->
     let (commits, inbox) = channel();
     let (end, ended) = channel();
     thread::Builder::new().name("graftd-commit".to_owned()).spawn(move || {
-        Writer { file, database: Some(database), pending: Pending::default(), history, told: String::new() }
-            .run(&inbox, &events);
+        Writer {
+            file,
+            database: Some(database),
+            pending: Pending::default(),
+            history,
+            tidied_ms: 0,
+            told: String::new(),
+        }
+        .run(&inbox, &events);
         let _ = end.send(());
     })?;
     Ok(Keeper { commits: Some(commits), ended })
@@ -129,6 +144,8 @@ struct Writer {
     database: Option<Database>,
     pending: Pending,
     history: History,
+    /// When it was packed last, by the wall clock.
+    tidied_ms: i64,
     /// Why history could not be packed, as it was told last.
     told: String,
 }
@@ -180,8 +197,10 @@ impl Writer {
 
     /// Packs history for a while; what is left waits for the next commit.
     fn tidy(&mut self, unix_ms: i64) {
+        let passed = unix_ms.saturating_sub(std::mem::replace(&mut self.tidied_ms, unix_ms));
+        let most = Duration::from_millis((passed / 2).clamp(0, TIDY_MAX_MS).cast_unsigned());
         let Some(database) = &mut self.database else { return };
-        let why = match self.history.tidy(database.connection(), unix_ms, TIDY) {
+        let why = match self.history.tidy(database.connection(), unix_ms, TIDY, most) {
             Ok(_) => String::new(),
             Err(error) => error.to_string(),
         };
@@ -195,6 +214,11 @@ impl Writer {
 impl Pending {
     /// Takes on what changed since.
     fn add(&mut self, rows: Rows, sources: Vec<(String, Option<Arc<str>>)>) {
+        // Of a commit that could not be written.
+        if !self.whole.is_empty() && !rows.gone.is_empty() {
+            let gone: HashSet<u64> = rows.gone.iter().copied().collect();
+            self.whole.retain(|(id, _)| !gone.contains(id));
+        }
         for id in rows.gone {
             let waiting = self.rows.remove(&id).and_then(|row| row.more);
             // What was never written need not be removed.

@@ -18,6 +18,7 @@
 mod age;
 mod append;
 mod compact;
+mod join;
 mod packs;
 mod read;
 #[cfg(test)]
@@ -27,7 +28,7 @@ pub(crate) use age::Retention;
 pub(super) use append::append;
 pub(crate) use compact::History;
 pub(crate) use packs::{Error, Samples};
-pub(crate) use read::{Found, Past, Range, Reader, Snapshot};
+pub(crate) use read::{Found, Past, Range, Reader, Snapshot, There, newest, of_days};
 
 pub(crate) const DAY_MS: i64 = 86_400_000;
 

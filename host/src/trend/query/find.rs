@@ -4,7 +4,7 @@ use super::line::{Alive, Holds, put};
 use super::{Ask, Axis, Figure, Fold, Line};
 use crate::tree::{Pattern, Step, encode_path, parse_plain};
 use crate::trend::codec::commit::BLOCK_SERIES;
-use crate::trend::history::{DAY_MS, Error, Found, IMPORTED, Past, Range, Snapshot};
+use crate::trend::history::{DAY_MS, Error, Found, IMPORTED, Past, Range, Snapshot, There, of_days};
 use compact_str::CompactString;
 use plugin_api::Action;
 use std::collections::{BTreeMap, HashMap};
@@ -16,6 +16,11 @@ const VALUES_MAX: usize = 20_000_000;
 
 /// Series that are told commit by commit.
 const RAW_SERIES_MAX: usize = 1_000;
+
+/// Values that are held as they were kept before they are on the axis, about: 200 MB of them.
+const READ_MAX: usize = 1 << 22;
+
+const MINUTE_MS: i64 = 60_000;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -44,8 +49,10 @@ impl From<Error> for AskError {
 /// A node that has or had series at it or below it.
 #[derive(Debug, Default)]
 struct Node {
-    /// In the order in which they were, and until when.
-    series: Vec<(u64, Option<i64>)>,
+    /// In the order in which they were, until when, and whether one that counts began at nothing.
+    series: Vec<(u64, Option<i64>, bool)>,
+    /// That of its own.
+    action: Option<Action>,
     children: BTreeMap<CompactString, Node>,
 }
 
@@ -63,22 +70,28 @@ pub(crate) fn ask(snapshot: &Snapshot<'_>, ask: &Ask) -> Result<(Axis, Vec<Line>
         step => Range { from: ask.range.from.div_euclid(step) * step, to: ask.range.to },
     };
     let ask = &Ask { range, ..ask.clone() };
-    let actions = snapshot.actions()?;
     let alive_at = snapshot.alive(range, ask.step_ms, ask.commit_ms)?;
-    let mut found = Finding { snapshot, ask, actions: &actions, alive_at: &alive_at };
+    // What is below has the action of the nearest node above that has one.
+    let mut action = Action::Add;
+    for depth in (0..=keys.len()).rev() {
+        if let Some(found) = snapshot.action(&encode_path(keys[..depth].iter().copied()))? {
+            action = found;
+            break;
+        }
+    }
+    let mut found = Finding { snapshot, ask, action, alive_at: &alive_at };
     let alone = plain == steps.len();
     let mut root = found.nodes(&keys, &steps[plain..], alone)?;
-    let (mut axis, mut own) = found.lines(&root, &keys)?;
+    let (mut axis, mut own) = found.lines(&root)?;
     if alone && own.is_empty() {
         // It has no values of its own: what is below counts.
         root = found.nodes(&keys, &[], false)?;
-        (axis, own) = found.lines(&root, &keys)?;
+        (axis, own) = found.lines(&root)?;
     }
-    let folding = Folding { ask, own: &own, actions: &actions };
+    let folding = Folding { ask, own: &own };
     let mut lines = Vec::new();
-    let mut path: Vec<CompactString> = keys.iter().map(|key| CompactString::from(*key)).collect();
     let mut shown: Vec<Step> = steps[..plain].to_vec();
-    folding.lines(&root, &steps[plain..], &mut path, &mut shown, &mut lines);
+    folding.lines(&root, &steps[plain..], action, &mut shown, &mut lines);
     Ok((axis, lines))
 }
 
@@ -86,15 +99,22 @@ pub(crate) fn ask(snapshot: &Snapshot<'_>, ask: &Ask) -> Result<(Axis, Vec<Line>
 struct Finding<'a> {
     snapshot: &'a Snapshot<'a>,
     ask: &'a Ask,
-    actions: &'a HashMap<String, Action>,
-    alive_at: &'a [(i64, i64)],
+    /// That of the node at which it begins.
+    action: Action,
+    alive_at: &'a [There],
 }
 
 /// The lines of series that have any value, by their numbers.
 type Own = HashMap<u64, Vec<f64>>;
 
-/// A series, until when it was, and what is told of it.
-type Wanted = (u64, (Option<i64>, Figure));
+/// A series that is to be on the axis.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    id: u64,
+    gone_ms: Option<i64>,
+    figure: Figure,
+    from_nothing: bool,
+}
 
 impl Finding<'_> {
     /// Everything at a path, and below it unless it is for itself alone, that a question may need.
@@ -102,17 +122,24 @@ impl Finding<'_> {
         let mut root = Node::default();
         let (mut found, mut many) = (0_usize, false);
         let begins = self.ask.range.from.div_euclid(DAY_MS) * DAY_MS;
-        let each = |Found { id, path, gone_ms }: Found| {
+        let each = |Found { id, path, gone_ms, action, is_total }: Found| {
             let Ok(path) = parse_plain(&path) else { return true };
             let below = &path[keys.len().min(path.len())..];
             let fits = rest.iter().zip(below).all(|(step, key)| step.key().is_none_or(|wanted| wanted == key));
-            if !fits || below.len() < rest.len() {
+            // One that is above what is asked for says at most what is done there.
+            let is_above = below.len() < rest.len();
+            if !fits || is_above && action.is_none() {
                 return true;
             }
-            found += 1;
-            many = found > SERIES_MAX;
             let node = below.iter().fold(&mut root, |node, key| node.children.entry(key.clone()).or_default());
-            node.series.push((id, gone_ms));
+            if node.action.is_none() || id < IMPORTED {
+                node.action = action.or(node.action);
+            }
+            if !is_above {
+                found += 1;
+                many = found > SERIES_MAX;
+                node.series.push((id, gone_ms, is_total == Some(false)));
+            }
             !many
         };
         self.snapshot.find(&encode_path(keys.iter().copied()), !alone, begins, each)?;
@@ -122,14 +149,16 @@ impl Finding<'_> {
         Ok(root)
     }
 
-    /// The axis, and each series on it. One block of series after another is read, so that no more than its samples are held.
-    fn lines(&self, root: &Node, keys: &[&str]) -> Result<(Axis, Own), AskError> {
-        let mut path: Vec<CompactString> = keys.iter().map(|key| CompactString::from(*key)).collect();
+    /// The axis, and each series on it. Some series of a block after others are read, so that no more than their samples are held.
+    fn lines(&self, root: &Node) -> Result<(Axis, Own), AskError> {
         let mut wanted: Vec<Wanted> = Vec::new();
-        root.wanted(&mut path, &mut |path, id, gone| wanted.push((id, (gone, self.figure(path)))));
-        wanted.sort_unstable_by_key(|(id, _)| *id);
+        root.wanted(self.action, &mut |(id, gone_ms, from_nothing), action| {
+            wanted.push(Wanted { id, gone_ms, figure: self.figure(action), from_nothing });
+        });
+        wanted.sort_unstable_by_key(|wanted| wanted.id);
         let ask = self.ask;
-        let ids = |wanted: &[Wanted]| wanted.iter().map(|(id, _)| *id).collect::<Vec<u64>>();
+        let ids = |wanted: &[Wanted]| wanted.iter().map(|wanted| wanted.id).collect::<Vec<u64>>();
+        let mut own = Own::new();
         if ask.step_ms == 0 {
             if wanted.len() > RAW_SERIES_MAX {
                 return Err(AskError::TooMuch(format!(
@@ -137,25 +166,45 @@ impl Finding<'_> {
                     wanted.len()
                 )));
             }
+            if wanted.len().saturating_mul(self.values_each(&wanted)) > READ_MAX {
+                return Err(AskError::TooMuch(format!(
+                    "its {} series may have more than {READ_MAX} values at step=raw: ask for a step, a shorter time or fewer keys",
+                    wanted.len()
+                )));
+            }
             let pasts = self.snapshot.pasts(&ids(&wanted), ask.range, 0)?;
             let axis = Axis::Times(times(&pasts, self.alive_at, ask));
-            let mut own = Own::new();
-            self.put(&axis, &wanted, &pasts, &mut own)?;
+            self.put(&axis, &Alive::on(&axis, self.alive_at), &wanted, &pasts, &mut own)?;
             return Ok((axis, own));
         }
         let axis = Axis::even(ask.range, ask.step_ms);
-        let mut own = Own::new();
-        for wanted in wanted.chunk_by(|(a, _), (b, _)| a / BLOCK_SERIES == b / BLOCK_SERIES) {
-            let pasts = self.snapshot.pasts(&ids(wanted), ask.range, ask.step_ms)?;
-            self.put(&axis, wanted, &pasts, &mut own)?;
+        let alive = Alive::on(&axis, self.alive_at);
+        for block in wanted.chunk_by(|a, b| a.id / BLOCK_SERIES == b.id / BLOCK_SERIES) {
+            for wanted in block.chunks((READ_MAX / self.values_each(block)).max(1)) {
+                let pasts = self.snapshot.pasts(&ids(wanted), ask.range, ask.step_ms)?;
+                self.put(&axis, &alive, wanted, &pasts, &mut own)?;
+            }
         }
         Ok((axis, own))
     }
 
-    fn put(&self, axis: &Axis, wanted: &[Wanted], pasts: &BTreeMap<u64, Past>, own: &mut Own) -> Result<(), AskError> {
-        let alive =
-            Alive { places: alive(axis, self.alive_at), times: self.alive_at.iter().map(|(time, _)| *time).collect() };
-        for (id, (gone, figure)) in wanted {
+    /// Values that each of some series may have, about: the daemon's have one a commit or a bucket, what was imported one a minute.
+    fn values_each(&self, wanted: &[Wanted]) -> usize {
+        let imported = wanted.last().is_some_and(|last| last.id >= IMPORTED);
+        let unit = if of_days(self.ask.step_ms) { DAY_MS } else { MINUTE_MS };
+        let minutes = if imported { (self.ask.range.to - self.ask.range.from) / unit } else { 0 };
+        self.alive_at.len().max(usize::try_from(minutes).unwrap_or(0)).max(1)
+    }
+
+    fn put(
+        &self,
+        axis: &Axis,
+        alive: &Alive,
+        wanted: &[Wanted],
+        pasts: &BTreeMap<u64, Past>,
+        own: &mut Own,
+    ) -> Result<(), AskError> {
+        for Wanted { id, gone_ms, figure, from_nothing } in wanted {
             let Some(past) = pasts.get(id).filter(|past| !past.is_empty()) else { continue };
             if (own.len() + 1).saturating_mul(axis.len()) > VALUES_MAX {
                 return Err(AskError::TooMuch(format!(
@@ -164,18 +213,18 @@ impl Finding<'_> {
                     axis.len()
                 )));
             }
-            let holds = if *id >= IMPORTED { Holds::Imported(*gone) } else { Holds::Alive(&alive, *gone) };
+            let holds = if *id >= IMPORTED { Holds::Imported(*gone_ms) } else { Holds::Alive(alive, *gone_ms) };
             let mut values = vec![f64::NAN; axis.len()];
-            put(past, axis, *figure, holds, &mut values);
+            put(past, axis, *figure, holds, *from_nothing, &mut values);
             own.insert(*id, values);
         }
         Ok(())
     }
 
-    /// What is told of a series of a node.
-    fn figure(&self, path: &[CompactString]) -> Figure {
+    /// What is told of a series of a node with an action.
+    fn figure(&self, action: Action) -> Figure {
         match self.ask.figure {
-            Figure::Value => match action(self.actions, path) {
+            Figure::Value => match action {
                 Action::Average => Figure::Mean,
                 Action::Min => Figure::Min,
                 Action::Max => Figure::Max,
@@ -187,21 +236,21 @@ impl Finding<'_> {
 }
 
 impl Node {
-    fn wanted(&self, path: &mut Vec<CompactString>, each: &mut impl FnMut(&[CompactString], u64, Option<i64>)) {
-        for (id, gone) in &self.series {
-            each(path, *id, *gone);
+    /// Each series, and the action of its node: its own, or that of the nearest above.
+    fn wanted(&self, above: Action, each: &mut impl FnMut((u64, Option<i64>, bool), Action)) {
+        let action = self.action.unwrap_or(above);
+        for series in &self.series {
+            each(*series, action);
         }
-        for (key, child) in &self.children {
-            path.push(key.clone());
-            child.wanted(path, each);
-            path.pop();
+        for child in self.children.values() {
+            child.wanted(action, each);
         }
     }
 }
 
 /// All times at which anything was committed.
-fn times(pasts: &BTreeMap<u64, Past>, alive: &[(i64, i64)], ask: &Ask) -> Vec<i64> {
-    let mut all: Vec<i64> = alive.iter().map(|(time, _)| *time).collect();
+fn times(pasts: &BTreeMap<u64, Past>, alive: &[There], ask: &Ask) -> Vec<i64> {
+    let mut all: Vec<i64> = alive.iter().map(|there| there.at).collect();
     for times in pasts.values().flat_map(|past| [&past.buckets.0, &past.samples.0]) {
         if all.is_empty() {
             all.clone_from(times);
@@ -215,61 +264,31 @@ fn times(pasts: &BTreeMap<u64, Past>, alive: &[(i64, i64)], ask: &Ask) -> Vec<i6
     all
 }
 
-/// Whether the daemon was there, for each step: it was for some time since each of some moments.
-fn alive(axis: &Axis, alive: &[(i64, i64)]) -> Vec<bool> {
-    let mut rest = alive.iter().peekable();
-    let mut until = i64::MIN;
-    let there = |place: usize| {
-        let end = if place + 1 < axis.len() { axis.at(place + 1) } else { i64::MAX };
-        let begin = axis.at(place);
-        let before = until > begin;
-        let mut there = before;
-        while let Some((time, long)) = rest.next_if(|(time, _)| *time < end) {
-            until = until.max(time + long);
-            there |= *time >= begin || time + long > begin;
-        }
-        there
-    };
-    (0..axis.len()).map(there).collect()
-}
-
 struct Folding<'a> {
     ask: &'a Ask,
     own: &'a Own,
-    /// The actions that nodes have of their own, by path.
-    actions: &'a HashMap<String, Action>,
 }
 
 impl Folding<'_> {
-    /// Adds a line for each node that the steps find.
-    fn lines(
-        &self,
-        node: &Node,
-        steps: &[Step],
-        path: &mut Vec<CompactString>,
-        shown: &mut Vec<Step>,
-        lines: &mut Vec<Line>,
-    ) {
+    /// Adds a line for each node that the steps find; `above` is the action that a node has without one of its own.
+    fn lines(&self, node: &Node, steps: &[Step], above: Action, shown: &mut Vec<Step>, lines: &mut Vec<Line>) {
+        let action = node.action.unwrap_or(above);
         match steps.split_first() {
             Some((Step::Each, rest)) => {
                 for (key, child) in &node.children {
-                    path.push(key.clone());
                     shown.push(Step::Key(key.clone()));
-                    self.lines(child, rest, path, shown, lines);
+                    self.lines(child, rest, action, shown, lines);
                     shown.pop();
-                    path.pop();
                 }
             }
             Some((Step::Key(key), rest)) if rest.contains(&Step::Each) => {
                 let Some(child) = node.children.get(key) else { return };
-                path.push(key.clone());
                 shown.push(Step::Key(key.clone()));
-                self.lines(child, rest, path, shown, lines);
+                self.lines(child, rest, action, shown, lines);
                 shown.pop();
-                path.pop();
             }
             _ => {
-                if let Some(values) = self.fold(node, steps, path) {
+                if let Some(values) = self.fold(node, steps, above) {
                     let path = Pattern::display_steps(&[&shown[..], steps].concat());
                     lines.push(Line { path, values });
                 }
@@ -278,22 +297,17 @@ impl Folding<'_> {
     }
 
     /// What the steps find below a node, as one line.
-    fn fold(&self, node: &Node, steps: &[Step], path: &mut Vec<CompactString>) -> Option<Vec<f64>> {
+    fn fold(&self, node: &Node, steps: &[Step], above: Action) -> Option<Vec<f64>> {
+        let action = node.action.unwrap_or(above);
         match steps.split_first() {
-            None => self.own(node).or_else(|| self.children(node, &[], path)),
-            Some((Step::Key(key), rest)) => {
-                let child = node.children.get(key)?;
-                path.push(key.clone());
-                let found = self.fold(child, rest, path);
-                path.pop();
-                found
-            }
-            Some((Step::Fold | Step::Each, rest)) => self.children(node, rest, path),
+            None => self.own(node).or_else(|| self.children(node, &[], action)),
+            Some((Step::Key(key), rest)) => self.fold(node.children.get(key)?, rest, action),
+            Some((Step::Fold | Step::Each, rest)) => self.children(node, rest, action),
         }
     }
 
-    fn children(&self, node: &Node, rest: &[Step], path: &mut Vec<CompactString>) -> Option<Vec<f64>> {
-        let fold = self.ask.fold.unwrap_or_else(|| match action(self.actions, path) {
+    fn children(&self, node: &Node, rest: &[Step], action: Action) -> Option<Vec<f64>> {
+        let fold = self.ask.fold.unwrap_or(match action {
             Action::Average => Fold::Mean,
             Action::Min => Fold::Min,
             Action::Max => Fold::Max,
@@ -302,11 +316,8 @@ impl Folding<'_> {
         });
         let mut sum: Option<Vec<f64>> = None;
         let mut counts: Vec<u32> = Vec::new();
-        for (key, child) in &node.children {
-            path.push(key.clone());
-            let found = self.fold(child, rest, path);
-            path.pop();
-            let Some(values) = found else { continue };
+        for child in node.children.values() {
+            let Some(values) = self.fold(child, rest, action) else { continue };
             if fold == Fold::Mean {
                 counts.resize(values.len(), 0);
                 counts.iter_mut().zip(&values).for_each(|(count, value)| *count += u32::from(!value.is_nan()));
@@ -325,7 +336,7 @@ impl Folding<'_> {
 
     /// The line of a node's own values, if it ever had any: of the series that it was, one after another.
     fn own(&self, node: &Node) -> Option<Vec<f64>> {
-        let mut lines = node.series.iter().filter_map(|(id, _)| self.own.get(id));
+        let mut lines = node.series.iter().filter_map(|(id, ..)| self.own.get(id));
         let mut values = lines.next()?.clone();
         for later in lines {
             values
@@ -335,12 +346,6 @@ impl Folding<'_> {
         }
         Some(values)
     }
-}
-
-/// The action of a node: its own, or that of the nearest above.
-fn action(actions: &HashMap<String, Action>, path: &[CompactString]) -> Action {
-    let of = |n: usize| actions.get(&encode_path(path[..n].iter().map(CompactString::as_str))).copied();
-    (0..=path.len()).rev().find_map(of).unwrap_or(Action::Add)
 }
 
 fn folded(fold: Fold, a: f64, b: f64) -> f64 {

@@ -6,10 +6,12 @@
 
 mod find;
 mod line;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use find::{AskError, ask};
 
-use super::history::Range;
+use super::history::{Range, of_days};
 use crate::tree::Pattern;
 
 /// What is asked.
@@ -103,6 +105,11 @@ impl Axis {
             Axis::Even { n, .. } => *n,
             Axis::Times(times) => times.len(),
         }
+    }
+
+    /// Whether its steps are whole days.
+    pub(super) fn of_days(&self) -> bool {
+        matches!(self, Axis::Even { step, .. } if of_days(*step))
     }
 
     /// When it begins and the length of its steps, if they are all the same.

@@ -1,16 +1,19 @@
 //! Takes history in.
 
-use super::Store;
 use super::text::{Form, Sample, TextError, path_of};
+use super::{HELD_MAX, Store};
 use crate::tree::{PathError, parse_plain};
 use crate::trend::history::{Error, IMPORTED, Samples};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Samples that are held before they are packed: 64 MB of them.
-const HELD_MAX: usize = 4_000_000;
+/// Samples that the name of a new series counts as.
+const NAME_SAMPLES: usize = 8;
+
+/// Names of series that are kept in mind: those of more are looked up again.
+const NAMES_MAX: usize = 1_000_000;
 
 /// Why a line is not taken.
 #[derive(Debug)]
@@ -41,6 +44,10 @@ pub(crate) struct Importer<'s> {
     store: &'s mut Store,
     /// By what names them in the text.
     series: HashMap<String, usize>,
+    /// Those that are new, by their paths, until they are written with their samples.
+    new: HashMap<String, u64>,
+    /// The numbers of all that there were.
+    all: HashSet<u64>,
     held: Vec<(u64, Samples)>,
     /// Where a series is held, by its number: two texts may name one.
     places: HashMap<u64, usize>,
@@ -60,7 +67,16 @@ impl<'s> Importer<'s> {
             |row| row.get(0),
         )?;
         let next = last.map_or(IMPORTED, |last| last.cast_unsigned() + 1);
-        Ok(Importer { store, series: HashMap::new(), held: Vec::new(), places: HashMap::new(), samples: 0, next })
+        Ok(Importer {
+            store,
+            series: HashMap::new(),
+            new: HashMap::new(),
+            all: HashSet::new(),
+            held: Vec::new(),
+            places: HashMap::new(),
+            samples: 0,
+            next,
+        })
     }
 
     /// Takes a sample.
@@ -76,7 +92,7 @@ impl<'s> Importer<'s> {
         times.push(sample.time_ms);
         values.push(sample.value);
         self.samples += 1;
-        if self.samples >= HELD_MAX {
+        if self.samples + self.new.len() * NAME_SAMPLES >= HELD_MAX {
             self.flush().map_err(Refused::Failed)?;
         }
         Ok(())
@@ -84,7 +100,7 @@ impl<'s> Importer<'s> {
 
     /// How many series there are.
     pub(crate) fn series(&self) -> usize {
-        self.held.len()
+        self.all.len()
     }
 
     fn name(&mut self, form: Form, text: &str) -> Result<usize, Refused> {
@@ -96,6 +112,7 @@ impl<'s> Importer<'s> {
         let place = *self.places.entry(id).or_insert(next);
         if place == next {
             self.held.push((id, Default::default()));
+            self.all.insert(id);
         }
         self.series.insert(text.to_owned(), place);
         Ok(place)
@@ -103,6 +120,9 @@ impl<'s> Importer<'s> {
 
     /// The number of the series that was imported under a path.
     fn id(&mut self, path: &str) -> Result<u64, rusqlite::Error> {
+        if let Some(id) = self.new.get(path) {
+            return Ok(*id);
+        }
         let connection = self.store.database.connection();
         let known: Option<i64> = connection
             .prepare_cached("SELECT id FROM series WHERE path = ? AND id >= ?")?
@@ -113,12 +133,25 @@ impl<'s> Importer<'s> {
         }
         let id = self.next;
         self.next += 1;
-        connection.prepare_cached("INSERT INTO series VALUES(?, ?, NULL)")?.execute(params![id.cast_signed(), path])?;
+        connection
+            .prepare_cached("INSERT INTO series(id, path) VALUES(?, ?)")?
+            .execute(params![id.cast_signed(), path])?;
         Ok(id)
     }
 
-    /// Packs what is held.
+    /// Packs what is held, after the names of the new series, which do what the daemon's of the same path do.
     fn flush(&mut self) -> Result<(), Error> {
+        let transaction = self.store.database.connection().transaction()?;
+        let mut name = transaction.prepare_cached(
+            "INSERT INTO series(id, path, action) VALUES(?1, ?2, (SELECT coalesce(state.action, series.action) FROM series \
+             LEFT JOIN state USING(id) WHERE path = ?2 AND coalesce(state.action, series.action) IS NOT NULL \
+             ORDER BY state.action IS NULL, id DESC LIMIT 1))",
+        )?;
+        for (path, id) in self.new.drain() {
+            name.execute(params![id.cast_signed(), path])?;
+        }
+        drop(name);
+        transaction.commit()?;
         let mut taken: BTreeMap<u64, Samples> = BTreeMap::new();
         for (id, samples) in &mut self.held {
             if !samples.0.is_empty() {
@@ -128,6 +161,11 @@ impl<'s> Importer<'s> {
             }
         }
         self.samples = 0;
+        if self.series.len() > NAMES_MAX {
+            self.series.clear();
+            self.places.clear();
+            self.held.clear();
+        }
         self.store.history.put(self.store.database.connection(), taken)
     }
 

@@ -1,18 +1,24 @@
 //! Takes in what a tree becomes as a log is read long after it was written.
 
-use super::Store;
+use super::{HELD_MAX, Store};
 use crate::tree::{Kept, Mark, Tree};
 use crate::trend::history::{DAY_MS, Error, IMPORTED, Samples};
+use plugin_api::Action;
 use rusqlite::params;
 use std::collections::BTreeMap;
 
-/// Samples that are held before they are packed: 64 MB of them.
-const HELD_MAX: usize = 4_000_000;
+/// Samples that a name and its end count as: they are held together.
+const NAME_SAMPLES: usize = 8;
 
 /// Keeps what a tree is, time after time, as series of their own: the daemon's tree does not change by it.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     store: Store,
+    /// Series that are new, and those that have ended since, until they are written with their samples.
+    names: Vec<(u64, Box<str>)>,
+    ends: Vec<(u64, i64)>,
+    /// What nodes do with what is told of them.
+    actions: BTreeMap<u64, Action>,
     held: BTreeMap<u64, Samples>,
     samples: u64,
     in_hand: usize,
@@ -35,6 +41,9 @@ impl Recorder {
         tree.keep(last);
         Ok(Recorder {
             store,
+            names: Vec::new(),
+            ends: Vec::new(),
+            actions: BTreeMap::new(),
             held: BTreeMap::new(),
             samples: 0,
             in_hand: 0,
@@ -55,11 +64,13 @@ impl Recorder {
         let rows = tree.changed_rows(self.mark, |_| false);
         self.mark = rows.next;
         self.last_ms = stamp;
-        let transaction = self.store.database.connection().transaction()?;
-        let mut name = transaction.prepare_cached("INSERT INTO series VALUES(?, ?, NULL)")?;
         for row in rows.changed {
-            if let Some(path) = row.more.as_ref().and_then(|more| more.path.as_deref()) {
-                name.execute(params![row.id.cast_signed(), path])?;
+            if let Some(more) = row.more {
+                if let Some(path) = more.path {
+                    self.names.push((row.id, path));
+                    self.in_hand += NAME_SAMPLES;
+                }
+                self.actions.extend(more.action.map(|action| (row.id, action)));
             }
             if let Kept::Number(value) = row.value {
                 let (times, values) = self.held.entry(row.id).or_default();
@@ -84,20 +95,31 @@ impl Recorder {
                 }
             }
         }
-        let mut end = transaction.prepare_cached("UPDATE series SET gone_ms = ? WHERE id = ?")?;
-        for id in rows.gone {
-            end.execute(params![stamp, id.cast_signed()])?;
-        }
-        drop((name, end));
-        transaction.commit()?;
+        self.ends.extend(rows.gone.into_iter().map(|id| (id, stamp)));
         if self.in_hand >= HELD_MAX {
             self.put()?;
         }
         Ok(())
     }
 
+    /// Writes what is in hand: the names first, so that no sample is of nobody.
     fn put(&mut self) -> Result<(), Error> {
         self.in_hand = 0;
+        let transaction = self.store.database.connection().transaction()?;
+        let mut name = transaction.prepare_cached("INSERT INTO series(id, path) VALUES(?, ?)")?;
+        for (id, path) in self.names.drain(..) {
+            name.execute(params![id.cast_signed(), path])?;
+        }
+        let mut act = transaction.prepare_cached("UPDATE series SET action = ? WHERE id = ?")?;
+        for (id, action) in std::mem::take(&mut self.actions) {
+            act.execute(params![action.to_string(), id.cast_signed()])?;
+        }
+        let mut end = transaction.prepare_cached("UPDATE series SET gone_ms = ? WHERE id = ?")?;
+        for (id, stamp) in self.ends.drain(..) {
+            end.execute(params![stamp, id.cast_signed()])?;
+        }
+        drop((name, act, end));
+        transaction.commit()?;
         self.store.history.put(self.store.database.connection(), std::mem::take(&mut self.held))
     }
 
