@@ -3,7 +3,6 @@
 use super::packs::{Buckets, Error, Pack, Samples, Writer, delete, join, load, series_of, union};
 use super::{DAY_MS, IMPORTED, Level};
 use crate::trend::codec::bucket::{Bucket, joined};
-use crate::trend::codec::commit::BLOCK_SERIES;
 use rusqlite::Transaction;
 use std::collections::BTreeMap;
 
@@ -11,7 +10,7 @@ use std::collections::BTreeMap;
 const GROWTH: u64 = 2;
 
 /// Samples of the series of a block, by their place in it.
-type Block = Vec<Samples>;
+pub(super) type Block = Vec<Samples>;
 
 /// Whether a day is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
