@@ -266,6 +266,18 @@ impl Snapshot<'_> {
         Ok(all)
     }
 
+    /// From when to when there is any history.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn range(&self) -> Result<Range, Error> {
+        let of = "SELECT min(coalesce((SELECT min(start) FROM pack), ?1), coalesce((SELECT min(stamp) FROM recent), ?1)), \
+                  max(coalesce((SELECT max(end) FROM pack), -1), coalesce((SELECT max(stamp) FROM recent), -1))";
+        let end = i64::MAX / 4;
+        let (from, last): (i64, i64) = self.transaction.query_row(of, [end], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(Range { from, to: last + 1 })
+    }
+
     /// How many packs there are.
     ///
     /// # Errors
@@ -388,7 +400,10 @@ impl Snapshot<'_> {
                 }
                 values.push(value);
             });
-            read.map_err(|what| Error::Damaged { pack: 0, what: what.to_string() })?;
+            if let Err(what) = read {
+                // What stands before the damage is good, and will be packed.
+                tracing::debug!("a commit of block {block} is {what}");
+            }
         }
         for (place, found) in found.into_iter().enumerate() {
             if let Some(later) = found

@@ -263,12 +263,12 @@ fn what_is_imported_of_a_day_comes_to_the_same_whenever_it_comes() {
         put(&mut store, START, &values[..60]);
         store.tidy(now);
         put(&mut store, START + 3_600_000, &values[60..]);
-        store.tidy(now);
+        store.tidy(now + 1_200_000);
         assert_eq!(day_of(&store), expected, "{days} days old");
         if days < 500 {
             // The same once more.
             put(&mut store, START, &values[..60]);
-            store.tidy(now);
+            store.tidy(now + 2_400_000);
             assert_eq!(day_of(&store), expected, "{days} days old, twice");
         }
     }
@@ -323,4 +323,21 @@ fn a_file_that_does_not_give_room_back_is_made_anew() {
     assert_eq!(number(&file), 0);
     drop(Database::open(&file).expect("a database"));
     assert_eq!(number(&file), 2);
+}
+
+#[test]
+fn of_a_commit_that_is_damaged_what_stands_before_is_read_and_packed() {
+    let mut store = Store::new();
+    store.commit(START, &[(1, 1.5), (2, 2.5)]);
+    store.commit(START + EVERY, &[(1, 3.5), (2, 4.5)]);
+    let cut = "UPDATE recent SET data = substr(data, 1, length(data) - 1) || x'0b' WHERE number = 2";
+    assert_eq!(store.database.connection().execute(cut, []).expect("damaged"), 1);
+    let range = Range { from: START, to: START + DAY_MS };
+    for _ in 0..2 {
+        let reader = store.reader();
+        let found = reader.snapshot().and_then(|snapshot| snapshot.samples(&[1, 2], range)).expect("read");
+        assert_eq!(found[&1], (vec![START, START + EVERY], vec![1.5, 3.5]));
+        assert_eq!(found[&2].1.first(), Some(&2.5));
+        store.history.compact(store.database.connection(), START, || ()).expect("packed");
+    }
 }

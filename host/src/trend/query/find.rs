@@ -1,6 +1,6 @@
 //! Finds the series of a question, and folds them.
 
-use super::line::{Alive, Holds, put};
+use super::line::{Alive, Holds, put, told_at};
 use super::{Ask, Axis, Figure, Fold, Line};
 use crate::tree::{Pattern, Step, encode_path, parse_plain};
 use crate::trend::codec::commit::BLOCK_SERIES;
@@ -83,10 +83,13 @@ pub(crate) fn ask(snapshot: &Snapshot<'_>, ask: &Ask) -> Result<(Axis, Vec<Line>
     let alone = plain == steps.len();
     let mut root = found.nodes(&keys, &steps[plain..], alone)?;
     let (mut axis, mut own) = found.lines(&root)?;
-    if alone && own.is_empty() {
-        // It has no values of its own: what is below counts.
-        root = found.nodes(&keys, &[], false)?;
-        (axis, own) = found.lines(&root)?;
+    if alone && found.may_lack(&axis, &own) {
+        // Where it has no values of its own, what is below counts.
+        let below = found.nodes(&keys, &[], false)?;
+        if !below.children.is_empty() {
+            root = below;
+            (axis, own) = found.lines(&root)?;
+        }
     }
     let folding = Folding { ask, own: &own };
     let mut lines = Vec::new();
@@ -104,8 +107,15 @@ struct Finding<'a> {
     alive_at: &'a [There],
 }
 
+/// A line, and where it matters when each of its values was told last.
+#[derive(Clone, Debug)]
+struct Told {
+    values: Vec<f64>,
+    times: Vec<i64>,
+}
+
 /// The lines of series that have any value, by their numbers.
-type Own = HashMap<u64, Vec<f64>>;
+type Own = HashMap<u64, Told>;
 
 /// A series that is to be on the axis.
 #[derive(Clone, Copy, Debug)]
@@ -114,6 +124,8 @@ struct Wanted {
     gone_ms: Option<i64>,
     figure: Figure,
     from_nothing: bool,
+    /// It matters when its values were told.
+    wants_times: bool,
 }
 
 impl Finding<'_> {
@@ -152,8 +164,9 @@ impl Finding<'_> {
     /// The axis, and each series on it. Some series of a block after others are read, so that no more than their samples are held.
     fn lines(&self, root: &Node) -> Result<(Axis, Own), AskError> {
         let mut wanted: Vec<Wanted> = Vec::new();
+        let wants_times = self.ask.fold.map_or_else(|| root.has_last(self.action), |fold| fold == Fold::Last);
         root.wanted(self.action, &mut |(id, gone_ms, from_nothing), action| {
-            wanted.push(Wanted { id, gone_ms, figure: self.figure(action), from_nothing });
+            wanted.push(Wanted { id, gone_ms, figure: self.figure(action), from_nothing, wants_times });
         });
         wanted.sort_unstable_by_key(|wanted| wanted.id);
         let ask = self.ask;
@@ -204,8 +217,8 @@ impl Finding<'_> {
         pasts: &BTreeMap<u64, Past>,
         own: &mut Own,
     ) -> Result<(), AskError> {
-        for Wanted { id, gone_ms, figure, from_nothing } in wanted {
-            let Some(past) = pasts.get(id).filter(|past| !past.is_empty()) else { continue };
+        for Wanted { id, gone_ms, figure, from_nothing, wants_times } in wanted.iter().copied() {
+            let Some(past) = pasts.get(&id).filter(|past| !past.is_empty()) else { continue };
             if (own.len() + 1).saturating_mul(axis.len()) > VALUES_MAX {
                 return Err(AskError::TooMuch(format!(
                     "its series in {} steps are more than {VALUES_MAX} values: ask for a longer step, a shorter time or \
@@ -213,12 +226,24 @@ impl Finding<'_> {
                     axis.len()
                 )));
             }
-            let holds = if *id >= IMPORTED { Holds::Imported(*gone_ms) } else { Holds::Alive(alive, *gone_ms) };
+            let holds = if id >= IMPORTED { Holds::Imported(gone_ms) } else { Holds::Alive(alive, gone_ms) };
             let mut values = vec![f64::NAN; axis.len()];
-            put(past, axis, *figure, holds, *from_nothing, &mut values);
-            own.insert(*id, values);
+            put(past, axis, figure, holds, from_nothing, &mut values);
+            let times = if wants_times { told_at(past, axis) } else { Vec::new() };
+            own.insert(id, Told { values, times });
         }
         Ok(())
+    }
+
+    /// Whether it is not known of every step in which the daemon was there what a node was by itself.
+    fn may_lack(&self, axis: &Axis, own: &Own) -> bool {
+        let unknown = |place: &usize| own.values().all(|told| told.values[*place].is_nan());
+        let unknown: Vec<usize> = (0..axis.len()).filter(unknown).collect();
+        if own.is_empty() || unknown.is_empty() || self.ask.figure == Figure::Sum {
+            return own.is_empty();
+        }
+        let alive = Alive::on(axis, self.alive_at);
+        unknown.into_iter().any(|place| alive.is_there(place))
     }
 
     /// What is told of a series of a node with an action.
@@ -236,6 +261,12 @@ impl Finding<'_> {
 }
 
 impl Node {
+    /// Whether it or any below has the action of which the last counts.
+    fn has_last(&self, above: Action) -> bool {
+        let action = self.action.unwrap_or(above);
+        action == Action::Last || self.children.values().any(|child| child.has_last(action))
+    }
+
     /// Each series, and the action of its node: its own, or that of the nearest above.
     fn wanted(&self, above: Action, each: &mut impl FnMut((u64, Option<i64>, bool), Action)) {
         let action = self.action.unwrap_or(above);
@@ -288,7 +319,7 @@ impl Folding<'_> {
                 shown.pop();
             }
             _ => {
-                if let Some(values) = self.fold(node, steps, above) {
+                if let Some(Told { values, .. }) = self.fold(node, steps, above) {
                     let path = Pattern::display_steps(&[&shown[..], steps].concat());
                     lines.push(Line { path, values });
                 }
@@ -297,16 +328,26 @@ impl Folding<'_> {
     }
 
     /// What the steps find below a node, as one line.
-    fn fold(&self, node: &Node, steps: &[Step], above: Action) -> Option<Vec<f64>> {
+    fn fold(&self, node: &Node, steps: &[Step], above: Action) -> Option<Told> {
         let action = node.action.unwrap_or(above);
         match steps.split_first() {
-            None => self.own(node).or_else(|| self.children(node, &[], action)),
+            None => match (self.own(node), self.children(node, &[], action)) {
+                // Where it has no values of its own, what is below counts.
+                (Some(mut own), Some(below)) if self.ask.figure != Figure::Sum => {
+                    for (own, below) in own.values.iter_mut().zip(below.values) {
+                        *own = if own.is_nan() { below } else { *own };
+                    }
+                    own.times.iter_mut().zip(below.times).for_each(|(own, below)| *own = below.max(*own));
+                    Some(own)
+                }
+                (own, below) => own.or(below),
+            },
             Some((Step::Key(key), rest)) => self.fold(node.children.get(key)?, rest, action),
             Some((Step::Fold | Step::Each, rest)) => self.children(node, rest, action),
         }
     }
 
-    fn children(&self, node: &Node, rest: &[Step], action: Action) -> Option<Vec<f64>> {
+    fn children(&self, node: &Node, rest: &[Step], action: Action) -> Option<Told> {
         let fold = self.ask.fold.unwrap_or(match action {
             Action::Average => Fold::Mean,
             Action::Min => Fold::Min,
@@ -314,37 +355,56 @@ impl Folding<'_> {
             Action::Last => Fold::Last,
             Action::Add | Action::Top { .. } | Action::Quantiles | Action::Distinct => Fold::Sum,
         });
-        let mut sum: Option<Vec<f64>> = None;
+        let mut sum: Option<Told> = None;
         let mut counts: Vec<u32> = Vec::new();
         for child in node.children.values() {
-            let Some(values) = self.fold(child, rest, action) else { continue };
+            let Some(told) = self.fold(child, rest, action) else { continue };
             if fold == Fold::Mean {
-                counts.resize(values.len(), 0);
-                counts.iter_mut().zip(&values).for_each(|(count, value)| *count += u32::from(!value.is_nan()));
+                counts.resize(told.values.len(), 0);
+                counts.iter_mut().zip(&told.values).for_each(|(count, value)| *count += u32::from(!value.is_nan()));
             }
             match &mut sum {
-                None => sum = Some(values),
-                Some(sum) => sum.iter_mut().zip(values).for_each(|(sum, value)| *sum = folded(fold, *sum, value)),
+                None => sum = Some(told),
+                Some(sum) if fold == Fold::Last => sum.take_later(&told),
+                Some(sum) => {
+                    sum.values.iter_mut().zip(told.values).for_each(|(sum, value)| *sum = folded(fold, *sum, value));
+                    sum.times.iter_mut().zip(told.times).for_each(|(sum, time)| *sum = time.max(*sum));
+                }
             }
         }
         let mut sum = sum?;
         if fold == Fold::Mean {
-            sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum /= f64::from(count));
+            sum.values.iter_mut().zip(counts).for_each(|(sum, count)| *sum /= f64::from(count));
         }
         Some(sum)
     }
 
     /// The line of a node's own values, if it ever had any: of the series that it was, one after another.
-    fn own(&self, node: &Node) -> Option<Vec<f64>> {
+    fn own(&self, node: &Node) -> Option<Told> {
         let mut lines = node.series.iter().filter_map(|(id, ..)| self.own.get(id));
-        let mut values = lines.next()?.clone();
+        let mut all = lines.next()?.clone();
         for later in lines {
-            values
-                .iter_mut()
-                .zip(later)
-                .for_each(|(value, later)| *value = if later.is_nan() { *value } else { *later });
+            all.values.iter_mut().zip(&later.values).for_each(|(value, later)| {
+                *value = if later.is_nan() { *value } else { *later };
+            });
+            all.times.iter_mut().zip(&later.times).for_each(|(time, later)| *time = *later.max(time));
         }
-        Some(values)
+        Some(all)
+    }
+}
+
+impl Told {
+    /// Takes what was told later in each step.
+    fn take_later(&mut self, other: &Told) {
+        for (at, value) in other.values.iter().enumerate() {
+            let is_later = self.times.get(at) <= other.times.get(at);
+            if !value.is_nan() && (self.values[at].is_nan() || is_later) {
+                self.values[at] = *value;
+                if let (Some(time), Some(later)) = (self.times.get_mut(at), other.times.get(at)) {
+                    *time = *later;
+                }
+            }
+        }
     }
 }
 

@@ -67,6 +67,11 @@ impl Alive {
         alive
     }
 
+    /// Whether it was there in a step.
+    pub(super) fn is_there(&self, place: usize) -> bool {
+        self.places.get(place) == Some(&true)
+    }
+
     /// Whether it had all there was before a value came at a time, so that this is new: each day begins with all there is.
     fn before(&self, time: i64) -> bool {
         let day = time.div_euclid(DAY_MS) * DAY_MS;
@@ -155,6 +160,24 @@ fn each_step(times: &[i64], axis: &Axis, begin: i64, mut each: impl FnMut(Option
     }
 }
 
+/// When the value of each step was told last.
+pub(super) fn told_at(past: &Past, axis: &Axis) -> Vec<i64> {
+    let mut all = vec![i64::MIN; axis.len()];
+    let begin = if axis.len() == 0 { i64::MAX } else { axis.at(0) };
+    let mut before = i64::MIN;
+    for times in [&past.buckets.0, &past.samples.0] {
+        each_step(times, axis, begin, |place, within| match place {
+            None => before = before.max(times[within.end - 1]),
+            Some(place) => all[place] = times[within.end - 1],
+        });
+    }
+    for time in &mut all {
+        before = before.max(*time);
+        *time = before;
+    }
+    all
+}
+
 /// Where the step at a place ends, and another begins.
 fn end_of(axis: &Axis, place: usize) -> i64 {
     if place + 1 < axis.len() { axis.at(place + 1) } else { i64::MAX }
@@ -197,7 +220,7 @@ impl Holds<'_> {
     /// Whether a value that was renewed last at a time holds at a place.
     fn at(&self, place: usize, at: i64, renewed: Option<i64>) -> bool {
         match self {
-            Holds::Alive(alive, gone) => alive.places.get(place) == Some(&true) && gone.is_none_or(|gone| at < gone),
+            Holds::Alive(alive, gone) => alive.is_there(place) && gone.is_none_or(|gone| at < gone),
             Holds::Imported(Some(end)) => at < *end,
             Holds::Imported(None) => renewed.is_some_and(|renewed| at - renewed <= IMPORTED_HOLDS_MS),
         }

@@ -256,3 +256,58 @@ fn what_is_imported_late_is_told_once() {
     assert_eq!(times, [0, 2 * MINUTE, 5 * MINUTE, 6 * MINUTE]);
     assert_eq!(counts, &[4.0, 1.0, 1.0, 1.0]);
 }
+
+#[test]
+fn the_last_of_some_keys_is_what_was_told_last() {
+    let mut store = Store::new();
+    store.write(START, &[(1, "v,a", 1.0, false), (2, "v,b", 2.0, false)], Vec::new());
+    store.write(START + EVERY, &[(1, "v,a", 3.0, false)], Vec::new());
+    store.write(START + 2 * EVERY, &[(2, "v,b", 4.0, false)], Vec::new());
+    store.write(START + 3 * EVERY, &[], Vec::new());
+    let reader = Reader::open(&store.file).expect("a reader");
+    let range = Range { from: START, to: START + 4 * EVERY };
+    let pattern = Pattern::parse("v,").expect("a pattern");
+    for (step_ms, expected) in [(EVERY, &[2.0, 3.0, 4.0, 4.0][..]), (2 * EVERY, &[3.0, 4.0])] {
+        let question = Ask {
+            pattern: pattern.clone(),
+            range,
+            step_ms,
+            figure: Figure::Last,
+            fold: Some(super::Fold::Last),
+            commit_ms: EVERY,
+        };
+        let (_, lines) = ask(&reader.snapshot().expect("a snapshot"), &question).expect("an answer");
+        assert_eq!(lines[0].values, expected);
+    }
+}
+
+#[test]
+fn where_a_node_had_no_value_of_its_own_what_was_below_counts() {
+    let mut store = Store::new();
+    store.write(START, &[(1, "n,a", 1.0, false), (2, "n,b", 2.0, false)], Vec::new());
+    store.write(START + EVERY, &[], Vec::new());
+    store.write(START + 2 * EVERY, &[(3, "n", 9.0, false)], vec![1, 2]);
+    store.write(START + 3 * EVERY, &[], Vec::new());
+    let range = Range { from: START, to: START + 4 * EVERY };
+    let line = store.line("n", range, EVERY, Figure::Value);
+    assert_eq!(line, [Some(3.0), Some(3.0), Some(9.0), Some(9.0)]);
+}
+
+#[test]
+fn what_is_gone_has_the_action_that_it_had() {
+    let mut store = Store::new();
+    let row = |id: u64, path: &str, value: Option<f64>| {
+        let value = value.map_or(Kept::None, Kept::Number);
+        let action = value.eq(&Kept::None).then_some(plugin_api::Action::Average);
+        let more = More { path: Some(path.into()), action, ..More::default() };
+        (id, Row { id, value, more: Some(Box::new(more)) })
+    };
+    let rows = [row(1, "cpu", None), row(2, "cpu,a", Some(10.0)), row(3, "cpu,b", Some(30.0))];
+    let pending = Pending { rows: rows.into(), unix_ms: START, stamp: START, ..Pending::default() };
+    store.database.write(&pending, store.history.next()).expect("written");
+    store.history.committed(START, [1, 2, 3].into_iter());
+    let range = Range { from: START, to: START + EVERY };
+    assert_eq!(store.line("cpu,", range, EVERY, Figure::Value), [Some(20.0)]);
+    store.write(START + EVERY, &[], vec![1, 2, 3]);
+    assert_eq!(store.line("cpu,", range, EVERY, Figure::Value), [Some(20.0)]);
+}
