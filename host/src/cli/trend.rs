@@ -57,7 +57,8 @@ enum Tool {
     Export(Export),
     /// Take samples in, as CSV or Prometheus text with timestamps; no daemon may run meanwhile
     #[command(
-        after_help = "They become series of their own beside those of the daemon: its tree does not change by it."
+        after_help = "They become series of their own beside those of the daemon: its tree does not change by it. Of one time \
+the last counts; where minutes are kept already, one that comes again the same is there once, and any other is added."
     )]
     Import(Import),
     /// Read everything, and compare what the tree holds with the end of its history

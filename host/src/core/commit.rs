@@ -153,6 +153,7 @@ impl Commits {
 
     /// Hands over what changed. What the tree and the sources say of each other is in step at this moment.
     pub(super) fn begin(&mut self, shared: &Shared) {
+        let every_ms = self.every_ms();
         let Some(keeper) = &self.keeper else { return };
         self.began = Instant::now();
         let unix_ms = shared.clock.unix_ms();
@@ -172,6 +173,7 @@ impl Commits {
             sources: std::mem::take(&mut self.sources).into_iter().collect(),
             unix_ms,
             stamp,
+            every_ms,
             replies: std::mem::take(&mut self.replies),
         });
     }

@@ -35,6 +35,8 @@ pub(crate) struct Commit {
     pub(crate) unix_ms: i64,
     /// The time that history has of it: of several with the same, the last counts.
     pub(crate) stamp: i64,
+    /// How often there is one, in milliseconds.
+    pub(crate) every_ms: i64,
     /// Told when it is on the disk, or why it is not.
     pub(crate) replies: Vec<oneshot::Sender<Result<(), String>>>,
 }
@@ -152,9 +154,10 @@ struct Writer {
 
 impl Writer {
     fn run(mut self, inbox: &Receiver<Commit>, events: &Events) {
-        while let Ok(Commit { rows, whole, sources, unix_ms, stamp, replies }) = inbox.recv() {
+        while let Ok(Commit { rows, whole, sources, unix_ms, stamp, every_ms, replies }) = inbox.recv() {
             self.pending.unix_ms = unix_ms;
             self.pending.stamp = stamp;
+            self.pending.every_ms = every_ms;
             self.pending.add(rows, sources);
             if !whole.is_empty() {
                 self.pending.whole = whole;

@@ -79,6 +79,8 @@ pub(super) struct Pending {
     pub(super) unix_ms: i64,
     /// The time that history has of it, in milliseconds since the Unix epoch.
     pub(super) stamp: i64,
+    /// How often there is one, in milliseconds; 0 where that is not known.
+    pub(super) every_ms: i64,
 }
 
 /// The file.
@@ -256,7 +258,7 @@ impl Database {
         rows.sort_unstable_by_key(|row| row.id);
         write_rows(&transaction, &rows)?;
         forget(&transaction, &pending.gone, pending.unix_ms)?;
-        history::append(&transaction, number, pending.stamp, &rows, &pending.whole)?;
+        history::append(&transaction, number, (pending.stamp, pending.every_ms), &rows, &pending.whole)?;
         let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO source VALUES(?, ?)")?;
         let mut delete = transaction.prepare_cached("DELETE FROM source WHERE name = ?")?;
         for (name, position) in &pending.sources {

@@ -32,7 +32,7 @@ pub(crate) use read::{Found, Past, Range, Reader, Snapshot, There, newest, of_da
 
 pub(crate) const DAY_MS: i64 = 86_400_000;
 
-/// A series that tells when the daemon was there: it has a value with each commit.
+/// A series that tells when the daemon was there: with each commit it has the milliseconds to the next; 1 where that was not told.
 pub(super) const ALIVE: u64 = 0;
 
 /// Numbers from here on are those of series that have been imported: they are history alone, and no node of the tree.

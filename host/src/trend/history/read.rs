@@ -15,6 +15,9 @@ use std::time::Duration;
 /// How long a lock of another program is waited for: a reader meets one only while the file is being made anew.
 const BUSY: Duration = Duration::from_secs(2);
 
+/// Series that are wanted of a pack from which on it is read whole.
+const WHOLE_SERIES: usize = 8;
+
 /// A stretch of time, in milliseconds since the Unix epoch: from, and up to but without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Range {
@@ -292,22 +295,28 @@ impl Snapshot<'_> {
         &self.transaction
     }
 
-    /// When the daemon was there, ascending: its commits, or what they were rolled up to.
+    /// When the daemon was there, ascending: its commits, or what they were rolled up to. It commits now each so many milliseconds.
     ///
     /// # Errors
     /// The database's; a pack is damaged.
     pub(crate) fn alive(&self, range: Range, step_ms: i64, commit_ms: i64) -> Result<Vec<There>, Error> {
         let range = reach(range, step_ms);
+        // They may have come otherwise than they do now.
+        let every = |value: f64| if value > 1.0 { value as i64 } else { commit_ms };
         // A commit may be late.
-        let lasts = commit_ms.saturating_mul(5) / 2;
+        let lasts = |every: i64| every.saturating_mul(5) / 2;
         let mut all = Vec::new();
         for level in levels(step_ms) {
             let long = level.step_ms();
             self.each_section(&[ALIVE], *level, range, |_, head, section| {
-                let times = head.times_at(&head.buckets(section)?.0);
-                let there =
-                    |at: &i64| There { at: *at, until: at + long.max(lasts), known: at + (long - commit_ms).max(0) };
-                all.extend(times[range.places(&times)].iter().map(there));
+                let (places, buckets) = head.buckets(section)?;
+                for (at, bucket) in head.times_at(&places).into_iter().zip(buckets) {
+                    if (range.from..range.to).contains(&at) {
+                        let every = every(bucket.last);
+                        let until = at.saturating_add(long.max(lasts(every)));
+                        all.push(There { at, until, known: at + (long - every).max(0) });
+                    }
+                }
                 Ok(())
             })?;
         }
@@ -315,7 +324,8 @@ impl Snapshot<'_> {
         let days = of_days(step_ms);
         let from = all.last().filter(|_| days).map_or(range.from, |last| last.at + DAY_MS);
         let commits = self.samples(&[ALIVE], Range { from, to: range.to })?.remove(&ALIVE).unwrap_or_default();
-        all.extend(commits.0.into_iter().map(|at| There { at, until: at + lasts, known: at }));
+        let there = |(at, value): (i64, f64)| There { at, until: at.saturating_add(lasts(every(value))), known: at };
+        all.extend(commits.0.into_iter().zip(commits.1).map(there));
         Ok(all)
     }
 
@@ -364,13 +374,23 @@ impl Snapshot<'_> {
                 continue;
             }
             let blob = self.transaction.blob_open("main", "pack", "data", pack, true)?;
-            let lead = part(&blob, 0, LEAD_BYTES)?;
-            let head = part(&blob, LEAD_BYTES, head_bytes(&lead).map_err(damaged)?)?;
-            let head = Head::read(&head).map_err(damaged)?;
+            // Where much of it is wanted, all of it is read, and checked.
+            let (head, whole) = if within.len() >= WHOLE_SERIES {
+                let whole = part(&blob, 0, blob.len())?;
+                (Head::of(&whole).map_err(damaged)?, whole)
+            } else {
+                let lead = part(&blob, 0, LEAD_BYTES)?;
+                let head = part(&blob, LEAD_BYTES, head_bytes(&lead).map_err(damaged)?)?;
+                (Head::read(&head).map_err(damaged)?, Vec::new())
+            };
             for id in &wanted[within] {
-                if let Some(section) = head.section(*id) {
-                    let bytes = part(&blob, section.start, section.len())?;
-                    each(*id, &head, &bytes).map_err(damaged)?;
+                let Some(section) = head.section(*id) else { continue };
+                match whole.get(section.clone()) {
+                    Some(bytes) => each(*id, &head, bytes).map_err(damaged)?,
+                    None => {
+                        let bytes = part(&blob, section.start, section.len())?;
+                        each(*id, &head, &bytes).map_err(damaged)?;
+                    }
                 }
             }
         }

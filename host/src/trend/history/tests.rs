@@ -330,7 +330,7 @@ fn of_a_commit_that_is_damaged_what_stands_before_is_read_and_packed() {
     let mut store = Store::new();
     store.commit(START, &[(1, 1.5), (2, 2.5)]);
     store.commit(START + EVERY, &[(1, 3.5), (2, 4.5)]);
-    let cut = "UPDATE recent SET data = substr(data, 1, length(data) - 1) || x'0b' WHERE number = 2";
+    let cut = "UPDATE recent SET data = CAST(substr(data, 1, length(data) - 1) AS BLOB) WHERE number = 2";
     assert_eq!(store.database.connection().execute(cut, []).expect("damaged"), 1);
     let range = Range { from: START, to: START + DAY_MS };
     for _ in 0..2 {
@@ -339,5 +339,27 @@ fn of_a_commit_that_is_damaged_what_stands_before_is_read_and_packed() {
         assert_eq!(found[&1], (vec![START, START + EVERY], vec![1.5, 3.5]));
         assert_eq!(found[&2].1.first(), Some(&2.5));
         store.history.compact(store.database.connection(), START, || ()).expect("packed");
+    }
+}
+
+#[test]
+fn of_a_pack_that_is_damaged_nothing_is_told_to_who_reads_much_of_it() {
+    let mut store = Store::new();
+    let nodes: Vec<(u64, f64)> = (1..30).map(|id| (id, figure(id))).collect();
+    for n in 0..100 {
+        store.commit(START + n * EVERY, &nodes);
+    }
+    store.history.compact(store.database.connection(), START, || ()).expect("packed");
+    let data = "SELECT data FROM pack WHERE step = 0";
+    let mut data: Vec<u8> = store.database.connection().query_row(data, [], |row| row.get(0)).expect("a pack");
+    let range = Range { from: START, to: START + DAY_MS };
+    let ids: Vec<u64> = (1..30).collect();
+    for at in [data.len() / 2, data.len() - 2] {
+        data[at] ^= 1;
+        store.database.connection().execute("UPDATE pack SET data = ? WHERE step = 0", [&data]).expect("damaged");
+        let reader = store.reader();
+        let found = reader.snapshot().and_then(|snapshot| snapshot.samples(&ids, range));
+        assert!(matches!(found, Err(super::Error::Damaged { .. })), "byte {at}");
+        data[at] ^= 1;
     }
 }

@@ -19,6 +19,7 @@ struct Store {
     history: History,
     file: PathBuf,
     named: HashSet<u64>,
+    every_ms: i64,
     _folder: tempfile::TempDir,
 }
 
@@ -39,7 +40,7 @@ impl Store {
             day_ms: 3_653 * DAY_MS,
         };
         let history = History::open(database.connection(), retention).expect("a history");
-        Store { database, history, file, named: HashSet::new(), _folder: folder }
+        Store { database, history, file, named: HashSet::new(), every_ms: EVERY, _folder: folder }
     }
 
     fn write(&mut self, stamp: i64, told: &[Told], gone: Vec<u64>) {
@@ -49,7 +50,7 @@ impl Store {
             (*id, Row { id: *id, value: Kept::Number(*value), more: Some(Box::new(more)) })
         };
         let rows = told.iter().map(&mut row).collect();
-        let pending = Pending { rows, gone, unix_ms: stamp, stamp, ..Pending::default() };
+        let pending = Pending { rows, gone, unix_ms: stamp, stamp, every_ms: self.every_ms, ..Pending::default() };
         self.database.write(&pending, self.history.next()).expect("written");
         self.history.committed(stamp, told.iter().map(|(id, ..)| *id));
     }
@@ -310,4 +311,17 @@ fn what_is_gone_has_the_action_that_it_had() {
     assert_eq!(store.line("cpu,", range, EVERY, Figure::Value), [Some(20.0)]);
     store.write(START + EVERY, &[], vec![1, 2, 3]);
     assert_eq!(store.line("cpu,", range, EVERY, Figure::Value), [Some(20.0)]);
+}
+
+#[test]
+fn what_was_committed_more_rarely_than_now_has_no_gaps() {
+    let mut store = Store::new();
+    store.every_ms = MINUTE;
+    for n in 0..20 {
+        store.write(START + n * MINUTE, &[(1, "hits", (n * 60) as f64, false)], Vec::new());
+    }
+    let values = store.hits(0, 19 * MINUTE, EVERY, Figure::Value);
+    assert!(values.iter().all(Option::is_some), "{values:?}");
+    let rates = store.hits(MINUTE, 19 * MINUTE - 5 * EVERY, EVERY, Figure::Rate);
+    assert!(all(&rates[..17 * 6 + 1], 1.0), "{rates:?}");
 }
