@@ -215,8 +215,8 @@ impl Database {
     pub(super) fn each(&self, mut each: impl FnMut(&str, &Row)) -> Result<(), OpenError> {
         for with in ["IS NOT NULL", "IS NULL"] {
             let mut select = self.connection.prepare(&format!(
-                "SELECT id, path, value, action, life_ms, total, error, pairs FROM state JOIN series USING(id) \
-                 LEFT JOIN meta USING(id) WHERE action {with} ORDER BY id"
+                "SELECT id, path, value, state.action, life_ms, state.total, error, pairs FROM state JOIN series USING(id) \
+                 LEFT JOIN meta USING(id) WHERE state.action {with} ORDER BY id"
             ))?;
             let mut rows = select.query([])?;
             while let Some(row) = rows.next()? {

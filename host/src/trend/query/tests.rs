@@ -309,6 +309,13 @@ fn what_is_gone_has_the_action_that_it_had() {
     store.history.committed(START, [1, 2, 3].into_iter());
     let range = Range { from: START, to: START + EVERY };
     assert_eq!(store.line("cpu,", range, EVERY, Figure::Value), [Some(20.0)]);
+    let mut restored = Vec::new();
+    let each = |path: &str, row: &Row| {
+        restored.push((path.to_owned(), row.more.as_ref().and_then(|more| more.action)));
+    };
+    store.database.each(each).expect("read");
+    let average = ("cpu".to_owned(), Some(plugin_api::Action::Average));
+    assert_eq!(restored, [average, ("cpu,a".to_owned(), None), ("cpu,b".to_owned(), None)]);
     store.write(START + EVERY, &[], vec![1, 2, 3]);
     assert_eq!(store.line("cpu,", range, EVERY, Figure::Value), [Some(20.0)]);
 }
@@ -324,4 +331,15 @@ fn what_was_committed_more_rarely_than_now_has_no_gaps() {
     assert!(values.iter().all(Option::is_some), "{values:?}");
     let rates = store.hits(MINUTE, 19 * MINUTE - 5 * EVERY, EVERY, Figure::Rate);
     assert!(all(&rates[..17 * 6 + 1], 1.0), "{rates:?}");
+}
+
+#[test]
+fn a_file_of_the_second_form_is_taken_over() {
+    let mut store = Store::new();
+    store.count(START, START + MINUTE);
+    let before = "ALTER TABLE series DROP COLUMN action; ALTER TABLE series DROP COLUMN total; PRAGMA user_version = 2";
+    store.database.connection().execute_batch(before).expect("made old");
+    store.database = Database::open(&store.file).expect("taken over");
+    store.count(START + MINUTE, START + 2 * MINUTE);
+    assert!(all(&store.hits(EVERY, 2 * MINUTE, EVERY, Figure::Rate), 1.0));
 }
