@@ -86,10 +86,8 @@ impl Past {
 
     /// What was imported late lies beside buckets of its time: it is told with them, once.
     fn join_late(&mut self) {
-        let last = self.buckets.0.last().copied();
-        if !last
-            .is_some_and(|last| self.samples.0.first().is_some_and(|first| *first < last + self.bucket_ms(last, false)))
-        {
+        let (Some(last), Some(first)) = (self.buckets.0.last(), self.samples.0.first()) else { return };
+        if *first >= last + self.bucket_ms(*last, false) {
             return;
         }
         let (times, values) = std::mem::take(&mut self.samples);

@@ -187,11 +187,11 @@ impl Finding<'_> {
             }
             let pasts = self.snapshot.pasts(&ids(&wanted), ask.range, 0)?;
             let axis = Axis::Times(times(&pasts, self.alive_at, ask));
-            self.put(&axis, &Alive::on(&axis, self.alive_at), &wanted, &pasts, &mut own)?;
+            self.put(&axis, &Alive::on(&axis, self.alive_at, self.ask.figure), &wanted, &pasts, &mut own)?;
             return Ok((axis, own));
         }
         let axis = Axis::even(ask.range, ask.step_ms);
-        let alive = Alive::on(&axis, self.alive_at);
+        let alive = Alive::on(&axis, self.alive_at, self.ask.figure);
         for block in wanted.chunk_by(|a, b| a.id / BLOCK_SERIES == b.id / BLOCK_SERIES) {
             for wanted in block.chunks((READ_MAX / self.values_each(block)).max(1)) {
                 let pasts = self.snapshot.pasts(&ids(wanted), ask.range, ask.step_ms)?;
@@ -237,12 +237,15 @@ impl Finding<'_> {
 
     /// Whether it is not known of every step in which the daemon was there what a node was by itself.
     fn may_lack(&self, axis: &Axis, own: &Own) -> bool {
+        if own.values().any(|told| !told.values.iter().any(|value| value.is_nan())) {
+            return false;
+        }
         let unknown = |place: &usize| own.values().all(|told| told.values[*place].is_nan());
         let unknown: Vec<usize> = (0..axis.len()).filter(unknown).collect();
         if own.is_empty() || unknown.is_empty() || self.ask.figure == Figure::Sum {
             return own.is_empty();
         }
-        let alive = Alive::on(axis, self.alive_at);
+        let alive = Alive::on(axis, self.alive_at, self.ask.figure);
         unknown.into_iter().any(|place| alive.is_there(place))
     }
 

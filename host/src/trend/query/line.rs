@@ -24,7 +24,7 @@ pub(super) enum Holds<'a> {
 pub(super) struct Alive {
     /// By the places of the axis.
     places: Vec<bool>,
-    /// When it committed last within each step, if it did.
+    /// When it committed last within each step, if it did; for rates alone.
     known: Vec<Option<i64>>,
     /// When it did so before the axis begins.
     before: Option<i64>,
@@ -37,8 +37,8 @@ pub(super) struct Alive {
 }
 
 impl Alive {
-    /// On an axis.
-    pub(super) fn on(axis: &Axis, there: &[There]) -> Alive {
+    /// On an axis, for what a figure needs.
+    pub(super) fn on(axis: &Axis, there: &[There], figure: Figure) -> Alive {
         let times = there.iter().map(|there| there.at).collect();
         let mut alive = Alive { times, days: axis.of_days(), ..Alive::default() };
         if axis.len() == 0 {
@@ -62,7 +62,9 @@ impl Alive {
                 was = true;
             }
             alive.places.push(was);
-            alive.known.push(known);
+            if figure == Figure::Rate {
+                alive.known.push(known);
+            }
         }
         alive
     }

@@ -36,7 +36,7 @@ pub(super) fn put(past: &Past, axis: &Axis, cells: &Cells, holds: Holds<'_>, fro
     for (place, cell) in cells.cells.iter().enumerate() {
         let at = axis.at(place);
         let told = cell.count > 0;
-        if !told && !(last.is_some() && holds.at(place, at, renewed)) {
+        if !(told || last.is_some() && holds.at(place, at, renewed)) {
             (waiting, gap) = (0, last.is_some());
             looked = looked.max(seen.commit(place));
             continue;
