@@ -181,7 +181,7 @@ pub const TREND_STEPS_MAX: i64 = 100_000;
 /// Values in one answer of history: a hundred megabytes as JSON.
 pub const TREND_VALUES_MAX: usize = 10_000_000;
 
-/// Questions to history that are worked on at a time.
+/// Questions to history that are worked on at a time, whether anybody waits for the answer or not.
 pub const TREND_ASKED_AT_ONCE: usize = 4;
 
 /// Paths in one `/get/` or `/pull/`.

@@ -202,7 +202,7 @@ fn keep(shared: &Shared, data: &Path, events: &Events) -> Result<Option<Kept>, F
     let opened =
         Keeper::open(data, &mut tree, shared.clock.monotonic_ms(), Retention::from(shared.conf.trend), events.clone());
     match opened {
-        Ok((keeper, Restored { sources, nodes, lost })) => {
+        Ok((keeper, Restored { sources, nodes, lost, newest })) => {
             if nodes > 0 || !sources.is_empty() {
                 let sources = sources.len();
                 tracing::info!(
@@ -224,7 +224,7 @@ fn keep(shared: &Shared, data: &Path, events: &Events) -> Result<Option<Kept>, F
             shared.live.tick(tree.tick());
             // What there is now is what is kept.
             let mark = tree.mark();
-            Ok(Some(Kept { keeper, mark }))
+            Ok(Some(Kept { keeper, mark, newest }))
         }
         Err(OpenError::Foreign(why)) => Err(Failure::work(why)),
         Err(OpenError::Failed(why)) => {

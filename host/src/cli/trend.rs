@@ -60,7 +60,8 @@ enum Tool {
     Export(Export),
     /// Take samples in, as CSV or Prometheus text with timestamps; no daemon may run meanwhile
     #[command(
-        after_help = "They become series of their own beside those of the daemon: its tree does not change by it."
+        after_help = "They become series of their own beside those of the daemon: its tree does not change by it. Of one time \
+the last counts; where minutes are kept already, one that comes again the same is there once, and any other is added."
     )]
     Import(Import),
     /// Read everything, and compare what the tree holds with the end of its history
@@ -331,9 +332,9 @@ fn check(data: &Data) -> Result<(), Failure> {
     }
     let failed = |error: &dyn std::fmt::Display| Failure::work(format_args!("{}: {error}", file.display()));
     let reader = Reader::open(&file).map_err(|error| failed(&error))?;
-    let snapshot = reader.snapshot().map_err(|error| failed(&error))?;
-    let bar = bar(snapshot.packs().map_err(|error| failed(&error))?, "{bar:30} {pos}/{len} packs, {eta} left");
-    let checked = check_all(&snapshot, || bar.inc(1)).map_err(|error| failed(&error))?;
+    let packs = reader.snapshot().and_then(|snapshot| snapshot.packs()).map_err(|error| failed(&error))?;
+    let bar = bar(packs, "{bar:30} {pos}/{len} packs, {eta} left");
+    let checked = check_all(&reader, || bar.inc(1)).map_err(|error| failed(&error))?;
     bar.finish_and_clear();
     print(&format!(
         "{} samples in {} packs of {} bytes; {} totals are as their history ends; sketches in {} rows of {} bytes, {} have been \

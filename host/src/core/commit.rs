@@ -25,12 +25,10 @@ pub(super) struct Commits {
     /// None where nothing is kept.
     keeper: Option<Keeper>,
     every: Duration,
-    /// When the last one began, by the wall clock too, and its time in the history.
+    /// When the last one began, by the wall clock too.
     began: Instant,
     began_ms: i64,
-    stamp: i64,
-    /// The latest time in the history that there was, while the clock has been set back from there.
-    ahead: Option<i64>,
+    stamps: Stamps,
     /// Up to when the tree's changes have been handed over.
     mark: Mark,
     /// Sources that have been read on since.
@@ -60,17 +58,47 @@ pub(super) struct CommitFigures {
     pub(super) file: Figures,
 }
 
+/// The times that history has of commits.
+#[derive(Clone, Copy, Debug)]
+struct Stamps {
+    last: i64,
+    /// The latest of all in the file.
+    newest: i64,
+    /// None has been of this daemon.
+    first: bool,
+}
+
+impl Stamps {
+    /// Where the latest that the file has is that; 0 where it has none.
+    fn after(newest: i64) -> Stamps {
+        Stamps { last: newest, newest, first: true }
+    }
+
+    /// The time of a commit by the clock: that which history has of it, and whether it is to have all there is.
+    fn next(&mut self, by_clock: i64) -> (i64, bool) {
+        // A clock that is put back a little, over a restart too: what is newer must not look older.
+        let back = self.last.saturating_sub(by_clock);
+        let stamp = if (0..=BACK_MAX_MS).contains(&back) { self.last } else { by_clock };
+        // Each day of the history begins with all there is: who reads a day need not look for what did not change in it. So does
+        // each daemon, and what goes on from before or beyond what history has by a clock that was put back.
+        let whole = self.first
+            || stamp.div_euclid(DAY_MS) != self.last.div_euclid(DAY_MS)
+            || stamp < self.last
+            || self.last < self.newest && self.newest <= stamp;
+        *self = Stamps { last: stamp, newest: self.newest.max(stamp), first: false };
+        (stamp, whole)
+    }
+}
+
 impl Commits {
     pub(super) fn new(kept: Option<Kept>, every: Duration) -> Commits {
-        let mark = kept.as_ref().map(|kept| kept.mark).unwrap_or_default();
+        let (mark, newest) = kept.as_ref().map(|kept| (kept.mark, kept.newest)).unwrap_or_default();
         Commits {
             keeper: kept.map(|kept| kept.keeper),
             every,
             began: Instant::now(),
             began_ms: 0,
-            // The first is of another day: history has all there is at the beginning of each daemon.
-            stamp: 0,
-            ahead: None,
+            stamps: Stamps::after(newest),
             mark,
             sources: BTreeMap::new(),
             writing: Vec::new(),
@@ -136,28 +164,12 @@ impl Commits {
     /// Hands over what changed. What the tree and the sources say of each other is in step at this moment.
     pub(super) fn begin(&mut self, shared: &Shared) {
         let sooner = shared.relays.every();
+        let every_ms = millis(self.every);
         let Some(keeper) = &self.keeper else { return };
         self.began = Instant::now();
         let unix_ms = shared.clock.unix_ms();
         self.began_ms = unix_ms;
-        let mut stamp = self.stamp_of(unix_ms, sooner);
-        // A clock that is put back a little: what is newer must not look older.
-        if (0..=BACK_MAX_MS).contains(&(self.stamp - stamp)) {
-            stamp = self.stamp;
-        }
-        // Each day of the history begins with all there is: who reads a day need not look for what did not change in it.
-        let mut whole = stamp.div_euclid(DAY_MS) != self.stamp.div_euclid(DAY_MS);
-        // So does what is written where the clock was set back to, and from where it had been: what was written in between is
-        // not what is.
-        if stamp < self.stamp && self.stamp - stamp < DAY_MS {
-            self.ahead = self.ahead.max(Some(self.stamp));
-            whole = true;
-        }
-        if self.ahead.is_some_and(|ahead| stamp > ahead) {
-            self.ahead = None;
-            whole = true;
-        }
-        self.stamp = stamp;
+        let (stamp, whole) = self.stamps.next(self.stamp_of(unix_ms, sooner));
         // All of the daemon's own branch but what it has read of logs begins anew with each daemon.
         let own = |keys: &[&str]| matches!(keys, ["graftd", host, rest] if *host == shared.host && *rest != "log");
         let rows = shared.tree.write().changed_rows(self.mark, own);
@@ -182,6 +194,7 @@ impl Commits {
             stamp,
             history,
             relays,
+            every_ms,
             replies: std::mem::take(&mut self.replies),
         });
     }
@@ -230,4 +243,41 @@ impl Commits {
 
 fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DAY_MS, Stamps};
+
+    const NOON: i64 = 20_000 * DAY_MS + DAY_MS / 2;
+
+    #[test]
+    fn each_daemon_and_each_day_begins_with_all_there_is() {
+        let mut stamps = Stamps::after(0);
+        assert_eq!(stamps.next(NOON), (NOON, true));
+        assert_eq!(stamps.next(NOON + 10_000), (NOON + 10_000, false));
+        assert_eq!(stamps.next(NOON + DAY_MS), (NOON + DAY_MS, true));
+        let mut stamps = Stamps::after(NOON);
+        assert_eq!(stamps.next(NOON + 10_000), (NOON + 10_000, true));
+    }
+
+    #[test]
+    fn a_clock_that_is_back_by_some_minutes_over_a_restart_makes_nothing_older_than_it_is() {
+        let mut stamps = Stamps::after(NOON);
+        assert_eq!(stamps.next(NOON - 30_000), (NOON, true));
+        assert_eq!(stamps.next(NOON - 20_000), (NOON, false));
+        assert_eq!(stamps.next(NOON + 10_000), (NOON + 10_000, false));
+    }
+
+    #[test]
+    fn a_clock_that_is_back_by_hours_begins_anew_and_again_when_it_has_caught_up() {
+        let mut stamps = Stamps::after(NOON - 10_000);
+        stamps.next(NOON);
+        let back = NOON - 7_200_000;
+        assert_eq!(stamps.next(back), (back, true));
+        assert_eq!(stamps.next(back + 10_000), (back + 10_000, false));
+        assert_eq!(stamps.next(NOON - 10_000), (NOON - 10_000, false));
+        assert_eq!(stamps.next(NOON), (NOON, true));
+        assert_eq!(stamps.next(NOON + 10_000), (NOON + 10_000, false));
+    }
 }

@@ -8,7 +8,7 @@ use crate::conf::{Role, nearest};
 use crate::json::{write_number, write_string};
 use crate::limits::{PATHS_MAX, TREND_ASKED_AT_ONCE, TREND_STEPS, TREND_STEPS_MAX, TREND_VALUES_MAX};
 use crate::tree::Pattern;
-use crate::trend::{Ask, AskError, Axis, Figure, Fold, Line, Range, Told};
+use crate::trend::{Ask, AskError, Axis, Figure, Fold, Line, Range, Retention, Told};
 use crate::when::parse_time;
 use plugin_api::parse_duration;
 use std::sync::Arc;
@@ -66,11 +66,10 @@ struct Asked {
 /// 400 for arguments that are not known or ask for too much; 503 where no history is kept or it cannot be read.
 pub(super) async fn trend(web: &Web, query: &str) -> Result<Answer, Refusal> {
     let commit_ms = i64::try_from(web.shared.conf.commit.as_millis()).unwrap_or(i64::MAX);
-    let asked = Asked::read(query, web.shared.clock.unix_ms(), commit_ms)?;
+    let retention = Retention::from(web.shared.conf.trend);
+    let asked = Asked::read(query, web.shared.clock.unix_ms(), commit_ms, &retention)?;
     let shared = Arc::clone(&web.shared);
-    // It is never closed.
-    let _turn = ASKED_AT_ONCE.acquire().await;
-    apart(move || {
+    in_turn(&ASKED_AT_ONCE, move || {
         let Some(trend) = shared.trend.get() else {
             if shared.conf.role == Role::Agent {
                 return Err(Refusal::new(StatusCode::NOT_FOUND, "/trend/: this daemon is an agent, and keeps no history"));
@@ -114,12 +113,27 @@ pub(super) async fn trend(web: &Web, query: &str) -> Result<Answer, Refusal> {
     .await?
 }
 
+/// Does work that blocks when there is a turn for it. Whoever waits for it may go meanwhile, which does not end it: the turn is over
+/// when the work is.
+async fn in_turn<T: Send + 'static>(
+    turns: &'static Semaphore,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refusal> {
+    // It is never closed.
+    let turn = turns.acquire().await;
+    apart(move || {
+        let _turn = turn;
+        work()
+    })
+    .await
+}
+
 fn bad(why: impl std::fmt::Display) -> Refusal {
     Refusal::bad(format_args!("/trend/: {why}"))
 }
 
 impl Asked {
-    fn read(query: &str, now: i64, commit_ms: i64) -> Result<Asked, Refusal> {
+    fn read(query: &str, now: i64, commit_ms: i64, retention: &Retention) -> Result<Asked, Refusal> {
         let mut keys = Vec::new();
         let mut given: [Option<String>; KNOWN.len()] = Default::default();
         for written in query.split('&').filter(|written| !written.is_empty()) {
@@ -170,7 +184,9 @@ impl Asked {
             return Err(bad("from must be before to"));
         }
         let one = step.as_deref() == Some("all");
-        let step_ms = if one { range.to.saturating_sub(range.from) } else { step_of(step.as_deref(), range)? };
+        let finest_ms = retention.finest_ms(range.from, now);
+        let step_ms =
+            if one { range.to.saturating_sub(range.from) } else { step_of(step.as_deref(), range, finest_ms)? };
         let figures = figures(figure.as_deref().unwrap_or("value"))?;
         let fold = named("fold", fold, &Fold::NAMES)?;
         let csv = named("format", format, &[("json", false), ("csv", true)])?.unwrap_or(false);
@@ -198,8 +214,8 @@ fn named<T: Copy>(name: &str, value: Option<String>, known: &[(&str, T)]) -> Res
     found.map(Some).ok_or_else(|| bad(format_args!("{name}={value}: must be one of {}", names())))
 }
 
-/// The length of a step: as told, or so that there are not more than can be seen.
-fn step_of(text: Option<&str>, range: Range) -> Result<i64, Refusal> {
+/// The length of a step: as told, or so that there are not more than can be seen, and none is shorter than what is kept.
+fn step_of(text: Option<&str>, range: Range, finest_ms: i64) -> Result<i64, Refusal> {
     let length = range.to.saturating_sub(range.from);
     let step = match text {
         Some("raw") => return Ok(0),
@@ -213,7 +229,7 @@ fn step_of(text: Option<&str>, range: Range) -> Result<i64, Refusal> {
             })?
         }
         None => {
-            let fits = |step: &&i64| length / **step <= TREND_STEPS;
+            let fits = |step: &&i64| length / **step <= TREND_STEPS && **step >= finest_ms;
             STEPS.iter().find(fits).or(STEPS.last()).copied().unwrap_or(DAY_MS)
         }
     };
@@ -381,4 +397,53 @@ fn write_quoted(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     out.extend(text.replace('"', "\"\"").bytes());
     out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Asked, DAY_MS, in_turn};
+    use crate::conf::TrendConf;
+    use crate::trend::Retention;
+    use std::sync::mpsc::channel;
+    use tokio::sync::Semaphore;
+
+    #[test]
+    fn no_step_is_shorter_than_what_is_kept_unless_it_is_asked_for() {
+        let now = 20_000 * DAY_MS + DAY_MS / 2;
+        let retention = Retention::from(TrendConf::default());
+        for (query, step_ms) in [
+            ("from=-1h", 10_000),
+            ("from=-3d&to=-71h", 60_000),
+            ("from=-3d&to=-71h&step=10s", 10_000),
+            ("from=-31d&to=-743h", 600_000),
+            ("from=-400d", DAY_MS),
+            ("from=-400d&to=-399d", DAY_MS),
+            ("from=-1d", 300_000),
+        ] {
+            let asked = Asked::read(&format!("key-a&{query}"), now, 10_000, &retention);
+            assert_eq!(asked.ok().map(|asked| asked.step_ms), Some(step_ms), "{query}");
+        }
+        // Where the ten minutes go early, days are there.
+        let retention = Retention { raw_ms: DAY_MS, minute_ms: DAY_MS, ten_minutes_ms: 2 * DAY_MS, ..retention };
+        let asked = Asked::read("key-a&from=-30d", now, 10_000, &retention);
+        assert_eq!(asked.ok().map(|asked| asked.step_ms), Some(DAY_MS));
+    }
+
+    #[tokio::test]
+    async fn a_turn_is_as_long_as_its_work_and_not_as_its_client() {
+        static TURNS: Semaphore = Semaphore::const_new(1);
+        let (go_on, wait) = channel::<()>();
+        let (begun, begins) = tokio::sync::oneshot::channel();
+        let asked = tokio::spawn(in_turn(&TURNS, move || {
+            let _ = begun.send(());
+            let _ = wait.recv();
+        }));
+        begins.await.expect("begun");
+        asked.abort();
+        assert!(asked.await.is_err_and(|error| error.is_cancelled()));
+        assert_eq!(TURNS.available_permits(), 0, "the work is still under way");
+        go_on.send(()).expect("it waits");
+        // The next one has its turn when that has ended.
+        assert!(in_turn(&TURNS, || 7).await.is_ok_and(|seven| seven == 7));
+    }
 }

@@ -4,7 +4,7 @@
 mod tests;
 
 use super::figures::{Figures, Shown, sizes};
-use super::history::{History, Passed, Retention};
+use super::history::{History, Passed, Retention, newest};
 use super::pending::Pending;
 use super::relays::{RelayJob, Relays};
 use super::sqlite::{Database, OpenError, Place, Written, said};
@@ -29,6 +29,8 @@ const TIDY: Duration = Duration::from_millis(200);
 
 /// How often packs are counted, at most: all of an index is read for that.
 const COUNT_EVERY: Duration = Duration::from_secs(60);
+/// The longest it may be where more comes to be packed than is done in that; at most half of the time between two commits.
+const TIDY_MAX_MS: i64 = 5_000;
 
 /// What is to be kept from now on.
 #[derive(Debug, Default)]
@@ -49,6 +51,8 @@ pub(crate) struct Commit {
     pub(crate) history: bool,
     /// What relays are to send, by their names.
     pub(crate) relays: Vec<(String, Fold)>,
+    /// How often there is one, in milliseconds.
+    pub(crate) every_ms: i64,
     /// Told when it is on the disk, or why it is not.
     pub(crate) replies: Vec<oneshot::Sender<Result<(), String>>>,
 }
@@ -92,6 +96,8 @@ pub(crate) struct Restored {
     pub(crate) nodes: u64,
     /// Nodes that there is no room for any more, or that could not be read.
     pub(crate) lost: u64,
+    /// The latest time that history has of a commit, in milliseconds since the Unix epoch; 0 where it has none.
+    pub(crate) newest: i64,
 }
 
 /// All that the core needs to go on where the daemon before ended.
@@ -100,6 +106,8 @@ pub(crate) struct Kept {
     pub(crate) keeper: Keeper,
     /// What the tree holds up to it has been written.
     pub(crate) mark: Mark,
+    /// The latest time that history has of a commit.
+    pub(crate) newest: i64,
 }
 
 /// Hands commits to the thread that writes them.
@@ -140,6 +148,7 @@ impl Keeper {
         tree.end_restore();
         let history = History::open(database.connection(), retention);
         let history = history.map_err(|error| told(OpenError::Failed(error.to_string())))?;
+        restored.newest = newest(database.connection()).map_err(|error| told(error.into()))?;
         let passed = Passed::since(database.passed().map_err(told)?);
         let written = database.written().map_err(told)?;
         let relays = Relays::new(database.connection()).map_err(|error| told(OpenError::from(error)))?;
@@ -155,6 +164,7 @@ impl Keeper {
             known,
             attempt: 0,
             failed: false,
+            tidied_ms: 0,
             counted: None,
             shown: Shown::default(),
         };
@@ -218,6 +228,8 @@ struct Writer {
     attempt: i64,
     /// A commit failed since: it may be in the file all the same, where it was only the disk that did not say so.
     failed: bool,
+    /// When history was packed last, by the clock that is never set.
+    tidied_ms: i64,
     /// When packs were counted last.
     counted: Option<Instant>,
     shown: Shown,
@@ -239,10 +251,11 @@ impl Writer {
     }
 
     fn commit(&mut self, commit: Commit, events: &Events) {
-        let Commit { rows, whole, sources, unix_ms, monotonic_ms, stamp, history, relays, replies } = commit;
+        let Commit { rows, whole, sources, unix_ms, monotonic_ms, stamp, every_ms, history, relays, replies } = commit;
         self.look(unix_ms, monotonic_ms);
         self.pending.unix_ms = unix_ms;
         self.pending.stamp = stamp;
+        self.pending.every_ms = every_ms;
         self.pending.history = history;
         self.pending.add(rows, sources);
         self.pending.add_whole(whole);
@@ -258,7 +271,7 @@ impl Writer {
         if let (Ok(()), Some(database)) = (written, self.database.as_mut()) {
             self.relays.committed(database.connection());
         }
-        self.tidy();
+        self.tidy(monotonic_ms);
     }
 
     /// Writes what waits.
@@ -366,9 +379,11 @@ impl Writer {
     }
 
     /// Packs history for a while; what is left waits for the next commit.
-    fn tidy(&mut self) {
+    fn tidy(&mut self, monotonic_ms: i64) {
+        let passed = monotonic_ms.saturating_sub(std::mem::replace(&mut self.tidied_ms, monotonic_ms));
+        let most = Duration::from_millis((passed / 2).clamp(0, TIDY_MAX_MS).cast_unsigned());
         let Some(database) = &mut self.database else { return };
-        let why = match self.history.tidy(database.connection(), self.passed.now(), TIDY) {
+        let why = match self.history.tidy(database.connection(), self.passed.now(), TIDY, most) {
             Ok(_) => String::new(),
             Err(error) => error.to_string(),
         };

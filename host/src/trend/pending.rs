@@ -23,6 +23,8 @@ pub(super) struct Pending {
     pub(super) unix_ms: i64,
     /// The time that history has of it, in milliseconds since the Unix epoch.
     pub(super) stamp: i64,
+    /// How often there is one, in milliseconds; 0 where that is not known.
+    pub(super) every_ms: i64,
     /// Whether history is to have it.
     pub(super) history: bool,
     /// The time that has passed by then, and the one at which what is gone has gone.

@@ -1,8 +1,9 @@
 //! The one file, in SQLite's format.
 //!
-//! `series` has a number for each node's path, `state` what the node holds, `meta` what is told beside it, `source` how far
-//! each source has been read; what [history](super::history) there is stands in tables of its own. Numbers, texts and booleans stand in `state` as they are, so that `sqlite3` shows them; a sketch is
-//! a blob that begins with a byte for its kind.
+//! `series` has a number for each node's path (and of those that are gone what their nodes did with them), `state` what the
+//! node holds, `meta` what is told beside it, `source` how far each source has been read; what [history](super::history) there
+//! is stands in tables of its own. Numbers, texts and booleans stand in `state` as they are, so that `sqlite3` shows them; a
+//! sketch is a blob that begins with a byte for its kind.
 
 mod place;
 
@@ -32,9 +33,15 @@ const APPLICATION: i64 = 0x6772_6674;
 /// How long another program may lock the file before a commit is put off.
 const BUSY: Duration = Duration::from_secs(2);
 
+/// Bytes that the log of the database keeps when it begins anew: a reader that takes long lets it grow.
+const WAL_BYTES: i64 = 64 << 20;
+
+/// A file that is not larger is written anew at the start where that is needed: it takes a second.
+const ANEW_BYTES: i64 = 64 << 20;
+
 const TABLES: &str = "
 CREATE TABLE info(key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
-CREATE TABLE series(id INTEGER PRIMARY KEY, path TEXT NOT NULL, gone_ms INTEGER) STRICT;
+CREATE TABLE series(id INTEGER PRIMARY KEY, path TEXT NOT NULL, gone_ms INTEGER, action TEXT, total INTEGER) STRICT;
 CREATE TABLE state(id INTEGER PRIMARY KEY, value ANY, action TEXT, life_ms INTEGER, total INTEGER, error REAL) STRICT;
 CREATE TABLE meta(id INTEGER PRIMARY KEY, pairs BLOB NOT NULL) STRICT;
 CREATE TABLE source(name TEXT PRIMARY KEY, position TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -129,6 +136,7 @@ impl Database {
             connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         }
         connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
         // Each commit is on the disk before it is called one.
         connection.pragma_update(None, "synchronous", "FULL")?;
         let meta = fs::metadata(file).map_err(|error| OpenError::Failed(error.to_string()))?;
@@ -152,6 +160,7 @@ impl Database {
             if schema < SCHEMA {
                 database.migrate_from_2()?;
             }
+            database.give_room_back()?;
         }
         Ok(database)
     }
@@ -163,17 +172,29 @@ impl Database {
         transaction.execute_batch(history::TABLES)?;
         transaction.pragma_update(None, "user_version", 2)?;
         transaction.commit()?;
-        self.connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-        // It takes effect when the file is written anew, which is small as yet.
-        if let Err(error) = self.connection.execute_batch("VACUUM") {
+        Ok(())
+    }
+
+    /// Has the file give its room back, if it does not: it must be written anew for that. A large one is left as it is, until
+    /// somebody compacts it.
+    fn give_room_back(&self) -> Result<(), OpenError> {
+        let number = |pragma: &str| self.connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+        if number("auto_vacuum")? != 0 || number("page_count")?.saturating_mul(number("page_size")?) > ANEW_BYTES {
+            return Ok(());
+        }
+        let anew = "PRAGMA auto_vacuum = INCREMENTAL; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)";
+        if let Err(error) = self.connection.execute_batch(anew) {
             tracing::warn!("the database gives back no room that it does not need any more: {error}");
         }
         Ok(())
     }
 
-    /// The second form had no relays, and no history of sketches: what they were fed so far is in none.
+    /// The second form had no relays, did not keep what the node of a series that is gone did with it, and had no history of
+    /// sketches: what they were fed so far is in none.
     fn migrate_from_2(&mut self) -> Result<(), OpenError> {
         let transaction = self.connection.transaction()?;
+        transaction
+            .execute_batch("ALTER TABLE series ADD COLUMN action TEXT; ALTER TABLE series ADD COLUMN total INTEGER")?;
         transaction.execute_batch(spool::TABLES)?;
         transaction.execute_batch(history::SKETCH_TABLES)?;
         let mut select = transaction.prepare("SELECT id, value FROM state WHERE typeof(value) = 'blob'")?;
@@ -238,8 +259,8 @@ impl Database {
     pub(super) fn each(&self, mut each: impl FnMut(&str, &Row)) -> Result<(), OpenError> {
         for with in ["IS NOT NULL", "IS NULL"] {
             let mut select = self.connection.prepare(&format!(
-                "SELECT id, path, value, action, life_ms, total, error, pairs FROM state JOIN series USING(id) \
-                 LEFT JOIN meta USING(id) WHERE action {with} ORDER BY id"
+                "SELECT id, path, value, state.action, life_ms, state.total, error, pairs FROM state JOIN series USING(id) \
+                 LEFT JOIN meta USING(id) WHERE state.action {with} ORDER BY id"
             ))?;
             let mut rows = select.query([])?;
             while let Some(row) = rows.next()? {
@@ -300,7 +321,8 @@ impl Database {
         write_rows(&transaction, &rows)?;
         forget(&transaction, &pending.gone, pending.gone_ms)?;
         if pending.history {
-            history::append(&transaction, number, pending.stamp, &rows, &pending.whole)?;
+            let at = (pending.stamp, pending.every_ms);
+            history::append(&transaction, number, at, &rows, &pending.whole)?;
             history::append_sketches(&transaction, pending.stamp, pending.fed.iter().map(|(id, fed)| (*id, fed)))?;
         }
         let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO source VALUES(?, ?)")?;
@@ -335,7 +357,7 @@ impl Database {
 }
 
 fn write_rows(transaction: &Transaction<'_>, rows: &[&Row]) -> Result<(), rusqlite::Error> {
-    let mut series = transaction.prepare_cached("INSERT OR REPLACE INTO series VALUES(?, ?, NULL)")?;
+    let mut series = transaction.prepare_cached("INSERT OR REPLACE INTO series(id, path) VALUES(?, ?)")?;
     let mut state = transaction.prepare_cached("INSERT OR REPLACE INTO state VALUES(?, ?, ?, ?, ?, ?)")?;
     let mut meta = transaction.prepare_cached("INSERT OR REPLACE INTO meta VALUES(?, ?)")?;
     let mut no_meta = transaction.prepare_cached("DELETE FROM meta WHERE id = ?")?;
@@ -365,7 +387,10 @@ fn write_rows(transaction: &Transaction<'_>, rows: &[&Row]) -> Result<(), rusqli
 
 /// What is gone is no more in the tree, but it has a history.
 fn forget(transaction: &Transaction<'_>, gone: &[u64], unix_ms: i64) -> Result<(), rusqlite::Error> {
-    let mut end = transaction.prepare_cached("UPDATE series SET gone_ms = ? WHERE id = ?")?;
+    let mut end = transaction.prepare_cached(
+        "UPDATE series SET gone_ms = ?1, action = (SELECT action FROM state WHERE id = ?2), \
+         total = (SELECT total IS NOT NULL FROM state WHERE id = ?2) WHERE id = ?2",
+    )?;
     for id in gone {
         end.execute([unix_ms, id.cast_signed()])?;
     }

@@ -129,7 +129,12 @@ impl Daemon {
     }
 
     fn tidy(&mut self, now: i64) {
-        while self.history.tidy(self.database.connection(), now, Duration::from_secs(60)).expect("tidied") > 0 {}
+        while self
+            .history
+            .tidy(self.database.connection(), now, Duration::from_secs(60), Duration::ZERO)
+            .expect("tidied")
+            > 0
+        {}
     }
 
     /// All that was fed in a range.
@@ -204,7 +209,7 @@ impl Daemon {
             assert_eq!(count, self.direct(whole).0[0].count() as f64, "steps of {step} ms, {when}");
         }
         let reader = Reader::open(&self.file).expect("a reader");
-        let checked = check(&reader.snapshot().expect("a snapshot"), || {}).expect("checked");
+        let checked = check(&reader, || {}).expect("checked");
         assert_eq!((checked.damages, checked.counts), (Vec::new(), 2), "{when}");
     }
 }
@@ -226,7 +231,10 @@ fn figures_of_any_time_are_those_of_what_was_fed_in_it() {
                 daemon.kill();
             }
             if random.below(4) == 0 {
-                let _ = daemon.history.tidy(daemon.database.connection(), stamp, Duration::ZERO).expect("tidied");
+                let _ = daemon
+                    .history
+                    .tidy(daemon.database.connection(), stamp, Duration::ZERO, Duration::ZERO)
+                    .expect("tidied");
             }
             stamp += random.below(20) as i64 * 10_000;
         }
@@ -246,7 +254,7 @@ fn figures_of_any_time_are_those_of_what_was_fed_in_it() {
         let left: i64 = daemon.database.connection().query_row(rows, [], |row| row.get(0)).expect("counted");
         assert_eq!(left, 0, "after ten years nothing is left");
         let reader = Reader::open(&daemon.file).expect("a reader");
-        let checked = check(&reader.snapshot().expect("a snapshot"), || {}).expect("checked");
+        let checked = check(&reader, || {}).expect("checked");
         assert_eq!(checked.damages, Vec::<String>::new());
     }
 }

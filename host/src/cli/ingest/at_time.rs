@@ -71,5 +71,5 @@ fn first_time(part: &Part, format: Option<&Format>) -> Option<i64> {
     let text = String::from_utf8_lossy(&begins.bytes);
     let told = format.is_none().then(|| guess(&first_lines(&text, begins.whole)).format);
     let mut times = Times::of(format.or(told.as_ref())?);
-    times.ends(&begins.bytes).map(|(first, _)| first)
+    times.ends(&begins.bytes)[0]
 }

@@ -28,6 +28,7 @@ use crate::ingest::{Frames, PipeReport};
 use crate::json::{Shape, write_view};
 use crate::limits::{INGEST_THREADS_MAX, LINE_FAULTS_MAX};
 use crate::tree::{Hit, Pattern, Tree, Want};
+use crate::trend::Retention;
 use at_time::AtTime;
 use clap::Args;
 use part::Part;
@@ -65,8 +66,8 @@ megabyte; of a larger one the first and last line of each 256 KiB are looked at.
 sketches (percentiles, visitors, tops) cannot be sent as JSON. They count as if they came now, whatever times they have, and \
 what is pushed twice counts twice. An answer that refuses them ends it; what was taken before stays.\n\n\
 --at-time makes a chart of an old log: what its lines came to goes into the history at their own times, in steps of ten \
-seconds, or a minute where they are older than two days. The files may be named in any order. The daemon's tree does not \
-change by it; it must not run meanwhile.\n\n\
+seconds, or a minute where they are older than [trend] raw, two days. The files may be named in any order, but must follow each other: logs that \
+ran side by side, such as those of two servers, must be merged by time before. The daemon's tree does not change by it; it must not run meanwhile.\n\n\
 Exit codes: 0 all was read, though lines may not have parsed; 1 a file could not be read, or no line of one parsed; 2 it was \
 asked wrongly.")]
 pub(super) struct Ingest {
@@ -141,13 +142,14 @@ impl Ingest {
             Ok([pipes]) => {
                 let mut reader = Reader::new(format, clock, progress.clone(), pipes, merge);
                 if self.at_time {
-                    reader = reader.by_steps(Steps::new(clock.unix_ms()));
+                    reader = reader.by_steps(Steps::new(clock.unix_ms(), Retention::from(conf.trend).raw_ms));
                 }
                 for part in &parts {
                     let told = reader.read(part);
                     progress.aside(|| said.of(&part.path, told));
                 }
                 progress.end();
+                said.of_another = reader.of_another();
                 reader.end()
             }
             Err(teams) => {
@@ -169,11 +171,22 @@ impl Ingest {
         if said.foreign && said.all.errors == said.all.lines {
             return Err(Failure::work("nothing was read; see --format"));
         }
+        if said.of_another > 0 {
+            eprintln!(
+                "graftd: {} lines are more than an hour older than others before them, and are kept at the times of those: logs that \
+                 ran side by side must be merged by time before",
+                said.of_another
+            );
+        }
         self.print(&into.tree, &branches, files.len(), &said.all)?;
         match (said.unread, said.foreign) {
             _ if broken => Err(Failure::work("not every pipe got to the end, so its branch is not whole")),
             (true, _) => Err(Failure::work("not every file could be read")),
             (_, true) => Err(Failure::work("not every file is in that format; see --format")),
+            // Some requests last so long; more of them are another log.
+            _ if said.of_another > said.all.lines / 100 => {
+                Err(Failure::work("the logs overlap, so that their chart is wrong"))
+            }
             _ => Ok(()),
         }
     }
@@ -278,6 +291,8 @@ struct Said {
     unread: bool,
     /// No line of a file parsed: it is in another format, or no log.
     foreign: bool,
+    /// Lines that are of another log than those before them, by their times.
+    of_another: u64,
 }
 
 impl Said {

@@ -67,6 +67,8 @@ pub(super) struct Reader<F> {
     shown: u64,
     /// The lines' own times matter.
     steps: Option<Steps>,
+    /// Lines that are so much older than the step that was open that they are of another log.
+    of_another: u64,
     merge: F,
 }
 
@@ -85,7 +87,18 @@ impl<F: FnMut(Frames, Option<i64>)> Reader<F> {
         let mut engine = Solo::new(format.clone(), clock, Remember::First);
         pipes.into_iter().for_each(|run| engine.put(run));
         let times = Times::of(&format);
-        Reader { engine, format, auto, flushed: Instant::now(), times, progress, shown: 0, steps: None, merge }
+        Reader {
+            engine,
+            format,
+            auto,
+            flushed: Instant::now(),
+            times,
+            progress,
+            shown: 0,
+            steps: None,
+            of_another: 0,
+            merge,
+        }
     }
 
     /// Has what was folded handed over at the end of each step of the lines' own times.
@@ -141,6 +154,11 @@ impl<F: FnMut(Frames, Option<i64>)> Reader<F> {
         }
     }
 
+    /// Lines whose times lie long before others that had been read: they are kept at the times of those.
+    pub(super) fn of_another(&self) -> u64 {
+        self.of_another
+    }
+
     /// Hands over what is left, and says how the pipes fared.
     pub(super) fn end(&mut self) -> Vec<PipeReport> {
         let ended = self.steps.as_ref().and_then(Steps::end);
@@ -155,22 +173,29 @@ impl<F: FnMut(Frames, Option<i64>)> Reader<F> {
 
     /// Feeds lines of which each belongs to a step. Those of a block mostly belong to one, or to few that follow each other.
     fn feed_by_steps(&mut self, block: &[u8], mut steps: Steps) -> Steps {
-        let Some((first, last)) = self.times.ends(block) else {
-            self.engine.feed(block);
-            return steps;
+        let ends = self.times.ends(block);
+        let is_one = match ends {
+            [Some(first), Some(last)] => steps.are_one(first, last),
+            // Lines without a time may hide others.
+            _ => Times::are_few(block),
         };
         let middle = || memchr::memchr(b'\n', &block[block.len() / 2..]).map(|at| block.len() / 2 + at + 1);
         let middle = middle().filter(|at| *at < block.len());
         let middle = middle.or_else(|| memchr::memrchr(b'\n', &block[..block.len() / 2]).map(|at| at + 1));
         match middle {
-            Some(middle) if !steps.are_one(first, last) => {
+            Some(middle) if !is_one => {
                 let (before, after) = block.split_at(middle);
                 steps = self.feed_by_steps(before, steps);
                 self.feed_by_steps(after, steps)
             }
             _ => {
-                if let Some(ended) = steps.begin(first) {
-                    self.flush(Some(ended));
+                if let Some(first) = ends[0].or(ends[1]) {
+                    if let Some(ended) = steps.begin(first) {
+                        self.flush(Some(ended));
+                    }
+                    if steps.is_of_another(first) {
+                        self.of_another += memchr::memchr_iter(b'\n', block).count() as u64;
+                    }
                 }
                 self.engine.feed(block);
                 steps

@@ -83,13 +83,17 @@ impl Times {
         std::mem::take(&mut self.span)
     }
 
-    /// The times of the first and of the last line that has one, of whole lines.
-    pub(super) fn ends(&mut self, block: &[u8]) -> Option<(i64, i64)> {
-        let mut lines = block.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let first = lines.by_ref().take(TRIES).find_map(|line| self.time(line))?;
-        let mut lines = block.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let last = lines.by_ref().take(TRIES).find_map(|line| self.time(line)).unwrap_or(first);
-        Some((first, last))
+    /// The times of the first and of the last line of whole lines, as far as one of a few there has any.
+    pub(super) fn ends(&mut self, block: &[u8]) -> [Option<i64>; 2] {
+        let lines = block.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let first = lines.take(TRIES).find_map(|line| self.time(line));
+        let lines = block.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        [first, lines.take(TRIES).find_map(|line| self.time(line))]
+    }
+
+    /// Whether all of some whole lines are looked at for the times of their ends.
+    pub(super) fn are_few(block: &[u8]) -> bool {
+        memchr::memchr_iter(b'\n', block).nth(TRIES).is_none()
     }
 
     fn first_of<'l>(&mut self, lines: impl Iterator<Item = &'l [u8]>) {

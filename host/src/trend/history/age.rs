@@ -1,7 +1,8 @@
 //! What becomes of history as it ages.
 
 use super::Level;
-use super::compact::{Same, join_buckets};
+use super::compact::marking;
+use super::join::{Same, join_buckets};
 use super::packs::{Error, delete, load, number, series_of};
 use super::{events, sketches};
 use crate::conf::TrendConf;
@@ -14,7 +15,7 @@ use std::time::Duration;
 pub(crate) struct Retention {
     /// Each value that was committed.
     pub(crate) raw_ms: i64,
-    /// Texts as well.
+    /// Minutes, and texts.
     pub(crate) minute_ms: i64,
     pub(crate) ten_minutes_ms: i64,
     pub(crate) day_ms: i64,
@@ -43,27 +44,42 @@ impl Retention {
     }
 }
 
+impl Retention {
+    /// How finely history is there from a time on, as it is rolled up by now: in milliseconds, 0 where each commit is.
+    pub(crate) fn finest_ms(&self, from: i64, now: i64) -> i64 {
+        let is_there = |level: &Level| from >= level.unit_of(now.saturating_sub(self.of(*level)));
+        Level::ALL.into_iter().find(is_there).unwrap_or(Level::Day).step_ms()
+    }
+}
+
 /// Series that have been gone for longer than anything is kept, that are removed at once.
 const ROWS_AT_ONCE: i64 = 10_000;
 
-/// Rolls up and removes one unit of a block that is older than its retention, if there is one: whether there was.
+/// Rolls up and removes one unit of a block that is older than its retention, if there is one: whether there was. So goes a pack
+/// that is damaged, and what has been gone for longer than anything is kept.
 pub(super) fn age(connection: &mut Connection, retention: &Retention, now: i64, made: u64) -> Result<bool, Error> {
-    let transaction = connection.transaction()?;
     for level in Level::ALL {
         // A unit goes when all of it is old enough.
         let before = level.unit_of(now.saturating_sub(retention.of(level)));
-        let found = transaction
-            .prepare_cached(
-                "SELECT block, start FROM pack WHERE step = ? AND start < ? AND sealed < 2 ORDER BY start LIMIT 1",
-            )?
-            .query_row(params![level.step_ms(), before], |row| Ok((number(row, 0)?, row.get::<_, i64>(1)?)))
-            .optional()?;
-        if let Some((block, start)) = found {
-            roll_up(&transaction, block, level, level.unit_of(start), made)?;
-            transaction.commit()?;
+        let is_one = marking(connection, |transaction| {
+            let found = transaction
+                .prepare_cached(
+                    "SELECT block, start FROM pack WHERE step = ? AND start < ? AND sealed < 2 ORDER BY start, block LIMIT 1",
+                )?
+                .query_row(params![level.step_ms(), before], |row| Ok((number(row, 0)?, row.get::<_, i64>(1)?)))
+                .optional()?;
+            let Some((block, start)) = found else { return Ok(false) };
+            roll_up(transaction, block, level, level.unit_of(start), made)?;
+            Ok(true)
+        })?;
+        if is_one {
             return Ok(true);
         }
+        connection
+            .prepare_cached("DELETE FROM pack WHERE step = ? AND start < ? AND sealed = 2")?
+            .execute(params![level.step_ms(), before])?;
     }
+    let transaction = connection.transaction()?;
     let ended = now.saturating_sub(retention.of(Level::Day));
     let condition = format!("SELECT id FROM series WHERE gone_ms < ? LIMIT {ROWS_AT_ONCE}");
     sketches::forget(&transaction, &condition, ended)?;

@@ -7,14 +7,14 @@ use crate::trend::codec::commit::{BLOCK_SERIES, put_sample};
 use rusqlite::{Transaction, params};
 
 /// Adds the values of rows as they were at a time in milliseconds, and of whatever else there is; both in the order of their
-/// numbers. `number` is the commit's.
+/// numbers. `number` is the commit's, and how many milliseconds lie between two is told beside.
 ///
 /// # Errors
 /// The database's.
 pub(in super::super) fn append(
     transaction: &Transaction<'_>,
     number: u64,
-    stamp: i64,
+    (stamp, every_ms): (i64, i64),
     rows: &[&Row],
     whole: &[(u64, f64)],
 ) -> Result<(), rusqlite::Error> {
@@ -29,7 +29,7 @@ pub(in super::super) fn append(
         put_sample((series % BLOCK_SERIES) as u8, value, &mut data);
         Ok(())
     };
-    put(ALIVE, 1.0)?;
+    put(ALIVE, every_ms.max(1) as f64)?;
     let mut whole = whole.iter().peekable();
     for row in rows {
         // What changed is newer than what all had.

@@ -2,10 +2,10 @@
 
 use super::age::{Retention, age};
 use super::events::Ageing;
-use super::packs::{Buckets, Error, Pack, Samples, Writer, delete, join, load, number, series_of, union};
+use super::join::{Block, Seal, join_day};
+use super::packs::{Error, Samples, number, series_of};
 use super::sketches::{self, Due};
 use super::{DAY_MS, Level};
-use crate::trend::codec::bucket::{Bucket, joined};
 use crate::trend::codec::commit::{BLOCK_SERIES, each_sample};
 use rusqlite::{Connection, OptionalExtension, Transaction};
 use std::collections::BTreeMap;
@@ -17,14 +17,11 @@ const RECENT_MAX: u64 = 360;
 /// How old the first of them may become.
 const RECENT_AGE_MS: i64 = 3_600_000;
 
-/// How long after its end a day is sealed: what comes late is in it.
-const SEAL_AFTER_MS: i64 = 600_000;
+/// How long after its end a day is sealed: all that was committed in it has been packed by then, and what comes a little late.
+const SEAL_AFTER_MS: i64 = RECENT_AGE_MS + 600_000;
 
 /// How often it is looked for what is to be sealed or has aged.
 const LOOK_EVERY_MS: i64 = 600_000;
-
-/// A day in packs is joined with what follows while it has no more than so many times the samples.
-const GROWTH: u64 = 2;
 
 /// What waits to be packed.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +40,8 @@ pub(crate) struct History {
     /// When it was looked last.
     looked: Option<i64>,
     events: Ageing,
+    /// How many blocks were due when there was no time left for them.
+    behind: usize,
 }
 
 impl History {
@@ -60,7 +59,8 @@ impl History {
             recent.insert(number(row, 0)?, Recent { commits: number(row, 1)?, first: row.get(2)? });
             last = last.max(row.get(3)?);
         }
-        Ok(History { retention, recent, last: last.cast_unsigned(), looked: None, events: Ageing::default() })
+        let last = last.cast_unsigned();
+        Ok(History { retention, recent, last, looked: None, events: Ageing::default(), behind: 0 })
     }
 
     /// The number of a commit that is about to be written.
@@ -86,31 +86,35 @@ impl History {
         }
     }
 
-    /// Packs what is due, for about as long as is given: how many blocks were done.
+    /// Packs what is due, for about as long as is given: how many blocks were done. It takes up to `most` where what is due does not
+    /// become less otherwise.
     ///
     /// # Errors
-    /// The database's; a pack is damaged.
-    pub(crate) fn tidy(&mut self, connection: &mut Connection, now: i64, time: Duration) -> Result<usize, Error> {
-        let done = self.tidy_some(connection, now, time);
-        if let Err(Error::Damaged { pack, .. }) = &done {
-            // It is left as it is, and out of everything from now on: the rest goes on.
-            connection.execute("UPDATE pack SET sealed = 2 WHERE id = ?", [pack])?;
-        }
-        done
-    }
-
-    fn tidy_some(&mut self, connection: &mut Connection, now: i64, time: Duration) -> Result<usize, Error> {
+    /// The database's.
+    pub(crate) fn tidy(
+        &mut self,
+        connection: &mut Connection,
+        now: i64,
+        time: Duration,
+        most: Duration,
+    ) -> Result<usize, Error> {
         let began = Instant::now();
-        let due = |recent: &Recent| recent.commits >= RECENT_MAX || now - recent.first >= RECENT_AGE_MS;
-        let due: Vec<u64> = self.recent.iter().filter(|(_, recent)| due(recent)).map(|(block, _)| *block).collect();
+        let is_due = |recent: &Recent| recent.commits >= RECENT_MAX || now - recent.first >= RECENT_AGE_MS;
+        let due = self.recent.iter().filter(|(_, recent)| is_due(recent));
+        // Those that wait for longest first: of more than there is time for, none is passed over for ever.
+        let mut due: Vec<(i64, u64)> = due.map(|(block, recent)| (recent.first, *block)).collect();
+        due.sort_unstable();
+        let time = if due.len() > self.behind && self.behind > 0 { most.max(time) } else { time };
         let mut done = 0;
-        for block in due {
+        for (_, block) in &due {
             if done > 0 && began.elapsed() >= time {
+                self.behind = due.len();
                 return Ok(done);
             }
-            self.pack(connection, block)?;
+            self.pack(connection, *block)?;
             done += 1;
         }
+        self.behind = 0;
         while sketches::pack_one(connection, Due::At(now))? {
             done += 1;
             if began.elapsed() >= time {
@@ -121,7 +125,7 @@ impl History {
             return Ok(done);
         }
         while began.elapsed() < time || done == 0 {
-            if !seal_one(connection, now - SEAL_AFTER_MS, self.last)? && !self.age(connection, now)? {
+            if !self.seal_one(connection, now, now - SEAL_AFTER_MS)? && !self.age(connection, now)? {
                 self.looked = Some(now);
                 break;
             }
@@ -133,7 +137,7 @@ impl History {
     /// Packs all, whether it is due or not, and seals every day that is over; `each` is told of each block.
     ///
     /// # Errors
-    /// The database's; a pack is damaged.
+    /// The database's.
     pub(crate) fn compact(
         &mut self,
         connection: &mut Connection,
@@ -145,7 +149,7 @@ impl History {
             each();
         }
         self.pack_sketches(connection)?;
-        while seal_one(connection, now, self.last)? || self.age(connection, now)? {
+        while self.seal_one(connection, now, now)? || self.age(connection, now)? {
             each();
         }
         Ok(())
@@ -168,42 +172,80 @@ impl History {
             || age(connection, &self.retention, now, self.last)?)
     }
 
+    /// Seals a block's day that ended before a time, if there is one that is not: whether there was.
+    fn seal_one(&self, connection: &mut Connection, now: i64, before: i64) -> Result<bool, Error> {
+        let before = Level::Raw.unit_of(before.min(i64::MAX - DAY_MS));
+        marking(connection, |transaction| {
+            let found = transaction
+                .prepare_cached("SELECT block, start FROM pack WHERE step = 0 AND sealed = 0 AND start < ? LIMIT 1")?
+                .query_row([before], |row| Ok((number(row, 0)?, row.get::<_, i64>(1)?)))
+                .optional()?;
+            let Some((block, start)) = found else { return Ok(false) };
+            let day = Level::Raw.unit_of(start);
+            let alone = self.retention.finest_ms(day, now) == Level::Day.step_ms();
+            join_day(transaction, block, day, (self.last, Seal::Yes { alone }), &[])?;
+            Ok(true)
+        })
+    }
+
     /// Puts samples of series into the packs of their days.
     ///
     /// # Errors
     /// The database's; a pack is damaged.
     pub(crate) fn put(&mut self, connection: &mut Connection, series: BTreeMap<u64, Samples>) -> Result<(), Error> {
         self.last += 1;
-        let mut blocks: BTreeMap<(u64, i64), Block> = BTreeMap::new();
+        let mut blocks: BTreeMap<(u64, i64), BTreeMap<u64, Samples>> = BTreeMap::new();
         for (id, (times, values)) in series {
             let days = times.chunk_by(|a, b| Level::Raw.unit_of(*a) == Level::Raw.unit_of(*b));
             let mut at = 0;
             for times in days {
                 let day = (id / BLOCK_SERIES, Level::Raw.unit_of(times[0]));
-                let samples = blocks.entry(day).or_insert_with(|| vec![Default::default(); BLOCK_SERIES as usize]);
-                samples[(id % BLOCK_SERIES) as usize] = (times.to_vec(), values[at..at + times.len()].to_vec());
+                let samples = (times.to_vec(), values[at..at + times.len()].to_vec());
+                blocks.entry(day).or_default().insert(id, samples);
                 at += times.len();
             }
         }
-        for ((block, day), samples) in blocks {
-            let transaction = connection.transaction()?;
-            join_day(&transaction, block, day, (self.last, false), samples)?;
-            transaction.commit()?;
+        for ((block, day), mut samples) in blocks {
+            let new: Block = series_of(block).map(|id| samples.remove(&id).unwrap_or_default()).collect();
+            marking(connection, |transaction| join_day(transaction, block, day, (self.last, Seal::No), &new))?;
         }
         Ok(())
     }
 
     fn pack(&mut self, connection: &mut Connection, block: u64) -> Result<(), Error> {
-        let transaction = connection.transaction()?;
-        pack_block(&transaction, block, self.last)?;
-        transaction.commit()?;
+        marking(connection, |transaction| pack_block(transaction, block, self.last))?;
         self.recent.remove(&block);
         Ok(())
     }
 }
 
-/// Samples of the series of a block, by their place in it.
-type Block = Vec<Samples>;
+/// Does something within a transaction, and again without a pack that is damaged, for as long as it meets another: such a pack is
+/// left as it is, and out of everything from now on.
+pub(super) fn marking<T>(
+    connection: &mut Connection,
+    mut work: impl FnMut(&Transaction<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    loop {
+        let transaction = connection.transaction()?;
+        match work(&transaction) {
+            Ok(done) => {
+                transaction.commit()?;
+                return Ok(done);
+            }
+            Err(Error::Damaged { pack, what }) if pack != 0 => {
+                drop(transaction);
+                let marked = connection.execute("UPDATE pack SET sealed = 2 WHERE id = ? AND sealed < 2", [pack])?;
+                if marked == 0 {
+                    return Err(Error::Damaged { pack, what });
+                }
+                tracing::error!(
+                    "history: pack {pack} is {what}; it is left as it is, and what it has is not read any more"
+                );
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
 
 /// Packs what was committed of a block.
 fn pack_block(transaction: &Transaction<'_>, block: u64, made: u64) -> Result<(), Error> {
@@ -232,149 +274,8 @@ fn pack_block(transaction: &Transaction<'_>, block: u64, made: u64) -> Result<()
     }
     drop(rows);
     for (day, new) in days {
-        join_day(transaction, block, day, (made, false), new)?;
+        join_day(transaction, block, day, (made, Seal::No), &new)?;
     }
     transaction.prepare_cached("DELETE FROM recent WHERE block = ?")?.execute([block.cast_signed()])?;
     Ok(())
-}
-
-/// Packs samples of a day, together with what has been packed of it and is not much more; all of it where the day is sealed.
-fn join_day(
-    transaction: &Transaction<'_>,
-    block: u64,
-    day: i64,
-    (made, sealed): (u64, bool),
-    new: Block,
-) -> Result<(), Error> {
-    let mut old = load(transaction, block, Level::Raw, day, day + DAY_MS)?;
-    if !sealed {
-        let mut samples = new.iter().map(|(times, _)| times.len() as u64).sum();
-        old = old.split_off(to_keep(&old, &mut samples));
-    }
-    let times = old.iter().map(|pack| &*pack.head.times).chain(new.iter().map(|(times, _)| &**times));
-    let times = union(times);
-    let mut writer = Writer::new(transaction, block, Level::Raw, (made, sealed), &times);
-    let mut daily = Vec::new();
-    let mut rolled_up = Vec::new();
-    if sealed {
-        for level in [Level::TenMinutes, Level::Minute] {
-            let unit = level.unit_of(day);
-            rolled_up.extend(load(transaction, block, level, unit, unit + level.unit_ms())?);
-        }
-    }
-    for (series, new) in series_of(block).zip(new.into_iter().chain(std::iter::repeat_with(Default::default))) {
-        let (mut times, mut values) = (Vec::new(), Vec::new());
-        for pack in &old {
-            join(&mut times, &mut values, pack.samples_of(series)?);
-        }
-        join(&mut times, &mut values, new);
-        writer.samples(series, &times, &values)?;
-        if sealed {
-            // Of a day that had been rolled up, some may have come late.
-            let (mut starts, mut buckets) = (Vec::new(), Vec::new());
-            for pack in &rolled_up {
-                let (found, figures) = pack.buckets_of(series)?;
-                let within = found.partition_point(|at| *at < day)..found.partition_point(|at| *at < day + DAY_MS);
-                add(&mut starts, &mut buckets, (found[within.clone()].to_vec(), figures[within].to_vec()));
-            }
-            add(&mut starts, &mut buckets, (times, values.into_iter().map(Bucket::of).collect()));
-            daily.push((series, joined(&starts, &buckets, DAY_MS)));
-        }
-    }
-    writer.finish()?;
-    delete(transaction, &old)?;
-    join_buckets(transaction, block, Level::Day, made, &daily, Same::Replaced)
-}
-
-/// How many packs stay as they are when so many samples come: those of earlier times that are much larger.
-fn to_keep(old: &[Pack], samples: &mut u64) -> usize {
-    let mut kept = old.len();
-    while kept > 0 {
-        // All that were made at once.
-        let made = old[kept - 1].made;
-        let first = old[..kept].iter().rposition(|pack| pack.made != made).map_or(0, |at| at + 1);
-        let of: u64 = old[first..kept].iter().map(|pack| pack.samples).sum();
-        if of > *samples * GROWTH {
-            break;
-        }
-        *samples += of;
-        kept = first;
-    }
-    kept
-}
-
-/// What becomes of a bucket when another begins at the same time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Same {
-    Replaced,
-    Added,
-}
-
-/// Takes on buckets that come beside others.
-fn add(starts: &mut Vec<i64>, buckets: &mut Vec<Bucket>, later: Buckets) {
-    let overlap = matches!((starts.last(), later.0.first()), (Some(last), Some(first)) if last >= first);
-    if !overlap {
-        return join(starts, buckets, later);
-    }
-    let mut all: BTreeMap<i64, Bucket> = std::mem::take(starts).into_iter().zip(std::mem::take(buckets)).collect();
-    for (start, bucket) in later.0.into_iter().zip(later.1) {
-        all.entry(start).and_modify(|old| old.add(&bucket)).or_insert(bucket);
-    }
-    (*starts, *buckets) = all.into_iter().unzip();
-}
-
-/// Takes buckets of a block's series on into the packs of their level.
-pub(super) fn join_buckets(
-    transaction: &Transaction<'_>,
-    block: u64,
-    level: Level,
-    made: u64,
-    new: &[(u64, Buckets)],
-    same: Same,
-) -> Result<(), Error> {
-    let starts = new.iter().flat_map(|(_, (starts, _))| starts);
-    let units: std::collections::BTreeSet<i64> = starts.map(|start| level.unit_of(*start)).collect();
-    for unit in units {
-        let end = unit + level.unit_ms();
-        let old = load(transaction, block, level, unit, end)?;
-        let within = |starts: &[i64]| {
-            starts.partition_point(|start| *start < unit)..starts.partition_point(|start| *start < end)
-        };
-        let times = new.iter().map(|(_, (starts, _))| &starts[within(starts)]);
-        let times = union(old.iter().map(|pack| &*pack.head.times).chain(times));
-        let mut writer = Writer::new(transaction, block, level, (made, true), &times);
-        let mut new = new.iter().peekable();
-        for series in series_of(block) {
-            let (mut starts, mut buckets) = (Vec::new(), Vec::new());
-            for pack in &old {
-                join(&mut starts, &mut buckets, pack.buckets_of(series)?);
-            }
-            if let Some((_, later)) = new.next_if(|(id, _)| *id == series) {
-                let within = within(&later.0);
-                let later = (later.0[within.clone()].to_vec(), later.1[within].to_vec());
-                match same {
-                    Same::Replaced => join(&mut starts, &mut buckets, later),
-                    Same::Added => add(&mut starts, &mut buckets, later),
-                }
-            }
-            writer.buckets(series, &starts, &buckets)?;
-        }
-        writer.finish()?;
-        delete(transaction, &old)?;
-    }
-    Ok(())
-}
-
-/// Seals a block's day that ended before a time, if there is one that is not: whether there was.
-fn seal_one(connection: &mut Connection, before: i64, made: u64) -> Result<bool, Error> {
-    let transaction = connection.transaction()?;
-    let before = Level::Raw.unit_of(before.min(i64::MAX - DAY_MS));
-    let found = transaction
-        .prepare_cached("SELECT block, start FROM pack WHERE step = 0 AND sealed = 0 AND start < ? LIMIT 1")?
-        .query_row([before], |row| Ok((number(row, 0)?, row.get::<_, i64>(1)?)))
-        .optional()?;
-    let Some((block, start)) = found else { return Ok(false) };
-    join_day(&transaction, block, Level::Raw.unit_of(start), (made, true), Vec::new())?;
-    transaction.commit()?;
-    Ok(true)
 }

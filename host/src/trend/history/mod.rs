@@ -21,6 +21,7 @@ mod age;
 mod append;
 mod compact;
 mod events;
+mod join;
 mod packs;
 mod passed;
 mod read;
@@ -34,13 +35,13 @@ pub(crate) use compact::History;
 pub(super) use events::append_event;
 pub(crate) use packs::{Error, Samples};
 pub(crate) use passed::{Kept as KeptTime, Passed};
-pub(crate) use read::{Found, Past, Range, Reader, Snapshot};
+pub(crate) use read::{Found, Past, Range, Reader, Snapshot, There, newest, of_days};
 pub(crate) use sketches::Piece;
 pub(super) use sketches::{TABLES as SKETCH_TABLES, append as append_sketches, check as check_sketches, raise_base};
 
 pub(crate) const DAY_MS: i64 = 86_400_000;
 
-/// A series that tells when the daemon was there: it has a value with each commit.
+/// A series that tells when the daemon was there: with each commit it has the milliseconds to the next; 1 where that was not told.
 pub(super) const ALIVE: u64 = 0;
 
 /// Numbers from here on are those of series that have been imported: they are history alone, and no node of the tree.

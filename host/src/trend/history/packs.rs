@@ -50,6 +50,8 @@ pub(super) struct Pack {
     /// The commit after which it was made: what was made later holds what came later.
     pub(super) made: u64,
     pub(super) samples: u64,
+    /// All of its time is in it.
+    pub(super) sealed: bool,
     pub(super) head: Head,
     pub(super) data: Vec<u8>,
 }
@@ -63,7 +65,7 @@ pub(super) fn load(
     end: i64,
 ) -> Result<Vec<Pack>, Error> {
     let mut select = connection.prepare_cached(
-        "SELECT id, made, samples, data FROM pack WHERE block = ? AND step = ? AND start >= ? AND start < ? \
+        "SELECT id, made, samples, data, sealed FROM pack WHERE block = ? AND step = ? AND start >= ? AND start < ? \
          AND sealed < 2 ORDER BY made, first",
     )?;
     let mut rows = select.query(params![block.cast_signed(), level.step_ms(), start, end])?;
@@ -72,7 +74,7 @@ pub(super) fn load(
         let data: Vec<u8> = row.get(3)?;
         let id = row.get(0)?;
         let head = Head::of(&data).map_err(|what| Error::Damaged { pack: id, what: what.to_string() })?;
-        packs.push(Pack { id, made: number(row, 1)?, samples: number(row, 2)?, head, data });
+        packs.push(Pack { id, made: number(row, 1)?, samples: number(row, 2)?, sealed: row.get(4)?, head, data });
     }
     Ok(packs)
 }
@@ -102,6 +104,12 @@ impl Pack {
         let Some(section) = self.section(series) else { return Ok(Default::default()) };
         let (places, buckets) = self.head.buckets(section).map_err(|what| self.damaged(&what))?;
         Ok((self.head.times_at(&places), buckets))
+    }
+
+    /// Whether any of its times lies between two.
+    pub(super) fn has(&self, from: i64, to: i64) -> bool {
+        let times = &self.head.times;
+        times.get(times.partition_point(|time| *time < from)).is_some_and(|time| *time < to)
     }
 
     fn section(&self, series: u64) -> Option<&[u8]> {

@@ -2,17 +2,21 @@
 
 use super::packs::{Buckets, Error, Samples, join, number};
 use super::{ALIVE, DAY_MS, Level};
+use crate::trend::codec::bucket::Bucket;
 use crate::trend::codec::commit::{BLOCK_SERIES, each_sample};
 use crate::trend::codec::pack::{Head, LEAD_BYTES, head_bytes};
 use plugin_api::Action;
 use rusqlite::blob::Blob;
-use rusqlite::{Connection, OpenFlags, params};
-use std::collections::{BTreeMap, HashMap};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 /// How long a lock of another program is waited for: a reader meets one only while the file is being made anew.
 const BUSY: Duration = Duration::from_secs(2);
+
+/// Series that are wanted of a pack from which on it is read whole.
+const WHOLE_SERIES: usize = 8;
 
 /// A stretch of time, in milliseconds since the Unix epoch: from, and up to but without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,19 +38,90 @@ pub(crate) struct Found {
     pub(crate) path: String,
     /// When it went, in milliseconds since the Unix epoch.
     pub(crate) gone_ms: Option<i64>,
+    /// What its node does or did with what is told, if that was said of itself.
+    pub(crate) action: Option<Action>,
+    /// Whether its total was told by somebody who counts; not known of series that went before that was kept.
+    pub(crate) is_total: Option<bool>,
+}
+
+/// The daemon was there, all in milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct There {
+    /// The time of a commit, or the beginning of a bucket of such.
+    pub(crate) at: i64,
+    /// Until when it tells that the daemon was there.
+    pub(crate) until: i64,
+    /// Its last commit: each value is known as it was then.
+    pub(crate) known: i64,
 }
 
 /// What a series was: in buckets first, and each value since.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Past {
     pub(crate) buckets: Buckets,
     pub(crate) samples: Samples,
+    /// From when on buckets are those of minutes; before they are longer.
+    pub(crate) minutes_from: i64,
+}
+
+impl Default for Past {
+    fn default() -> Past {
+        Past { buckets: Default::default(), samples: Default::default(), minutes_from: i64::MAX }
+    }
 }
 
 impl Past {
     pub(crate) fn is_empty(&self) -> bool {
         self.buckets.0.is_empty() && self.samples.0.is_empty()
     }
+
+    /// The length of the bucket that begins at a time, where buckets are of days or not.
+    pub(crate) fn bucket_ms(&self, start: i64, days: bool) -> i64 {
+        match (days, start < self.minutes_from) {
+            (true, _) => Level::Day.step_ms(),
+            (false, true) => Level::TenMinutes.step_ms(),
+            (false, false) => Level::Minute.step_ms(),
+        }
+    }
+
+    /// What was imported late lies beside buckets of its time: it is told with them, once.
+    fn join_late(&mut self) {
+        let (Some(last), Some(first)) = (self.buckets.0.last(), self.samples.0.first()) else { return };
+        if *first >= last + self.bucket_ms(*last, false) {
+            return;
+        }
+        let (times, values) = std::mem::take(&mut self.samples);
+        let mut place = 0;
+        for (time, value) in times.into_iter().zip(values) {
+            let starts = &self.buckets.0;
+            place += starts[place..].partition_point(|start| *start <= time);
+            let before = place.checked_sub(1).filter(|at| time < starts[*at] + self.bucket_ms(starts[*at], false));
+            match before {
+                Some(at) => self.buckets.1[at].add(&Bucket::of(value)),
+                None => {
+                    self.samples.0.push(time);
+                    self.samples.1.push(value);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the buckets of days will do for steps of so many milliseconds.
+pub(crate) fn of_days(step_ms: i64) -> bool {
+    step_ms > 0 && step_ms % DAY_MS == 0
+}
+
+/// What is read for a range: a value holds until there is another, and each day begins with all there is. Of days, the one
+/// before is read.
+fn reach(range: Range, step_ms: i64) -> Range {
+    let begin = Level::Raw.unit_of(range.from);
+    Range { from: if of_days(step_ms) { begin - DAY_MS } else { begin }, to: range.to }
+}
+
+/// The days that are over are there as such. Of others, or where days are too long, each time is in one of the levels.
+fn levels(step_ms: i64) -> &'static [Level] {
+    if of_days(step_ms) { &[Level::Day] } else { &[Level::TenMinutes, Level::Minute] }
 }
 
 /// Reads the database.
@@ -102,13 +177,18 @@ impl Snapshot<'_> {
             (true, path) => (format!("{path},"), format!("{path}-")),
         };
         let mut select = self.transaction.prepare_cached(
-            "SELECT id, path, gone_ms FROM series WHERE path = ?1 AND (gone_ms IS NULL OR gone_ms >= ?4) UNION ALL \
-             SELECT id, path, gone_ms FROM series WHERE path >= ?2 AND path < ?3 AND (gone_ms IS NULL OR gone_ms >= ?4) \
-             ORDER BY path, id",
+            "SELECT id, path, gone_ms, coalesce(state.action, series.action) AS action, \
+             iif(state.id IS NULL, series.total, state.total IS NOT NULL) AS total FROM series LEFT JOIN state USING(id) \
+             WHERE path = ?1 AND (gone_ms IS NULL OR gone_ms >= ?4) UNION ALL \
+             SELECT id, path, gone_ms, coalesce(state.action, series.action) AS action, \
+             iif(state.id IS NULL, series.total, state.total IS NOT NULL) AS total FROM series LEFT JOIN state USING(id) \
+             WHERE path >= ?2 AND path < ?3 AND (gone_ms IS NULL OR gone_ms >= ?4) ORDER BY path, id",
         )?;
         let mut rows = select.query(params![path, from, to, from_ms])?;
         while let Some(row) = rows.next()? {
-            if !each(Found { id: number(row, 0)?, path: row.get(1)?, gone_ms: row.get(2)? }) {
+            let action = row.get_ref(3)?.as_str_or_null().ok().flatten().and_then(|text| text.parse().ok());
+            let is_total = row.get::<_, Option<i64>>(4)?.map(|total| total != 0);
+            if !each(Found { id: number(row, 0)?, path: row.get(1)?, gone_ms: row.get(2)?, action, is_total }) {
                 break;
             }
         }
@@ -146,20 +226,21 @@ impl Snapshot<'_> {
     /// # Errors
     /// The database's; a pack is damaged.
     pub(crate) fn pasts(&self, series: &[u64], range: Range, step_ms: i64) -> Result<BTreeMap<u64, Past>, Error> {
-        let range = Range { from: Level::Raw.unit_of(range.from), to: range.to };
+        let range = reach(range, step_ms);
         let mut all: BTreeMap<u64, Past> = series.iter().map(|id| (*id, Past::default())).collect();
-        let days = step_ms > 0 && step_ms % DAY_MS == 0;
-        // The days that are over are there as such. Of others, or where days are too long, each time is in one of the levels.
-        let levels = if days { &[Level::Day][..] } else { &[Level::TenMinutes, Level::Minute] };
+        let days = of_days(step_ms);
         let wanted_blocks = blocks(&all);
         for wanted in &wanted_blocks {
-            for level in levels {
+            for level in levels(step_ms) {
                 self.each_section(wanted, *level, range, |id, head, section| {
                     let (places, buckets) = head.buckets(section)?;
                     let times = head.times_at(&places);
                     let within = range.places(&times);
                     if let Some(past) = all.get_mut(&id) {
                         let later = (times[within.clone()].to_vec(), buckets[within].to_vec());
+                        if let (Level::Minute, Some(first)) = (level, later.0.first()) {
+                            past.minutes_from = past.minutes_from.min(*first);
+                        }
                         join(&mut past.buckets.0, &mut past.buckets.1, later);
                     }
                     Ok(())
@@ -178,9 +259,24 @@ impl Snapshot<'_> {
                 times.drain(..first);
                 values.drain(..first);
                 past.samples = (times, values);
+                if !days {
+                    past.join_late();
+                }
             }
         }
         Ok(all)
+    }
+
+    /// From when to when there is any history.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn range(&self) -> Result<Range, Error> {
+        let of = "SELECT min(coalesce((SELECT min(start) FROM pack), ?1), coalesce((SELECT min(stamp) FROM recent), ?1)), \
+                  max(coalesce((SELECT max(end) FROM pack), -1), coalesce((SELECT max(stamp) FROM recent), -1))";
+        let end = i64::MAX / 4;
+        let (from, last): (i64, i64) = self.transaction.query_row(of, [end], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(Range { from, to: last + 1 })
     }
 
     /// How many packs there are.
@@ -197,42 +293,51 @@ impl Snapshot<'_> {
         &self.transaction
     }
 
-    /// When the daemon was there: the times of its commits, or of what they were rolled up to, and for how long each tells
-    /// that it was, both in milliseconds, ascending.
+    /// When the daemon was there, ascending: its commits, or what they were rolled up to. It commits now each so many milliseconds.
     ///
     /// # Errors
     /// The database's; a pack is damaged.
-    pub(crate) fn alive(&self, range: Range, step_ms: i64, commit_ms: i64) -> Result<Vec<(i64, i64)>, Error> {
-        let Some(past) = self.pasts(&[ALIVE], range, step_ms)?.remove(&ALIVE) else { return Ok(Vec::new()) };
-        let days = step_ms > 0 && step_ms % DAY_MS == 0;
-        let starts = &past.buckets.0;
-        let rolled_up = starts.iter().enumerate().map(|(at, start)| {
-            let next = starts.get(at + 1).map_or(Level::Minute.step_ms(), |next| next - start);
-            let most = if days { Level::Day } else { Level::TenMinutes }.step_ms();
-            // Those of ten minutes are followed by none that is nearer.
-            (*start, if days { most } else { next.clamp(Level::Minute.step_ms(), most) })
-        });
+    pub(crate) fn alive(&self, range: Range, step_ms: i64, commit_ms: i64) -> Result<Vec<There>, Error> {
+        let range = reach(range, step_ms);
+        // They may have come otherwise than they do now.
+        let every = |value: f64| if value > 1.0 { value as i64 } else { commit_ms };
         // A commit may be late.
-        let commits = past.samples.0.iter().map(|time| (*time, commit_ms * 5 / 2));
-        Ok(rolled_up.chain(commits).collect())
+        let lasts = |every: i64| every.saturating_mul(5) / 2;
+        let mut all = Vec::new();
+        for level in levels(step_ms) {
+            let long = level.step_ms();
+            self.each_section(&[ALIVE], *level, range, |_, head, section| {
+                let (places, buckets) = head.buckets(section)?;
+                for (at, bucket) in head.times_at(&places).into_iter().zip(buckets) {
+                    if (range.from..range.to).contains(&at) {
+                        let every = every(bucket.last);
+                        let until = at.saturating_add(long.max(lasts(every)));
+                        all.push(There { at, until, known: at + (long - every).max(0) });
+                    }
+                }
+                Ok(())
+            })?;
+        }
+        all.sort_unstable_by_key(|there| there.at);
+        let days = of_days(step_ms);
+        let from = all.last().filter(|_| days).map_or(range.from, |last| last.at + DAY_MS);
+        let commits = self.samples(&[ALIVE], Range { from, to: range.to })?.remove(&ALIVE).unwrap_or_default();
+        let there = |(at, value): (i64, f64)| There { at, until: at.saturating_add(lasts(every(value))), known: at };
+        all.extend(commits.0.into_iter().zip(commits.1).map(there));
+        Ok(all)
     }
 
-    /// The actions that nodes have of their own, by their paths.
+    /// The action that a node has of its own.
     ///
     /// # Errors
     /// The database's.
-    pub(crate) fn actions(&self) -> Result<HashMap<String, Action>, Error> {
-        let mut select = self
-            .transaction
-            .prepare_cached("SELECT path, action FROM state JOIN series USING(id) WHERE action IS NOT NULL")?;
-        let mut rows = select.query([])?;
-        let mut actions = HashMap::new();
-        while let Some(row) = rows.next()? {
-            if let Ok(action) = row.get_ref(1)?.as_str().unwrap_or_default().parse() {
-                actions.insert(row.get(0)?, action);
-            }
-        }
-        Ok(actions)
+    pub(crate) fn action(&self, path: &str) -> Result<Option<Action>, Error> {
+        let mut select = self.transaction.prepare_cached(
+            "SELECT coalesce(state.action, series.action) FROM series LEFT JOIN state USING(id) \
+             WHERE path = ? AND coalesce(state.action, series.action) IS NOT NULL ORDER BY state.action IS NULL, id DESC LIMIT 1",
+        )?;
+        let found: Option<String> = select.query_row([path], |row| row.get(0)).optional()?;
+        Ok(found.and_then(|text| text.parse().ok()))
     }
 
     /// Calls with the section of each of some series, all of one block, in the packs that reach into a range.
@@ -246,7 +351,7 @@ impl Snapshot<'_> {
         let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Ok(()) };
         let mut select = self.transaction.prepare_cached(
             "SELECT id, first, last FROM pack WHERE block = ? AND step = ? AND start >= ? AND start < ? AND end >= ? \
-             AND first <= ? AND last >= ? AND sealed < 2 ORDER BY made, start, first",
+             AND first <= ? AND last >= ? AND sealed < 2 ORDER BY start / ?, made, start, first",
         )?;
         let mut rows = select.query(params![
             (first / BLOCK_SERIES).cast_signed(),
@@ -256,6 +361,8 @@ impl Snapshot<'_> {
             range.from,
             last.cast_signed(),
             first.cast_signed(),
+            // What was made later counts within its unit of time alone.
+            level.unit_ms(),
         ])?;
         while let Some(row) = rows.next()? {
             let (pack, first, last) = (row.get(0)?, number(row, 1)?, number(row, 2)?);
@@ -265,13 +372,23 @@ impl Snapshot<'_> {
                 continue;
             }
             let blob = self.transaction.blob_open("main", "pack", "data", pack, true)?;
-            let lead = part(&blob, 0, LEAD_BYTES)?;
-            let head = part(&blob, LEAD_BYTES, head_bytes(&lead).map_err(damaged)?)?;
-            let head = Head::read(&head).map_err(damaged)?;
+            // Where much of it is wanted, all of it is read, and checked.
+            let (head, whole) = if within.len() >= WHOLE_SERIES {
+                let whole = part(&blob, 0, blob.len())?;
+                (Head::of(&whole).map_err(damaged)?, whole)
+            } else {
+                let lead = part(&blob, 0, LEAD_BYTES)?;
+                let head = part(&blob, LEAD_BYTES, head_bytes(&lead).map_err(damaged)?)?;
+                (Head::read(&head).map_err(damaged)?, Vec::new())
+            };
             for id in &wanted[within] {
-                if let Some(section) = head.section(*id) {
-                    let bytes = part(&blob, section.start, section.len())?;
-                    each(*id, &head, &bytes).map_err(damaged)?;
+                let Some(section) = head.section(*id) else { continue };
+                match whole.get(section.clone()) {
+                    Some(bytes) => each(*id, &head, bytes).map_err(damaged)?,
+                    None => {
+                        let bytes = part(&blob, section.start, section.len())?;
+                        each(*id, &head, &bytes).map_err(damaged)?;
+                    }
                 }
             }
         }
@@ -301,7 +418,10 @@ impl Snapshot<'_> {
                 }
                 values.push(value);
             });
-            read.map_err(|what| Error::Damaged { pack: 0, what: what.to_string() })?;
+            if let Err(what) = read {
+                // What stands before the damage is good, and will be packed.
+                tracing::debug!("a commit of block {block} is {what}");
+            }
         }
         for (place, found) in found.into_iter().enumerate() {
             if let Some(later) = found
@@ -312,6 +432,19 @@ impl Snapshot<'_> {
         }
         Ok(())
     }
+}
+
+/// The latest time that there is of a commit, in milliseconds since the Unix epoch; 0 where there is none.
+///
+/// # Errors
+/// The database's.
+pub(crate) fn newest(connection: &Connection) -> Result<i64, rusqlite::Error> {
+    connection.query_row(
+        "SELECT max((SELECT coalesce(max(stamp), 0) FROM recent WHERE block = 0), \
+         (SELECT coalesce(max(end), 0) FROM pack WHERE block = 0 AND step = 0))",
+        [],
+        |row| row.get(0),
+    )
 }
 
 /// A part of a pack.

@@ -29,6 +29,7 @@ fn held() -> Held {
         known: 0,
         attempt: 0,
         failed: false,
+        tidied_ms: 0,
         counted: None,
         shown: Shown::default(),
     };

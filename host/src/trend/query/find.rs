@@ -1,12 +1,12 @@
 //! Finds the series of a question, and folds them.
 
 use super::events::{EVENT_BYTES_MAX, EVENTS_MAX, Events};
-use super::line::{Alive, Holds, put};
+use super::line::{Alive, Holds, put, told_at};
 use super::sketches::{Member, Merging};
 use super::{Ask, Axis, Figure, Fold, Line, Told};
 use crate::tree::{Pattern, Step, encode_path, parse_plain};
 use crate::trend::codec::commit::BLOCK_SERIES;
-use crate::trend::history::{DAY_MS, Error, Found, IMPORTED, Past, Range, Snapshot};
+use crate::trend::history::{DAY_MS, Error, Found, IMPORTED, Past, Range, Snapshot, There, of_days};
 use compact_str::CompactString;
 use plugin_api::Action;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -21,6 +21,10 @@ const RAW_SERIES_MAX: usize = 1_000;
 
 /// Sketches that one question may merge: each is looked for by itself.
 const SKETCHES_MAX: usize = 10_000;
+/// Values that are held as they were kept before they are on the axis, about: 200 MB of them.
+const READ_MAX: usize = 1 << 22;
+
+const MINUTE_MS: i64 = 60_000;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -49,8 +53,10 @@ impl From<Error> for AskError {
 /// A node that has or had series at it or below it.
 #[derive(Debug, Default)]
 struct Node {
-    /// In the order in which they were, and until when.
-    series: Vec<(u64, Option<i64>)>,
+    /// In the order in which they were, until when, and whether one that counts began at nothing.
+    series: Vec<(u64, Option<i64>, bool)>,
+    /// That of its own.
+    action: Option<Action>,
     children: BTreeMap<CompactString, Node>,
 }
 
@@ -69,39 +75,46 @@ pub(crate) fn ask(snapshot: &Snapshot<'_>, ask: &Ask) -> Result<(Axis, Vec<Line>
         step => Range { from: ask.range.from.div_euclid(step) * step, to: ask.range.to },
     };
     let ask = &Ask { range, ..ask.clone() };
-    let actions = snapshot.actions()?;
     let alive_at = snapshot.alive(range, ask.finest_ms(), ask.commit_ms)?;
-    let mut found = Finding { snapshot, ask, actions: &actions, alive_at: &alive_at };
+    // What is below has the action of the nearest node above that has one.
+    let mut action = Action::Add;
+    for depth in (0..=keys.len()).rev() {
+        if let Some(found) = snapshot.action(&encode_path(keys[..depth].iter().copied()))? {
+            action = found;
+            break;
+        }
+    }
+    let mut found = Finding { snapshot, ask, action, alive_at: &alive_at };
     let alone = plain == steps.len();
     let mut root = found.nodes(&keys, &steps[plain..], alone)?;
-    let (mut axis, mut owns) = found.all_lines(&root, &keys)?;
+    let (mut axis, mut owns) = found.all_lines(&root)?;
     let mut others = found.others(&root)?;
-    if alone && owns.iter().all(Own::is_empty) && others.is_empty() {
-        // It has no values of its own: what is below counts.
-        root = found.nodes(&keys, &[], false)?;
-        (axis, owns) = found.all_lines(&root, &keys)?;
-        others = found.others(&root)?;
+    if alone && found.may_lack(&axis, &owns, &others) {
+        // Where it has no values of its own, what is below counts.
+        let below = found.nodes(&keys, &[], false)?;
+        if !below.children.is_empty() {
+            root = below;
+            (axis, owns) = found.all_lines(&root)?;
+            others = found.others(&root)?;
+        }
     }
-    let alive = alive(&axis, &alive_at);
     let folding = Folding {
         ask,
         owns: &owns,
-        actions: &actions,
         others: &others,
         merging: Merging {
             snapshot,
             axis: &axis,
             range,
             figures: &ask.figures,
-            alive: &alive,
-            newest: alive_at.last().map_or(i64::MIN / 2, |(time, _)| *time),
+            alive: &Alive::on(&axis, &alive_at, Figure::Value),
+            newest: alive_at.last().map_or(i64::MIN / 2, |there| there.known),
             commit_ms: ask.commit_ms,
         },
     };
     let mut lines = Vec::new();
-    let mut path: Vec<CompactString> = keys.iter().map(|key| CompactString::from(*key)).collect();
     let mut shown: Vec<Step> = steps[..plain].to_vec();
-    folding.lines(&root, &steps[plain..], &mut path, &mut shown, &mut lines)?;
+    folding.lines(&root, &steps[plain..], action, &mut shown, &mut lines)?;
     Ok((axis, lines))
 }
 
@@ -117,12 +130,20 @@ impl Ask {
 struct Finding<'a> {
     snapshot: &'a Snapshot<'a>,
     ask: &'a Ask,
-    actions: &'a HashMap<String, Action>,
-    alive_at: &'a [(i64, i64)],
+    /// That of the node at which it begins.
+    action: Action,
+    alive_at: &'a [There],
+}
+
+/// A line, and where it matters when each of its values was told last.
+#[derive(Clone, Debug)]
+struct Timed {
+    values: Vec<f64>,
+    times: Vec<i64>,
 }
 
 /// The lines of series that have any value, by their numbers.
-type Own = HashMap<u64, Vec<f64>>;
+type Own = HashMap<u64, Timed>;
 
 /// Series that are no numbers, or were none at some time.
 #[derive(Debug, Default)]
@@ -137,8 +158,16 @@ impl Others {
     }
 }
 
-/// A series, until when it was, and what is told of it.
-type Wanted = (u64, (Option<i64>, Figure));
+/// A series that is to be on the axis.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    id: u64,
+    gone_ms: Option<i64>,
+    figure: Figure,
+    from_nothing: bool,
+    /// It matters when its values were told.
+    wants_times: bool,
+}
 
 impl Finding<'_> {
     /// Everything at a path, and below it unless it is for itself alone, that a question may need.
@@ -146,17 +175,24 @@ impl Finding<'_> {
         let mut root = Node::default();
         let (mut found, mut many) = (0_usize, false);
         let begins = self.ask.range.from.div_euclid(DAY_MS) * DAY_MS;
-        let each = |Found { id, path, gone_ms }: Found| {
+        let each = |Found { id, path, gone_ms, action, is_total }: Found| {
             let Ok(path) = parse_plain(&path) else { return true };
             let below = &path[keys.len().min(path.len())..];
             let fits = rest.iter().zip(below).all(|(step, key)| step.key().is_none_or(|wanted| wanted == key));
-            if !fits || below.len() < rest.len() {
+            // One that is above what is asked for says at most what is done there.
+            let is_above = below.len() < rest.len();
+            if !fits || is_above && action.is_none() {
                 return true;
             }
-            found += 1;
-            many = found > SERIES_MAX;
             let node = below.iter().fold(&mut root, |node, key| node.children.entry(key.clone()).or_default());
-            node.series.push((id, gone_ms));
+            if node.action.is_none() || id < IMPORTED {
+                node.action = action.or(node.action);
+            }
+            if !is_above {
+                found += 1;
+                many = found > SERIES_MAX;
+                node.series.push((id, gone_ms, is_total == Some(false)));
+            }
             !many
         };
         self.snapshot.find(&encode_path(keys.iter().copied()), !alone, begins, each)?;
@@ -167,14 +203,14 @@ impl Finding<'_> {
     }
 
     /// The axis, and the lines of each figure.
-    fn all_lines(&self, root: &Node, keys: &[&str]) -> Result<(Axis, Vec<Own>), AskError> {
+    fn all_lines(&self, root: &Node) -> Result<(Axis, Vec<Own>), AskError> {
         let (mut axis, mut owns) = (Axis::Times(Vec::new()), Vec::new());
         let asked = &self.ask.figures;
         for figure in asked {
             // Numbers have none of it: no series are wanted, but the axis is.
             let none = Node::default();
             let root = if figure.is_of_sketches() { &none } else { root };
-            let (on, own) = self.lines(root, keys, *figure)?;
+            let (on, own) = self.lines(root, *figure)?;
             axis = if owns.is_empty() || axis.len() < on.len() { on } else { axis };
             owns.push(own);
         }
@@ -184,7 +220,7 @@ impl Finding<'_> {
     /// The series that are no numbers.
     fn others(&self, root: &Node) -> Result<Others, AskError> {
         let mut ids = Vec::new();
-        root.wanted(&mut Vec::new(), &mut |_, id, _| ids.push(id));
+        root.wanted(self.action, &mut |(id, ..), _| ids.push(id));
         ids.sort_unstable();
         let sketches: HashSet<u64> = self.snapshot.sketched(&ids)?.into_iter().collect();
         if sketches.len() > SKETCHES_MAX {
@@ -198,14 +234,17 @@ impl Finding<'_> {
         Ok(Others { sketches, events })
     }
 
-    /// The axis, and each series on it. One block of series after another is read, so that no more than its samples are held.
-    fn lines(&self, root: &Node, keys: &[&str], figure: Figure) -> Result<(Axis, Own), AskError> {
-        let mut path: Vec<CompactString> = keys.iter().map(|key| CompactString::from(*key)).collect();
+    /// The axis, and each series on it. Some series of a block after others are read, so that no more than their samples are held.
+    fn lines(&self, root: &Node, figure: Figure) -> Result<(Axis, Own), AskError> {
         let mut wanted: Vec<Wanted> = Vec::new();
-        root.wanted(&mut path, &mut |path, id, gone| wanted.push((id, (gone, self.figure(path, figure)))));
-        wanted.sort_unstable_by_key(|(id, _)| *id);
+        let wants_times = self.ask.fold.map_or_else(|| root.has_last(self.action), |fold| fold == Fold::Last);
+        root.wanted(self.action, &mut |(id, gone_ms, from_nothing), action| {
+            wanted.push(Wanted { id, gone_ms, figure: figure_of(action, figure), from_nothing, wants_times });
+        });
+        wanted.sort_unstable_by_key(|wanted| wanted.id);
         let ask = self.ask;
-        let ids = |wanted: &[Wanted]| wanted.iter().map(|(id, _)| *id).collect::<Vec<u64>>();
+        let ids = |wanted: &[Wanted]| wanted.iter().map(|wanted| wanted.id).collect::<Vec<u64>>();
+        let mut own = Own::new();
         if ask.step_ms == 0 {
             if wanted.len() > RAW_SERIES_MAX {
                 return Err(AskError::TooMuch(format!(
@@ -213,29 +252,49 @@ impl Finding<'_> {
                     wanted.len()
                 )));
             }
+            if wanted.len().saturating_mul(self.values_each(&wanted)) > READ_MAX {
+                return Err(AskError::TooMuch(format!(
+                    "its {} series may have more than {READ_MAX} values at step=raw: ask for a step, a shorter time or fewer keys",
+                    wanted.len()
+                )));
+            }
             let pasts = self.snapshot.pasts(&ids(&wanted), ask.range, 0)?;
             let axis = Axis::Times(times(&pasts, self.alive_at, ask));
-            let mut own = Own::new();
-            self.put(&axis, &wanted, &pasts, &mut own)?;
+            self.put(&axis, &Alive::on(&axis, self.alive_at, figure), &wanted, &pasts, &mut own)?;
             return Ok((axis, own));
         }
         let axis = match ask.one {
             true => Axis::Even { from: ask.range.from, step: ask.step_ms, n: 1 },
             false => Axis::even(ask.range, ask.step_ms),
         };
-        let mut own = Own::new();
-        for wanted in wanted.chunk_by(|(a, _), (b, _)| a / BLOCK_SERIES == b / BLOCK_SERIES) {
-            let pasts = self.snapshot.pasts(&ids(wanted), ask.range, ask.finest_ms())?;
-            self.put(&axis, wanted, &pasts, &mut own)?;
+        let alive = Alive::on(&axis, self.alive_at, figure);
+        for block in wanted.chunk_by(|a, b| a.id / BLOCK_SERIES == b.id / BLOCK_SERIES) {
+            for wanted in block.chunks((READ_MAX / self.values_each(block)).max(1)) {
+                let pasts = self.snapshot.pasts(&ids(wanted), ask.range, ask.finest_ms())?;
+                self.put(&axis, &alive, wanted, &pasts, &mut own)?;
+            }
         }
         Ok((axis, own))
     }
 
-    fn put(&self, axis: &Axis, wanted: &[Wanted], pasts: &BTreeMap<u64, Past>, own: &mut Own) -> Result<(), AskError> {
-        let alive =
-            Alive { places: alive(axis, self.alive_at), times: self.alive_at.iter().map(|(time, _)| *time).collect() };
-        for (id, (gone, figure)) in wanted {
-            let Some(past) = pasts.get(id).filter(|past| !past.is_empty()) else { continue };
+    /// Values that each of some series may have, about: the daemon's have one a commit or a bucket, what was imported one a minute.
+    fn values_each(&self, wanted: &[Wanted]) -> usize {
+        let imported = wanted.last().is_some_and(|last| last.id >= IMPORTED);
+        let unit = if of_days(self.ask.finest_ms()) { DAY_MS } else { MINUTE_MS };
+        let minutes = if imported { (self.ask.range.to - self.ask.range.from) / unit } else { 0 };
+        self.alive_at.len().max(usize::try_from(minutes).unwrap_or(0)).max(1)
+    }
+
+    fn put(
+        &self,
+        axis: &Axis,
+        alive: &Alive,
+        wanted: &[Wanted],
+        pasts: &BTreeMap<u64, Past>,
+        own: &mut Own,
+    ) -> Result<(), AskError> {
+        for Wanted { id, gone_ms, figure, from_nothing, wants_times } in wanted.iter().copied() {
+            let Some(past) = pasts.get(&id).filter(|past| !past.is_empty()) else { continue };
             if (own.len() + 1).saturating_mul(axis.len()) > VALUES_MAX {
                 return Err(AskError::TooMuch(format!(
                     "its series in {} steps are more than {VALUES_MAX} values: ask for a longer step, a shorter time or \
@@ -243,44 +302,70 @@ impl Finding<'_> {
                     axis.len()
                 )));
             }
-            let holds = if *id >= IMPORTED { Holds::Imported(*gone) } else { Holds::Alive(&alive, *gone) };
+            let holds = if id >= IMPORTED { Holds::Imported(gone_ms) } else { Holds::Alive(alive, gone_ms) };
             let mut values = vec![f64::NAN; axis.len()];
-            put(past, axis, *figure, holds, &mut values);
-            own.insert(*id, values);
+            put(past, axis, figure, holds, from_nothing, &mut values);
+            let times = if wants_times { told_at(past, axis) } else { Vec::new() };
+            own.insert(id, Timed { values, times });
         }
         Ok(())
     }
 
-    /// What is told of a series of a node.
-    fn figure(&self, path: &[CompactString], figure: Figure) -> Figure {
-        match figure {
-            Figure::Value => match action(self.actions, path) {
-                Action::Average => Figure::Mean,
-                Action::Min => Figure::Min,
-                Action::Max => Figure::Max,
-                _ => Figure::Last,
-            },
-            figure => figure,
+    /// Whether it is not known of every step in which the daemon was there what a node was by itself.
+    fn may_lack(&self, axis: &Axis, owns: &[Own], others: &Others) -> bool {
+        if owns.iter().all(Own::is_empty) {
+            return others.is_empty();
         }
+        self.ask.figures.iter().zip(owns).any(|(figure, own)| self.lacks(axis, *figure, own))
+    }
+
+    /// Whether that is so of a figure of numbers.
+    fn lacks(&self, axis: &Axis, figure: Figure, own: &Own) -> bool {
+        let has_all = |told: &Timed| !told.values.iter().any(|value| value.is_nan());
+        if own.is_empty() || figure == Figure::Sum || own.values().any(has_all) {
+            return false;
+        }
+        let unknown = |place: &usize| own.values().all(|told| told.values[*place].is_nan());
+        let alive = Alive::on(axis, self.alive_at, figure);
+        (0..axis.len()).filter(unknown).any(|place| alive.is_there(place))
+    }
+}
+
+/// What is told of a series of a node with an action.
+fn figure_of(action: Action, figure: Figure) -> Figure {
+    match figure {
+        Figure::Value => match action {
+            Action::Average => Figure::Mean,
+            Action::Min => Figure::Min,
+            Action::Max => Figure::Max,
+            _ => Figure::Last,
+        },
+        figure => figure,
     }
 }
 
 impl Node {
-    fn wanted(&self, path: &mut Vec<CompactString>, each: &mut impl FnMut(&[CompactString], u64, Option<i64>)) {
-        for (id, gone) in &self.series {
-            each(path, *id, *gone);
+    /// Whether it or any below has the action of which the last counts.
+    fn has_last(&self, above: Action) -> bool {
+        let action = self.action.unwrap_or(above);
+        action == Action::Last || self.children.values().any(|child| child.has_last(action))
+    }
+
+    /// Each series, and the action of its node: its own, or that of the nearest above.
+    fn wanted(&self, above: Action, each: &mut impl FnMut((u64, Option<i64>, bool), Action)) {
+        let action = self.action.unwrap_or(above);
+        for series in &self.series {
+            each(*series, action);
         }
-        for (key, child) in &self.children {
-            path.push(key.clone());
-            child.wanted(path, each);
-            path.pop();
+        for child in self.children.values() {
+            child.wanted(action, each);
         }
     }
 }
 
 /// All times at which anything was committed.
-fn times(pasts: &BTreeMap<u64, Past>, alive: &[(i64, i64)], ask: &Ask) -> Vec<i64> {
-    let mut all: Vec<i64> = alive.iter().map(|(time, _)| *time).collect();
+fn times(pasts: &BTreeMap<u64, Past>, alive: &[There], ask: &Ask) -> Vec<i64> {
+    let mut all: Vec<i64> = alive.iter().map(|there| there.at).collect();
     for times in pasts.values().flat_map(|past| [&past.buckets.0, &past.samples.0]) {
         if all.is_empty() {
             all.clone_from(times);
@@ -294,64 +379,41 @@ fn times(pasts: &BTreeMap<u64, Past>, alive: &[(i64, i64)], ask: &Ask) -> Vec<i6
     all
 }
 
-/// Whether the daemon was there, for each step: it was for some time since each of some moments.
-fn alive(axis: &Axis, alive: &[(i64, i64)]) -> Vec<bool> {
-    let mut rest = alive.iter().peekable();
-    let mut until = i64::MIN;
-    let there = |place: usize| {
-        let end = if place + 1 < axis.len() { axis.at(place + 1) } else { i64::MAX };
-        let begin = axis.at(place);
-        let before = until > begin;
-        let mut there = before;
-        while let Some((time, long)) = rest.next_if(|(time, _)| *time < end) {
-            until = until.max(time + long);
-            there |= *time >= begin || time + long > begin;
-        }
-        there
-    };
-    (0..axis.len()).map(there).collect()
-}
-
 struct Folding<'a> {
     ask: &'a Ask,
     /// For each figure.
     owns: &'a [Own],
-    /// The actions that nodes have of their own, by path.
-    actions: &'a HashMap<String, Action>,
     others: &'a Others,
     merging: Merging<'a>,
 }
 
 impl Folding<'_> {
-    /// Adds a line for each node that the steps find.
+    /// Adds a line for each node that the steps find; `above` is the action that a node has without one of its own.
     fn lines(
         &self,
         node: &Node,
         steps: &[Step],
-        path: &mut Vec<CompactString>,
+        above: Action,
         shown: &mut Vec<Step>,
         lines: &mut Vec<Line>,
     ) -> Result<(), AskError> {
+        let action = node.action.unwrap_or(above);
         match steps.split_first() {
             Some((Step::Each, rest)) => {
                 for (key, child) in &node.children {
-                    path.push(key.clone());
                     shown.push(Step::Key(key.clone()));
-                    self.lines(child, rest, path, shown, lines)?;
+                    self.lines(child, rest, action, shown, lines)?;
                     shown.pop();
-                    path.pop();
                 }
             }
             Some((Step::Key(key), rest)) if rest.contains(&Step::Each) => {
                 let Some(child) = node.children.get(key) else { return Ok(()) };
-                path.push(key.clone());
                 shown.push(Step::Key(key.clone()));
-                self.lines(child, rest, path, shown, lines)?;
+                self.lines(child, rest, action, shown, lines)?;
                 shown.pop();
-                path.pop();
             }
             _ => {
-                if let Some(told) = self.told(node, steps, path)? {
+                if let Some(told) = self.told(node, steps, above)? {
                     let path = Pattern::display_steps(&[&shown[..], steps].concat());
                     lines.push(Line { path, told });
                     if lines.len().saturating_mul(self.merging.axis.len()) > VALUES_MAX {
@@ -367,15 +429,18 @@ impl Folding<'_> {
 
     /// What is told of what the steps find below a node: figures of numbers, or else of sketches, or else events. Figures that
     /// only sketches have are told of these.
-    fn told(&self, node: &Node, steps: &[Step], path: &mut Vec<CompactString>) -> Result<Option<Told>, AskError> {
+    fn told(&self, node: &Node, steps: &[Step], above: Action) -> Result<Option<Told>, AskError> {
         if self.ask.figures.iter().any(|figure| figure.is_of_sketches())
             && let Some(told) = self.merged(node, steps)?
         {
             return Ok(Some(told));
         }
         let n = self.merging.axis.len();
-        let figures: Vec<Option<Vec<f64>>> =
-            self.owns.iter().map(|own| if own.is_empty() { None } else { self.fold(own, node, steps, path) }).collect();
+        let line = |(figure, own): (&Figure, &Own)| {
+            let numbers = Numbers { figure: *figure, fold: self.ask.fold, own };
+            if own.is_empty() { None } else { numbers.fold(node, steps, above).map(|line| line.values) }
+        };
+        let figures: Vec<Option<Vec<f64>>> = self.ask.figures.iter().zip(self.owns).map(line).collect();
         if figures.iter().any(Option::is_some) {
             let none = || vec![f64::NAN; n];
             return Ok(Some(Told::Figures(figures.into_iter().map(|line| line.unwrap_or_else(none)).collect())));
@@ -395,7 +460,7 @@ impl Folding<'_> {
         }
         // Of several nodes, one that went says nothing of the others.
         let of_one =
-            members.first().is_some_and(|first| steps.is_empty() && node.series.iter().any(|(id, _)| *id == first.id));
+            members.first().is_some_and(|first| steps.is_empty() && node.series.iter().any(|(id, ..)| *id == first.id));
         Ok(events.finish(of_one))
     }
 
@@ -415,11 +480,11 @@ impl Folding<'_> {
         }
         let rest = match steps.split_first() {
             None => {
-                let own = node.series.iter().filter(|(id, _)| of.contains(id));
+                let own = node.series.iter().filter(|(id, ..)| of.contains(id));
                 let before = into.len();
-                into.extend(own.map(|(id, gone)| Member { id: *id, gone: *gone, imported: *id >= IMPORTED }));
+                into.extend(own.map(|(id, gone, _)| Member { id: *id, gone: *gone, imported: *id >= IMPORTED }));
                 if into.len() > before
-                    || node.series.iter().any(|(id, _)| self.owns.iter().any(|own| own.contains_key(id)))
+                    || node.series.iter().any(|(id, ..)| self.owns.iter().any(|own| own.contains_key(id)))
                 {
                     return;
                 }
@@ -437,68 +502,95 @@ impl Folding<'_> {
             self.gather(child, rest, of, into);
         }
     }
+}
 
+/// What is told of numbers: one figure of the lines of their series.
+struct Numbers<'a> {
+    figure: Figure,
+    fold: Option<Fold>,
+    own: &'a Own,
+}
+
+impl Numbers<'_> {
     /// What the steps find below a node, as one line.
-    fn fold(&self, own: &Own, node: &Node, steps: &[Step], path: &mut Vec<CompactString>) -> Option<Vec<f64>> {
+    fn fold(&self, node: &Node, steps: &[Step], above: Action) -> Option<Timed> {
+        let action = node.action.unwrap_or(above);
         match steps.split_first() {
-            None => line_of(own, node).or_else(|| self.children(own, node, &[], path)),
-            Some((Step::Key(key), rest)) => {
-                let child = node.children.get(key)?;
-                path.push(key.clone());
-                let found = self.fold(own, child, rest, path);
-                path.pop();
-                found
-            }
-            Some((Step::Fold | Step::Each, rest)) => self.children(own, node, rest, path),
+            None => match (self.own(node), self.children(node, &[], action)) {
+                // Where it has no values of its own, what is below counts.
+                (Some(mut own), Some(below)) if self.figure != Figure::Sum => {
+                    for (own, below) in own.values.iter_mut().zip(below.values) {
+                        *own = if own.is_nan() { below } else { *own };
+                    }
+                    own.times.iter_mut().zip(below.times).for_each(|(own, below)| *own = below.max(*own));
+                    Some(own)
+                }
+                (own, below) => own.or(below),
+            },
+            Some((Step::Key(key), rest)) => self.fold(node.children.get(key)?, rest, action),
+            Some((Step::Fold | Step::Each, rest)) => self.children(node, rest, action),
         }
     }
 
-    fn children(&self, own: &Own, node: &Node, rest: &[Step], path: &mut Vec<CompactString>) -> Option<Vec<f64>> {
-        let fold = self.ask.fold.unwrap_or_else(|| match action(self.actions, path) {
+    fn children(&self, node: &Node, rest: &[Step], action: Action) -> Option<Timed> {
+        let fold = self.fold.unwrap_or(match action {
             Action::Average => Fold::Mean,
             Action::Min => Fold::Min,
             Action::Max => Fold::Max,
             Action::Last => Fold::Last,
             Action::Add | Action::Top { .. } | Action::Quantiles | Action::Distinct => Fold::Sum,
         });
-        let mut sum: Option<Vec<f64>> = None;
+        let mut sum: Option<Timed> = None;
         let mut counts: Vec<u32> = Vec::new();
-        for (key, child) in &node.children {
-            path.push(key.clone());
-            let found = self.fold(own, child, rest, path);
-            path.pop();
-            let Some(values) = found else { continue };
+        for child in node.children.values() {
+            let Some(told) = self.fold(child, rest, action) else { continue };
             if fold == Fold::Mean {
-                counts.resize(values.len(), 0);
-                counts.iter_mut().zip(&values).for_each(|(count, value)| *count += u32::from(!value.is_nan()));
+                counts.resize(told.values.len(), 0);
+                counts.iter_mut().zip(&told.values).for_each(|(count, value)| *count += u32::from(!value.is_nan()));
             }
             match &mut sum {
-                None => sum = Some(values),
-                Some(sum) => sum.iter_mut().zip(values).for_each(|(sum, value)| *sum = folded(fold, *sum, value)),
+                None => sum = Some(told),
+                Some(sum) if fold == Fold::Last => sum.take_later(&told),
+                Some(sum) => {
+                    sum.values.iter_mut().zip(told.values).for_each(|(sum, value)| *sum = folded(fold, *sum, value));
+                    sum.times.iter_mut().zip(told.times).for_each(|(sum, time)| *sum = time.max(*sum));
+                }
             }
         }
         let mut sum = sum?;
         if fold == Fold::Mean {
-            sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum /= f64::from(count));
+            sum.values.iter_mut().zip(counts).for_each(|(sum, count)| *sum /= f64::from(count));
         }
         Some(sum)
     }
-}
 
-/// The line of a node's own values, if it ever had any: of the series that it was, one after another.
-fn line_of(own: &Own, node: &Node) -> Option<Vec<f64>> {
-    let mut lines = node.series.iter().filter_map(|(id, _)| own.get(id));
-    let mut values = lines.next()?.clone();
-    for later in lines {
-        values.iter_mut().zip(later).for_each(|(value, later)| *value = if later.is_nan() { *value } else { *later });
+    /// The line of a node's own values, if it ever had any: of the series that it was, one after another.
+    fn own(&self, node: &Node) -> Option<Timed> {
+        let mut lines = node.series.iter().filter_map(|(id, ..)| self.own.get(id));
+        let mut all = lines.next()?.clone();
+        for later in lines {
+            all.values.iter_mut().zip(&later.values).for_each(|(value, later)| {
+                *value = if later.is_nan() { *value } else { *later };
+            });
+            all.times.iter_mut().zip(&later.times).for_each(|(time, later)| *time = *later.max(time));
+        }
+        Some(all)
     }
-    Some(values)
 }
 
-/// The action of a node: its own, or that of the nearest above.
-fn action(actions: &HashMap<String, Action>, path: &[CompactString]) -> Action {
-    let of = |n: usize| actions.get(&encode_path(path[..n].iter().map(CompactString::as_str))).copied();
-    (0..=path.len()).rev().find_map(of).unwrap_or(Action::Add)
+impl Timed {
+    /// Takes what was told later in each step.
+    fn take_later(&mut self, other: &Timed) {
+        for (at, value) in other.values.iter().enumerate() {
+            let is_later = self.times.get(at) <= other.times.get(at);
+            if !value.is_nan() && (self.values[at].is_nan() || is_later) {
+                self.values[at] = *value;
+                if let (Some(time), Some(later)) = (self.times.get_mut(at), other.times.get(at)) {
+                    *time = *later;
+                }
+            }
+        }
+    }
 }
 
 fn folded(fold: Fold, a: f64, b: f64) -> f64 {

@@ -2,7 +2,9 @@
 
 use super::{Axis, Figure};
 use crate::trend::codec::bucket::Bucket;
-use crate::trend::history::{DAY_MS, Past};
+use crate::trend::history::{DAY_MS, Past, There};
+
+mod rate;
 
 /// How long a value holds that no daemon was there to renew, in milliseconds: as long as Prometheus lets one stand, and a bucket
 /// of the longest that there are but the days.
@@ -21,44 +23,101 @@ pub(super) enum Holds<'a> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Alive {
     /// By the places of the axis.
-    pub(super) places: Vec<bool>,
+    places: Vec<bool>,
+    /// When it committed last within each step, if it did; for rates alone.
+    known: Vec<Option<i64>>,
+    /// When it did so before the axis begins.
+    before: Option<i64>,
+    /// It was not there any more as the axis begins.
+    paused: bool,
     /// The times of its commits, ascending.
-    pub(super) times: Vec<i64>,
+    times: Vec<i64>,
+    /// Those are days.
+    days: bool,
 }
 
 impl Alive {
-    /// Whether it had committed anything in the same day before: each day begins with all there is, so what comes later in it is
-    /// new.
+    /// On an axis, for what a figure needs.
+    pub(super) fn on(axis: &Axis, there: &[There], figure: Figure) -> Alive {
+        let times = there.iter().map(|there| there.at).collect();
+        let mut alive = Alive { times, days: axis.of_days(), ..Alive::default() };
+        if axis.len() == 0 {
+            return alive;
+        }
+        let mut rest = there.iter().peekable();
+        let mut until = i64::MIN;
+        let begin = axis.at(0);
+        while let Some(there) = rest.next_if(|there| there.at < begin) {
+            until = until.max(there.until);
+            alive.before = alive.before.max(Some(there.known));
+        }
+        alive.paused = until <= begin;
+        for place in 0..axis.len() {
+            let end = end_of(axis, place);
+            let mut was = until > axis.at(place);
+            let mut known = None;
+            while let Some(there) = rest.next_if(|there| there.at < end) {
+                until = until.max(there.until);
+                known = known.max(Some(there.known));
+                was = true;
+            }
+            alive.places.push(was);
+            if figure == Figure::Rate {
+                alive.known.push(known);
+            }
+        }
+        alive
+    }
+
+    /// Whether it was there in a step.
+    pub(super) fn is_there(&self, place: usize) -> bool {
+        self.places.get(place) == Some(&true)
+    }
+
+    /// Whether it had all there was before a value came at a time, so that this is new: each day begins with all there is.
     fn before(&self, time: i64) -> bool {
         let day = time.div_euclid(DAY_MS) * DAY_MS;
         let at = self.times.partition_point(|other| *other < time);
-        at > 0 && self.times[at - 1] >= day
+        at > 0 && self.times[at - 1] >= if self.days { day - DAY_MS } else { day }
     }
 }
 
 /// Steps of which some have samples.
 struct Cells {
     cells: Vec<Bucket>,
-    /// The last value before the axis begins.
-    before: Option<f64>,
+    /// The last value before the axis begins, and when it was told or its bucket began.
+    before: Option<(i64, f64)>,
+    /// The times of the last of each step; none unless they are wanted.
+    times: Vec<i64>,
 }
 
 const EMPTY: Bucket = Bucket { count: 0, sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, last: f64::NAN };
 
 impl Cells {
     fn of(past: &Past, axis: &Axis, figure: Figure) -> Cells {
-        let mut cells = Cells { cells: vec![EMPTY; axis.len()], before: None };
+        let mut cells = Cells { cells: vec![EMPTY; axis.len()], before: None, times: Vec::new() };
+        if figure == Figure::Rate {
+            cells.times.resize(axis.len(), i64::MIN);
+        }
         let begin = if axis.len() == 0 { i64::MAX } else { axis.at(0) };
         let extremes = matches!(figure, Figure::Min | Figure::Max);
         let (times, buckets) = &past.buckets;
         each_step(times, axis, begin, |place, within| match place {
-            None => cells.before = buckets[within].last().map(|bucket| bucket.last),
-            Some(place) => buckets[within].iter().for_each(|bucket| cells.cells[place].add(bucket)),
+            None => cells.before = within.last().map(|at| (times[at], buckets[at].last)),
+            Some(place) => {
+                buckets[within.clone()].iter().for_each(|bucket| cells.cells[place].add(bucket));
+                if let (Some(time), Some(last)) = (cells.times.get_mut(place), within.last()) {
+                    *time = times[last];
+                }
+            }
         });
         let (times, values) = &past.samples;
         each_step(times, axis, begin, |place, within| match place {
-            None => cells.before = values[within].last().copied().or(cells.before),
+            None => cells.before = within.last().map(|at| (times[at], values[at])).or(cells.before),
             Some(place) => {
+                if let (Some(time), Some(last)) = (cells.times.get_mut(place), within.clone().last()) {
+                    *time = times[last];
+                }
                 let values = &values[within];
                 let cell = &mut cells.cells[place];
                 cell.count += values.len() as u64;
@@ -103,75 +162,68 @@ fn each_step(times: &[i64], axis: &Axis, begin: i64, mut each: impl FnMut(Option
     }
 }
 
+/// When the value of each step was told last.
+pub(super) fn told_at(past: &Past, axis: &Axis) -> Vec<i64> {
+    let mut all = vec![i64::MIN; axis.len()];
+    let begin = if axis.len() == 0 { i64::MAX } else { axis.at(0) };
+    let mut before = i64::MIN;
+    for times in [&past.buckets.0, &past.samples.0] {
+        each_step(times, axis, begin, |place, within| match place {
+            None => before = before.max(times[within.end - 1]),
+            Some(place) => all[place] = times[within.end - 1],
+        });
+    }
+    for time in &mut all {
+        before = before.max(*time);
+        *time = before;
+    }
+    all
+}
+
 /// Where the step at a place ends, and another begins.
 fn end_of(axis: &Axis, place: usize) -> i64 {
     if place + 1 < axis.len() { axis.at(place + 1) } else { i64::MAX }
 }
 
-/// Puts a series on an axis: one figure for each step, not a number where there is none.
-///
-/// Where several series were at a path one after another, each is given with the figures of those before in `into`.
-pub(super) fn put(past: &Past, axis: &Axis, figure: Figure, holds: Holds<'_>, into: &mut [f64]) {
-    let Cells { cells, before } = Cells::of(past, axis, figure);
-    let first = past.buckets.0.first().or(past.samples.0.first()).copied();
-    // A counter that was not there before began at nothing.
-    let is_new = match holds {
-        Holds::Alive(alive, _) => before.is_none() && first.is_some_and(|first| alive.before(first)),
-        Holds::Imported(_) => false,
-    };
-    let mut last = before;
-    // When there was a value last, as far as the axis knows.
-    let mut since = match axis {
-        Axis::Even { from, step, .. } => before.map(|_| from - step),
-        Axis::Times(_) => None,
-    };
-    let mut renewed = before.map(|_| axis.at(0));
-    for (place, (cell, out)) in cells.iter().zip(into).enumerate() {
+/// Puts a series on an axis: one figure for each step, not a number where there is none. Of a counter it is said whether it
+/// may have begun at nothing.
+pub(super) fn put(past: &Past, axis: &Axis, figure: Figure, holds: Holds<'_>, from_nothing: bool, into: &mut [f64]) {
+    let cells = Cells::of(past, axis, figure);
+    if figure == Figure::Rate {
+        return rate::put(past, axis, &cells, holds, from_nothing, into);
+    }
+    let mut last = cells.before.map(|(_, value)| value);
+    let mut renewed = last.map(|_| axis.at(0));
+    for (place, (cell, out)) in cells.cells.iter().zip(into).enumerate() {
         let at = axis.at(place);
         if cell.count == 0 {
             let Some(value) = last.filter(|_| holds.at(place, at, renewed)) else { continue };
             *out = match figure {
-                Figure::Rate if since.is_none() => f64::NAN,
-                Figure::Rate | Figure::Count => 0.0,
+                Figure::Count => 0.0,
                 Figure::Sum => f64::NAN,
                 _ => value,
             };
-            since = Some(at);
             continue;
         }
         *out = match figure {
-            Figure::Rate => match (last, since) {
-                (Some(last), Some(since)) if at > since => grown(last, cell.last) * 1e3 / (at - since) as f64,
-                (None, _) if is_new => match axis {
-                    Axis::Even { step, .. } => cell.last * 1e3 / *step as f64,
-                    Axis::Times(_) => f64::NAN,
-                },
-                _ => f64::NAN,
-            },
             Figure::Mean => cell.sum / cell.count as f64,
             Figure::Min => cell.min,
             Figure::Max => cell.max,
             Figure::Sum => cell.sum,
             Figure::Count => cell.count as f64,
             // Those of sketches are not asked of numbers.
-            Figure::Value | Figure::Last | Figure::Quantile(_) | Figure::Distinct => cell.last,
+            Figure::Value | Figure::Last | Figure::Rate | Figure::Quantile(_) | Figure::Distinct => cell.last,
         };
         last = Some(cell.last);
-        since = Some(at);
         renewed = Some(at);
     }
-}
-
-/// By how much a counter grew; one that is less than before began anew.
-fn grown(before: f64, now: f64) -> f64 {
-    if now >= before { now - before } else { now }
 }
 
 impl Holds<'_> {
     /// Whether a value that was renewed last at a time holds at a place.
     fn at(&self, place: usize, at: i64, renewed: Option<i64>) -> bool {
         match self {
-            Holds::Alive(alive, gone) => alive.places.get(place) == Some(&true) && gone.is_none_or(|gone| at < gone),
+            Holds::Alive(alive, gone) => alive.is_there(place) && gone.is_none_or(|gone| at < gone),
             Holds::Imported(Some(end)) => at < *end,
             Holds::Imported(None) => renewed.is_some_and(|renewed| at - renewed <= IMPORTED_HOLDS_MS),
         }
@@ -183,18 +235,20 @@ mod tests {
     use super::{Alive, Axis, Figure, Holds, Past, put};
 
     fn past(samples: &[(i64, f64)]) -> Past {
-        Past { buckets: Default::default(), samples: samples.iter().copied().unzip() }
+        Past { samples: samples.iter().copied().unzip(), ..Past::default() }
     }
 
     fn line(samples: &[(i64, f64)], figure: Figure, holds: Holds<'_>) -> Vec<Option<f64>> {
         let axis = Axis::Even { from: 100_000, step: 10_000, n: 6 };
         let mut values = vec![f64::NAN; axis.len()];
-        put(&past(samples), &axis, figure, holds, &mut values);
+        put(&past(samples), &axis, figure, holds, true, &mut values);
         values.into_iter().map(|x| (!x.is_nan()).then_some(x)).collect()
     }
 
     fn there(places: [bool; 6]) -> Alive {
-        Alive { places: places.to_vec(), times: (5..16).map(|n| n * 10_000).collect() }
+        let known = (10..).zip(places).map(|(n, there)| there.then_some(n * 10_000)).collect();
+        let times = (5..16).map(|n| n * 10_000).collect();
+        Alive { places: places.to_vec(), known, before: Some(90_000), times, ..Alive::default() }
     }
 
     #[test]

@@ -9,10 +9,12 @@ mod events;
 mod find;
 mod line;
 mod sketches;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use find::{AskError, ask};
 
-use super::history::Range;
+use super::history::{DAY_MS, Range, of_days};
 use crate::tree::Pattern;
 
 /// What is asked.
@@ -129,6 +131,11 @@ impl Axis {
             Axis::Even { n, .. } => *n,
             Axis::Times(times) => times.len(),
         }
+    }
+
+    /// Whether its steps are whole days, as history has them.
+    pub(super) fn of_days(&self) -> bool {
+        matches!(self, Axis::Even { from, step, .. } if of_days(*step) && from.rem_euclid(DAY_MS) == 0)
     }
 
     /// When it begins and the length of its steps, if they are all the same.

@@ -1,6 +1,7 @@
 //! Sketches on an axis: what was fed in each step, merged.
 
 use super::find::AskError;
+use super::line::Alive;
 use super::{Axis, Figure};
 use crate::tree::Fed;
 use crate::trend::history::{DAY_MS, Piece, Range, Snapshot};
@@ -17,8 +18,8 @@ pub(super) struct Merging<'a> {
     pub(super) axis: &'a Axis,
     pub(super) range: Range,
     pub(super) figures: &'a [Figure],
-    /// Whether the daemon was there, for each step.
-    pub(super) alive: &'a [bool],
+    /// When the daemon was there.
+    pub(super) alive: &'a Alive,
     /// When it was there last, and how often it commits, in milliseconds.
     pub(super) newest: i64,
     pub(super) commit_ms: i64,
@@ -191,7 +192,7 @@ impl Merging<'_> {
             // What was imported ends somewhen.
             let gone = if member.imported { Some(member.gone.unwrap_or(i64::MIN)) } else { member.gone };
             for (place, there) in there.iter_mut().enumerate() {
-                let alive = member.imported || self.alive.get(place) == Some(&true);
+                let alive = member.imported || self.alive.is_there(place);
                 let is_over = gone.is_some_and(|gone| self.axis.at(place) >= gone);
                 *there |= alive && span.from < self.end(place) && !is_over;
             }

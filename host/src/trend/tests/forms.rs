@@ -131,7 +131,7 @@ fn a_file_of_an_earlier_form_is_taken_over_with_all_that_it_has() {
         database.write(&pending, &relays, history.next(), None).expect("written");
         let reader = Reader::open(&file).expect("a reader");
         let snapshot = reader.snapshot().expect("a snapshot");
-        let checked = check(&snapshot, || {}).expect("checked");
+        let checked = check(&reader, || {}).expect("checked");
         assert_eq!((checked.damages, checked.counts), (Vec::new(), 1), "form {form}");
         let told = |path: &str, figure: Figure| {
             let question = Ask {
@@ -169,7 +169,7 @@ fn a_number_that_is_lost_or_counted_twice_is_found() {
     }
     let damages = |daemon: &Daemon| {
         let reader = Reader::open(&daemon.file).expect("a reader");
-        check(&reader.snapshot().expect("a snapshot"), || {}).expect("checked").damages
+        check(&reader, || {}).expect("checked").damages
     };
     assert_eq!(damages(&daemon), Vec::<String>::new());
     let twice = "INSERT INTO sketch SELECT series, step, time + 1, data FROM sketch WHERE time = ?";

@@ -2,7 +2,7 @@
 
 use super::text::Form;
 use crate::tree::{Fed, parse_plain};
-use crate::trend::history::{Error, Found, Range, Reader, Snapshot};
+use crate::trend::history::{DAY_MS, Error, Found, Range, Reader, Snapshot};
 use std::io::{self, Write};
 
 /// Series that are read at a time.
@@ -23,7 +23,18 @@ impl From<Error> for ExportError {
     }
 }
 
-/// Writes every sample of a range at and below a path, in the order of the series: each value that was committed, and of older
+/// Time that is read at once, in milliseconds: four units of the longest buckets but the days.
+const PART_MS: i64 = 40 * DAY_MS;
+
+/// A range in parts, as far as there is any history.
+fn parts(range: Range, has: Range) -> impl Iterator<Item = Range> {
+    let (from, to) = (range.from.max(has.from), range.to.min(has.to));
+    let begin = from.div_euclid(PART_MS) * PART_MS;
+    let parts = (begin..to.max(begin)).step_by(PART_MS as usize);
+    parts.map(move |begin| Range { from: begin.max(from), to: (begin + PART_MS).min(to) })
+}
+
+/// Writes every sample of a range at and below a path, some series after others and 40 days after others: each value that was committed, and of older
 /// ones the last of each minute or ten. How many there were; `each` is told of those of some more series.
 ///
 /// # Errors
@@ -42,27 +53,33 @@ pub(crate) fn export(
         true
     })?;
     found.sort_unstable_by_key(|series| series.id);
+    let has = reader.snapshot()?.range()?;
     let mut all = 0;
     for series in found.chunks(AT_ONCE) {
         let ids: Vec<u64> = series.iter().map(|series| series.id).collect();
-        // One that lasts would keep what the daemon writes meanwhile from being taken over into the file.
-        let snapshot = reader.snapshot()?;
-        let pasts = snapshot.pasts(&ids, range, 60_000)?;
         let before = all;
-        for Found { id, path, .. } in series {
-            let Some(past) = pasts.get(id) else { continue };
-            let name = name_of(form, path);
-            let rolled_up = past.buckets.0.iter().copied().zip(past.buckets.1.iter().map(|bucket| bucket.last));
-            let samples = past.samples.0.iter().copied().zip(past.samples.1.iter().copied());
-            for (time, value) in rolled_up.chain(samples).filter(|(time, _)| (range.from..range.to).contains(time)) {
-                let written = match form {
-                    Form::Csv => writeln!(out, "{name},{},{value}", Seconds(time)),
-                    Form::Prometheus => writeln!(out, "{name} {value} {time}"),
-                };
-                written.map_err(ExportError::Output)?;
-                all += 1;
+        for range in parts(range, has) {
+            // One that lasts would keep what the daemon writes meanwhile from being taken over into the file.
+            let pasts = reader.snapshot()?.pasts(&ids, range, 60_000)?;
+            for Found { id, path, .. } in series {
+                let Some(past) = pasts.get(id) else { continue };
+                let name = name_of(form, path);
+                let rolled_up = past.buckets.0.iter().copied().zip(past.buckets.1.iter().map(|bucket| bucket.last));
+                let samples = past.samples.0.iter().copied().zip(past.samples.1.iter().copied());
+                let mut told: Vec<(i64, f64)> =
+                    rolled_up.chain(samples).filter(|(time, _)| (range.from..range.to).contains(time)).collect();
+                told.sort_by_key(|(time, _)| *time);
+                for (time, value) in told {
+                    let written = match form {
+                        Form::Csv => writeln!(out, "{name},{},{value}", Seconds(time)),
+                        Form::Prometheus => writeln!(out, "{name} {value} {time}"),
+                    };
+                    written.map_err(ExportError::Output)?;
+                    all += 1;
+                }
             }
         }
+        let snapshot = reader.snapshot()?;
         if snapshot.has_sketches()? {
             all += others(&snapshot, series, range, form, out)?;
         }

@@ -1,16 +1,19 @@
 //! Takes history in.
 
-use super::Store;
 use super::text::{Form, Sample, TextError, path_of};
+use super::{HELD_MAX, Store};
 use crate::tree::{Kept, PathError, parse_plain};
 use crate::trend::history::{Error, IMPORTED, Samples, append_event};
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Samples that are held before they are packed: 64 MB of them.
-const HELD_MAX: usize = 4_000_000;
+/// Samples that the name of a new series counts as.
+const NAME_SAMPLES: usize = 8;
+
+/// Names of series that are kept in mind: those of more are looked up again.
+const NAMES_MAX: usize = 1_000_000;
 
 /// Texts that are held.
 const TEXTS_HELD_MAX: usize = 10_000;
@@ -44,6 +47,10 @@ pub(crate) struct Importer<'s> {
     store: &'s mut Store,
     /// By what names them in the text.
     series: HashMap<String, usize>,
+    /// Those that are new, by their paths, until they are written with their samples.
+    new: HashMap<String, u64>,
+    /// The numbers of all that there were.
+    all: HashSet<u64>,
     held: Vec<(u64, Samples)>,
     /// Where a series is held, by its number: two texts may name one.
     places: HashMap<u64, usize>,
@@ -68,6 +75,8 @@ impl<'s> Importer<'s> {
         Ok(Importer {
             store,
             series: HashMap::new(),
+            new: HashMap::new(),
+            all: HashSet::new(),
             held: Vec::new(),
             places: HashMap::new(),
             samples: 0,
@@ -89,7 +98,7 @@ impl<'s> Importer<'s> {
         times.push(sample.time_ms);
         values.push(sample.value);
         self.samples += 1;
-        if self.samples >= HELD_MAX {
+        if self.samples + self.new.len() * NAME_SAMPLES >= HELD_MAX {
             self.flush().map_err(Refused::Failed)?;
         }
         Ok(())
@@ -113,7 +122,7 @@ impl<'s> Importer<'s> {
 
     /// How many series there are.
     pub(crate) fn series(&self) -> usize {
-        self.held.len()
+        self.all.len()
     }
 
     fn name(&mut self, form: Form, text: &str) -> Result<usize, Refused> {
@@ -125,6 +134,7 @@ impl<'s> Importer<'s> {
         let place = *self.places.entry(id).or_insert(next);
         if place == next {
             self.held.push((id, Default::default()));
+            self.all.insert(id);
         }
         self.series.insert(text.to_owned(), place);
         Ok(place)
@@ -132,6 +142,9 @@ impl<'s> Importer<'s> {
 
     /// The number of the series that was imported under a path.
     fn id(&mut self, path: &str) -> Result<u64, rusqlite::Error> {
+        if let Some(id) = self.new.get(path) {
+            return Ok(*id);
+        }
         let connection = self.store.database.connection();
         let known: Option<i64> = connection
             .prepare_cached("SELECT id FROM series WHERE path = ? AND id >= ?")?
@@ -142,12 +155,26 @@ impl<'s> Importer<'s> {
         }
         let id = self.next;
         self.next += 1;
-        connection.prepare_cached("INSERT INTO series VALUES(?, ?, NULL)")?.execute(params![id.cast_signed(), path])?;
+        self.new.insert(path.to_owned(), id);
         Ok(id)
     }
 
-    /// Packs what is held.
+    /// Packs what is held, after the names of the new series, which do what the daemon's of the same path do.
     fn flush(&mut self) -> Result<(), Error> {
+        let transaction = self.store.database.connection().transaction()?;
+        let mut name = transaction.prepare_cached(
+            "INSERT INTO series(id, path, action) VALUES(?1, ?2, (SELECT coalesce(state.action, series.action) FROM series \
+             LEFT JOIN state USING(id) WHERE path = ?2 AND coalesce(state.action, series.action) IS NOT NULL \
+             ORDER BY state.action IS NULL, id DESC LIMIT 1))",
+        )?;
+        for (path, id) in self.new.drain() {
+            name.execute(params![id.cast_signed(), path])?;
+        }
+        drop(name);
+        for (id, time, text) in self.texts.drain(..) {
+            append_event(&transaction, id, time, &text)?;
+        }
+        transaction.commit()?;
         let mut taken: BTreeMap<u64, Samples> = BTreeMap::new();
         for (id, samples) in &mut self.held {
             if !samples.0.is_empty() {
@@ -157,11 +184,11 @@ impl<'s> Importer<'s> {
             }
         }
         self.samples = 0;
-        let transaction = self.store.database.connection().transaction()?;
-        for (id, time, text) in self.texts.drain(..) {
-            append_event(&transaction, id, time, &text)?;
+        if self.series.len() > NAMES_MAX {
+            self.series.clear();
+            self.places.clear();
+            self.held.clear();
         }
-        transaction.commit()?;
         self.store.history.put(self.store.database.connection(), taken)
     }
 

@@ -16,6 +16,9 @@ use super::history::{Error, History, Passed, Retention};
 use super::sqlite::{Database, OpenError};
 use std::path::Path;
 
+/// Samples that are held before they are packed: 64 MB of them.
+const HELD_MAX: usize = 4_000_000;
+
 /// History and its file, for whoever has it for itself.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -52,7 +55,8 @@ impl Store {
     pub(crate) fn compact(&mut self, now: i64, each: impl FnMut()) -> Result<(), Error> {
         self.history.compact(self.database.connection(), now, each)?;
         let connection = self.database.connection();
-        connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")?;
+        // Of a file that could not be made anew when it was to be: it gives room back from then on.
+        connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")?;
         Ok(())
     }
 

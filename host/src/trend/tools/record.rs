@@ -1,18 +1,31 @@
 //! Takes in what a tree becomes as a log is read long after it was written.
 
-use super::Store;
-use crate::tree::{Kept, Mark, Tree};
+use super::{HELD_MAX, Store};
+use crate::tree::{Fed, Kept, Mark, Tree};
 use crate::trend::history::{DAY_MS, Error, IMPORTED, Samples, append_event, append_sketches};
+use plugin_api::Action;
 use rusqlite::params;
 use std::collections::BTreeMap;
 
-/// Samples that are held before they are packed: 64 MB of them.
-const HELD_MAX: usize = 4_000_000;
+/// Samples that a name and its end count as: they are held together.
+const NAME_SAMPLES: usize = 8;
+
+/// Samples that what a sketch was fed counts as: some kilobytes.
+const FED_SAMPLES: usize = 256;
 
 /// Keeps what a tree is, time after time, as series of their own: the daemon's tree does not change by it.
 #[derive(Debug)]
 pub(crate) struct Recorder {
     store: Store,
+    /// Series that are new, and those that have ended since, until they are written with their samples.
+    names: Vec<(u64, Box<str>)>,
+    ends: Vec<(u64, i64)>,
+    /// What nodes do with what is told of them.
+    actions: BTreeMap<u64, Action>,
+    /// Texts and the like, and when they came to be so.
+    events: Vec<(u64, i64, Kept)>,
+    /// What sketches were fed by each time.
+    fed: Vec<(i64, Vec<(u64, Fed)>)>,
     held: BTreeMap<u64, Samples>,
     samples: u64,
     in_hand: usize,
@@ -35,6 +48,11 @@ impl Recorder {
         tree.keep(last);
         Ok(Recorder {
             store,
+            names: Vec::new(),
+            ends: Vec::new(),
+            actions: BTreeMap::new(),
+            events: Vec::new(),
+            fed: Vec::new(),
             held: BTreeMap::new(),
             samples: 0,
             in_hand: 0,
@@ -55,23 +73,32 @@ impl Recorder {
         let rows = tree.changed_rows(self.mark, |_| false);
         self.mark = rows.next;
         self.last_ms = stamp;
-        let transaction = self.store.database.connection().transaction()?;
-        let mut name = transaction.prepare_cached("INSERT INTO series VALUES(?, ?, NULL)")?;
         for row in rows.changed {
-            if let Some(path) = row.more.as_ref().and_then(|more| more.path.as_deref()) {
-                name.execute(params![row.id.cast_signed(), path])?;
-            }
-            append_event(&transaction, row.id, stamp, &row.value)?;
-            if let Kept::Number(value) = row.value {
-                let (times, values) = self.held.entry(row.id).or_default();
-                if times.last() == Some(&stamp) {
-                    values.pop();
-                } else {
-                    times.push(stamp);
-                    self.samples += 1;
-                    self.in_hand += 1;
+            if let Some(more) = row.more {
+                if let Some(path) = more.path {
+                    self.names.push((row.id, path));
+                    self.in_hand += NAME_SAMPLES;
                 }
-                values.push(value);
+                self.actions.extend(more.action.map(|action| (row.id, action)));
+            }
+            match row.value {
+                Kept::Number(value) => {
+                    let (times, values) = self.held.entry(row.id).or_default();
+                    if times.last() == Some(&stamp) {
+                        values.pop();
+                    } else {
+                        times.push(stamp);
+                        self.samples += 1;
+                        self.in_hand += 1;
+                    }
+                    values.push(value);
+                }
+                value @ (Kept::Text(_) | Kept::Bool(_)) => {
+                    self.events.push((row.id, stamp, value));
+                    self.in_hand += NAME_SAMPLES;
+                }
+                // What sketches were fed is told beside.
+                Kept::None | Kept::Quantiles(_) | Kept::Distinct(_) => {}
             }
         }
         if whole {
@@ -85,26 +112,54 @@ impl Recorder {
                 }
             }
         }
-        append_sketches(&transaction, stamp, rows.fed.iter().map(|(id, fed)| (*id, fed)))?;
-        let mut end = transaction.prepare_cached("UPDATE series SET gone_ms = ? WHERE id = ?")?;
-        for id in rows.gone {
-            end.execute(params![stamp, id.cast_signed()])?;
+        self.ends.extend(rows.gone.into_iter().map(|id| (id, stamp)));
+        self.in_hand += rows.fed.len() * FED_SAMPLES;
+        if !rows.fed.is_empty() {
+            self.fed.push((stamp, rows.fed));
         }
-        drop((name, end));
-        transaction.commit()?;
         if self.in_hand >= HELD_MAX {
             self.put()?;
         }
         if whole {
             // What was fed in the days before.
+            self.write()?;
             self.store.history.pack_sketches(self.store.database.connection())?;
         }
         Ok(())
     }
 
+    /// Writes what is in hand: the names first, so that no sample is of nobody.
     fn put(&mut self) -> Result<(), Error> {
+        self.write()?;
         self.in_hand = 0;
         self.store.history.put(self.store.database.connection(), std::mem::take(&mut self.held))
+    }
+
+    /// Writes names, and all that is no sample.
+    fn write(&mut self) -> Result<(), Error> {
+        self.in_hand = self.held.values().map(|(times, _)| times.len()).sum();
+        let transaction = self.store.database.connection().transaction()?;
+        let mut name = transaction.prepare_cached("INSERT INTO series(id, path) VALUES(?, ?)")?;
+        for (id, path) in self.names.drain(..) {
+            name.execute(params![id.cast_signed(), path])?;
+        }
+        let mut act = transaction.prepare_cached("UPDATE series SET action = ? WHERE id = ?")?;
+        for (id, action) in std::mem::take(&mut self.actions) {
+            act.execute(params![action.to_string(), id.cast_signed()])?;
+        }
+        let mut end = transaction.prepare_cached("UPDATE series SET gone_ms = ? WHERE id = ?")?;
+        for (id, stamp) in self.ends.drain(..) {
+            end.execute(params![stamp, id.cast_signed()])?;
+        }
+        drop((name, act, end));
+        for (id, stamp, value) in self.events.drain(..) {
+            append_event(&transaction, id, stamp, &value)?;
+        }
+        for (stamp, fed) in self.fed.drain(..) {
+            append_sketches(&transaction, stamp, fed.iter().map(|(id, fed)| (*id, fed)))?;
+        }
+        transaction.commit()?;
+        Ok(())
     }
 
     /// Ends all series, and packs them: how many samples there were.

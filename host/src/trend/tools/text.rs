@@ -123,6 +123,7 @@ fn time_ms(text: &str, unit: i64) -> Result<i64, TextError> {
     let ms = match text.parse::<i64>() {
         Ok(whole) => whole.checked_mul(unit),
         Err(_) => match text.parse::<f64>() {
+            Ok(part) if !part.is_finite() => None,
             Ok(part) => Some((part * unit as f64).round() as i64),
             Err(_) => crate::when::parse_time(text, 0),
         },
@@ -210,6 +211,9 @@ mod tests {
             (Form::Csv, "a,1767571200,many"),
             (Form::Csv, "a,1767571200,nan"),
             (Form::Csv, "a,-5,3"),
+            (Form::Csv, "a,nan,3"),
+            (Form::Csv, "a,-inf,3"),
+            (Form::Prometheus, "up 1 nan"),
             (Form::Prometheus, "up 1"),
             (Form::Prometheus, "up"),
             (Form::Prometheus, "up 1 2 3"),
