@@ -68,6 +68,8 @@ pub(crate) fn ask(snapshot: &Snapshot<'_>, ask: &Ask) -> Result<(Axis, Vec<Line>
         0 => ask.range,
         step => Range { from: ask.range.from.div_euclid(step) * step, to: ask.range.to },
     };
+    // What happened has no steps.
+    let asked = ask.range;
     let ask = &Ask { range, ..ask.clone() };
     let actions = snapshot.actions()?;
     let alive_at = snapshot.alive(range, ask.finest_ms(), ask.commit_ms)?;
@@ -88,6 +90,7 @@ pub(crate) fn ask(snapshot: &Snapshot<'_>, ask: &Ask) -> Result<(Axis, Vec<Line>
         owns: &owns,
         actions: &actions,
         others: &others,
+        asked,
         merging: Merging {
             snapshot,
             axis: &axis,
@@ -319,6 +322,8 @@ struct Folding<'a> {
     /// The actions that nodes have of their own, by path.
     actions: &'a HashMap<String, Action>,
     others: &'a Others,
+    /// As it was asked for; that of the steps may begin earlier.
+    asked: Range,
     merging: Merging<'a>,
 }
 
@@ -387,7 +392,7 @@ impl Folding<'_> {
         self.gather(node, steps, &self.others.events, &mut members);
         let mut events = Events::default();
         for member in &members {
-            if !events.add(self.merging.snapshot, member, self.ask.range)? {
+            if !events.add(self.merging.snapshot, member, self.asked)? {
                 return Err(AskError::TooMuch(format!(
                     "there are more than {EVENTS_MAX} events, or {EVENT_BYTES_MAX} bytes of them: ask for a shorter time"
                 )));
