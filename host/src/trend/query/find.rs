@@ -74,6 +74,8 @@ pub(crate) fn ask(snapshot: &Snapshot<'_>, ask: &Ask) -> Result<(Axis, Vec<Line>
         0 => ask.range,
         step => Range { from: ask.range.from.div_euclid(step) * step, to: ask.range.to },
     };
+    // What happened has no steps.
+    let asked = ask.range;
     let ask = &Ask { range, ..ask.clone() };
     let alive_at = snapshot.alive(range, ask.finest_ms(), ask.commit_ms)?;
     // What is below has the action of the nearest node above that has one.
@@ -102,6 +104,7 @@ pub(crate) fn ask(snapshot: &Snapshot<'_>, ask: &Ask) -> Result<(Axis, Vec<Line>
         ask,
         owns: &owns,
         others: &others,
+        asked,
         merging: Merging {
             snapshot,
             axis: &axis,
@@ -384,6 +387,8 @@ struct Folding<'a> {
     /// For each figure.
     owns: &'a [Own],
     others: &'a Others,
+    /// As it was asked for; that of the steps may begin earlier.
+    asked: Range,
     merging: Merging<'a>,
 }
 
@@ -452,7 +457,7 @@ impl Folding<'_> {
         self.gather(node, steps, &self.others.events, &mut members);
         let mut events = Events::default();
         for member in &members {
-            if !events.add(self.merging.snapshot, member, self.ask.range)? {
+            if !events.add(self.merging.snapshot, member, self.asked)? {
                 return Err(AskError::TooMuch(format!(
                     "there are more than {EVENTS_MAX} events, or {EVENT_BYTES_MAX} bytes of them: ask for a shorter time"
                 )));

@@ -17,10 +17,14 @@ fn commit(daemon: &mut Daemon, day: i64, rows: &[(u64, &str)], gone: &[u64]) {
 }
 
 fn told(daemon: &Daemon, path: &str, from: i64, to: i64) -> Vec<(i64, Option<String>)> {
+    told_in(daemon, path, Range { from: START + from * DAY_MS, to: START + to * DAY_MS })
+}
+
+fn told_in(daemon: &Daemon, path: &str, range: Range) -> Vec<(i64, Option<String>)> {
     let question = Ask {
         pattern: Pattern::parse(path).expect("a path"),
-        range: Range { from: START + from * DAY_MS, to: START + to * DAY_MS },
-        step_ms: DAY_MS,
+        range,
+        step_ms: 7 * DAY_MS,
         one: false,
         figures: vec![Figure::Value],
         fold: None,
@@ -54,6 +58,11 @@ fn a_text_holds_until_there_is_another_or_its_node_is_gone() {
     assert_eq!(told(&daemon, "os,h1", 4, 9), some(&[(3, "b"), (5, "c")]));
     assert_eq!(told(&daemon, "os,h1", 5, 9), some(&[(5, "c")]));
     assert_eq!(told(&daemon, "os,h1", 1, 3), some(&[(0, "a")]));
+    // Steps begin with a day, what happened does not.
+    let range = Range { from: START + 3 * DAY_MS - 1, to: START + 4 * DAY_MS };
+    assert_eq!(told_in(&daemon, "os,h1", range), some(&[(0, "a"), (3, "b")]));
+    let range = Range { from: START + 3 * DAY_MS + 1, to: START + 4 * DAY_MS };
+    assert_eq!(told_in(&daemon, "os,h1", range), some(&[(3, "b")]));
     assert_eq!(told(&daemon, "os,h2", 1, 9), [(0, Some("x".to_owned())), (6, None)]);
     assert_eq!(told(&daemon, "os,h2", 7, 9), []);
     assert_eq!(told(&daemon, "os,", 1, 9), some(&[(0, "a"), (0, "x"), (3, "b"), (5, "c")]));
