@@ -1,20 +1,20 @@
-//! Finds the series of a question, and folds them.
+//! Finds the series of a question, and brings them onto its axis.
 
-use super::events::{EVENT_BYTES_MAX, EVENTS_MAX, Events};
+use super::fold::{Folding, Others, Own, Timed};
 use super::line::{Alive, Holds, put, told_at};
-use super::sketches::{Member, Merging};
-use super::{Ask, Axis, Figure, Fold, Line, Told};
-use crate::tree::{Pattern, Step, encode_path, parse_plain};
+use super::sketches::Merging;
+use super::{Ask, Axis, Figure, Fold, Line};
+use crate::tree::{Step, encode_path, parse_plain};
 use crate::trend::codec::commit::BLOCK_SERIES;
 use crate::trend::history::{DAY_MS, Error, Found, IMPORTED, Past, Range, Snapshot, There, of_days};
 use compact_str::CompactString;
 use plugin_api::Action;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 /// Series that one question may find, and values that their lines may have together: some hundreds of megabytes.
 const SERIES_MAX: usize = 200_000;
-const VALUES_MAX: usize = 20_000_000;
+pub(super) const VALUES_MAX: usize = 20_000_000;
 
 /// Series that are told commit by commit.
 const RAW_SERIES_MAX: usize = 1_000;
@@ -52,12 +52,12 @@ impl From<Error> for AskError {
 
 /// A node that has or had series at it or below it.
 #[derive(Debug, Default)]
-struct Node {
+pub(super) struct Node {
     /// In the order in which they were, until when, and whether one that counts began at nothing.
-    series: Vec<(u64, Option<i64>, bool)>,
+    pub(super) series: Vec<(u64, Option<i64>, bool)>,
     /// That of its own.
-    action: Option<Action>,
-    children: BTreeMap<CompactString, Node>,
+    pub(super) action: Option<Action>,
+    pub(super) children: BTreeMap<CompactString, Node>,
 }
 
 /// Lines for what a question asks, in the order of their paths, and their axis.
@@ -136,29 +136,6 @@ struct Finding<'a> {
     /// That of the node at which it begins.
     action: Action,
     alive_at: &'a [There],
-}
-
-/// A line, and where it matters when each of its values was told last.
-#[derive(Clone, Debug)]
-struct Timed {
-    values: Vec<f64>,
-    times: Vec<i64>,
-}
-
-/// The lines of series that have any value, by their numbers.
-type Own = HashMap<u64, Timed>;
-
-/// Series that are no numbers, or were none at some time.
-#[derive(Debug, Default)]
-struct Others {
-    sketches: HashSet<u64>,
-    events: HashSet<u64>,
-}
-
-impl Others {
-    fn is_empty(&self) -> bool {
-        self.sketches.is_empty() && self.events.is_empty()
-    }
 }
 
 /// A series that is to be on the axis.
@@ -380,232 +357,4 @@ fn times(pasts: &BTreeMap<u64, Past>, alive: &[There], ask: &Ask) -> Vec<i64> {
     }
     all.retain(|time| (ask.range.from..ask.range.to).contains(time));
     all
-}
-
-struct Folding<'a> {
-    ask: &'a Ask,
-    /// For each figure.
-    owns: &'a [Own],
-    others: &'a Others,
-    /// As it was asked for; that of the steps may begin earlier.
-    asked: Range,
-    merging: Merging<'a>,
-}
-
-impl Folding<'_> {
-    /// Adds a line for each node that the steps find; `above` is the action that a node has without one of its own.
-    fn lines(
-        &self,
-        node: &Node,
-        steps: &[Step],
-        above: Action,
-        shown: &mut Vec<Step>,
-        lines: &mut Vec<Line>,
-    ) -> Result<(), AskError> {
-        let action = node.action.unwrap_or(above);
-        match steps.split_first() {
-            Some((Step::Each, rest)) => {
-                for (key, child) in &node.children {
-                    shown.push(Step::Key(key.clone()));
-                    self.lines(child, rest, action, shown, lines)?;
-                    shown.pop();
-                }
-            }
-            Some((Step::Key(key), rest)) if rest.contains(&Step::Each) => {
-                let Some(child) = node.children.get(key) else { return Ok(()) };
-                shown.push(Step::Key(key.clone()));
-                self.lines(child, rest, action, shown, lines)?;
-                shown.pop();
-            }
-            _ => {
-                if let Some(told) = self.told(node, steps, above)? {
-                    let path = Pattern::display_steps(&[&shown[..], steps].concat());
-                    lines.push(Line { path, told });
-                    if lines.len().saturating_mul(self.merging.axis.len()) > VALUES_MAX {
-                        return Err(AskError::TooMuch(format!(
-                            "its lines have more than {VALUES_MAX} values: ask for a longer step, a shorter time or fewer keys"
-                        )));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What is told of what the steps find below a node: figures of numbers, or else of sketches, or else events. Figures that
-    /// only sketches have are told of these.
-    fn told(&self, node: &Node, steps: &[Step], above: Action) -> Result<Option<Told>, AskError> {
-        if self.ask.figures.iter().any(|figure| figure.is_of_sketches())
-            && let Some(told) = self.merged(node, steps)?
-        {
-            return Ok(Some(told));
-        }
-        let n = self.merging.axis.len();
-        let line = |(figure, own): (&Figure, &Own)| {
-            let numbers = Numbers { figure: *figure, fold: self.ask.fold, own };
-            if own.is_empty() { None } else { numbers.fold(node, steps, above).map(|line| line.values) }
-        };
-        let figures: Vec<Option<Vec<f64>>> = self.ask.figures.iter().zip(self.owns).map(line).collect();
-        if figures.iter().any(Option::is_some) {
-            let none = || vec![f64::NAN; n];
-            return Ok(Some(Told::Figures(figures.into_iter().map(|line| line.unwrap_or_else(none)).collect())));
-        }
-        if let Some(told) = self.merged(node, steps)? {
-            return Ok(Some(told));
-        }
-        let mut members = Vec::new();
-        self.gather(node, steps, &self.others.events, &mut members);
-        let mut events = Events::default();
-        for member in &members {
-            if !events.add(self.merging.snapshot, member, self.asked)? {
-                return Err(AskError::TooMuch(format!(
-                    "there are more than {EVENTS_MAX} events, or {EVENT_BYTES_MAX} bytes of them: ask for a shorter time"
-                )));
-            }
-        }
-        // Of several nodes, one that went says nothing of the others.
-        let of_one =
-            members.first().is_some_and(|first| steps.is_empty() && node.series.iter().any(|(id, ..)| *id == first.id));
-        Ok(events.finish(of_one))
-    }
-
-    fn merged(&self, node: &Node, steps: &[Step]) -> Result<Option<Told>, AskError> {
-        let mut members = Vec::new();
-        self.gather(node, steps, &self.others.sketches, &mut members);
-        if members.is_empty() {
-            return Ok(None);
-        }
-        Ok(self.merging.lines(&members)?.map(Told::Figures))
-    }
-
-    /// The series of a kind that the steps find below a node; below what they find, where that has no values of its own.
-    fn gather(&self, node: &Node, steps: &[Step], of: &HashSet<u64>, into: &mut Vec<Member>) {
-        if of.is_empty() {
-            return;
-        }
-        let rest = match steps.split_first() {
-            None => {
-                let own = node.series.iter().filter(|(id, ..)| of.contains(id));
-                let before = into.len();
-                into.extend(own.map(|(id, gone, _)| Member { id: *id, gone: *gone, imported: *id >= IMPORTED }));
-                if into.len() > before
-                    || node.series.iter().any(|(id, ..)| self.owns.iter().any(|own| own.contains_key(id)))
-                {
-                    return;
-                }
-                &[]
-            }
-            Some((Step::Key(key), rest)) => {
-                if let Some(child) = node.children.get(key) {
-                    self.gather(child, rest, of, into);
-                }
-                return;
-            }
-            Some((Step::Fold | Step::Each, rest)) => rest,
-        };
-        for child in node.children.values() {
-            self.gather(child, rest, of, into);
-        }
-    }
-}
-
-/// What is told of numbers: one figure of the lines of their series.
-struct Numbers<'a> {
-    figure: Figure,
-    fold: Option<Fold>,
-    own: &'a Own,
-}
-
-impl Numbers<'_> {
-    /// What the steps find below a node, as one line.
-    fn fold(&self, node: &Node, steps: &[Step], above: Action) -> Option<Timed> {
-        let action = node.action.unwrap_or(above);
-        match steps.split_first() {
-            None => match (self.own(node), self.children(node, &[], action)) {
-                // Where it has no values of its own, what is below counts.
-                (Some(mut own), Some(below)) if self.figure != Figure::Sum => {
-                    for (own, below) in own.values.iter_mut().zip(below.values) {
-                        *own = if own.is_nan() { below } else { *own };
-                    }
-                    own.times.iter_mut().zip(below.times).for_each(|(own, below)| *own = below.max(*own));
-                    Some(own)
-                }
-                (own, below) => own.or(below),
-            },
-            Some((Step::Key(key), rest)) => self.fold(node.children.get(key)?, rest, action),
-            Some((Step::Fold | Step::Each, rest)) => self.children(node, rest, action),
-        }
-    }
-
-    fn children(&self, node: &Node, rest: &[Step], action: Action) -> Option<Timed> {
-        let fold = self.fold.unwrap_or(match action {
-            Action::Average => Fold::Mean,
-            Action::Min => Fold::Min,
-            Action::Max => Fold::Max,
-            Action::Last => Fold::Last,
-            Action::Add | Action::Top { .. } | Action::Quantiles | Action::Distinct => Fold::Sum,
-        });
-        let mut sum: Option<Timed> = None;
-        let mut counts: Vec<u32> = Vec::new();
-        for child in node.children.values() {
-            let Some(told) = self.fold(child, rest, action) else { continue };
-            if fold == Fold::Mean {
-                counts.resize(told.values.len(), 0);
-                counts.iter_mut().zip(&told.values).for_each(|(count, value)| *count += u32::from(!value.is_nan()));
-            }
-            match &mut sum {
-                None => sum = Some(told),
-                Some(sum) if fold == Fold::Last => sum.take_later(&told),
-                Some(sum) => {
-                    sum.values.iter_mut().zip(told.values).for_each(|(sum, value)| *sum = folded(fold, *sum, value));
-                    sum.times.iter_mut().zip(told.times).for_each(|(sum, time)| *sum = time.max(*sum));
-                }
-            }
-        }
-        let mut sum = sum?;
-        if fold == Fold::Mean {
-            sum.values.iter_mut().zip(counts).for_each(|(sum, count)| *sum /= f64::from(count));
-        }
-        Some(sum)
-    }
-
-    /// The line of a node's own values, if it ever had any: of the series that it was, one after another.
-    fn own(&self, node: &Node) -> Option<Timed> {
-        let mut lines = node.series.iter().filter_map(|(id, ..)| self.own.get(id));
-        let mut all = lines.next()?.clone();
-        for later in lines {
-            all.values.iter_mut().zip(&later.values).for_each(|(value, later)| {
-                *value = if later.is_nan() { *value } else { *later };
-            });
-            all.times.iter_mut().zip(&later.times).for_each(|(time, later)| *time = *later.max(time));
-        }
-        Some(all)
-    }
-}
-
-impl Timed {
-    /// Takes what was told later in each step.
-    fn take_later(&mut self, other: &Timed) {
-        for (at, value) in other.values.iter().enumerate() {
-            let is_later = self.times.get(at) <= other.times.get(at);
-            if !value.is_nan() && (self.values[at].is_nan() || is_later) {
-                self.values[at] = *value;
-                if let (Some(time), Some(later)) = (self.times.get_mut(at), other.times.get(at)) {
-                    *time = *later;
-                }
-            }
-        }
-    }
-}
-
-fn folded(fold: Fold, a: f64, b: f64) -> f64 {
-    match fold {
-        // What is there counts.
-        _ if a.is_nan() => b,
-        _ if b.is_nan() => a,
-        Fold::Sum | Fold::Mean => a + b,
-        Fold::Min => a.min(b),
-        Fold::Max => a.max(b),
-        Fold::Last => b,
-    }
 }

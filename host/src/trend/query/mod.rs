@@ -2,11 +2,12 @@
 //!
 //! A question names nodes as the live tree's do, with folds and `*`. Each series that it finds is brought onto the same
 //! [axis](Axis), where its value holds until it is another one, or the daemon was not there, or the node is gone
-//! ([`line`]); then lines fold into each other as the tree's nodes do ([`find`]). Where there are no numbers, what sketches were
+//! ([`line`]); then lines fold into each other as the tree's nodes do ([`fold`]). Where there are no numbers, what sketches were
 //! fed in each step is merged ([`sketches`]), or texts are told as they changed ([`events`]).
 
 mod events;
 mod find;
+mod fold;
 mod line;
 mod sketches;
 #[cfg(test)]

@@ -312,6 +312,34 @@ fn where_a_node_had_no_value_of_its_own_what_was_below_counts() {
 }
 
 #[test]
+fn of_several_figures_each_is_filled_from_below_by_itself() {
+    let mut store = Store::new();
+    store.write(START, &[(1, "n,a", 1.0, false), (2, "n,b", 2.0, false)], Vec::new());
+    store.write(START + EVERY, &[(3, "n", 9.0, false)], vec![1, 2]);
+    store.write(START + 2 * EVERY, &[], Vec::new());
+    let reader = Reader::open(&store.file).expect("a reader");
+    let question = Ask {
+        pattern: Pattern::parse("n").expect("a pattern"),
+        range: Range { from: START, to: START + 3 * EVERY },
+        step_ms: EVERY,
+        one: false,
+        figures: vec![Figure::Last, Figure::Sum, Figure::Quantile(0.5), Figure::Count],
+        fold: None,
+        commit_ms: EVERY,
+    };
+    let (_, lines) = ask(&reader.snapshot().expect("a snapshot"), &question).expect("an answer");
+    let super::Told::Figures(figures) = &lines[0].told else { panic!("{lines:?}") };
+    let told = |place: usize| -> Vec<Option<f64>> {
+        figures[place].iter().map(|value| (!value.is_nan()).then_some(*value)).collect()
+    };
+    assert_eq!(told(0), [Some(3.0), Some(9.0), Some(9.0)]);
+    // The sum of what was told is of the node itself.
+    assert_eq!(told(1), [None, Some(9.0), None]);
+    assert_eq!(told(2), [None; 3]);
+    assert_eq!(told(3), [Some(2.0), Some(1.0), Some(0.0)]);
+}
+
+#[test]
 fn what_is_gone_has_the_action_that_it_had() {
     let mut store = Store::new();
     let row = |id: u64, path: &str, value: Option<f64>| {

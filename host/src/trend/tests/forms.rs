@@ -1,6 +1,6 @@
 //! Files that earlier versions wrote.
 
-use super::{Daemon, new_tree, retention};
+use super::{DAY_MS, Daemon, new_tree, retention};
 use crate::tree::{Kept, Pattern};
 use crate::trend::codec::commit::put_sample;
 use crate::trend::history::{History, Reader};
@@ -130,8 +130,8 @@ fn a_file_of_an_earlier_form_is_taken_over_with_all_that_it_has() {
         let history = History::open(database.connection(), retention()).expect("a history");
         database.write(&pending, &relays, history.next(), None).expect("written");
         let reader = Reader::open(&file).expect("a reader");
-        let snapshot = reader.snapshot().expect("a snapshot");
         let checked = check(&reader, || {}).expect("checked");
+        let snapshot = reader.snapshot().expect("a snapshot");
         assert_eq!((checked.damages, checked.counts), (Vec::new(), 1), "form {form}");
         let told = |path: &str, figure: Figure| {
             let question = Ask {
@@ -183,4 +183,37 @@ fn a_number_that_is_lost_or_counted_twice_is_found() {
         .execute("UPDATE sketch SET data = x'0201ff' WHERE time = ?", [STAMP])
         .expect("damaged");
     assert!(damages(&daemon).iter().any(|what| what.contains("a sketch of quantiles")), "{:?}", damages(&daemon));
+}
+
+#[test]
+fn totals_are_compared_with_what_was_committed_last_wherever_a_clock_had_been() {
+    let mut daemon = Daemon::new();
+    let mut at = |stamp: i64, value: f64| {
+        let mut delta = Delta::new();
+        delta.add(&["sold"], value);
+        daemon.tree.merge(&[], delta.flush(), 0).expect("merged");
+        daemon.commit(stamp, true);
+        let reader = Reader::open(&daemon.file).expect("a reader");
+        let checked = check(&reader, || {}).expect("checked");
+        assert_eq!(checked.damages, Vec::<String>::new());
+        (checked.remark.is_some(), checked.totals)
+    };
+    assert_eq!(at(STAMP, 1.0), (false, 1));
+    // Years ahead, and back: what is left there is not looked at.
+    assert_eq!(at(STAMP + 700 * DAY_MS, 1.0), (false, 1));
+    assert_eq!(at(STAMP + 10_000, 1.0), (false, 1));
+    // Hours back: what is written lies among what had been.
+    assert_eq!(at(STAMP - 7_200_000, 1.0), (true, 0));
+    assert_eq!(at(STAMP + 20_000, 1.0), (false, 1));
+    // A file of a version that did not tell when it was committed last.
+    let forget = "DELETE FROM info WHERE key = 'stamp'; DELETE FROM recent WHERE stamp > ";
+    let forget = format!("{forget} {}", STAMP + DAY_MS);
+    daemon.database.connection().execute_batch(&forget).expect("forgotten");
+    let reader = Reader::open(&daemon.file).expect("a reader");
+    let checked = check(&reader, || {}).expect("checked");
+    assert_eq!((checked.damages, checked.totals), (Vec::new(), 1));
+    let wrong = "UPDATE state SET value = 7.0";
+    daemon.database.connection().execute(wrong, []).expect("changed");
+    let checked = check(&reader, || {}).expect("checked");
+    assert!(checked.damages.iter().any(|what| what.contains("ends with")), "{:?}", checked.damages);
 }

@@ -209,3 +209,36 @@ fn in_order(times: &mut Vec<i64>, values: &mut Vec<f64>) {
     let sorted: BTreeMap<i64, f64> = times.drain(..).zip(values.drain(..)).collect();
     (*times, *values) = sorted.into_iter().unzip();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{IMPORTED, Importer, Store};
+    use crate::trend::history::{DAY_MS, Retention};
+    use crate::trend::tools::{Form, parse_line};
+
+    #[test]
+    fn what_is_imported_does_what_the_daemons_node_of_its_path_does() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let retention = Retention { raw_ms: DAY_MS, minute_ms: DAY_MS, ten_minutes_ms: DAY_MS, day_ms: DAY_MS };
+        let mut store = Store::open(&folder.path().join("graftd.db"), true, retention).expect("a store");
+        let series = "INSERT INTO series(id, path, action) VALUES(1, 'cpu', 'min'), (2, 'ram', NULL); \
+                      INSERT INTO state(id, action) VALUES(1, 'average')";
+        store.database.connection().execute_batch(series).expect("written");
+        let mut importer = Importer::new(&mut store).expect("an importer");
+        for line in ["cpu,1767571200,1", "ram,1767571200,2", "\"cpu\",1767571210,3", "other,1767571200,4"] {
+            let sample = parse_line(Form::Csv, line).expect("a line").expect("a sample");
+            importer.add(Form::Csv, sample).expect("taken");
+        }
+        importer.add_text(Form::Csv, ("os", 1_767_571_200_000, "12.1".to_owned())).expect("taken");
+        assert_eq!(importer.series(), 4);
+        importer.finish().expect("written");
+        let connection = store.database.connection();
+        let select = "SELECT path || ' ' || coalesce(action, '') FROM series WHERE id >= ? ORDER BY path";
+        let mut select = connection.prepare(select).expect("prepared");
+        let found = select.query_map([IMPORTED.cast_signed()], |row| row.get::<_, String>(0)).expect("asked");
+        let found: Vec<String> = found.collect::<Result<_, _>>().expect("read");
+        assert_eq!(found, ["cpu average", "os ", "other ", "ram "]);
+        let nobodys = "SELECT count(*) FROM event WHERE series NOT IN (SELECT id FROM series)";
+        assert_eq!(connection.query_row(nobodys, [], |row| row.get::<_, i64>(0)), Ok(0));
+    }
+}
