@@ -58,8 +58,6 @@ pub(crate) struct Line {
     sent: Mutex<BTreeMap<String, u64>>,
     /// How often it commits, in milliseconds.
     every_ms: AtomicU64,
-    /// Connections so far, to tell them apart.
-    connections: AtomicU64,
     /// Modules that have it: two while one takes over from the other.
     owners: AtomicUsize,
 }
@@ -232,7 +230,6 @@ impl Relay {
                 tell_all: AtomicBool::new(false),
                 sent: Mutex::default(),
                 every_ms: AtomicU64::new(0),
-                connections: AtomicU64::new(0),
                 owners: AtomicUsize::new(0),
             }),
         };

@@ -13,13 +13,16 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, interval, sleep, timeout};
+
+/// Connections so far, of all relays, to tell them apart: one may end after its relay has begun anew.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
 /// A target as it is written: `host:8652`, `[::1]:8652`.
 pub(super) fn address((host, port): &(String, u16)) -> String {
@@ -109,7 +112,7 @@ impl Sender {
         let is = |name: &str| said.get(name).map_or("", String::as_str);
         let (committed, merged) = (place(is("committed")), place(is("merged")));
         let peer = is("id").to_owned();
-        let connection = self.line.connections.fetch_add(1, Ordering::AcqRel) + 1;
+        let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
         let (reply, answer) = oneshot::channel();
         let job =
             RelayJob::Meet { peer: peer.clone(), address: address(to), connection, has: committed, merged, reply };
@@ -219,6 +222,9 @@ impl Met<'_> {
 
     async fn hear(&mut self, message: Message, out: &mut OwnedWriteHalf) -> Result<(), Broken> {
         match message {
+            Message::Acknowledged { number } if number > self.sent => {
+                Err(Broken::Wrong("it acknowledges what was not sent".to_owned()))
+            }
             Message::Acknowledged { number } => {
                 let line = &self.sender.line;
                 let mut count = 0;
@@ -275,7 +281,7 @@ impl Met<'_> {
         let (name, peer, behind) = (self.sender.line.name.clone(), self.peer.clone(), self.sent);
         let file = self.sender.spooler.file.clone();
         let read = spawn_blocking(move || {
-            let open = open.map_or_else(|| SpoolReader::open(&file), Ok)?;
+            let open = open.filter(SpoolReader::is_current).map_or_else(|| SpoolReader::open(&file), Ok)?;
             let entries = open.next(&name, &peer, behind, RELAY_READ_BYTES)?;
             Ok::<_, rusqlite::Error>((open, entries))
         });

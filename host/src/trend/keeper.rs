@@ -241,8 +241,9 @@ impl Writer {
             match job {
                 Job::Commit(commit) => self.commit(commit, events),
                 Job::Relay(name, job) => {
-                    // After a failure the next commit opens the file anew.
-                    let connection = self.database.as_mut().map(Database::connection);
+                    // After a failure the next commit looks whether it is still the file that is there.
+                    let open = self.database.as_mut().filter(|_| !self.failed);
+                    let connection = open.map(Database::connection);
                     self.relays.work(&name, job, connection);
                 }
                 Job::End => return,
@@ -283,10 +284,9 @@ impl Writer {
     /// changed lately: what has been removed is put back as long as it is open, and what was put in its place is left alone.
     fn write_down(&mut self) -> Result<(), String> {
         let file = &*self.file;
-        let attempt = (self.pending.writer, self.history.next().cast_signed());
         let mut open = match self.database.take() {
             Some(open) => open,
-            None => self.reopened(attempt)?,
+            None => self.reopened()?,
         };
         match open.place(file) {
             Place::There => {}
@@ -299,7 +299,7 @@ impl Writer {
                 }
                 tracing::warn!("{}: it was removed while the daemon ran, and has been put back", file.display());
                 drop(open);
-                open = self.reopened(attempt)?;
+                open = self.reopened()?;
             }
             Place::Hidden(why) => {
                 open.settle();
@@ -312,8 +312,9 @@ impl Writer {
                 );
             }
         }
-        let last = open.attempt().map_err(|error| error.to_string())?;
+        let last = open.written().map_err(|error| error.to_string())?;
         let landed = last == Some((self.own, self.attempt));
+        self.written = last;
         self.pending.tried(landed);
         self.relays.tried(landed);
         self.attempt += 1;
@@ -324,17 +325,17 @@ impl Writer {
             self.relays.may_be_written();
             return Err(said(&error));
         }
-        self.written = Some(attempt);
+        self.written = Some((self.own, self.attempt));
         self.database = Some(open);
         Ok(())
     }
 
     /// Opens the file that was there, if it has what was written last.
-    fn reopened(&self, attempt: Written) -> Result<Database, String> {
+    fn reopened(&self) -> Result<Database, String> {
         let open = Database::reopen(&self.file).map_err(|error| error.to_string())?;
         let found = open.written().map_err(|error| error.to_string())?;
         // One that failed may have been written all the same.
-        if found != self.written && !(self.failed && found == Some(attempt)) {
+        if found != self.written && !(self.failed && found == Some((self.own, self.attempt))) {
             return Err(
                 "it is not what was written last, but another or an older one: put back the one that was there, or \
                         start the daemon anew to go on with this one"
@@ -382,7 +383,8 @@ impl Writer {
     fn tidy(&mut self, monotonic_ms: i64) {
         let passed = monotonic_ms.saturating_sub(std::mem::replace(&mut self.tidied_ms, monotonic_ms));
         let most = Duration::from_millis((passed / 2).clamp(0, TIDY_MAX_MS).cast_unsigned());
-        let Some(database) = &mut self.database else { return };
+        // What failed may have been because the file is another one.
+        let Some(database) = self.database.as_mut().filter(|_| !self.failed) else { return };
         let why = match self.history.tidy(database.connection(), self.passed.now(), TIDY, most) {
             Ok(_) => String::new(),
             Err(error) => error.to_string(),

@@ -97,7 +97,7 @@ struct Running {
     peer: Option<(u64, String)>,
     /// What that has, where it is not written yet.
     acknowledged: Option<u64>,
-    /// The last that was promised to anybody when the daemon began: it may have been sent before.
+    /// The last that was promised to anybody when this connection began: it may have been sent before.
     began: u64,
 }
 
@@ -135,11 +135,7 @@ impl Relays {
             let (mut packed, lost) = pack(fold, 1);
             let waiting = self.waiting.entry(name).or_default();
             waiting.append(&mut packed);
-            // The disk has been full for long.
-            while waiting.iter().map(|packed| packed.data.len()).sum::<usize>() > RELAY_UNWRITTEN_BYTES_MAX {
-                waiting.remove(0);
-                self.dropped += 1;
-            }
+            self.dropped += trim(waiting);
             if lost > 0 {
                 tracing::error!("{lost} values of a relay are larger than any that is sent; they are left out");
             }
@@ -178,6 +174,7 @@ impl Relays {
         for (name, mut entries) in tried {
             let waiting = self.waiting.entry(name).or_default();
             entries.append(waiting);
+            self.dropped += trim(&mut entries);
             *waiting = entries;
         }
     }
@@ -202,15 +199,10 @@ impl Relays {
         let done = match job {
             RelayJob::Open { limit, addresses, board } => {
                 let before = self.running.remove(name);
-                let began = match (&before, connection.as_deref()) {
-                    (Some(before), _) => before.began,
-                    // Without a database nothing is promised to anybody.
-                    (None, connection) => {
-                        connection.map_or(Ok(0), |connection| stream.promised(connection)).unwrap_or(u64::MAX)
-                    }
-                };
-                let peer = before.and_then(|before| before.peer);
-                let running = Running { limit, addresses, board, peer, acknowledged: None, began };
+                // What a receiver said before it was edited still holds.
+                let (peer, acknowledged, began) =
+                    before.map_or((None, None, 0), |before| (before.peer, before.acknowledged, before.began));
+                let running = Running { limit, addresses, board, peer, acknowledged, began };
                 self.running.insert(name.to_owned(), running);
                 connection.map(Ok)
             }
@@ -221,8 +213,13 @@ impl Relays {
                 };
                 let running = self.running.get(name);
                 let addresses = running.map(|running| running.addresses.clone());
+                if addresses.as_ref().is_none_or(|addresses| !addresses.contains(&address)) {
+                    let _ = reply.send(Ok(Err(format!("{address} is not where the relay is to send any more"))));
+                    return;
+                }
                 // On a connection that another takes over from.
                 let before = running.and_then(|running| Some((running.peer.clone()?.1, running.acknowledged?)));
+                let mut promised = 0;
                 let met = within(connection, |to| {
                     if let Some((before, number)) = &before {
                         stream.acknowledged(to, before, *number)?;
@@ -236,6 +233,7 @@ impl Relays {
                         if let Some(place) = has {
                             stream.acknowledged(to, &peer, place.number)?;
                         }
+                        promised = stream.promised(to)?;
                         stream.promise(to, &peer)?;
                     }
                     Ok(met)
@@ -243,6 +241,7 @@ impl Relays {
                 if let (Ok(Ok(())), Some(running)) = (&met, self.running.get_mut(name)) {
                     running.peer = Some((serial, peer));
                     running.acknowledged = None;
+                    running.began = promised;
                 }
                 let told = met.as_ref().map(|_| ()).map_err(|_| rusqlite::Error::InvalidQuery);
                 let _ = reply.send(met.map_err(|error| error.to_string()));
@@ -267,10 +266,10 @@ impl Relays {
             RelayJob::Leave { connection: serial, sent } => {
                 let Some(running) = self.running.get_mut(name) else { return };
                 // Another connection may have begun meanwhile.
-                let Some((_, peer)) = running.peer.take_if(|(current, _)| *current == serial) else { return };
+                let Some((_, peer)) = running.peer.clone().filter(|(current, _)| *current == serial) else { return };
                 let sent = sent.max(running.began);
-                let acknowledged = running.acknowledged.take();
-                connection.map(|connection| {
+                let acknowledged = running.acknowledged;
+                let done = connection.map(|connection| {
                     let done = within(connection, |to| {
                         if let Some(number) = acknowledged {
                             stream.acknowledged(to, &peer, number)?;
@@ -278,7 +277,11 @@ impl Relays {
                         stream.take_back(to, &peer, sent)
                     });
                     done.map(|()| connection)
-                })
+                });
+                if let Some(Ok(_)) = &done {
+                    (running.peer, running.acknowledged) = (None, None);
+                }
+                done
             }
         };
         match done {
@@ -292,6 +295,18 @@ impl Relays {
             None => {}
         }
     }
+}
+
+/// Drops the oldest where nothing could be written for so long that there are too many: how many.
+fn trim(entries: &mut Vec<Packed>) -> u64 {
+    let mut bytes: usize = entries.iter().map(|packed| packed.data.len()).sum();
+    let mut old = 0;
+    while bytes > RELAY_UNWRITTEN_BYTES_MAX && old < entries.len() {
+        bytes -= entries[old].data.len();
+        old += 1;
+    }
+    entries.drain(..old);
+    old as u64
 }
 
 fn within<T>(
@@ -318,4 +333,114 @@ fn tell(stream: Stream<'_>, running: &Running, dropped: u64, connection: &Connec
 pub(crate) fn renew(file: &Path) -> Result<String, String> {
     let mut database = Database::open(file).map_err(|error| error.to_string())?;
     spool::renew(database.connection()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trend::spool::TABLES;
+    use plugin_api::delta::wire::Op;
+
+    struct Spool {
+        db: Connection,
+        relays: Relays,
+    }
+
+    impl Spool {
+        fn new(to: &[&str]) -> Spool {
+            let db = Connection::open_in_memory().unwrap();
+            db.execute_batch(TABLES).unwrap();
+            db.execute_batch("CREATE TABLE info(key TEXT PRIMARY KEY, value ANY) STRICT").unwrap();
+            let relays = Relays::new(&db).unwrap();
+            let mut spool = Spool { db, relays };
+            spool.open(to);
+            spool
+        }
+
+        fn work(&mut self, job: RelayJob) {
+            self.relays.work("up", job, Some(&mut self.db));
+        }
+
+        fn open(&mut self, to: &[&str]) {
+            let addresses = to.iter().map(|to| (*to).to_owned()).collect();
+            self.work(RelayJob::Open { limit: 1 << 30, addresses, board: Arc::default() });
+        }
+
+        fn commit(&mut self, entries: u64) {
+            for n in 0..entries {
+                self.relays.add(vec![("up".to_owned(), fold(n))]);
+            }
+            let transaction = self.db.transaction().unwrap();
+            self.relays.write(&transaction).unwrap();
+            transaction.commit().unwrap();
+            self.relays.committed(&self.db);
+        }
+
+        fn meet(&mut self, who: &str, connection: u64, merged: Option<u64>) -> Result<(), String> {
+            let (reply, mut answer) = oneshot::channel();
+            let tag = self.relays.tag;
+            let merged = merged.map(|number| Place { number, tag });
+            let (peer, address) = (who.to_owned(), who.to_owned());
+            self.work(RelayJob::Meet { peer, address, connection, has: None, merged, reply });
+            answer.try_recv().unwrap().unwrap()
+        }
+
+        /// Which entries are promised to a receiver.
+        fn of(&self, who: &str) -> Vec<i64> {
+            let mut select = self.db.prepare("SELECT number FROM spool WHERE peer = ? ORDER BY number").unwrap();
+            select.query_map([who], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        }
+    }
+
+    fn fold(n: u64) -> Fold {
+        let mut fold = Fold::default();
+        fold.feed(&["n", &n.to_string()], Op::Add(1.0));
+        fold
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_not_told_to_another_when_the_relay_is_edited() {
+        let mut spool = Spool::new(&["a"]);
+        spool.commit(4);
+        spool.meet("a", 1, None).unwrap();
+        spool.work(RelayJob::Acknowledged { connection: 1, number: 3, more: false });
+        spool.open(&["b"]);
+        spool.work(RelayJob::Leave { connection: 1, sent: 4 });
+        assert_eq!(spool.of("a"), [4]);
+        spool.meet("b", 2, None).unwrap();
+        // The fourth alone, as a new one: `a` is not waited for.
+        assert_eq!(spool.of("b"), [5]);
+        assert!(spool.meet("a", 3, None).is_err(), "it is not to be sent there any more");
+    }
+
+    #[test]
+    fn what_a_receiver_has_merged_before_goes_to_no_other_though_nothing_is_sent_anew() {
+        let mut spool = Spool::new(&["a", "b"]);
+        spool.commit(10);
+        spool.meet("a", 1, None).unwrap();
+        spool.work(RelayJob::Leave { connection: 1, sent: 10 });
+        // Off and on again: who sends now has sent nothing.
+        spool.open(&["a", "b"]);
+        spool.meet("a", 2, Some(10)).unwrap();
+        spool.commit(2);
+        spool.work(RelayJob::Leave { connection: 2, sent: 0 });
+        spool.meet("b", 3, None).unwrap();
+        assert_eq!(spool.of("a"), (1..=10).collect::<Vec<_>>());
+        assert_eq!(spool.of("b"), [11, 12]);
+    }
+
+    #[test]
+    fn what_cannot_be_written_stays_within_its_limit_however_often_it_fails() {
+        let mut relays = Spool::new(&["a"]).relays;
+        let entry = |at: u64| Packed { folded: 1, data: vec![at as u8; RELAY_UNWRITTEN_BYTES_MAX / 8] };
+        for n in 0..40 {
+            relays.waiting.entry("up".to_owned()).or_default().push(entry(n));
+            relays.may_be_written();
+            relays.tried(false);
+        }
+        let waiting = &relays.waiting["up"];
+        assert!(waiting.len() <= 8, "{}", waiting.len());
+        assert_eq!(waiting.last().map(|packed| packed.data[0]), Some(39), "the newest are left");
+        assert_eq!(relays.dropped + waiting.len() as u64, 40);
+    }
 }

@@ -11,7 +11,9 @@
 use crate::limits::{RELAY_FOLD_BYTES, RELAY_LINEAGE_MAX, RELAY_SPOOL_ENTRIES_MAX, RELAY_WINDOW_ENTRIES};
 use crate::relay::{Fold, Packed, pack, unpack};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
-use std::path::Path;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 type Result<T> = std::result::Result<T, rusqlite::Error>;
@@ -233,9 +235,10 @@ impl Stream<'_> {
             // In the places of the last: what comes later stays later.
             let places = oldest[oldest.len() - packed.len()..].iter().map(|(number, _)| *number);
             for (number, Packed { folded, data }) in places.zip(&packed) {
-                let tag = "(SELECT tag FROM lineage WHERE relay = ?1 AND number <= ?2 ORDER BY number DESC LIMIT 1)";
+                let tag = "coalesce((SELECT tag FROM lineage WHERE relay = ?1 AND number <= ?2 ORDER BY number DESC LIMIT 1), ?5)";
                 let put = format!("INSERT INTO spool(relay, number, tag, folded, data) VALUES(?1, ?2, {tag}, ?3, ?4)");
-                to.execute(&put, params![self.relay, number, folded.cast_signed(), data])?;
+                let own = self.tag.cast_signed();
+                to.execute(&put, params![self.relay, number, folded.cast_signed(), data, own])?;
                 done = number;
             }
             let gone = (oldest.len() - packed.len()) as u64 + lost;
@@ -349,6 +352,9 @@ pub(super) fn random(connection: &Connection) -> Result<u64> {
 #[derive(Debug)]
 pub(crate) struct SpoolReader {
     connection: Connection,
+    file: PathBuf,
+    /// Device and inode.
+    id: Option<(u64, u64)>,
 }
 
 impl SpoolReader {
@@ -360,7 +366,13 @@ impl SpoolReader {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(file, flags)?;
         connection.busy_timeout(Duration::from_secs(2))?;
-        Ok(SpoolReader { connection })
+        let id = place_of(file);
+        Ok(SpoolReader { connection, file: file.to_owned(), id })
+    }
+
+    /// Whether it still reads the file that is there: one that was removed while it was open is put back as another.
+    pub(crate) fn is_current(&self) -> bool {
+        self.id.is_some() && place_of(&self.file) == self.id
     }
 
     /// What is promised to a receiver behind a number, in order: up to so many bytes, and one entry at least.
@@ -383,6 +395,10 @@ impl SpoolReader {
         }
         Ok(found)
     }
+}
+
+fn place_of(file: &Path) -> Option<(u64, u64)> {
+    fs::metadata(file).ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::history::{self, KeptTime};
 use super::pending::Pending;
 use super::relays::Relays;
 use super::spool;
-use crate::tree::{Kept, More, Row};
+use crate::tree::{Fed, Kept, More, Row};
 pub(super) use place::Place;
 use plugin_api::sketch::Quantiles;
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
@@ -92,7 +92,7 @@ pub(super) fn said(error: &rusqlite::Error) -> String {
     format!("{error}; {way_out}")
 }
 
-/// Which daemon has written a commit, and the commit's number: a file is told from older copies of it by that.
+/// Which daemon has written a commit, and which of its tries that was: a file is told from older copies of it by that.
 pub(super) type Written = (i64, i64);
 
 /// The file.
@@ -283,11 +283,6 @@ impl Database {
 
     /// Which daemon has written the last commit, and its number; none where none was written since that is noted.
     pub(super) fn written(&self) -> Result<Option<Written>, OpenError> {
-        Ok(self.info("writer")?.zip(self.info("commit")?))
-    }
-
-    /// The daemon that has written the last commit, and which of its tries that was.
-    pub(super) fn attempt(&self) -> Result<Option<(i64, i64)>, OpenError> {
         Ok(self.info("writer")?.zip(self.info("attempt")?))
     }
 
@@ -313,17 +308,24 @@ impl Database {
             let ids = select.query_map([known, history::IMPORTED].map(u64::cast_signed), |row| row.get::<_, i64>(0))?;
             let ids: Vec<u64> = ids.map(|id| Ok(id?.cast_unsigned())).collect::<Result<_, rusqlite::Error>>()?;
             let ghosts: Vec<u64> = ids.into_iter().filter(|id| !pending.rows.contains_key(id)).collect();
-            forget(&transaction, &ghosts, pending.gone_ms)?;
+            forget(&transaction, &ghosts, pending)?;
         }
         // In their order, which is that of the pages they are written to.
         let mut rows: Vec<&Row> = pending.rows.values().collect();
         rows.sort_unstable_by_key(|row| row.id);
         write_rows(&transaction, &rows)?;
-        forget(&transaction, &pending.gone, pending.gone_ms)?;
+        forget(&transaction, &pending.gone, pending)?;
         if pending.history {
             let at = (pending.stamp, pending.every_ms);
             history::append(&transaction, number, at, &rows, &pending.whole)?;
             history::append_sketches(&transaction, pending.stamp, pending.fed.iter().map(|(id, fed)| (*id, fed)))?;
+        } else {
+            // What no history has is known not to be in it, if there is to be one later.
+            for (id, fed) in &pending.fed {
+                if let Fed::Quantiles(sketch) = fed {
+                    history::raise_base(&transaction, *id, sketch.count())?;
+                }
+            }
         }
         let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO source VALUES(?, ?)")?;
         let mut delete = transaction.prepare_cached("DELETE FROM source WHERE name = ?")?;
@@ -342,7 +344,6 @@ impl Database {
             ("passed_ms", pending.passed.at_ms),
             ("doubted_ms", Some(pending.passed.doubted_ms)),
             ("writer", Some(pending.writer)),
-            ("commit", Some(number.cast_signed())),
             ("attempt", Some(pending.attempt)),
         ] {
             info.execute(params![key, value])?;
@@ -385,16 +386,17 @@ fn write_rows(transaction: &Transaction<'_>, rows: &[&Row]) -> Result<(), rusqli
     Ok(())
 }
 
-/// What is gone is no more in the tree, but it has a history.
-fn forget(transaction: &Transaction<'_>, gone: &[u64], unix_ms: i64) -> Result<(), rusqlite::Error> {
+/// What is gone is no more in the tree, but it has a history, where there is any.
+fn forget(transaction: &Transaction<'_>, gone: &[u64], pending: &Pending) -> Result<(), rusqlite::Error> {
     let mut end = transaction.prepare_cached(
         "UPDATE series SET gone_ms = ?1, action = (SELECT action FROM state WHERE id = ?2), \
-         total = (SELECT total IS NOT NULL FROM state WHERE id = ?2) WHERE id = ?2",
+         total = (SELECT total IS NOT NULL FROM state WHERE id = ?2) WHERE id = ?2 AND gone_ms IS NULL",
     )?;
     for id in gone {
-        end.execute([unix_ms, id.cast_signed()])?;
+        end.execute([pending.gone_ms, id.cast_signed()])?;
     }
-    for table in ["state", "meta"] {
+    let tables: &[&str] = if pending.history { &["state", "meta"] } else { &["state", "meta", "series"] };
+    for table in tables {
         let mut delete = transaction.prepare_cached(&format!("DELETE FROM {table} WHERE id = ?"))?;
         for id in gone {
             delete.execute([id.cast_signed()])?;

@@ -98,6 +98,22 @@ impl History {
         time: Duration,
         most: Duration,
     ) -> Result<usize, Error> {
+        let done = self.tidy_numbers(connection, now, time, most)?;
+        // Neither waits for the other, however much there is of it.
+        let (began, mut packed) = (Instant::now(), 0);
+        while (packed == 0 || began.elapsed() < time) && sketches::pack_one(connection, Due::At(now))? {
+            packed += 1;
+        }
+        Ok(done + packed)
+    }
+
+    fn tidy_numbers(
+        &mut self,
+        connection: &mut Connection,
+        now: i64,
+        time: Duration,
+        most: Duration,
+    ) -> Result<usize, Error> {
         let began = Instant::now();
         let is_due = |recent: &Recent| recent.commits >= RECENT_MAX || now - recent.first >= RECENT_AGE_MS;
         let due = self.recent.iter().filter(|(_, recent)| is_due(recent));
@@ -115,12 +131,6 @@ impl History {
             done += 1;
         }
         self.behind = 0;
-        while sketches::pack_one(connection, Due::At(now))? {
-            done += 1;
-            if began.elapsed() >= time {
-                return Ok(done);
-            }
-        }
         if self.looked.is_some_and(|looked| (0..LOOK_EVERY_MS).contains(&(now - looked))) {
             return Ok(done);
         }

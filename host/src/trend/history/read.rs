@@ -176,14 +176,17 @@ impl Snapshot<'_> {
             (true, "") => (String::new(), String::from("\u{10ffff}")),
             (true, path) => (format!("{path},"), format!("{path}-")),
         };
-        let mut select = self.transaction.prepare_cached(
-            "SELECT id, path, gone_ms, coalesce(state.action, series.action) AS action, \
-             iif(state.id IS NULL, series.total, state.total IS NOT NULL) AS total FROM series LEFT JOIN state USING(id) \
-             WHERE path = ?1 AND (gone_ms IS NULL OR gone_ms >= ?4) UNION ALL \
-             SELECT id, path, gone_ms, coalesce(state.action, series.action) AS action, \
-             iif(state.id IS NULL, series.total, state.total IS NOT NULL) AS total FROM series LEFT JOIN state USING(id) \
-             WHERE path >= ?2 AND path < ?3 AND (gone_ms IS NULL OR gone_ms >= ?4) ORDER BY path, id",
-        )?;
+        let form: i64 = self.transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        // In a file of an earlier form, which no daemon has opened yet, what is gone has none.
+        let (action, total) = if form < 3 { ("NULL", "NULL") } else { ("series.action", "series.total") };
+        let all = format!(
+            "SELECT id, path, gone_ms, coalesce(state.action, {action}) AS action, \
+             iif(state.id IS NULL, {total}, state.total IS NOT NULL) AS total FROM series LEFT JOIN state USING(id)"
+        );
+        let mut select = self.transaction.prepare_cached(&format!(
+            "{all} WHERE path = ?1 AND (gone_ms IS NULL OR gone_ms >= ?4) UNION ALL \
+             {all} WHERE path >= ?2 AND path < ?3 AND (gone_ms IS NULL OR gone_ms >= ?4) ORDER BY path, id"
+        ))?;
         let mut rows = select.query(params![path, from, to, from_ms])?;
         while let Some(row) = rows.next()? {
             let action = row.get_ref(3)?.as_str_or_null().ok().flatten().and_then(|text| text.parse().ok());

@@ -115,7 +115,14 @@ pub(in super::super) fn age(connection: &mut Connection, retention: &Retention, 
 }
 
 /// So many numbers that a series was fed are in no row any more.
-pub(in super::super::super) fn raise_base(connection: &Connection, series: u64, count: u64) -> Result<(), Error> {
+///
+/// # Errors
+/// The database's.
+pub(in super::super::super) fn raise_base(
+    connection: &Connection,
+    series: u64,
+    count: u64,
+) -> Result<(), rusqlite::Error> {
     if count > 0 {
         let raise = "INSERT INTO sketch_base VALUES(?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count";
         connection.prepare_cached(raise)?.execute(params![series.cast_signed(), count.cast_signed()])?;
