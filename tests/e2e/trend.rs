@@ -180,6 +180,31 @@ fn what_is_no_sample_is_passed_over_and_told() {
 }
 
 #[test]
+fn what_cannot_be_read_or_finds_nothing_is_told() {
+    let folders = Folders::new();
+    std::fs::create_dir_all(folders.root().join("data")).expect("made");
+    let data = data(&folders);
+    // Some programs begin a file in UTF-8 with a mark.
+    let text = "\u{feff}\"a\",1767571200,1\n\"a\",1767571210,2\n";
+    graftd_with_input(["trend", "import", "--data", &data, "-"], text.as_bytes()).good();
+    let export = ["trend", "export", "--data", &data];
+    assert_eq!(graftd(export).good().stdout, "\"a\",1767571200,1\n\"a\",1767571210,2\n");
+    let nothing = graftd(["trend", "export", "--data", &data, "b"]).good();
+    assert!(nothing.stdout.is_empty() && nothing.stderr.contains("nothing at this path"), "{nothing:?}");
+    graftd(["trend", "export", "--data", &data, "--from", "now", "--to", "-1h"])
+        .failed(2, &["--from must be before --to"]);
+    // What nobody writes to would be waited for.
+    let pipe = folders.root().join("data/graftd.db");
+    std::fs::remove_file(&pipe).expect("removed");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo");
+    assert!(made.success());
+    for tool in ["export", "check", "compact"] {
+        graftd(["trend", tool, "--data", &data]).failed(1, &["graftd.db is no file"]);
+    }
+    graftd_with_input(["trend", "import", "--data", &data, "-"], text.as_bytes()).failed(1, &["graftd.db is no file"]);
+}
+
+#[test]
 fn a_damaged_pack_is_found_and_told() {
     let folders = Folders::new();
     std::fs::create_dir_all(folders.root().join("data")).expect("made");

@@ -56,7 +56,7 @@ pub(super) struct Trend {
 
 #[derive(Debug, Subcommand)]
 enum Tool {
-    /// Print all samples; the daemon may run meanwhile
+    /// Print all samples but what is left as days alone; the daemon may run meanwhile
     Export(Export),
     /// Take samples in, as CSV or Prometheus text with timestamps; no daemon may run meanwhile
     #[command(
@@ -173,8 +173,8 @@ impl Data {
 }
 
 fn opened(file: &Path, make: bool, trend: TrendConf) -> Result<Store, Failure> {
-    if !make && !file.exists() {
-        return Err(absent(file));
+    if !make || file.exists() {
+        there(file)?;
     }
     Store::open(file, make, Retention::from(trend)).map_err(|error| {
         let (OpenError::Foreign(why) | OpenError::Failed(why)) = error;
@@ -182,11 +182,17 @@ fn opened(file: &Path, make: bool, trend: TrendConf) -> Result<Store, Failure> {
     })
 }
 
-fn absent(file: &Path) -> Failure {
-    Failure::work(format_args!(
-        "{} is not there: no daemon has kept anything in this folder; name another with --data DIR",
-        file.display()
-    ))
+/// Whether there is a file to be read.
+fn there(file: &Path) -> Result<(), Failure> {
+    match file.metadata() {
+        Ok(meta) if meta.is_file() => Ok(()),
+        Ok(_) => Err(Failure::work(format_args!("{} is no file", file.display()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::work(format_args!(
+            "{} is not there: no daemon has kept anything in this folder; name another with --data DIR",
+            file.display()
+        ))),
+        Err(error) => Err(Failure::work(format_args!("{}: {error}", file.display()))),
+    }
 }
 
 /// A bar on a terminal, for so many steps; none elsewhere.
@@ -218,11 +224,12 @@ fn time(name: &str, text: Option<&str>, default: i64) -> Result<i64, Failure> {
 impl Export {
     fn run(self) -> Result<(), Failure> {
         let file = self.data.folder()?.join(FILE);
-        if !file.exists() {
-            return Err(absent(&file));
-        }
+        there(&file)?;
         let range =
             Range { from: time("from", self.from.as_deref(), 0)?, to: time("to", self.to.as_deref(), i64::MAX / 2)? };
+        if range.from >= range.to {
+            return Err(Failure::usage("--from must be before --to"));
+        }
         let failed = |error: &dyn std::fmt::Display| Failure::work(format_args!("{}: {error}", file.display()));
         let reader = Reader::open(&file).map_err(|error| failed(&error))?;
         let bar = bar(0, "{spinner} {pos} samples, {per_sec}");
@@ -230,6 +237,10 @@ impl Export {
         let done = export(&reader, &self.path, range, self.format.into(), &mut out, |samples| bar.inc(samples));
         bar.finish_and_clear();
         match done {
+            Ok(0) => {
+                eprintln!("graftd: there is nothing at this path and below it in this time");
+                Ok(())
+            }
             Ok(_) => Ok(()),
             Err(ExportError::Output(error)) => unless_pipe_closed(Err(error)),
             Err(ExportError::Failed(error)) => Err(failed(&error)),
@@ -268,6 +279,10 @@ impl Import {
                 }
                 bar.inc(read as u64);
                 number += 1;
+                // As some programs begin a file in UTF-8 with.
+                if number == 1 && line.starts_with(b"\xef\xbb\xbf") {
+                    line.drain(..3);
+                }
                 let at = format_args!("{}:{number}", name.display());
                 let Ok(text) = std::str::from_utf8(line.trim_ascii_end()) else {
                     counted.fault(&bar, &at, &"it is not UTF-8");
@@ -327,9 +342,7 @@ impl Counted {
 
 fn check(data: &Data) -> Result<(), Failure> {
     let file = data.folder()?.join(FILE);
-    if !file.exists() {
-        return Err(absent(&file));
-    }
+    there(&file)?;
     let failed = |error: &dyn std::fmt::Display| Failure::work(format_args!("{}: {error}", file.display()));
     let reader = Reader::open(&file).map_err(|error| failed(&error))?;
     let packs = reader.snapshot().and_then(|snapshot| snapshot.packs()).map_err(|error| failed(&error))?;
