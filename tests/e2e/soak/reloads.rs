@@ -1,9 +1,7 @@
 //! Collectors that talk to servers are made anew while they wait for them: nothing of the old ones is left.
 
-use super::much;
+use super::{mapped, much};
 use graftd_tests::{Daemon, Folders, HOST, Held, held};
-use std::collections::BTreeSet;
-use std::fs;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +10,6 @@ use std::time::Duration;
 const GROWTH: u64 = 20 * 1024 * 1024;
 /// The same where they are few: each of the loading threads keeps some megabytes from the first library that it read.
 const GROWTH_UNSETTLED: u64 = 100 * 1024 * 1024;
-
-/// The files that a process has mapped and whose name has this in it.
-fn mapped(process: u32, name: &str) -> BTreeSet<String> {
-    let maps = fs::read_to_string(format!("/proc/{process}/maps")).expect("a process");
-    let files = maps.lines().filter_map(|line| line.find('/').map(|at| line[at..].to_owned()));
-    files.filter(|file| file.contains(name)).collect()
-}
 
 /// In `make soak` more often than a process has room for notes of thread-locals (1,024, pthread_key_create(3)).
 #[test]

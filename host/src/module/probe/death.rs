@@ -25,6 +25,11 @@ const OUT_OF_MEMORY: [&str; 2] = ["memory allocation of", "std::bad_alloc"];
 /// What Rust's library says before it aborts.
 const OUT_OF_STACK: &str = "stack overflow";
 
+/// Whether a line says why its process is about to end.
+pub(super) fn tells_why(line: &str) -> bool {
+    OUT_OF_MEMORY.iter().chain([&OUT_OF_STACK]).any(|said| line.contains(said))
+}
+
 impl fmt::Display for Death<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Death { status, doing, words } = self;

@@ -189,6 +189,8 @@ pub fn probe(file: &Path, conf: Option<(&Path, &str)>) -> Result<Probed, Refusal
     let spawned = std::io::pipe().and_then(|(out, to)| {
         let stdin = conf.map_or_else(|| Ok(Stdio::null()), |(_, text)| handed_over(text).map(Stdio::from))?;
         command.stdin(stdin).stdout(to.try_clone()?).stderr(to).process_group(0);
+        // Of what it says at its end a few lines are kept: not those of a backtrace.
+        command.env_remove("RUST_BACKTRACE").env_remove("RUST_LIB_BACKTRACE");
         let child = command.spawn()?;
         // Ours of the pipe's other end are closed, or it would never be read to the end.
         drop(command);
@@ -277,7 +279,9 @@ fn keep(line: &str, lines: &mut VecDeque<String>) {
     let line = cut(line.trim(), WORDS_BYTES_MAX);
     if !line.is_empty() {
         if lines.len() == WORDS_LINES_MAX {
-            lines.pop_front();
+            // What tells why the process ends stays, whatever is printed after it.
+            let why = usize::from(lines.front().is_some_and(|line| death::tells_why(line)));
+            lines.remove(why);
         }
         lines.push_back(line.to_owned());
     }
@@ -291,5 +295,22 @@ impl Drop for Probing {
         // Its group: what a plugin forked has its number, unless it took pains.
         let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
         let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_are_kept_and_the_one_that_tells_why() {
+        let kept = |lines: &[&str]| {
+            let mut words = VecDeque::new();
+            lines.iter().for_each(|line| keep(line, &mut words));
+            Vec::from(words)
+        };
+        assert_eq!(kept(&["a", " ", "b", "c", "d"]), ["b", "c", "d"]);
+        let why = "memory allocation of 16 bytes failed";
+        assert_eq!(kept(&["a", why, "1: x", "2: x", "3: x", "4: x"]), [why, "3: x", "4: x"]);
     }
 }
