@@ -8,8 +8,10 @@ use super::Damaged;
 use super::column::{self, Scaled, VALUES_MAX, places, put_whole, take_whole, unscaled};
 use super::varint::{Bytes, put};
 
-const WHOLE: u8 = 0;
+/// Whole numbers, the rest of the sum doubled: that is read, but not written any more.
+const DOUBLED: u8 = 0;
 const FLOATS: u8 = 1;
+const WHOLE: u8 = 2;
 
 /// The samples of a series in a stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,7 +81,10 @@ pub(super) fn put_buckets(buckets: &[Bucket], out: &mut Vec<u8>) {
             let (last, min, max, sum) = (&whole[..n], &whole[n..2 * n], &whole[2 * n..3 * n], &whole[3 * n..]);
             let below: Vec<i64> = last.iter().zip(min).map(|(last, min)| last - min).collect();
             let above: Vec<i64> = last.iter().zip(max).map(|(last, max)| max - last).collect();
-            let rest = |at: usize| sum[at].wrapping_mul(2).wrapping_sub(even_sum(counts[at], min[at], max[at]));
+            let rest = |at: usize| {
+                let even = even_sum(counts[at], min[at], max[at]);
+                sum[at].wrapping_mul(2).wrapping_sub(even).wrapping_sub(odd(even)) >> 1
+            };
             let rest: Vec<i64> = (0..n).map(rest).collect();
             columns.push(packed(|out| put_whole(last, places, true, out)));
             columns.extend([below, above, rest].map(|column| packed(|out| put_whole(&column, 0, false, out))));
@@ -108,6 +113,11 @@ fn even_sum(count: i64, min: i64, max: i64) -> i64 {
     count.wrapping_mul(min.wrapping_add(max))
 }
 
+/// What twice a sum has beyond an even number, less what lies evenly: known, and so not kept.
+fn odd(even_sum: i64) -> i64 {
+    even_sum & 1
+}
+
 /// Takes so many buckets.
 pub(super) fn take_buckets(bytes: &[u8], n: usize) -> Result<Vec<Bucket>, Damaged> {
     if n > VALUES_MAX {
@@ -126,13 +136,17 @@ pub(super) fn take_buckets(bytes: &[u8], n: usize) -> Result<Vec<Bucket>, Damage
             let [last, min, max, sum] = columns.map(|bytes| column::take(bytes, n));
             [last?, min?, max?, sum?]
         }
-        WHOLE => {
+        WHOLE | DOUBLED => {
             let places = places(columns[0]);
             let [last, below, above, rest] = columns.map(|bytes| take_whole(bytes, n));
             let (last, below, above, rest) = (last?, below?, above?, rest?);
             let min: Vec<i64> = last.iter().zip(below).map(|(last, below)| last.wrapping_sub(below)).collect();
             let max: Vec<i64> = last.iter().zip(above).map(|(last, above)| last.wrapping_add(above)).collect();
-            let sum = |at: usize| rest[at].wrapping_add(even_sum(counts[at], min[at], max[at])) / 2;
+            let sum = |at: usize| {
+                let even = even_sum(counts[at], min[at], max[at]);
+                let rest = if kind == DOUBLED { rest[at] } else { rest[at].wrapping_shl(1).wrapping_add(odd(even)) };
+                rest.wrapping_add(even) / 2
+            };
             let sum: Vec<i64> = (0..n).map(sum).collect();
             [last, min, max, sum].map(|whole| whole.into_iter().map(|whole| unscaled(whole, places)).collect())
         }
@@ -151,8 +165,23 @@ pub(super) fn take_buckets(bytes: &[u8], n: usize) -> Result<Vec<Bucket>, Damage
 
 #[cfg(test)]
 mod tests {
-    use super::{Bucket, joined, put_buckets, take_buckets};
+    use super::{Bucket, DOUBLED, WHOLE, joined, put_buckets, take_buckets};
     use proptest::prelude::*;
+
+    #[test]
+    fn buckets_whose_sums_were_kept_doubled_are_read() {
+        // 1 and 2 and 4, and then 3 and 3: sums beside what lies evenly are 7 - 7.5 and 6 - 6.
+        let buckets = [
+            Bucket { count: 3, sum: 7.0, min: 1.0, max: 4.0, last: 4.0 },
+            Bucket { count: 2, sum: 6.0, min: 3.0, max: 3.0, last: 3.0 },
+        ];
+        let written = [DOUBLED, 3, 1, 6, 1, 3, 1, 8, 1, 3, 1, 6, 5, 3, 1, 0, 0, 3, 1, 1, 2];
+        assert_eq!(take_buckets(&written, 2), Ok(buckets.to_vec()));
+        let mut now = Vec::new();
+        put_buckets(&buckets, &mut now);
+        assert_eq!(now[0], WHOLE);
+        assert_eq!(take_buckets(&now, 2), Ok(buckets.to_vec()));
+    }
 
     #[test]
     fn sums_of_decimals_are_exact() {

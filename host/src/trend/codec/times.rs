@@ -4,6 +4,8 @@ use super::Damaged;
 use super::column::{VALUES_MAX, put_pco, put_whole, take_pco, take_whole};
 use super::varint::{Bytes, put, put_signed};
 use pco::DeltaSpec;
+use std::borrow::Cow;
+use std::ops::Range;
 
 /// Steps that are all the same.
 const EVEN: u8 = 0;
@@ -100,8 +102,33 @@ pub(super) fn put_places(places: &[u32], of: usize, out: &mut Vec<u8>) {
     gaps.iter().for_each(|gap| put(u64::from(*gap), out));
 }
 
+/// The places of some times among all, ascending.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Places {
+    /// Those that follow each other.
+    Run(Range<u32>),
+    Some(Vec<u32>),
+}
+
+impl Places {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Places::Run(run) => run.len(),
+            Places::Some(places) => places.len(),
+        }
+    }
+
+    /// The times at them.
+    pub(crate) fn of<'t>(&self, times: &'t [i64]) -> Cow<'t, [i64]> {
+        match self {
+            Places::Run(run) => times.get(run.start as usize..run.end as usize).unwrap_or_default().into(),
+            Places::Some(places) => places.iter().filter_map(|place| times.get(*place as usize).copied()).collect(),
+        }
+    }
+}
+
 /// Takes the places of so many times that a series has.
-pub(super) fn take_places(bytes: &mut Bytes<'_>, of: usize) -> Result<Vec<u32>, Damaged> {
+pub(super) fn take_places(bytes: &mut Bytes<'_>, of: usize) -> Result<Places, Damaged> {
     let beyond = Damaged("a time that is not there");
     let all = u32::try_from(of).map_err(|_| beyond)?;
     let from_gaps = |gaps: &mut dyn Iterator<Item = Result<u64, Damaged>>| {
@@ -111,15 +138,15 @@ pub(super) fn take_places(bytes: &mut Bytes<'_>, of: usize) -> Result<Vec<u32>, 
             next = u64::from(place.ok_or(beyond)?) + 1;
             place.ok_or(beyond)
         };
-        gaps.map(|gap| place(gap?)).collect::<Result<Vec<u32>, Damaged>>()
+        gaps.map(|gap| place(gap?)).collect::<Result<Vec<u32>, Damaged>>().map(Places::Some)
     };
     match bytes.byte()? {
-        ALL => Ok((0..all).collect()),
+        ALL => Ok(Places::Run(0..all)),
         RUN => {
             let first = u32::try_from(bytes.count(of)?).map_err(|_| beyond)?;
             let n = u32::try_from(bytes.count(of)?).map_err(|_| beyond)?;
             let end = first.checked_add(n).filter(|end| *end <= all).ok_or(beyond)?;
-            Ok((first..end).collect())
+            Ok(Places::Run(first..end))
         }
         FEW => {
             let n = bytes.count(of)?;
@@ -137,7 +164,7 @@ pub(super) fn take_places(bytes: &mut Bytes<'_>, of: usize) -> Result<Vec<u32>, 
 
 #[cfg(test)]
 mod tests {
-    use super::{put_places, put_times, take_places, take_times};
+    use super::{Places, put_places, put_times, take_places, take_times};
     use crate::trend::codec::varint::Bytes;
     use proptest::prelude::*;
 
@@ -156,7 +183,15 @@ mod tests {
         let mut rest = Bytes(&bytes);
         let taken = take_places(&mut rest, of).expect("its own bytes");
         assert!(rest.0.is_empty());
-        (taken, bytes.len())
+        assert_eq!(taken.len(), places.len());
+        (listed(&taken), bytes.len())
+    }
+
+    fn listed(places: &Places) -> Vec<u32> {
+        match places {
+            Places::Run(run) => run.clone().collect(),
+            Places::Some(places) => places.clone(),
+        }
     }
 
     #[test]
@@ -184,6 +219,17 @@ mod tests {
         }
 
         #[test]
+        fn places_are_those_of_times(has in prop::collection::vec(any::<bool>(), 0..200)) {
+            let times: Vec<i64> = (0..has.len() as i64).map(|n| n * 7).collect();
+            let places: Vec<u32> = (0..).zip(&has).filter(|(_, has)| **has).map(|(place, _)| place).collect();
+            let mut bytes = Vec::new();
+            put_places(&places, has.len(), &mut bytes);
+            let taken = take_places(&mut Bytes(&bytes), has.len()).expect("its own bytes");
+            let expected: Vec<i64> = places.iter().map(|place| i64::from(*place) * 7).collect();
+            prop_assert_eq!(taken.of(&times).into_owned(), expected);
+        }
+
+        #[test]
         fn any_places_come_out(has in prop::collection::vec(any::<bool>(), 0..200)) {
             let places: Vec<u32> = (0..).zip(&has).filter(|(_, has)| **has).map(|(place, _)| place).collect();
             prop_assert_eq!(places_of(&places, has.len()).0, places);
@@ -192,6 +238,7 @@ mod tests {
         #[test]
         fn any_bytes_are_an_error_or_ascend(bytes in prop::collection::vec(any::<u8>(), 0..60), of in 0_usize..300) {
             if let Ok(places) = take_places(&mut Bytes(&bytes), of) {
+                let places = listed(&places);
                 prop_assert!(places.windows(2).all(|pair| pair[0] < pair[1]));
                 prop_assert!(places.iter().all(|place| (*place as usize) < of));
             }

@@ -64,6 +64,12 @@ impl<'b> Bytes<'b> {
         usize::try_from(self.number()?).ok().filter(|n| *n <= most).ok_or(Damaged("a count beyond its bound"))
     }
 
+    /// A check sum.
+    pub(super) fn check(&mut self) -> Result<u32, Damaged> {
+        let bytes = self.take(4)?.try_into().map_err(|_| Damaged("it ends early"))?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+
     pub(super) fn float(&mut self) -> Result<f64, Damaged> {
         let bytes = self.take(8)?.try_into().map_err(|_| Damaged("it ends early"))?;
         Ok(f64::from_le_bytes(bytes))

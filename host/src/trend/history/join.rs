@@ -35,7 +35,7 @@ pub(super) fn join_day(
         let mut samples = new.iter().map(|(times, _)| times.len() as u64).sum();
         old = old.split_off(to_keep(&old, &mut samples));
     }
-    let times = old.iter().map(|pack| &*pack.head.times).chain(new.iter().map(|(times, _)| &**times));
+    let times = old.iter().map(|pack| &**pack.head.times).chain(new.iter().map(|(times, _)| &**times));
     let times = union(times);
     let mut writer = Writer::new(transaction, block, Level::Raw, (made, sealed), &times);
     let was_sealed = old.iter().any(|pack| pack.sealed);
@@ -150,7 +150,7 @@ pub(super) fn join_buckets(
             starts.partition_point(|start| *start < unit)..starts.partition_point(|start| *start < end)
         };
         let times = new.iter().map(|(_, (starts, _))| &starts[within(starts)]);
-        let times = union(old.iter().map(|pack| &*pack.head.times).chain(times));
+        let times = union(old.iter().map(|pack| &**pack.head.times).chain(times));
         let mut writer = Writer::new(transaction, block, level, (made, true), &times);
         let mut new = new.iter().peekable();
         for series in series_of(block) {

@@ -96,14 +96,14 @@ impl Pack {
     pub(super) fn samples_of(&self, series: u64) -> Result<(Vec<i64>, Vec<f64>), Error> {
         let Some(section) = self.section(series) else { return Ok(Default::default()) };
         let (places, values) = self.head.values(section).map_err(|what| self.damaged(&what))?;
-        Ok((self.head.times_at(&places), values))
+        Ok((places.of(&self.head.times).into_owned(), values))
     }
 
     /// A series' buckets in it: their beginnings, and what they came to.
     pub(super) fn buckets_of(&self, series: u64) -> Result<(Vec<i64>, Vec<Bucket>), Error> {
         let Some(section) = self.section(series) else { return Ok(Default::default()) };
         let (places, buckets) = self.head.buckets(section).map_err(|what| self.damaged(&what))?;
-        Ok((self.head.times_at(&places), buckets))
+        Ok((places.of(&self.head.times).into_owned(), buckets))
     }
 
     /// Whether any of its times lies between two.
@@ -113,7 +113,7 @@ impl Pack {
     }
 
     fn section(&self, series: u64) -> Option<&[u8]> {
-        self.data.get(self.head.section(series)?)
+        self.data.get(self.head.section(series)?.at.clone())
     }
 
     fn damaged(&self, what: &dyn fmt::Display) -> Error {

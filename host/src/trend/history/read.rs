@@ -4,19 +4,17 @@ use super::packs::{Buckets, Error, Samples, join, number};
 use super::{ALIVE, DAY_MS, Level};
 use crate::trend::codec::bucket::Bucket;
 use crate::trend::codec::commit::{BLOCK_SERIES, each_sample};
-use crate::trend::codec::pack::{Head, LEAD_BYTES, head_bytes};
+use crate::trend::codec::pack::{Head, LEAD_BYTES, Lead};
 use plugin_api::Action;
 use rusqlite::blob::Blob;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a lock of another program is waited for: a reader meets one only while the file is being made anew.
 const BUSY: Duration = Duration::from_secs(2);
-
-/// Series that are wanted of a pack from which on it is read whole.
-const WHOLE_SERIES: usize = 8;
 
 /// A stretch of time, in milliseconds since the Unix epoch: from, and up to but without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +53,14 @@ pub(crate) struct There {
     pub(crate) known: i64,
 }
 
+/// Values of a series, and when they were told: the times of series that were always told together are the same in memory too.
+pub(crate) type Shared = (Arc<Vec<i64>>, Vec<f64>);
+
 /// What a series was: in buckets first, and each value since.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Past {
     pub(crate) buckets: Buckets,
-    pub(crate) samples: Samples,
+    pub(crate) samples: Shared,
     /// From when on buckets are those of minutes; before they are longer.
     pub(crate) minutes_from: i64,
 }
@@ -91,19 +92,21 @@ impl Past {
             return;
         }
         let (times, values) = std::mem::take(&mut self.samples);
+        let mut left = Samples::default();
         let mut place = 0;
-        for (time, value) in times.into_iter().zip(values) {
+        for (time, value) in times.iter().copied().zip(values) {
             let starts = &self.buckets.0;
             place += starts[place..].partition_point(|start| *start <= time);
             let before = place.checked_sub(1).filter(|at| time < starts[*at] + self.bucket_ms(starts[*at], false));
             match before {
                 Some(at) => self.buckets.1[at].add(&Bucket::of(value)),
                 None => {
-                    self.samples.0.push(time);
-                    self.samples.1.push(value);
+                    left.0.push(time);
+                    left.1.push(value);
                 }
             }
         }
+        self.samples = (Arc::new(left.0), left.1);
     }
 }
 
@@ -202,19 +205,20 @@ impl Snapshot<'_> {
     ///
     /// # Errors
     /// The database's; a pack is damaged.
-    pub(crate) fn samples(&self, series: &[u64], range: Range) -> Result<BTreeMap<u64, Samples>, Error> {
-        let mut all: BTreeMap<u64, Samples> = series.iter().map(|id| (*id, Samples::default())).collect();
+    pub(crate) fn samples(&self, series: &[u64], range: Range) -> Result<BTreeMap<u64, Shared>, Error> {
+        let mut all: BTreeMap<u64, Shared> = series.iter().map(|id| (*id, Shared::default())).collect();
         for wanted in blocks(&all) {
             self.each_section(&wanted, Level::Raw, range, |id, head, section| {
                 let (places, mut values) = head.values(section)?;
-                let mut times = head.times_at(&places);
+                let times = places.of(&head.times);
                 let within = range.places(&times);
-                if within.len() < times.len() {
-                    times = times[within.clone()].to_vec();
-                    values = values[within].to_vec();
-                }
+                values.truncate(within.end);
+                values.drain(..within.start);
                 if let Some(samples) = all.get_mut(&id) {
-                    join(&mut samples.0, &mut samples.1, (times, values));
+                    match within.len() == head.times.len() {
+                        true => take_on(samples, (Arc::clone(&head.times), values)),
+                        false => take_on(samples, (Arc::new(times[within].to_vec()), values)),
+                    }
                 }
                 Ok(())
             })?;
@@ -237,7 +241,7 @@ impl Snapshot<'_> {
             for level in levels(step_ms) {
                 self.each_section(wanted, *level, range, |id, head, section| {
                     let (places, buckets) = head.buckets(section)?;
-                    let times = head.times_at(&places);
+                    let times = places.of(&head.times);
                     let within = range.places(&times);
                     if let Some(past) = all.get_mut(&id) {
                         let later = (times[within.clone()].to_vec(), buckets[within].to_vec());
@@ -259,8 +263,10 @@ impl Snapshot<'_> {
             for (id, (mut times, mut values)) in self.samples(&wanted, Range { from, to: range.to })? {
                 let Some(past) = all.get_mut(&id) else { continue };
                 let first = times.partition_point(|time| *time < begins(past));
-                times.drain(..first);
-                values.drain(..first);
+                if first > 0 {
+                    Arc::make_mut(&mut times).drain(..first);
+                    values.drain(..first);
+                }
                 past.samples = (times, values);
                 if !days {
                     past.join_late();
@@ -311,7 +317,7 @@ impl Snapshot<'_> {
             let long = level.step_ms();
             self.each_section(&[ALIVE], *level, range, |_, head, section| {
                 let (places, buckets) = head.buckets(section)?;
-                for (at, bucket) in head.times_at(&places).into_iter().zip(buckets) {
+                for (at, bucket) in places.of(&head.times).iter().copied().zip(buckets) {
                     if (range.from..range.to).contains(&at) {
                         let every = every(bucket.last);
                         let until = at.saturating_add(long.max(lasts(every)));
@@ -326,7 +332,7 @@ impl Snapshot<'_> {
         let from = all.last().filter(|_| days).map_or(range.from, |last| last.at + DAY_MS);
         let commits = self.samples(&[ALIVE], Range { from, to: range.to })?.remove(&ALIVE).unwrap_or_default();
         let there = |(at, value): (i64, f64)| There { at, until: at.saturating_add(lasts(every(value))), known: at };
-        all.extend(commits.0.into_iter().zip(commits.1).map(there));
+        all.extend(commits.0.iter().copied().zip(commits.1).map(there));
         Ok(all)
     }
 
@@ -367,6 +373,7 @@ impl Snapshot<'_> {
             // What was made later counts within its unit of time alone.
             level.unit_ms(),
         ])?;
+        let mut before: Option<Head> = None;
         while let Some(row) = rows.next()? {
             let (pack, first, last) = (row.get(0)?, number(row, 1)?, number(row, 2)?);
             let damaged = |what: crate::trend::codec::Damaged| Error::Damaged { pack, what: what.to_string() };
@@ -375,31 +382,33 @@ impl Snapshot<'_> {
                 continue;
             }
             let blob = self.transaction.blob_open("main", "pack", "data", pack, true)?;
-            // Where much of it is wanted, all of it is read, and checked.
-            let (head, whole) = if within.len() >= WHOLE_SERIES {
+            let lead = Lead::of(&part(&blob, 0, LEAD_BYTES)?).map_err(damaged)?;
+            let (head, whole) = if lead.is_whole() {
                 let whole = part(&blob, 0, blob.len())?;
-                (Head::of(&whole).map_err(damaged)?, whole)
+                (Head::of(&whole).map_err(damaged)?, Some(whole))
             } else {
-                let lead = part(&blob, 0, LEAD_BYTES)?;
-                let head = part(&blob, LEAD_BYTES, head_bytes(&lead).map_err(damaged)?)?;
-                (Head::read(&head).map_err(damaged)?, Vec::new())
+                let head = part(&blob, LEAD_BYTES, lead.head)?;
+                (Head::read(lead, &head, before.as_ref()).map_err(damaged)?, None)
             };
+            let mut bytes = Vec::new();
             for id in &wanted[within] {
                 let Some(section) = head.section(*id) else { continue };
-                match whole.get(section.clone()) {
-                    Some(bytes) => each(*id, &head, bytes).map_err(damaged)?,
+                match &whole {
+                    Some(whole) => each(*id, &head, whole.get(section.at.clone()).unwrap_or_default()),
                     None => {
-                        let bytes = part(&blob, section.start, section.len())?;
-                        each(*id, &head, &bytes).map_err(damaged)?;
+                        read_part(&blob, section.at.start, section.at.len(), &mut bytes)?;
+                        section.check(&bytes).and_then(|()| each(*id, &head, &bytes))
                     }
                 }
+                .map_err(damaged)?;
             }
+            before = Some(head);
         }
         Ok(())
     }
 
     /// Adds what has not been packed yet of some series, all of one block.
-    fn recent(&self, wanted: &[u64], range: Range, all: &mut BTreeMap<u64, Samples>) -> Result<(), Error> {
+    fn recent(&self, wanted: &[u64], range: Range, all: &mut BTreeMap<u64, Shared>) -> Result<(), Error> {
         let Some(first) = wanted.first() else { return Ok(()) };
         let block = first / BLOCK_SERIES;
         let mut found: Vec<Option<Samples>> = vec![None; BLOCK_SERIES as usize];
@@ -427,13 +436,22 @@ impl Snapshot<'_> {
             }
         }
         for (place, found) in found.into_iter().enumerate() {
-            if let Some(later) = found
+            if let Some((times, values)) = found
                 && let Some(samples) = all.get_mut(&(block * BLOCK_SERIES + place as u64))
             {
-                join(&mut samples.0, &mut samples.1, later);
+                take_on(samples, (Arc::new(times), values));
             }
         }
         Ok(())
+    }
+}
+
+/// Takes on what comes later.
+fn take_on(samples: &mut Shared, later: Shared) {
+    if samples.0.is_empty() {
+        *samples = later;
+    } else if !later.0.is_empty() {
+        join(Arc::make_mut(&mut samples.0), &mut samples.1, (Arc::unwrap_or_clone(later.0), later.1));
     }
 }
 
@@ -452,10 +470,16 @@ pub(crate) fn newest(connection: &Connection) -> Result<i64, rusqlite::Error> {
 
 /// A part of a pack.
 fn part(blob: &Blob<'_>, from: usize, len: usize) -> Result<Vec<u8>, Error> {
-    let mut bytes = vec![0; len.min(blob.len())];
-    let read = blob.read_at(&mut bytes, from)?;
-    bytes.truncate(read);
+    let mut bytes = Vec::new();
+    read_part(blob, from, len, &mut bytes)?;
     Ok(bytes)
+}
+
+fn read_part(blob: &Blob<'_>, from: usize, len: usize, into: &mut Vec<u8>) -> Result<(), Error> {
+    into.resize(len.min(blob.len()), 0);
+    let read = blob.read_at(into, from)?;
+    into.truncate(read);
+    Ok(())
 }
 
 /// Series, those of each block together.

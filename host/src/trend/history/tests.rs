@@ -1,6 +1,6 @@
 //! What was committed is what is read, whatever has become of it on the way.
 
-use super::read::Range;
+use super::read::{Range, Shared};
 use super::{DAY_MS, History, IMPORTED, Reader, Retention};
 use crate::tree::{Kept, Row};
 use crate::trend::codec::bucket::{Bucket, joined};
@@ -94,9 +94,12 @@ fn filled(tidy: bool) -> (Store, BTreeMap<u64, Vec<(i64, f64)>>) {
     (store, model)
 }
 
-fn within(model: &BTreeMap<u64, Vec<(i64, f64)>>, range: Range) -> BTreeMap<u64, (Vec<i64>, Vec<f64>)> {
-    let cut =
-        |samples: &Vec<(i64, f64)>| samples.iter().copied().filter(|(t, _)| (range.from..range.to).contains(t)).unzip();
+fn within(model: &BTreeMap<u64, Vec<(i64, f64)>>, range: Range) -> BTreeMap<u64, Shared> {
+    let cut = |samples: &Vec<(i64, f64)>| {
+        let within = samples.iter().copied().filter(|(t, _)| (range.from..range.to).contains(t));
+        let (times, values): (Vec<i64>, Vec<f64>) = within.unzip();
+        (times.into(), values)
+    };
     model.iter().map(|(id, samples)| (*id, cut(samples))).collect()
 }
 
@@ -140,7 +143,7 @@ fn buckets_are_those_of_the_samples_before_and_after_these_are_rolled_up() {
                 let past = &found[&id];
                 let all = past.samples.1.iter().copied().map(Bucket::of);
                 let all: Vec<Bucket> = past.buckets.1.iter().copied().chain(all).collect();
-                let times = [&past.buckets.0[..], &past.samples.0].concat();
+                let times = [&past.buckets.0[..], &past.samples.0[..]].concat();
                 assert!(joined(&times, &all, *step) == buckets, "series {id}, steps of {step} ms, {when}");
             }
         }
@@ -174,8 +177,8 @@ fn of_two_commits_at_one_time_the_last_counts() {
     for _ in 0..2 {
         let reader = store.reader();
         let found = reader.snapshot().and_then(|snapshot| snapshot.samples(&[1, 2], range)).expect("read");
-        assert_eq!(found[&1], (vec![START], vec![2.0]));
-        assert_eq!(found[&2], (vec![START], vec![1.0]));
+        assert_eq!(found[&1], (vec![START].into(), vec![2.0]));
+        assert_eq!(found[&2], (vec![START].into(), vec![1.0]));
         store.tidy(START + DAY_MS);
     }
 }
@@ -256,7 +259,7 @@ fn day_of(store: &Store) -> Bucket {
     let past = &past[&IMPORTED];
     let samples = past.samples.1.iter().copied().map(Bucket::of).collect::<Vec<_>>();
     let all = [&past.buckets.1[..], &samples].concat();
-    let times = [&past.buckets.0[..], &past.samples.0].concat();
+    let times = [&past.buckets.0[..], &past.samples.0[..]].concat();
     let (starts, buckets) = joined(&times, &all, DAY_MS);
     assert_eq!(starts, [START]);
     buckets[0]
@@ -345,14 +348,14 @@ fn of_a_commit_that_is_damaged_what_stands_before_is_read_and_packed() {
     for _ in 0..2 {
         let reader = store.reader();
         let found = reader.snapshot().and_then(|snapshot| snapshot.samples(&[1, 2], range)).expect("read");
-        assert_eq!(found[&1], (vec![START, START + EVERY], vec![1.5, 3.5]));
+        assert_eq!(found[&1], (vec![START, START + EVERY].into(), vec![1.5, 3.5]));
         assert_eq!(found[&2].1.first(), Some(&2.5));
         store.history.compact(store.database.connection(), START, || ()).expect("packed");
     }
 }
 
 #[test]
-fn of_a_pack_that_is_damaged_nothing_is_told_to_who_reads_much_of_it() {
+fn of_a_series_that_is_damaged_nothing_is_told() {
     let mut store = Store::new();
     let nodes: Vec<(u64, f64)> = (1..30).map(|id| (id, figure(id))).collect();
     for n in 0..100 {
@@ -363,12 +366,17 @@ fn of_a_pack_that_is_damaged_nothing_is_told_to_who_reads_much_of_it() {
     let mut data: Vec<u8> = store.database.connection().query_row(data, [], |row| row.get(0)).expect("a pack");
     let range = Range { from: START, to: START + DAY_MS };
     let ids: Vec<u64> = (1..30).collect();
-    for at in [data.len() / 2, data.len() - 2] {
+    let lost_of = |store: &Store, ids: &[u64]| {
+        let reader = store.reader();
+        let found = reader.snapshot().and_then(|snapshot| snapshot.samples(ids, range));
+        matches!(found, Err(super::Error::Damaged { .. }))
+    };
+    for (at, lost) in [(data.len() - 2, 1), (data.len() - 40, 1), (12, ids.len())] {
         data[at] ^= 1;
         store.database.connection().execute("UPDATE pack SET data = ? WHERE step = 0", [&data]).expect("damaged");
-        let reader = store.reader();
-        let found = reader.snapshot().and_then(|snapshot| snapshot.samples(&ids, range));
-        assert!(matches!(found, Err(super::Error::Damaged { .. })), "byte {at}");
+        assert!(lost_of(&store, &ids), "byte {at}");
+        // One by one, the others are told.
+        assert_eq!(ids.iter().filter(|id| lost_of(&store, &[**id])).count(), lost, "byte {at}");
         data[at] ^= 1;
     }
 }

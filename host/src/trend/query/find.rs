@@ -1,7 +1,7 @@
 //! Finds the series of a question, and brings them onto its axis.
 
 use super::fold::{Folding, Others, Own, Timed};
-use super::line::{Alive, Holds, put, told_at};
+use super::line::{Alive, Cuts, Holds, put, told_at};
 use super::sketches::Merging;
 use super::{Ask, Axis, Figure, Fold, Line};
 use crate::tree::{Step, encode_path, parse_plain};
@@ -273,6 +273,7 @@ impl Finding<'_> {
         pasts: &BTreeMap<u64, Past>,
         own: &mut Own,
     ) -> Result<(), AskError> {
+        let mut cuts = Cuts::default();
         for Wanted { id, gone_ms, figure, from_nothing, wants_times } in wanted.iter().copied() {
             let Some(past) = pasts.get(&id).filter(|past| !past.is_empty()) else { continue };
             if (own.len() + 1).saturating_mul(axis.len()) > VALUES_MAX {
@@ -284,7 +285,7 @@ impl Finding<'_> {
             }
             let holds = if id >= IMPORTED { Holds::Imported(gone_ms) } else { Holds::Alive(alive, gone_ms) };
             let mut values = vec![f64::NAN; axis.len()];
-            put(past, axis, figure, holds, from_nothing, &mut values);
+            put(past, axis, &mut cuts, figure, holds, from_nothing, &mut values);
             let times = if wants_times { told_at(past, axis) } else { Vec::new() };
             own.insert(id, Timed { values, times });
         }
@@ -346,7 +347,7 @@ impl Node {
 /// All times at which anything was committed.
 fn times(pasts: &BTreeMap<u64, Past>, alive: &[There], ask: &Ask) -> Vec<i64> {
     let mut all: Vec<i64> = alive.iter().map(|there| there.at).collect();
-    for times in pasts.values().flat_map(|past| [&past.buckets.0, &past.samples.0]) {
+    for times in pasts.values().flat_map(|past| [&past.buckets.0, &*past.samples.0]) {
         if all.is_empty() {
             all.clone_from(times);
         } else if all != *times && times.iter().any(|time| all.binary_search(time).is_err()) {

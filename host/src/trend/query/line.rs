@@ -94,47 +94,84 @@ struct Cells {
 const EMPTY: Bucket = Bucket { count: 0, sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, last: f64::NAN };
 
 impl Cells {
-    fn of(past: &Past, axis: &Axis, figure: Figure) -> Cells {
+    fn of<'p>(past: &'p Past, axis: &Axis, figure: Figure, cuts: &mut Cuts<'p>) -> Cells {
         let mut cells = Cells { cells: vec![EMPTY; axis.len()], before: None, times: Vec::new() };
         if figure == Figure::Rate {
             cells.times.resize(axis.len(), i64::MIN);
         }
-        let begin = if axis.len() == 0 { i64::MAX } else { axis.at(0) };
         let extremes = matches!(figure, Figure::Min | Figure::Max);
         let (times, buckets) = &past.buckets;
-        each_step(times, axis, begin, |place, within| match place {
-            None => cells.before = within.last().map(|at| (times[at], buckets[at].last)),
-            Some(place) => {
-                buckets[within.clone()].iter().for_each(|bucket| cells.cells[place].add(bucket));
-                if let (Some(time), Some(last)) = (cells.times.get_mut(place), within.last()) {
-                    *time = times[last];
-                }
-            }
-        });
+        let cut = cuts.buckets.of(times, axis);
+        cells.before = cut.before.checked_sub(1).map(|at| (times[at], buckets[at].last));
+        for (place, within) in &cut.steps {
+            buckets[within.clone()].iter().for_each(|bucket| cells.cells[*place].add(bucket));
+        }
+        cells.told_by(cut);
         let (times, values) = &past.samples;
-        each_step(times, axis, begin, |place, within| match place {
-            None => cells.before = within.last().map(|at| (times[at], values[at])).or(cells.before),
-            Some(place) => {
-                if let (Some(time), Some(last)) = (cells.times.get_mut(place), within.clone().last()) {
-                    *time = times[last];
-                }
-                let values = &values[within];
-                let cell = &mut cells.cells[place];
-                cell.count += values.len() as u64;
-                cell.sum += values.iter().sum::<f64>();
-                cell.last = values.last().copied().unwrap_or(cell.last);
-                if extremes {
-                    cell.min = values.iter().copied().fold(cell.min, f64::min);
-                    cell.max = values.iter().copied().fold(cell.max, f64::max);
-                }
+        let cut = cuts.samples.of(times, axis);
+        cells.before = cut.before.checked_sub(1).map(|at| (times[at], values[at])).or(cells.before);
+        for (place, within) in &cut.steps {
+            let values = &values[within.clone()];
+            let cell = &mut cells.cells[*place];
+            cell.count += values.len() as u64;
+            cell.sum += values.iter().sum::<f64>();
+            cell.last = values.last().copied().unwrap_or(cell.last);
+            if extremes {
+                cell.min = values.iter().copied().fold(cell.min, f64::min);
+                cell.max = values.iter().copied().fold(cell.max, f64::max);
             }
-        });
+        }
+        cells.told_by(cut);
         cells
+    }
+
+    /// Takes on when each step was told last, where that is wanted.
+    fn told_by(&mut self, cut: &Cut<'_>) {
+        if !self.times.is_empty() {
+            for (place, within) in &cut.steps {
+                self.times[*place] = cut.times[within.end - 1];
+            }
+        }
+    }
+}
+
+/// How the steps of an axis cut the times of one series after another. What is told at each commit has the same times: they
+/// are cut once.
+#[derive(Debug, Default)]
+pub(super) struct Cuts<'p> {
+    buckets: Cut<'p>,
+    samples: Cut<'p>,
+}
+
+/// Times, and which of them are in which step.
+#[derive(Debug, Default)]
+struct Cut<'p> {
+    times: &'p [i64],
+    /// So many are before the first step.
+    before: usize,
+    /// Those that have some, each with its place.
+    steps: Vec<(usize, std::ops::Range<usize>)>,
+}
+
+impl<'p> Cut<'p> {
+    /// That of these times on the axis, which is always the same.
+    fn of(&mut self, times: &'p [i64], axis: &Axis) -> &Cut<'p> {
+        if !std::ptr::eq(self.times, times) && self.times != times {
+            self.times = times;
+            self.before = 0;
+            self.steps.clear();
+            each_step(times, axis, |place, within| match place {
+                None => self.before = within.end,
+                Some(place) => self.steps.push((place, within)),
+            });
+        }
+        self
     }
 }
 
 /// Calls with the times of each step that has some, first of all with those before the first step.
-fn each_step(times: &[i64], axis: &Axis, begin: i64, mut each: impl FnMut(Option<usize>, std::ops::Range<usize>)) {
+fn each_step(times: &[i64], axis: &Axis, mut each: impl FnMut(Option<usize>, std::ops::Range<usize>)) {
+    let begin = if axis.len() == 0 { i64::MAX } else { axis.at(0) };
     let mut at = times.partition_point(|time| *time < begin);
     if at > 0 {
         each(None, 0..at);
@@ -165,10 +202,9 @@ fn each_step(times: &[i64], axis: &Axis, begin: i64, mut each: impl FnMut(Option
 /// When the value of each step was told last.
 pub(super) fn told_at(past: &Past, axis: &Axis) -> Vec<i64> {
     let mut all = vec![i64::MIN; axis.len()];
-    let begin = if axis.len() == 0 { i64::MAX } else { axis.at(0) };
     let mut before = i64::MIN;
-    for times in [&past.buckets.0, &past.samples.0] {
-        each_step(times, axis, begin, |place, within| match place {
+    for times in [&past.buckets.0, &*past.samples.0] {
+        each_step(times, axis, |place, within| match place {
             None => before = before.max(times[within.end - 1]),
             Some(place) => all[place] = times[within.end - 1],
         });
@@ -187,8 +223,16 @@ fn end_of(axis: &Axis, place: usize) -> i64 {
 
 /// Puts a series on an axis: one figure for each step, not a number where there is none. Of a counter it is said whether it
 /// may have begun at nothing.
-pub(super) fn put(past: &Past, axis: &Axis, figure: Figure, holds: Holds<'_>, from_nothing: bool, into: &mut [f64]) {
-    let cells = Cells::of(past, axis, figure);
+pub(super) fn put<'p>(
+    past: &'p Past,
+    axis: &Axis,
+    cuts: &mut Cuts<'p>,
+    figure: Figure,
+    holds: Holds<'_>,
+    from_nothing: bool,
+    into: &mut [f64],
+) {
+    let cells = Cells::of(past, axis, figure, cuts);
     if figure == Figure::Rate {
         return rate::put(past, axis, &cells, holds, from_nothing, into);
     }
@@ -232,16 +276,17 @@ impl Holds<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Alive, Axis, Figure, Holds, Past, put};
+    use super::{Alive, Axis, Cuts, Figure, Holds, Past, put};
 
     fn past(samples: &[(i64, f64)]) -> Past {
-        Past { samples: samples.iter().copied().unzip(), ..Past::default() }
+        let (times, values): (Vec<i64>, Vec<f64>) = samples.iter().copied().unzip();
+        Past { samples: (times.into(), values), ..Past::default() }
     }
 
     fn line(samples: &[(i64, f64)], figure: Figure, holds: Holds<'_>) -> Vec<Option<f64>> {
         let axis = Axis::Even { from: 100_000, step: 10_000, n: 6 };
         let mut values = vec![f64::NAN; axis.len()];
-        put(&past(samples), &axis, figure, holds, true, &mut values);
+        put(&past(samples), &axis, &mut Cuts::default(), figure, holds, true, &mut values);
         values.into_iter().map(|x| (!x.is_nan()).then_some(x)).collect()
     }
 

@@ -185,7 +185,8 @@ fn read_pack(data: &[u8], raw: bool) -> Result<[i64; 5], String> {
     let head = Head::of(data).map_err(|what| what.to_string())?;
     let mut samples = 0;
     for series in head.series() {
-        let section = head.section(series).and_then(|at| data.get(at)).ok_or("a series beyond its end")?;
+        let section =
+            head.section(series).and_then(|section| data.get(section.at.clone())).ok_or("a series beyond its end")?;
         let n = if raw {
             head.values(section).map(|(places, _)| places.len())
         } else {
