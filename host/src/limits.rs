@@ -145,6 +145,18 @@ pub const HTTP_WRITE_MAX: Duration = Duration::from_secs(60);
 /// Bytes of a request's head, and of what is buffered of an answer's end.
 pub const HTTP_HEAD_BYTES_MAX: usize = 128 * 1024;
 
+/// Browsers that are remembered to have said a token; past it the one that did so longest ago is asked again.
+pub const HTTP_SESSIONS_MAX: usize = 1_000;
+
+/// How long a browser is remembered so.
+pub const HTTP_SESSION_MAX: Duration = Duration::from_secs(12 * 3_600);
+
+/// Characters of a token, at least: nobody finds it by trying.
+pub const TOKEN_BYTES_MIN: usize = 16;
+
+/// Bytes of the form in which a browser says a token.
+pub const LOGIN_BYTES_MAX: usize = 16 * 1024;
+
 /// Bytes of all bodies that are under way at a time, as sent and unpacked; who comes then is told to come again.
 pub const HTTP_BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
 

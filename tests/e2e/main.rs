@@ -27,6 +27,7 @@ mod shared_worker;
 mod soak;
 mod swap;
 mod tail;
+mod tokens;
 mod trend;
 mod trouble;
 mod trust;

@@ -15,6 +15,7 @@ mod relay;
 mod run;
 mod sampled;
 mod show;
+mod tokens;
 mod trend;
 mod worker;
 

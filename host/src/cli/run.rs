@@ -1,8 +1,9 @@
 //! `graftd run`: the daemon.
 
+use super::tokens::tokens;
 use super::{Dirs, Failure, dirs};
 use crate::clock::Timepiece;
-use crate::conf::{DaemonConf, Prefix, Role, read_text};
+use crate::conf::{DaemonConf, Prefix, Role};
 use crate::core::{Core, CoreParts, Counters, Event, Events, Live, Logs, Shared};
 use crate::http;
 use crate::ingest::format::Format;
@@ -10,9 +11,9 @@ use crate::ingest::{LOG_OWN, LOG_PUSH, LogHandle, LogParts, Remember, push};
 use crate::limits::{BUILT_INS_READY_MAX, EVENTS_MAX, LOCK_AGAIN, LOCK_PATIENCE, STOP_GRACE};
 use crate::module::{
     self, Blamed, BuiltIns, Disposer, Folders, Loader, Registry, Watch, guard_signals, install_crash_handler,
-    open_anywhere,
 };
 use crate::relay::{self, Relays};
+use crate::tokens::Tokens;
 use crate::tree::Tree;
 use crate::trend::{FILE, Keeper, Kept, OpenError, Own, Restored, Retention};
 use crate::when::rfc3339;
@@ -87,7 +88,7 @@ impl Run {
         conf.http = self.http.unwrap_or(conf.http);
         conf.push = self.push.unwrap_or(conf.push);
         conf.relay = self.relay.or(conf.relay);
-        let token = token(&conf, &folders)?;
+        let tokens = tokens(&conf, &folders)?;
         let lost = |error: io::Error| Failure::work(format_args!("the current folder: {error}"));
         let folders = folders.absolute().map_err(lost)?;
         let data = std::path::absolute(dirs::data(self.data.as_deref())?).map_err(lost)?;
@@ -106,13 +107,13 @@ impl Run {
             .enable_all()
             .build()
             .map_err(|error| Failure::work(format_args!("threads cannot be started: {error}")))?;
-        let deadline = runtime.block_on(serve(conf, token, folders, &data))?;
+        let deadline = runtime.block_on(serve(conf, tokens, folders, &data))?;
         runtime.shutdown_timeout(left(deadline));
         Ok(())
     }
 }
 
-async fn serve(conf: DaemonConf, token: Option<String>, folders: Folders, data: &Path) -> Result<Instant, Failure> {
+async fn serve(conf: DaemonConf, tokens: Tokens, folders: Folders, data: &Path) -> Result<Instant, Failure> {
     let listeners = listen(&conf).await?;
     let (http, push) = (address(listeners.http.local_addr())?, address(listeners.push_tcp.local_addr())?);
     let relay = listeners.relay.as_ref().map(|relay| address(relay.local_addr())).transpose()?;
@@ -120,7 +121,7 @@ async fn serve(conf: DaemonConf, token: Option<String>, folders: Folders, data: 
     let (events, inbox) = Events::new(EVENTS_MAX);
     let broken = |what: &'static str| move |error: io::Error| Failure::work(format_args!("{what}: {error}"));
     let disposer = Disposer::start().map_err(broken("a thread"))?;
-    let shared = Arc::new(shared(conf, token, clock, events.clone(), &disposer)?);
+    let shared = Arc::new(shared(conf, tokens, clock, events.clone(), &disposer)?);
     let kept = keep(&shared, data, &events)?;
     clear_leftovers(data);
     let blamed = Arc::new(Blamed::read(data, &rfc3339(clock.unix_ms())));
@@ -299,7 +300,7 @@ fn core_thread(parts: CoreParts) -> io::Result<std::sync::mpsc::Receiver<()>> {
 
 fn shared(
     conf: DaemonConf,
-    token: Option<String>,
+    tokens: Tokens,
     clock: Timepiece,
     events: Events,
     disposer: &Disposer,
@@ -330,7 +331,8 @@ fn shared(
     Ok(Shared {
         tree: RwLock::new(Tree::new(conf.limits.into(), conf.tick, tick_base)),
         host,
-        token,
+        token: tokens.of_relays().map(str::to_owned),
+        tokens,
         clock,
         events,
         modules: RwLock::default(),
@@ -346,30 +348,6 @@ fn shared(
         trend: OnceLock::new(),
         conf,
     })
-}
-
-/// The token, where one is needed or set. Off loopback anybody could read and push, so there is no going without.
-fn token(conf: &DaemonConf, folders: &Folders) -> Result<Option<String>, Failure> {
-    let Some(file) = &conf.token_file else {
-        let listens = [("http", Some(conf.http)), ("push", Some(conf.push)), ("relay", conf.relay)];
-        for (what, address) in listens.into_iter().filter_map(|(what, address)| Some((what, address?))) {
-            if !address.ip().is_loopback() {
-                return Err(Failure::usage(format_args!(
-                    "{what} = {address} is reachable from other hosts, so a token is needed: put one into a file \
-                     (openssl rand -hex 32 > /etc/graftd/token; chmod 600 /etc/graftd/token) and name it in \
-                     graftd.conf: token_file = \"/etc/graftd/token\""
-                )));
-            }
-        }
-        return Ok(None);
-    };
-    let said = |why: &dyn std::fmt::Display| Failure::usage(format_args!("token_file {}: {why}", file.display()));
-    let text = open_anywhere(file, folders).and_then(|opened| read_text(&opened, file));
-    let token = text.map_err(|why| Failure::usage(format_args!("token_file: {why}")))?.trim().to_owned();
-    if token.len() < 16 {
-        return Err(said(&"a token must have at least 16 characters"));
-    }
-    Ok(Some(token))
 }
 
 async fn listen(conf: &DaemonConf) -> Result<Listeners, Failure> {

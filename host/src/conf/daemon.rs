@@ -9,8 +9,16 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Where the token is read from.
-pub type TokenFile = PathBuf;
+/// Where tokens are read from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenFiles {
+    /// One that allows everything.
+    pub all: Option<PathBuf>,
+    /// One that allows to read.
+    pub read: Option<PathBuf>,
+    /// One that allows to push and to switch.
+    pub write: Option<PathBuf>,
+}
 
 /// What the daemon is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,8 +59,8 @@ pub struct DaemonConf {
     pub push: SocketAddr,
     /// Where relays connect; none unless given.
     pub relay: Option<SocketAddr>,
-    /// The file with the token that reading, pushing and switching ask for.
-    pub token_file: Option<TokenFile>,
+    /// The files with the tokens that reading, pushing and switching ask for.
+    pub tokens: TokenFiles,
     /// What bounds the tree.
     pub limits: TreeLimits,
     /// How long history is kept.
@@ -109,7 +117,7 @@ impl Default for DaemonConf {
             http: SocketAddr::from(([127, 0, 0, 1], 8650)),
             push: SocketAddr::from(([127, 0, 0, 1], 8651)),
             relay: None,
-            token_file: None,
+            tokens: TokenFiles::default(),
             limits: TreeLimits { nodes: nodes_max, branch_nodes: branch_nodes_max },
             trend: TrendConf::default(),
         }
@@ -125,8 +133,20 @@ impl DaemonConf {
         name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
     }
 
-    const KEYS: [&'static str; 10] =
-        ["role", "host", "tick", "commit", "http", "push", "relay", "token_file", "limits", "trend"];
+    const KEYS: [&'static str; 12] = [
+        "role",
+        "host",
+        "tick",
+        "commit",
+        "http",
+        "push",
+        "relay",
+        "token_file",
+        "read_token_file",
+        "write_token_file",
+        "limits",
+        "trend",
+    ];
 
     /// Reads the text of `graftd.conf`; what it does not say has its default.
     ///
@@ -165,8 +185,14 @@ impl DaemonConf {
         if let Some(given) = table.take("relay") {
             conf.relay = Some(address("relay", &given.text()?).map_err(|why| given.error(why))?);
         }
-        if let Some(given) = table.take("token_file") {
-            conf.token_file = Some(given.text()?.into());
+        for (key, place) in [
+            ("token_file", &mut conf.tokens.all),
+            ("read_token_file", &mut conf.tokens.read),
+            ("write_token_file", &mut conf.tokens.write),
+        ] {
+            if let Some(given) = table.take(key) {
+                *place = Some(given.text()?.into());
+            }
         }
         let mut limits = table.table("limits")?;
         for (key, place) in [("nodes", &mut conf.limits.nodes), ("branch_nodes", &mut conf.limits.branch_nodes)] {

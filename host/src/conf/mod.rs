@@ -14,7 +14,7 @@ mod relay;
 mod table;
 
 pub use access_log::AccessLogConf;
-pub use daemon::{DaemonConf, Role, TokenFile, TrendConf};
+pub use daemon::{DaemonConf, Role, TokenFiles, TrendConf};
 pub use error::ConfError;
 pub(crate) use file::read_text;
 pub use gmond::{Cluster, GANGLIA_PORT, GmondConf};

@@ -6,6 +6,7 @@ use crate::conf::DaemonConf;
 use crate::ingest::{LogFilesShare, LogHandle};
 use crate::module::ModuleStatus;
 use crate::relay::Relays;
+use crate::tokens::Tokens;
 use crate::tree::Tree;
 use crate::trend::Trend;
 use parking_lot::{Mutex, RwLock};
@@ -24,7 +25,9 @@ pub struct Shared {
     pub conf: DaemonConf,
     /// The host's name in paths.
     pub host: String,
-    /// The token that reading, pushing and switching ask for; none on loopback.
+    /// The tokens that reading, pushing and switching ask for; on loopback there may be none.
+    pub tokens: Tokens,
+    /// That of them which relays say.
     pub token: Option<String>,
     /// The one clock.
     pub clock: Timepiece,
@@ -148,6 +151,8 @@ counters! {
     http_refused,
     /// Connections refused because there are too many.
     http_connections_refused,
+    /// Pushes by TCP and UDP refused for their token.
+    push_refused,
     /// Documents merged from pushes, those that say nothing among them.
     push_documents,
     /// Leaves merged from pushes.

@@ -223,13 +223,14 @@ impl From<Refusal> for Answer {
     }
 }
 
-#[cfg(test)]
 impl Refusal {
-    pub(super) fn why(&self) -> &str {
-        &self.why
-    }
-
+    /// How it is answered.
     pub(super) fn status(&self) -> StatusCode {
         self.status
+    }
+
+    #[cfg(test)]
+    pub(super) fn why(&self) -> &str {
+        &self.why
     }
 }

@@ -54,6 +54,11 @@ impl Upload {
         self.stream.is_none()
     }
 
+    /// It is announced that there is more than so many bytes, or not how many there are.
+    pub(super) fn announces_more_than(&self, bytes: usize) -> bool {
+        self.stream.is_some() && self.length.is_none_or(|length| length > bytes as u64)
+    }
+
     /// Reads all of it.
     ///
     /// # Errors

@@ -3,10 +3,12 @@
 //! Reading is open on loopback only. But a web page that a user of this machine visits can make the browser ask here
 //! too, by a name of its own that it points at 127.0.0.1 (DNS rebinding) or straight across sites. So on loopback the
 //! `Host` must be a loopback name and the `Origin`, if there is one, the same; and no page of another site changes
-//! anything anywhere. Where a token is set, a request has to bring it.
+//! anything anywhere. Where a token is set, a request has to bring one that allows what it asks: in a header, or as the
+//! session of a browser that said it once.
 
 use super::answer::Refusal;
-use crate::ingest::push::same;
+use super::login::Sessions;
+use crate::tokens::{Access, Rights, Tokens};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use warp::http::header::{AUTHORIZATION, HOST, HeaderValue, ORIGIN, WWW_AUTHENTICATE};
 use warp::http::{HeaderMap, Method, StatusCode};
@@ -18,19 +20,34 @@ const SEC_FETCH_SITE: &str = "sec-fetch-site";
 #[derive(Debug)]
 pub(super) struct Guard {
     address: SocketAddr,
-    token: Option<String>,
+    tokens: Tokens,
+    /// Browsers that said a token.
+    pub(super) sessions: Sessions,
 }
+
+/// Paths that are open to everybody: whether the daemon is well, and what the page is made of that asks for a token.
+const OPEN: [&str; 4] = ["/healthz", "/readyz", "/login", "/page.css"];
 
 impl Guard {
     /// For a listener at this address.
-    pub(super) fn new(address: SocketAddr, token: Option<String>) -> Guard {
-        Guard { address, token }
+    pub(super) fn new(address: SocketAddr, tokens: Tokens) -> Guard {
+        Guard { address, tokens, sessions: Sessions::new(address.port()) }
+    }
+
+    /// What a token that somebody says allows.
+    pub(super) fn rights(&self, token: &[u8]) -> Option<Rights> {
+        self.tokens.rights(token)
+    }
+
+    /// Whether a token is asked for at all.
+    pub(super) fn asks(&self) -> bool {
+        self.tokens.ask_for(Access::Read) || self.tokens.ask_for(Access::Write)
     }
 
     /// Lets a request pass, or says why not.
     ///
     /// # Errors
-    /// 403 for its host, its origin or the site it comes from, 401 for its token.
+    /// 403 for its host, its origin or the site it comes from, or what its token does not allow; 401 where it has none.
     pub(super) fn check(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Refusal> {
         let forbidden = |why: String| Err(Refusal::new(StatusCode::FORBIDDEN, why));
         if self.address.ip().is_loopback() {
@@ -65,16 +82,37 @@ impl Guard {
                 "a page of another site may not {method} {path}; do it from this daemon's own pages"
             ));
         }
-        let open = matches!(path, "/healthz" | "/readyz");
-        match &self.token {
-            Some(token) if !open && !brings(headers, token) => {
-                let why = "this daemon asks for its token; send the header Authorization: Bearer TOKEN, with what is in \
-                           the file that token_file in graftd.conf names";
-                Err(Refusal::new(StatusCode::UNAUTHORIZED, why)
-                    .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
-            }
-            _ => Ok(()),
+        let access = if matches!(*method, Method::GET | Method::HEAD) { Access::Read } else { Access::Write };
+        if !self.tokens.ask_for(access) || OPEN.contains(&path) {
+            return Ok(());
         }
+        let (rights, by_browser) = match headers.get(AUTHORIZATION) {
+            Some(said) => (bearer(said).and_then(|token| self.tokens.rights(token)), false),
+            None => (self.sessions.rights(headers), true),
+        };
+        let Some(rights) = rights else {
+            let why = "this daemon asks for its token; send the header Authorization: Bearer TOKEN, with what is in the file \
+                       that token_file in graftd.conf names";
+            return Err(Refusal::new(StatusCode::UNAUTHORIZED, why)
+                .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        };
+        if !rights.allow(access) {
+            let (may, file) = match access {
+                Access::Read => ("this token pushes and switches, and does not read", "read_token_file"),
+                Access::Write => ("this token reads, and neither pushes nor switches", "write_token_file"),
+            };
+            return forbidden(format!("{may}; take that of {file} or token_file in graftd.conf"));
+        }
+        // A browser sends its session along with whatever another port's page of the same host has it send.
+        if by_browser && access == Access::Write {
+            let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+            if !headers.get(ORIGIN).is_some_and(|origin| is_same_origin(origin, host)) {
+                return forbidden(format!(
+                    "a browser's session may {method} {path} from this daemon's own pages alone"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Whether a `Host` means this machine whatever a resolver says: a name that is loopback by definition (RFC 6761,
@@ -115,12 +153,11 @@ fn is_same_origin(origin: &HeaderValue, host: &str) -> bool {
     site.is_some_and(|site| site.eq_ignore_ascii_case(host))
 }
 
-fn brings(headers: &HeaderMap, token: &str) -> bool {
-    let Some(given) = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes) else { return false };
+/// The token in a header.
+fn bearer(given: &HeaderValue) -> Option<&[u8]> {
     // The scheme's name is of any case (RFC 9110, 11.1).
-    given.split_at_checked(7).is_some_and(|(scheme, given)| {
-        scheme.eq_ignore_ascii_case(b"Bearer ") && same(given.trim_ascii(), token.as_bytes())
-    })
+    let (scheme, given) = given.as_bytes().split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| given.trim_ascii())
 }
 
 #[cfg(test)]
@@ -129,7 +166,7 @@ mod tests {
     use warp::http::HeaderName;
 
     fn status(address: &str, token: Option<&str>, method: &str, path: &str, headers: &[(&str, &str)]) -> u16 {
-        let guard = Guard::new(address.parse().unwrap(), token.map(str::to_owned));
+        let guard = Guard::new(address.parse().unwrap(), Tokens::one(token));
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());

@@ -12,6 +12,7 @@ mod get;
 mod guard;
 mod health;
 mod live;
+mod login;
 mod metrics;
 mod modules;
 mod ownlog;

@@ -27,7 +27,7 @@ pub(super) fn serve(web: &Web, path: &str) -> Answer {
                     std::net::Ipv6Addr::LOCALHOST.into()
                 });
             }
-            let token = if web.shared.token.is_some() { " -H 'Authorization: Bearer TOKEN'" } else { "" };
+            let token = if web.guard.asks() { " -H 'Authorization: Bearer TOKEN'" } else { "" };
             let main = FIRST
                 .replace("{address}", &escaped(&address.to_string()))
                 .replace("{token}", token)

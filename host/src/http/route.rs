@@ -5,7 +5,7 @@ use super::body::Upload;
 use super::ownlog::Entry;
 use super::wait::HandedOn;
 use super::web::{Arrival, Head, Web};
-use super::{api, get, health, metrics, modules, page, pull, push, trend};
+use super::{api, get, health, login, metrics, modules, page, pull, push, trend};
 use crate::conf::{Role, nearest};
 use futures_util::{Stream, StreamExt};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use warp::reply::Response;
 use warp::{Buf, Filter, Rejection};
 
 /// Every URL, as an answer to an unknown one lists them.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 13] = [
     "/",
     "/push",
     "/get/",
@@ -29,6 +29,7 @@ const KNOWN: [&str; 12] = [
     "/metrics",
     "/healthz",
     "/readyz",
+    "/login",
 ];
 
 const READ: &str = "GET, HEAD";
@@ -60,7 +61,11 @@ where
         Ok(()) => route(&web, &entry.head, &mut upload).await,
         Err(refusal) => {
             web.shared.counters.http_refused.add(1);
-            Err(refusal)
+            if login::can_ask(&entry.head, refusal.status()) {
+                Ok(login::ask(&to(&entry.head), false))
+            } else {
+                Err(refusal)
+            }
         }
     };
     let mut answer = result.unwrap_or_else(Answer::from);
@@ -131,9 +136,14 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
             reads(head)?;
             Ok(health::ready(web))
         }
+        "/login" => {
+            writes(head)?;
+            login::log_in(web, head, upload).await
+        }
         "/" | "/page.css" | "/page.js" => {
             reads(head)?;
-            if web.shared.conf.role == Role::Agent {
+            // An agent has one page, which asks for the token.
+            if path != "/page.css" && web.shared.conf.role == Role::Agent {
                 let why =
                     "this daemon is an agent, and has no pages; ask the one that it relays to, or /get/ and /modules";
                 return Err(Refusal::new(StatusCode::NOT_FOUND, why));
@@ -152,6 +162,12 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
             }
         }
     }
+}
+
+/// What a request asked for, as a browser asks for it again.
+fn to(head: &Head) -> String {
+    let query = &head.query;
+    format!("{}{}{query}", head.path.as_str(), if query.is_empty() { "" } else { "?" })
 }
 
 fn reads(head: &Head) -> Result<(), Refusal> {

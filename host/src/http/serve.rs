@@ -108,7 +108,7 @@ async fn requests(
     let asked = Arc::clone(&pace);
     let service = service_fn(move |mut request: Request<_>| {
         asked.asked();
-        let arrival = Arrival { peer, version: request.version(), at: Instant::now() };
+        let arrival = Arrival { peer, secure: false, version: request.version(), at: Instant::now() };
         request.extensions_mut().insert(arrival);
         let answering = routes.call(request);
         let (pace, desk) = (Arc::clone(&asked), Arc::clone(&laid));

@@ -56,7 +56,7 @@ pub(super) struct Web {
 impl Web {
     pub(super) fn new(shared: Arc<Shared>, address: SocketAddr, stopping: watch::Receiver<bool>) -> Web {
         Web {
-            guard: Guard::new(address, shared.token.clone()),
+            guard: Guard::new(address, shared.tokens.clone()),
             groups: Groups::new(Arc::clone(&shared)),
             log: OwnLog::new(Arc::clone(&shared)),
             patience: Patience::default(),
@@ -74,6 +74,8 @@ impl Web {
 pub(super) struct Arrival {
     pub(super) peer: SocketAddr,
     pub(super) version: Version,
+    /// It came by TLS.
+    pub(super) secure: bool,
     /// When its head was whole.
     pub(super) at: Instant,
 }

@@ -9,6 +9,8 @@ use crate::limits::{
     BODY_BYTES_SHORT, PUSH_BYTES_MAX, PUSH_CONNECTIONS_MAX, PUSH_DROPS_EVERY, PUSH_IDLE_MAX, PUSH_LINE_BYTES_MAX,
     PUSH_LINGER_MAX, PUSH_MERGE_BYTES_MAX, PUSH_OPENING_BYTES_MAX, PUSH_WRITE_MAX,
 };
+pub use crate::tokens::same;
+use crate::tokens::{Access, Rights};
 use serde::Deserialize;
 use serde_json::json;
 use std::future::pending;
@@ -102,7 +104,7 @@ async fn take(stream: &mut TcpStream, shared: &Arc<Shared>, rooms: &Rooms) -> io
     let mut held = Held::new(&rooms.bytes);
     let mut begun = false;
     // With a token set, the first line says it.
-    let mut trusted = shared.token.is_none();
+    let mut trusted = !shared.tokens.ask_for(Access::Write);
     loop {
         // Room is taken when there is something to read: a connection that is only open holds none.
         match timeout(PUSH_IDLE_MAX, stream.readable()).await {
@@ -142,8 +144,15 @@ async fn take(stream: &mut TcpStream, shared: &Arc<Shared>, rooms: &Rooms) -> io
         };
         let text = held.split(end);
         if !trusted && let Some(line) = lines(&text).next() {
-            if !is_token(line, shared) {
-                let why = "the first line must be {\"token\":\"…\"} with this daemon's token";
+            let rights = rights(line, shared);
+            if !rights.is_some_and(|rights| rights.allow(Access::Write)) {
+                shared.counters.push_refused.add(1);
+                let why = match rights {
+                    None => "the first line must be {\"token\":\"…\"} with this daemon's token",
+                    Some(_) => {
+                        "this token reads, and does not push; say that of write_token_file or token_file in graftd.conf"
+                    }
+                };
                 return Ok(Ended::Refused(why.to_owned()));
             }
             trusted = true;
@@ -232,7 +241,7 @@ async fn merge_text(text: Vec<u8>, shared: &Arc<Shared>, rooms: &Rooms) -> (Vec<
     let _turn = rooms.merging.acquire_many(turn).await;
     let read = |text: Vec<u8>, shared: &Shared| {
         let mut documents = Documents::default();
-        lines(&text).for_each(|line| documents.read(line, shared.token.as_deref()));
+        lines(&text).for_each(|line| documents.read(line, Some(&shared.tokens)));
         documents
     };
     let documents = if text.len() <= BODY_BYTES_SHORT {
@@ -280,12 +289,14 @@ async fn datagrams(socket: &UdpSocket, shared: &Shared) -> io::Result<()> {
             }
         };
         let datagram = &datagram[..length];
-        if shared.token.is_some() && !is_token(datagram, shared) {
+        let may = || rights(datagram, shared).is_some_and(|rights| rights.allow(Access::Write));
+        if shared.tokens.ask_for(Access::Write) && !may() {
+            shared.counters.push_refused.add(1);
             shared.counters.push_faults.add(1);
             continue;
         }
         let mut documents = Documents::default();
-        documents.read(datagram, shared.token.as_deref());
+        documents.read(datagram, Some(&shared.tokens));
         merge(documents, shared).await;
     }
 }
@@ -326,22 +337,16 @@ fn listed_drops(list: &str, inode: u64) -> Option<u32> {
     })
 }
 
-/// Whether this is an object that says the daemon's token.
-fn is_token(line: &[u8], shared: &Shared) -> bool {
+/// What the token allows that an object says as its member `token`.
+fn rights(line: &[u8], shared: &Shared) -> Option<Rights> {
     #[derive(Deserialize)]
     struct Opening {
         token: String,
     }
-    let Some(token) = &shared.token else { return true };
     // An array would do for a struct too, but not for a document.
-    line.trim_ascii_start().starts_with(b"{")
-        && serde_json::from_slice::<Opening>(line).is_ok_and(|opening| same(opening.token.as_bytes(), token.as_bytes()))
-}
-
-/// Whether two secrets are the same, in a time that tells nothing but their lengths.
-#[must_use]
-pub fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+    let is_object = line.trim_ascii_start().starts_with(b"{");
+    let opening = is_object.then(|| serde_json::from_slice::<Opening>(line).ok())??;
+    shared.tokens.rights(opening.token.as_bytes())
 }
 
 /// Writes lines. Who does not read them is let go.

@@ -4,8 +4,8 @@
 //! its elements one after another into one node. `defaultaction` at the top of a document is the action of each
 //! key that the document names, deeper it is the action of the object it stands in.
 
-use crate::ingest::push::same;
 use crate::limits::PUSH_FAULTS_MAX;
+use crate::tokens::Tokens;
 use crate::tree::encode_path;
 use plugin_api::Action;
 use plugin_api::delta::wire::{Op, Writer};
@@ -60,12 +60,12 @@ pub fn read_documents(text: &[u8]) -> Documents {
 impl Documents {
     /// Reads one text more, as [`read_documents`] does.
     ///
-    /// A document that came without a header may carry the daemon's token as its member `token`. Given the token, such a
+    /// A document that came without a header may carry one of the daemon's tokens as its member `token`. Given them, such a
     /// member is taken out, so that no reader of the tree sees it; a member `token` that says something else stays.
-    pub fn read(&mut self, text: &[u8], token: Option<&str>) {
+    pub fn read(&mut self, text: &[u8], tokens: Option<&Tokens>) {
         let (frames, good) = (self.frames.len(), self.good);
         let mut json = serde_json::Deserializer::from_slice(text);
-        let read = Top { documents: self, token }.deserialize(&mut json).and_then(|()| json.end());
+        let read = Top { documents: self, tokens }.deserialize(&mut json).and_then(|()| json.end());
         if let Err(error) = read {
             self.reject(syntax(&error));
             if text.trim_ascii_start().first() == Some(&b'{') {
@@ -96,7 +96,7 @@ fn syntax(error: &serde_json::Error) -> Fault {
 /// The whole of what is pushed.
 struct Top<'d> {
     documents: &'d mut Documents,
-    token: Option<&'d str>,
+    tokens: Option<&'d Tokens>,
 }
 
 impl<'de> DeserializeSeed<'de> for Top<'_> {
@@ -115,7 +115,7 @@ impl<'de> Visitor<'de> for Top<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        let mut document = Document::new(1, self.token);
+        let mut document = Document::new(1, self.tokens);
         document.object(map)?;
         document.finish(self.documents);
         Ok(())
@@ -123,7 +123,7 @@ impl<'de> Visitor<'de> for Top<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let mut number = 1;
-        while let Some(document) = seq.next_element_seed(Element(Document::new(number, self.token)))? {
+        while let Some(document) = seq.next_element_seed(Element(Document::new(number, self.tokens)))? {
             document.finish(self.documents);
             number += 1;
         }
@@ -159,7 +159,7 @@ struct Document<'t> {
     own_value: bool,
     fault: Option<Fault>,
     /// What its member `token` must not bring into the tree.
-    token: Option<&'t str>,
+    tokens: Option<&'t Tokens>,
     token_taken: bool,
 }
 
@@ -183,7 +183,7 @@ impl Names {
 }
 
 impl<'t> Document<'t> {
-    fn new(number: usize, token: Option<&'t str>) -> Document<'t> {
+    fn new(number: usize, tokens: Option<&'t Tokens>) -> Document<'t> {
         Document {
             number,
             body: Writer::new(),
@@ -193,7 +193,7 @@ impl<'t> Document<'t> {
             depth: 0,
             own_value: false,
             fault: None,
-            token,
+            tokens,
             token_taken: false,
         }
     }
@@ -249,9 +249,9 @@ impl<'t> Document<'t> {
     }
 
     fn text(&mut self, text: &str) {
-        if let Some(token) = self.token
+        if let Some(tokens) = self.tokens
             && self.body.path() == [TOKEN]
-            && same(text.as_bytes(), token.as_bytes())
+            && tokens.rights(text.as_bytes()).is_some()
         {
             self.token_taken = true;
         } else if text.len() > TEXT_BYTES_MAX {

@@ -94,6 +94,8 @@ function way(path) {
 
 async function ask(url, signal) {
   const response = await fetch(url, { headers: { Accept: "application/json" }, signal });
+  // The session is over: this page asks for the token.
+  if (response.status === 401) location.reload();
   const answer = await response.json();
   if (!response.ok) throw new Error(answer.error || response.statusText);
   return { answer, tick: response.headers.get("X-Tick") };

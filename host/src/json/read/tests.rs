@@ -1,4 +1,5 @@
 use super::*;
+use crate::tokens::Tokens;
 use crate::tree::{Limits, Tree};
 use plugin_api::delta::wire::Reader;
 use proptest::prelude::*;
@@ -117,7 +118,7 @@ fn a_token_does_not_enter_the_tree() {
         ("{\"n\":{\"token\":\"s3cret\"}}", 1, &["n,token=Text(\"s3cret\")"]),
     ] {
         let mut documents = Documents::default();
-        documents.read(json.as_bytes(), Some("s3cret"));
+        documents.read(json.as_bytes(), Some(&Tokens::one(Some("s3cret"))));
         assert_eq!(
             (documents.good, listed(&documents)),
             (good, want.iter().map(ToString::to_string).collect()),
