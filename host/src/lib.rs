@@ -13,6 +13,7 @@ mod limits;
 pub mod module;
 mod relay;
 mod text;
+mod tls;
 pub mod tokens;
 pub mod tree;
 mod trend;

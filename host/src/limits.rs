@@ -124,6 +124,58 @@ pub const PUSH_LINGER_MAX: Duration = Duration::from_secs(1);
 /// How often the datagrams that the kernel dropped are counted: it looks through a list of all UDP sockets.
 pub const PUSH_DROPS_EVERY: Duration = Duration::from_secs(5);
 
+/// How long a line of a push by TCP may take to be whole; slower ones are cut off.
+pub const PUSH_LINE_MAX: Duration = Duration::from_secs(60);
+
+/// How long the first line may take where it has to say a token.
+pub const PUSH_OPENING_MAX: Duration = Duration::from_secs(10);
+
+/// Connections that are told at a time why they are not let in; others are closed at once.
+pub const PUSH_TURNED_AWAY_MAX: usize = 256;
+
+/// Connections of one source to push by TCP, unless it is configured; this host itself may have all.
+pub const PUSH_CONNECTIONS_PER_SOURCE: usize = 4_096;
+
+/// Connections of one source over HTTP, unless it is configured; this host itself may have all.
+pub const HTTP_CONNECTIONS_PER_SOURCE: usize = 4_096;
+
+/// Sources that are told of each by itself in the tree: those that pushed most of late.
+pub const PUSH_ACCOUNTS_MAX: usize = 256;
+
+/// Sources beyond them that are watched, to see whether one has become heavier.
+pub const PUSH_CHALLENGERS_MAX: usize = 1_024;
+
+/// After so long what a source has pushed weighs half as much.
+pub const PUSH_WEIGHT_HALVES: Duration = Duration::from_secs(300);
+
+/// Sources whose rate is kept each by itself, where one is set: those that have pushed of late.
+pub const PUSH_BUCKETS_MAX: usize = 65_536;
+
+/// A source that was silent may push as much at once as in so long.
+pub const PUSH_BURST: Duration = Duration::from_secs(2);
+
+/// Events that wait for the core when pushes by HTTP are told to come again: it is behind.
+pub const PUSH_EVENTS_WAITING_MAX: usize = EVENTS_MAX / 4 * 3;
+
+/// How long `graftd push` waits for a connection by TCP, and for a handshake.
+pub const PUSH_CONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// How long it waits, when all is sent by TCP, for what the daemon says of it.
+pub const PUSH_ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// How long `graftd push` and `graftd ingest --push` come again to a daemon that says when to.
+pub const PUSH_AGAIN_MAX: Duration = Duration::from_secs(120);
+
+/// How long pushed lines wait for the pipes to have room before they are to come again.
+pub const PUSH_LINES_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// After how long of silence the kernel asks whether the other side is still there, how often, and how many times.
+pub const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(60);
+/// See [`KEEP_ALIVE_AFTER`].
+pub const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
+/// See [`KEEP_ALIVE_AFTER`].
+pub const KEEP_ALIVE_TRIES: u32 = 4;
+
 /// How long a connection that pushes may say nothing.
 pub const PUSH_IDLE_MAX: Duration = Duration::from_secs(600);
 
@@ -153,6 +205,18 @@ pub const HTTP_SESSION_MAX: Duration = Duration::from_secs(12 * 3_600);
 
 /// Characters of a token, at least: nobody finds it by trying.
 pub const TOKEN_BYTES_MIN: usize = 16;
+
+/// How often certificates are looked at that may have been renewed.
+pub const TLS_LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// How long a handshake may take.
+pub const TLS_HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+
+/// How long a certificate of `graftd tls` is good, in days: longer ones are not believed by every client.
+pub const TLS_CERT_DAYS: i64 = 397;
+
+/// How long the authority is that `graftd tls` makes, in days.
+pub const TLS_CA_DAYS: i64 = 3_653;
 
 /// Bytes of the form in which a browser says a token.
 pub const LOGIN_BYTES_MAX: usize = 16 * 1024;

@@ -1,20 +1,27 @@
-//! The modes that ask a running daemon, over HTTP.
+//! The daemon that modes ask over HTTP, and those that read.
 
 use super::Failure;
 use super::error::print;
 use super::show::printable;
-use crate::limits::BODY_BYTES_MAX;
+use crate::limits::PUSH_AGAIN_MAX;
+use crate::tls::{self, Connector};
 use clap::Args;
 use serde_json::{Map, Value};
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
 use ureq::Agent;
 use ureq::http::{Response, Uri};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
 /// Where the token may stand that no file is named for.
 const TOKEN_VARIABLE: &str = "GRAFTD_TOKEN";
+
+/// Where the file with the authority may stand that none is named for.
+const CA_VARIABLE: &str = "GRAFTD_CA";
 
 /// The daemon to ask.
 #[derive(Args, Debug)]
@@ -25,6 +32,62 @@ pub(super) struct Server {
     /// File with the daemon's token, where it has one [default: the token in $GRAFTD_TOKEN]
     #[arg(long, value_name = "FILE", global = true)]
     token_file: Option<PathBuf>,
+    #[command(flatten)]
+    trust: Trust,
+    /// It keeps connections from one request to the next.
+    #[arg(skip)]
+    agent: OnceLock<Agent>,
+}
+
+/// Whom to believe that it is the daemon.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct Trust {
+    /// File with the authority's certificate, for https:// [default: what the system believes, or $GRAFTD_CA]
+    #[arg(long, value_name = "FILE", global = true)]
+    ca: Option<PathBuf>,
+    /// File with a certificate of yours, where the daemon asks for one
+    #[arg(long, value_name = "FILE", global = true, requires = "key")]
+    cert: Option<PathBuf>,
+    /// File with its key
+    #[arg(long, value_name = "FILE", global = true, requires = "cert")]
+    key: Option<PathBuf>,
+}
+
+impl Trust {
+    fn ca(&self) -> Option<PathBuf> {
+        self.ca.clone().or_else(|| std::env::var_os(CA_VARIABLE).filter(|ca| !ca.is_empty()).map(PathBuf::from))
+    }
+
+    /// What makes streams of sockets by it.
+    pub(super) fn connector(&self) -> Result<Connector, Failure> {
+        let identity = self.cert.as_deref().zip(self.key.as_deref());
+        Connector::open(self.ca().as_deref(), identity).map_err(Failure::usage)
+    }
+
+    /// The same for a client of HTTP.
+    fn config(&self) -> Result<TlsConfig, Failure> {
+        let roots = tls::authorities(self.ca().as_deref()).map_err(Failure::usage)?;
+        let roots: Vec<_> = roots.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
+        let read =
+            |file: &Path| fs::read(file).map_err(|error| Failure::usage(format_args!("{}: {error}", file.display())));
+        let identity = match (&self.cert, &self.key) {
+            (Some(cert), Some(key)) => {
+                let bad =
+                    |file: &Path, error: &ureq::Error| Failure::usage(format_args!("{}: {error}", file.display()));
+                let mut chain = Vec::new();
+                for item in parse_pem(&read(cert)?) {
+                    if let PemItem::Certificate(certificate) = item.map_err(|error| bad(cert, &error))? {
+                        chain.push(certificate);
+                    }
+                }
+                let own = PrivateKey::from_pem(&read(key)?).map_err(|error| bad(key, &error))?;
+                Some(ClientCert::new_with_certs(&chain, own))
+            }
+            _ => None,
+        };
+        let config = TlsConfig::builder().provider(TlsProvider::Rustls).root_certs(RootCerts::new_with_certs(&roots));
+        Ok(config.client_cert(identity).unversioned_rustls_crypto_provider(tls::provider()).build())
+    }
 }
 
 /// Ask a running daemon for paths of its tree.
@@ -64,53 +127,50 @@ pub(super) struct Watch {
     server: Server,
 }
 
-/// Push a JSON document, or lines of an access log, to a running daemon.
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  graftd push '{\"deploys\":{\"shop\":1}}'\n  graftd push -f values.json\n  \
-tail -n 1000 access.log | graftd push --accesslog -f -")]
-pub(super) struct Push {
-    /// The document
-    #[arg(value_name = "JSON", required_unless_present = "file", conflicts_with_all = ["file", "accesslog"])]
-    document: Option<String>,
-    /// A file to push; - is standard input
-    #[arg(short, long, value_name = "FILE")]
-    file: Option<PathBuf>,
-    /// The file holds lines of an access log (format combined or timed)
-    #[arg(long)]
-    accesslog: bool,
-    #[command(flatten)]
-    server: Server,
-}
-
 impl Server {
     /// The daemon at an address.
     ///
     /// # Errors
     /// It is no address.
-    pub(super) fn at_url(url: String, token_file: Option<PathBuf>) -> Result<Server, Failure> {
-        let server = Server { url, token_file };
+    pub(super) fn at_url(url: String, token_file: Option<PathBuf>, trust: Trust) -> Result<Server, Failure> {
+        let server = Server { url, token_file, trust, agent: OnceLock::new() };
         server.at("/").map(|_| server)
     }
 
-    fn agent() -> Agent {
-        let config = Agent::config_builder()
+    fn agent(&self) -> Result<&Agent, Failure> {
+        if let Some(agent) = self.agent.get() {
+            return Ok(agent);
+        }
+        let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_connect(Some(Duration::from_secs(5)))
             // Longer than any wait of /pull/.
             .timeout_recv_response(Some(Duration::from_secs(60)))
-            .proxy(None)
-            .build();
-        config.into()
+            .proxy(None);
+        if self.is_secure() {
+            config = config.tls_config(self.trust.config()?);
+        }
+        Ok(self.agent.get_or_init(|| config.build().into()))
     }
 
-    fn token(&self) -> Result<Option<String>, Failure> {
+    fn is_secure(&self) -> bool {
+        self.url.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"))
+    }
+
+    /// Whom to believe that it is the daemon.
+    pub(super) fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    /// The token, where there is one.
+    pub(super) fn token(&self) -> Result<Option<String>, Failure> {
         let Some(file) = &self.token_file else {
             let token = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.trim().is_empty());
-            return Ok(token.map(|token| format!("Bearer {}", token.trim())));
+            return Ok(token.map(|token| token.trim().to_owned()));
         };
         let read = fs::read_to_string(file);
         let token = read.map_err(|error| Failure::usage(format_args!("--token-file {}: {error}", file.display())))?;
-        Ok(Some(format!("Bearer {}", token.trim())))
+        Ok(Some(token.trim().to_owned()))
     }
 
     fn at(&self, path: &str) -> Result<Uri, Failure> {
@@ -120,8 +180,8 @@ impl Server {
             Failure::usage(format_args!("{url:?} is no address of a daemon: {why}; write it as http://127.0.0.1:8650"))
         };
         let begins = |scheme: &str| address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
-        if !begins("http://") {
-            return Err(bad(if begins("https://") { "it speaks http alone" } else { "that begins with http://" }));
+        if !begins("http://") && !begins("https://") {
+            return Err(bad("that begins with http:// or https://"));
         }
         let at = format!("{address}{path}").parse::<Uri>().map_err(|error| bad(&error.to_string()))?;
         if at.host().is_none_or(str::is_empty) {
@@ -131,26 +191,47 @@ impl Server {
     }
 
     fn unreachable(&self, error: &ureq::Error) -> Failure {
-        Failure::work(format_args!("{} does not answer: {error}; does `graftd run` run there?", self.url))
+        let said = error.to_string();
+        let hint = match &said {
+            said if said.contains("UnknownIssuer") => "name the file with its authority: --ca ca.pem",
+            said if said.contains("NotValidForName") || said.contains("not valid for name") => {
+                "call it by a name that its certificate has"
+            }
+            said if said.contains("CertificateRequired") => {
+                "it asks for a certificate of yours: --cert FILE --key FILE"
+            }
+            _ => "does `graftd run` run there?",
+        };
+        Failure::work(format_args!("{} does not answer: {said}; {hint}", self.url))
     }
 
     pub(super) fn get(&self, path: &str, accept: &str) -> Result<Response<ureq::Body>, Failure> {
-        let mut request = Server::agent().get(self.at(path)?).header("Accept", accept);
+        let mut request = self.agent()?.get(self.at(path)?).header("Accept", accept);
         if let Some(token) = self.token()? {
-            request = request.header("Authorization", token);
+            request = request.header("Authorization", format!("Bearer {token}"));
         }
         good(request.call().map_err(|error| self.unreachable(&error))?)
     }
 
     pub(super) fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Result<Response<ureq::Body>, Failure> {
-        let mut request = Server::agent().post(self.at(path)?).header("Accept", "application/json");
-        if !content_type.is_empty() {
-            request = request.header("Content-Type", content_type);
+        let began = Instant::now();
+        loop {
+            let mut request = self.agent()?.post(self.at(path)?).header("Accept", "application/json");
+            if !content_type.is_empty() {
+                request = request.header("Content-Type", content_type);
+            }
+            if let Some(token) = self.token()? {
+                request = request.header("Authorization", format!("Bearer {token}"));
+            }
+            let answer = request.send(body).map_err(|error| self.unreachable(&error))?;
+            // It says when to come again, where it has taken nothing.
+            let after = answer.headers().get("retry-after").and_then(|after| after.to_str().ok()?.parse().ok());
+            let after = after.map(Duration::from_secs).filter(|_| matches!(answer.status().as_u16(), 429 | 503));
+            match after {
+                Some(after) if began.elapsed() + after < PUSH_AGAIN_MAX => thread::sleep(after),
+                _ => return Ok(answer),
+            }
         }
-        if let Some(token) = self.token()? {
-            request = request.header("Authorization", token);
-        }
-        request.send(body).map_err(|error| self.unreachable(&error))
     }
 }
 
@@ -284,50 +365,4 @@ impl Watch {
         }
         Err(Failure::work("the daemon ended the connection"))
     }
-}
-
-impl Push {
-    pub(super) fn run(self) -> Result<(), Failure> {
-        let body = match (&self.document, &self.file) {
-            (Some(document), _) => document.clone().into_bytes(),
-            (None, Some(file)) => read_body(file)?,
-            (None, None) => return Err(Failure::usage("nothing to push")),
-        };
-        let content_type = if self.accesslog { "text/plain" } else { "application/json" };
-        let mut response = self.server.post("/push", content_type, &body)?;
-        let status = response.status();
-        let answer = json(&text(&mut response)?)?;
-        let errors = answer.get("errors").and_then(Value::as_array);
-        for fault in errors.into_iter().flatten() {
-            let part = |name: &str| printable(fault.get(name).and_then(Value::as_str).unwrap_or_default());
-            eprintln!("graftd: {}: {}", part("at"), part("why"));
-        }
-        let number = |name: &str| answer.get(name).and_then(Value::as_u64);
-        match (number("merged"), number("rejected")) {
-            (Some(merged), Some(0)) if status.is_success() => print(&format!("merged {merged}")),
-            (Some(merged), Some(rejected)) => Err(Failure::work(format_args!("merged {merged}, {rejected} rejected"))),
-            _ => {
-                let said = answer.get("error").and_then(Value::as_str);
-                Err(Failure::work(said.map_or_else(|| format!("the daemon answers {status}"), printable)))
-            }
-        }
-    }
-}
-
-fn read_body(file: &PathBuf) -> Result<Vec<u8>, Failure> {
-    let mut body = Vec::new();
-    let most = BODY_BYTES_MAX as u64 + 1;
-    let read = if file.as_os_str() == "-" {
-        io::stdin().lock().take(most).read_to_end(&mut body)
-    } else {
-        fs::File::open(file).and_then(|open| open.take(most).read_to_end(&mut body))
-    };
-    read.map_err(|error| Failure::work(format_args!("{}: {error}", file.display())))?;
-    if body.len() > BODY_BYTES_MAX {
-        return Err(Failure::usage(format_args!(
-            "{}: more than {BODY_BYTES_MAX} bytes; push it in parts",
-            file.display()
-        )));
-    }
-    Ok(body)
 }

@@ -10,11 +10,13 @@ mod ingest;
 mod modules;
 mod new;
 mod probe;
+mod push;
 mod read;
 mod relay;
 mod run;
 mod sampled;
 mod show;
+mod tls;
 mod tokens;
 mod trend;
 mod worker;
@@ -41,9 +43,10 @@ enum Mode {
     Ingest(ingest::Ingest),
     Get(client::Get),
     Watch(client::Watch),
-    Push(client::Push),
+    Push(push::Push),
     Trend(trend::Trend),
     Relay(relay::Relay),
+    Tls(tls::Tls),
     Modules(modules::Modules),
     New(new::New),
     Probe(probe::Probe),
@@ -81,6 +84,7 @@ pub fn main(cli: Cli) -> Result<(), Failure> {
         Mode::Push(push) => push.run(),
         Mode::Trend(trend) => trend.run(),
         Mode::Relay(relay) => relay.run(),
+        Mode::Tls(tls) => tls.run(),
         Mode::Modules(modules) => modules.run(),
         Mode::Probe(probe) => probe.run(),
         Mode::New(new) => new.run(),

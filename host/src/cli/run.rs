@@ -7,12 +7,14 @@ use crate::conf::{DaemonConf, Prefix, Role};
 use crate::core::{Core, CoreParts, Counters, Event, Events, Live, Logs, Shared};
 use crate::http;
 use crate::ingest::format::Format;
+use crate::ingest::sources::Sources;
 use crate::ingest::{LOG_OWN, LOG_PUSH, LogHandle, LogParts, Remember, push};
 use crate::limits::{BUILT_INS_READY_MAX, EVENTS_MAX, LOCK_AGAIN, LOCK_PATIENCE, STOP_GRACE};
 use crate::module::{
     self, Blamed, BuiltIns, Disposer, Folders, Loader, Registry, Watch, guard_signals, install_crash_handler,
 };
 use crate::relay::{self, Relays};
+use crate::tls::Acceptor;
 use crate::tokens::Tokens;
 use crate::tree::Tree;
 use crate::trend::{FILE, Keeper, Kept, OpenError, Own, Restored, Retention};
@@ -62,6 +64,9 @@ pub(super) struct Run {
     verbose: bool,
 }
 
+/// Who is let in, and how nobody else hears it.
+type Secrets = (Tokens, Option<Arc<Acceptor>>);
+
 /// Bound, but not served yet.
 struct Listeners {
     http: TcpListener,
@@ -89,6 +94,8 @@ impl Run {
         conf.push = self.push.unwrap_or(conf.push);
         conf.relay = self.relay.or(conf.relay);
         let tokens = tokens(&conf, &folders)?;
+        let open = |files| Acceptor::open(files, &folders).map_err(|why| Failure::usage(format_args!("[tls] {why}")));
+        let tls = conf.tls.as_ref().map(open).transpose()?;
         let lost = |error: io::Error| Failure::work(format_args!("the current folder: {error}"));
         let folders = folders.absolute().map_err(lost)?;
         let data = std::path::absolute(dirs::data(self.data.as_deref())?).map_err(lost)?;
@@ -107,13 +114,13 @@ impl Run {
             .enable_all()
             .build()
             .map_err(|error| Failure::work(format_args!("threads cannot be started: {error}")))?;
-        let deadline = runtime.block_on(serve(conf, tokens, folders, &data))?;
+        let deadline = runtime.block_on(serve(conf, (tokens, tls), folders, &data))?;
         runtime.shutdown_timeout(left(deadline));
         Ok(())
     }
 }
 
-async fn serve(conf: DaemonConf, tokens: Tokens, folders: Folders, data: &Path) -> Result<Instant, Failure> {
+async fn serve(conf: DaemonConf, secrets: Secrets, folders: Folders, data: &Path) -> Result<Instant, Failure> {
     let listeners = listen(&conf).await?;
     let (http, push) = (address(listeners.http.local_addr())?, address(listeners.push_tcp.local_addr())?);
     let relay = listeners.relay.as_ref().map(|relay| address(relay.local_addr())).transpose()?;
@@ -121,7 +128,7 @@ async fn serve(conf: DaemonConf, tokens: Tokens, folders: Folders, data: &Path) 
     let (events, inbox) = Events::new(EVENTS_MAX);
     let broken = |what: &'static str| move |error: io::Error| Failure::work(format_args!("{what}: {error}"));
     let disposer = Disposer::start().map_err(broken("a thread"))?;
-    let shared = Arc::new(shared(conf, tokens, clock, events.clone(), &disposer)?);
+    let shared = Arc::new(shared(conf, secrets, clock, events.clone(), &disposer)?);
     let kept = keep(&shared, data, &events)?;
     clear_leftovers(data);
     let blamed = Arc::new(Blamed::read(data, &rfc3339(clock.unix_ms())));
@@ -151,6 +158,7 @@ async fn serve(conf: DaemonConf, tokens: Tokens, folders: Folders, data: &Path) 
     let (stop, stopping) = watch::channel(false);
     let tcp = tokio::spawn(push::serve_tcp(listeners.push_tcp, Arc::clone(&shared)));
     let udp = tokio::spawn(push::serve_udp(listeners.push_udp, Arc::clone(&shared)));
+    let renewed = shared.tls.clone().map(|acceptor| tokio::spawn(acceptor.follow()));
     let relayed = listeners.relay.map(|listener| tokio::spawn(relay::serve(listener, Arc::clone(&shared))));
     let mut until = stopping.clone();
     let web = tokio::spawn(http::serve(listeners.http, Arc::clone(&shared), async move {
@@ -166,7 +174,8 @@ async fn serve(conf: DaemonConf, tokens: Tokens, folders: Folders, data: &Path) 
     }
     // Whoever started it may not read this.
     let _ = writeln!(io::stdout(), "{ready}");
-    tracing::info!("look at http://{http}/ or ask: graftd get '' --depth 1 --url http://{http}");
+    let scheme = if shared.tls.is_some() { "https" } else { "http" };
+    tracing::info!("look at {scheme}://{http}/ or ask: graftd get '' --depth 1 --url {scheme}://{http}");
     let signal = signals.wait(&events).await;
     tracing::info!("{signal}: stopping");
     let deadline = Instant::now() + STOP_GRACE;
@@ -175,8 +184,8 @@ async fn serve(conf: DaemonConf, tokens: Tokens, folders: Folders, data: &Path) 
     drop(watch);
     tcp.abort();
     udp.abort();
-    if let Some(relayed) = relayed {
-        relayed.abort();
+    for task in relayed.map(|task| task.abort_handle()).into_iter().chain(renewed.map(|task| task.abort_handle())) {
+        task.abort();
     }
     let _ = stop.send(true);
     // Requests under way are answered, if they end in time.
@@ -300,7 +309,7 @@ fn core_thread(parts: CoreParts) -> io::Result<std::sync::mpsc::Receiver<()>> {
 
 fn shared(
     conf: DaemonConf,
-    tokens: Tokens,
+    (tokens, tls): Secrets,
     clock: Timepiece,
     events: Events,
     disposer: &Disposer,
@@ -332,6 +341,8 @@ fn shared(
         tree: RwLock::new(Tree::new(conf.limits.into(), conf.tick, tick_base)),
         host,
         token: tokens.of_relays().map(str::to_owned),
+        sources: Sources::new(&conf.intake),
+        tls,
         tokens,
         clock,
         events,

@@ -1,7 +1,9 @@
 //! `graftd.conf`: the daemon itself.
 
 use super::error::ConfError;
+use super::intake::IntakeLimits;
 use super::table::{Source, Table};
+use super::tls::TlsFiles;
 use crate::tree::Limits;
 use std::fs;
 use std::net::SocketAddr;
@@ -61,8 +63,12 @@ pub struct DaemonConf {
     pub relay: Option<SocketAddr>,
     /// The files with the tokens that reading, pushing and switching ask for.
     pub tokens: TokenFiles,
+    /// The certificate that HTTP and pushes by TCP show; none, and they are without TLS.
+    pub tls: Option<TlsFiles>,
     /// What bounds the tree.
     pub limits: TreeLimits,
+    /// What bounds those who push and ask.
+    pub intake: IntakeLimits,
     /// How long history is kept.
     pub trend: TrendConf,
 }
@@ -118,7 +124,9 @@ impl Default for DaemonConf {
             push: SocketAddr::from(([127, 0, 0, 1], 8651)),
             relay: None,
             tokens: TokenFiles::default(),
+            tls: None,
             limits: TreeLimits { nodes: nodes_max, branch_nodes: branch_nodes_max },
+            intake: IntakeLimits::default(),
             trend: TrendConf::default(),
         }
     }
@@ -133,7 +141,7 @@ impl DaemonConf {
         name.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
     }
 
-    const KEYS: [&'static str; 12] = [
+    const KEYS: [&'static str; 13] = [
         "role",
         "host",
         "tick",
@@ -145,6 +153,7 @@ impl DaemonConf {
         "read_token_file",
         "write_token_file",
         "limits",
+        "tls",
         "trend",
     ];
 
@@ -194,6 +203,7 @@ impl DaemonConf {
                 *place = Some(given.text()?.into());
             }
         }
+        conf.tls = TlsFiles::read(&mut table)?;
         let mut limits = table.table("limits")?;
         for (key, place) in [("nodes", &mut conf.limits.nodes), ("branch_nodes", &mut conf.limits.branch_nodes)] {
             if let Some(given) = limits.take(key) {
@@ -204,7 +214,8 @@ impl DaemonConf {
                     )?;
             }
         }
-        limits.finish(&["nodes", "branch_nodes"])?;
+        conf.intake = IntakeLimits::read(&mut limits)?;
+        limits.finish(&[&["nodes", "branch_nodes"][..], &IntakeLimits::KEYS].concat())?;
         conf.trend.read(&mut table)?;
         table.finish(&DaemonConf::KEYS)?;
         Ok(conf)

@@ -2,11 +2,13 @@
 
 use super::commit::CommitFigures;
 use super::shared::Shared;
+use crate::ingest::sources::{Figures as Pushed, Told, Way};
 use crate::ingest::{LogName, LogSerial, LogStats};
 use crate::module::{Counts, ModuleStats, ModuleStatus};
 use crate::relay::LineFigures;
 use crate::trend::Figures;
 use plugin_api::Delta;
+use plugin_api::limits::OTHER;
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::{Arc, Weak};
@@ -100,6 +102,7 @@ impl SelfReport {
                 self.out.add(&["graftd", &self.host, group, rest], growth as f64);
             }
         }
+        self.sources(shared.sources.told());
         self.logs();
         self.commits(commits);
         self.relays(&shared.relays.figures());
@@ -197,6 +200,37 @@ impl SelfReport {
             self.total(&["relay", name, "dropped"], load.dropped as f64);
             self.total(&["relay", name, "lost"], *lost as f64);
             self.text(&["relay", name, "error"], &told.error);
+        }
+    }
+
+    /// What came of what was pushed, at `graftd,HOST,push,WAY,…` and `graftd,HOST,push,source,ADDRESS,…`; see docs/PUSH.md.
+    fn sources(&mut self, told: Told) {
+        for gone in told.gone {
+            let source = gone.to_string();
+            for (key, _) in Pushed::default().each() {
+                self.out.lifetime(&["graftd", &self.host, "push", "source", &source, key], Duration::from_millis(1));
+                self.gauges.remove(&["push", "source", &source, key].join(","));
+            }
+        }
+        for (way, figures) in Way::ALL.iter().zip(told.ways) {
+            for (key, n) in figures.each().into_iter().filter(|(_, n)| *n > 0) {
+                self.total(&["push", way.name(), key], n as f64);
+            }
+        }
+        for (source, figures) in told.sources {
+            let source = source.to_string();
+            for (key, n) in figures.each() {
+                if n > 0 && !self.gauges.contains_key(&["push", "source", &source, key].join(",")) {
+                    // It may have been here before, and be about to end.
+                    self.out.lifetime(&["graftd", &self.host, "push", "source", &source, key], Duration::ZERO);
+                }
+                if n > 0 {
+                    self.total(&["push", "source", &source, key], n as f64);
+                }
+            }
+        }
+        for (key, n) in told.others.each().into_iter().filter(|(_, n)| *n > 0) {
+            self.total(&["push", "source", OTHER, key], n as f64);
         }
     }
 

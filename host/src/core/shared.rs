@@ -3,9 +3,11 @@
 use super::event::{Events, Position};
 use crate::clock::Timepiece;
 use crate::conf::DaemonConf;
+use crate::ingest::sources::Sources;
 use crate::ingest::{LogFilesShare, LogHandle};
 use crate::module::ModuleStatus;
 use crate::relay::Relays;
+use crate::tls::Acceptor;
 use crate::tokens::Tokens;
 use crate::tree::Tree;
 use crate::trend::Trend;
@@ -27,6 +29,10 @@ pub struct Shared {
     pub host: String,
     /// The tokens that reading, pushing and switching ask for; on loopback there may be none.
     pub tokens: Tokens,
+    /// Who pushes.
+    pub(crate) sources: Sources,
+    /// What makes connections secure, where there is a certificate.
+    pub(crate) tls: Option<Arc<Acceptor>>,
     /// That of them which relays say.
     pub token: Option<String>,
     /// The one clock.
@@ -151,6 +157,10 @@ counters! {
     http_refused,
     /// Connections refused because there are too many.
     http_connections_refused,
+    /// Handshakes that failed, and connections from other hosts that tried it without TLS.
+    tls_refused,
+    /// Pushes that had to wait or to come again, for their source's rate or because the daemon is behind.
+    push_throttled,
     /// Pushes by TCP and UDP refused for their token.
     push_refused,
     /// Documents merged from pushes, those that say nothing among them.

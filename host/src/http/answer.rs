@@ -6,10 +6,10 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io::Write;
 use std::pin::Pin;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use warp::http::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
 };
 use warp::http::{HeaderMap, StatusCode};
 use warp::hyper::body::Bytes;
@@ -186,6 +186,13 @@ impl Refusal {
     /// 400.
     pub(super) fn bad(why: impl fmt::Display) -> Refusal {
         Refusal::new(StatusCode::BAD_REQUEST, why)
+    }
+
+    /// One that says when to come again.
+    pub(super) fn later(status: StatusCode, after: Duration, why: impl fmt::Display) -> Refusal {
+        // Whole seconds (RFC 9110, 10.2.3), and none is no wait.
+        let seconds = after.as_secs_f64().ceil().clamp(1.0, 3_600.0) as u64;
+        Refusal::new(status, why).header(RETRY_AFTER, seconds.into())
     }
 
     /// 405, for a path that takes these methods.

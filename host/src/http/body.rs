@@ -2,14 +2,17 @@
 
 use super::answer::Refusal;
 use super::web::Web;
+use crate::ingest::sources::Share;
 use crate::limits::{BODY_BYTES_MAX, HTTP_BODIES_BYTES_MAX, HTTP_LINGER_BYTES, HTTP_LINGER_MAX};
 use futures_util::{Stream, StreamExt};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use warp::Buf;
-use warp::http::header::{CONTENT_LENGTH, EXPECT, HeaderValue, RETRY_AFTER, TRANSFER_ENCODING};
+use warp::http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use warp::http::{HeaderMap, StatusCode};
 use warp::hyper::body::Bytes;
 
@@ -63,11 +66,11 @@ impl Upload {
     ///
     /// # Errors
     /// 413 when it is too large, 408 when it takes too long, 400 when it breaks off, 503 when too many come at once.
-    pub(super) async fn read(&mut self, web: &Web) -> Result<Body, Refusal> {
+    pub(super) async fn read(&mut self, web: &Web, from: IpAddr) -> Result<Body, Refusal> {
         if self.length.is_some_and(|length| length > BODY_BYTES_MAX as u64) {
             return Err(too_large("as announced"));
         }
-        let mut body = Body { bytes: Vec::new(), room: Room::new(&web.bodies) };
+        let mut body = Body { bytes: Vec::new(), room: Room::new(&web.bodies, web.shared.sources.http.share(from)) };
         let Some(stream) = &mut self.stream else { return Ok(body) };
         self.holds_back = false;
         let read = async {
@@ -128,6 +131,14 @@ impl Upload {
 }
 
 impl Body {
+    /// These bytes, as if they had been sent.
+    #[cfg(test)]
+    pub(super) fn of(bytes: Vec<u8>, all: &Arc<Semaphore>, share: Share) -> Body {
+        let mut room = Room::new(all, share);
+        room.grow(bytes.len()).unwrap();
+        Body { bytes, room }
+    }
+
     /// The same unpacked, in the place of what was sent.
     ///
     /// # Errors
@@ -157,22 +168,27 @@ fn too_large(how: &str) -> Refusal {
 #[derive(Debug)]
 struct Room {
     all: Arc<Semaphore>,
+    /// What the source has of it.
+    share: Share,
     held: Option<OwnedSemaphorePermit>,
 }
 
 impl Room {
-    fn new(all: &Arc<Semaphore>) -> Room {
-        Room { all: Arc::clone(all), held: None }
+    fn new(all: &Arc<Semaphore>, share: Share) -> Room {
+        Room { all: Arc::clone(all), share, held: None }
     }
 
     /// Takes more. Nobody waits for it: bodies that are half read would wait for each other.
     fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
+        if !self.share.grow(bytes) {
+            let most = HTTP_BODIES_BYTES_MAX / 2;
+            let why = format_args!("more than {most} bytes are being pushed from your address at once; come again");
+            return Err(Refusal::later(StatusCode::TOO_MANY_REQUESTS, Duration::from_secs(1), why));
+        }
         let more = u32::try_from(bytes).ok().and_then(|bytes| Arc::clone(&self.all).try_acquire_many_owned(bytes).ok());
         let Some(more) = more else {
             let why = format_args!("more than {HTTP_BODIES_BYTES_MAX} bytes are being pushed at once; come again");
-            return Err(
-                Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why).header(RETRY_AFTER, HeaderValue::from_static("1"))
-            );
+            return Err(Refusal::later(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(1), why));
         };
         match &mut self.held {
             Some(held) => held.merge(more),

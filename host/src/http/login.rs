@@ -99,7 +99,7 @@ pub(super) async fn log_in(web: &Web, head: &Head, upload: &mut Upload) -> Resul
         let why = "/login takes the fields token and to, and no more";
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why));
     }
-    let body = upload.read(web).await?;
+    let body = upload.read(web, head.arrival.peer.ip()).await?;
     let field = |name: &[u8]| {
         let mut pairs = body.bytes.split(|byte| *byte == b'&');
         pairs.find_map(|pair| {

@@ -5,6 +5,7 @@
 //! [`Overdue`], polled in the same task right after the connection, sees whether anything has lasted too long.
 
 use super::web::Patience;
+use crate::tls::Stream;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +13,6 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 use warp::hyper::body::Bytes;
 
@@ -153,18 +153,18 @@ impl Future for Overdue {
 /// A connection that notes what happens on it.
 #[derive(Debug)]
 pub(super) struct Paced {
-    stream: TcpStream,
+    stream: Stream,
     /// What was read before, and is read again.
     before: Bytes,
     pace: Arc<Pace>,
 }
 
 impl Paced {
-    pub(super) fn new(stream: TcpStream, before: Bytes, pace: Arc<Pace>) -> Paced {
+    pub(super) fn new(stream: Stream, before: Bytes, pace: Arc<Pace>) -> Paced {
         Paced { stream, before, pace }
     }
 
-    pub(super) fn into_inner(self) -> (TcpStream, Bytes) {
+    pub(super) fn into_inner(self) -> (Stream, Bytes) {
         (self.stream, self.before)
     }
 
@@ -198,8 +198,9 @@ impl AsyncWrite for Paced {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // A socket has nothing to flush: this says nothing about what the client takes.
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        // A socket has nothing to flush: this says nothing about what the client takes. TLS has.
+        if self.stream.is_secure() { self.noted(flushed) } else { flushed }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

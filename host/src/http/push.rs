@@ -5,14 +5,18 @@ use super::args::decode_bytes;
 use super::body::{Body, Upload};
 use super::get::apart;
 use super::route::text;
-use super::web::Web;
+use super::web::{Head, Web};
 use crate::ingest::LogMessage;
+use crate::ingest::sources::{Figures, Way};
 use crate::json::{Fault, read_documents};
-use crate::limits::{BODY_BYTES_SHORT, PUSH_FAULTS_MAX};
+use crate::limits::{BODY_BYTES_SHORT, PUSH_EVENTS_WAITING_MAX, PUSH_FAULTS_MAX, PUSH_LINES_WAIT_MAX};
 use futures_util::stream;
 use serde_json::json;
 use std::convert::Infallible;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 use warp::http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use warp::http::{HeaderMap, StatusCode};
 use warp::hyper::body::Bytes;
@@ -20,19 +24,24 @@ use warp::hyper::body::Bytes;
 /// The fields that a form may have.
 const FIELDS: &str = "json (documents) and accesslog (lines of an access log)";
 
+/// How often is looked whether the pipes have room.
+const LINES_AGAIN: Duration = Duration::from_millis(5);
+
+const BEHIND: &str = "this daemon is behind with what was pushed before; come again";
+
 /// What bodies may be.
 const TYPES: &str = "application/json, text/plain, application/x-www-form-urlencoded, multipart/form-data";
 
 /// What a body holds.
 #[derive(Debug, Default)]
-struct Parts {
-    documents: Vec<Vec<u8>>,
-    lines: Vec<Vec<u8>>,
+pub(super) struct Parts {
+    pub(super) documents: Vec<Vec<u8>>,
+    pub(super) lines: Vec<Vec<u8>>,
 }
 
 /// What a body is.
 #[derive(Debug, PartialEq)]
-enum Kind {
+pub(super) enum Kind {
     Documents,
     Lines,
     /// Nobody said: what it begins with decides.
@@ -51,35 +60,66 @@ struct Outcome {
     rejected: u64,
     /// The first of what is wrong with these.
     errors: Vec<Fault>,
+    /// What is counted of it.
+    figures: Figures,
 }
 
 /// Merges what is pushed, and says what was wrong with the rest.
 ///
 /// # Errors
 /// 4xx for a body that cannot be taken; nothing was merged then.
-pub(super) async fn push(web: &Web, query: &str, headers: &HeaderMap, upload: &mut Upload) -> Result<Answer, Refusal> {
-    let wait = waits_for_commit(query)?;
+pub(super) async fn push(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Refusal> {
+    let from = head.arrival.peer.ip();
+    let mut outcome = Outcome::default();
+    let taken = take(web, head, upload, &mut outcome).await;
+    let mut figures = outcome.figures;
+    figures.errors = outcome.rejected;
+    figures.refused = u64::from(taken.is_err());
+    web.shared.counters.push_faults.add(outcome.rejected);
+    web.shared.sources.count(Way::Http, from, figures);
+    taken?;
+    Ok(outcome.answer())
+}
+
+/// The same; what came of it is in `outcome`, whatever else happens.
+async fn take(web: &Web, head: &Head, upload: &mut Upload, outcome: &mut Outcome) -> Result<(), Refusal> {
+    let (headers, from) = (&head.headers, head.arrival.peer.ip());
+    let wait = waits_for_commit(&head.query)?;
     let kind = kind(headers)?;
     let packed = is_gzip(headers)?;
-    let body = upload.read(web).await?;
+    in_time(web, from)?;
+    let body = upload.read(web, from).await?;
     let body = match packed {
         true if body.bytes.len() <= BODY_BYTES_SHORT / 16 => body.gunzip()?,
         true => apart(move || body.gunzip()).await??,
         false => body,
     };
+    outcome.figures.bytes = body.bytes.len() as u64;
     let (parts, _room) = parts(kind, body).await?;
-    let mut outcome = Outcome::default();
     for document in parts.documents {
-        merge_documents(web, document, &mut outcome).await?;
+        merge_documents(web, document, outcome).await?;
     }
     for lines in parts.lines {
-        merge_lines(web, lines, &mut outcome).await?;
+        merge_lines(web, lines, outcome).await?;
     }
-    web.shared.counters.push_faults.add(outcome.rejected);
     if wait && outcome.merged > 0 {
         web.shared.events.commit().await.map_err(|why| Refusal::uncommitted(&why))?;
     }
-    Ok(outcome.answer())
+    Ok(())
+}
+
+/// Whether a push comes at a good time: its source is not over its rate, and the daemon is not behind.
+///
+/// # Errors
+/// 429, with the seconds after which to come again.
+fn in_time(web: &Web, from: IpAddr) -> Result<(), Refusal> {
+    let (after, why) = match web.shared.sources.wait(from) {
+        Some(after) => (after, "your address pushes more than push_per_source in graftd.conf allows; come again"),
+        None if web.shared.events.waiting() >= PUSH_EVENTS_WAITING_MAX => (Duration::from_secs(1), BEHIND),
+        None => return Ok(()),
+    };
+    web.shared.counters.push_throttled.add(1);
+    Err(Refusal::later(StatusCode::TOO_MANY_REQUESTS, after, why))
 }
 
 /// Whether the answer is to wait until what was pushed is on the disk.
@@ -96,7 +136,7 @@ fn waits_for_commit(query: &str) -> Result<bool, Refusal> {
     Ok(wait)
 }
 
-fn kind(headers: &HeaderMap) -> Result<Kind, Refusal> {
+pub(super) fn kind(headers: &HeaderMap) -> Result<Kind, Refusal> {
     let Some(written) = headers.get(CONTENT_TYPE).filter(|written| !written.is_empty()) else {
         return Ok(Kind::Unsaid);
     };
@@ -134,7 +174,7 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, Refusal> {
 }
 
 /// Takes a body apart. What is left of it keeps its room until all is merged.
-async fn parts(kind: Kind, mut body: Body) -> Result<(Parts, Body), Refusal> {
+pub(super) async fn parts(kind: Kind, mut body: Body) -> Result<(Parts, Body), Refusal> {
     let bytes = std::mem::take(&mut body.bytes);
     let mut parts = Parts::default();
     match kind {
@@ -187,10 +227,12 @@ async fn merge_documents(web: &Web, text: Vec<u8>, outcome: &mut Outcome) -> Res
     };
     outcome.reject(read.rejected, read.faults);
     web.shared.counters.push_documents.add(read.good);
+    outcome.figures.documents += read.good;
     if !read.frames.is_empty() {
         let pushed = web.shared.events.push(read.frames).await.ok_or_else(Refusal::stopping)?;
         web.shared.counters.push_leaves.add(pushed.merged.leaves);
         outcome.merged += pushed.merged.leaves;
+        outcome.figures.leaves += pushed.merged.leaves;
     }
     Ok(())
 }
@@ -200,15 +242,29 @@ async fn merge_lines(web: &Web, lines: Vec<u8>, outcome: &mut Outcome) -> Result
         return Ok(());
     }
     let (reply, done) = oneshot::channel();
-    if let Err(message) = web.shared.logs.push.try_send(LogMessage::Lines(lines, Some(reply))) {
-        // No room: the pipes are behind. Waiting for room holds a thread, so it is not one that serves.
-        let log = web.shared.logs.push.clone();
-        if !apart(move || log.send(message)).await? {
-            return Err(Refusal::stopping());
+    let log = &web.shared.logs.push;
+    let until = Instant::now() + PUSH_LINES_WAIT_MAX;
+    let mut message = LogMessage::Lines(lines, Some(reply));
+    while let Err(back) = log.try_send(message) {
+        // No room: the pipes are behind.
+        message = back;
+        if outcome.merged > 0 {
+            // Who came again would push that twice. Waiting for room holds a thread, so it is not one that serves.
+            let log = log.clone();
+            if !apart(move || log.send(message)).await? {
+                return Err(Refusal::stopping());
+            }
+            break;
         }
+        if Instant::now() > until {
+            web.shared.counters.push_throttled.add(1);
+            return Err(Refusal::later(StatusCode::TOO_MANY_REQUESTS, Duration::from_secs(1), BEHIND));
+        }
+        sleep(LINES_AGAIN).await;
     }
     let done = done.await.map_err(|_| Refusal::stopping())?;
     outcome.merged += done.merged;
+    outcome.figures.lines += done.merged;
     let faults = done.faults.into_iter().map(|fault| Fault { at: format!("line {}", fault.line), why: fault.why });
     outcome.reject(done.rejected, faults);
     Ok(())

@@ -7,6 +7,7 @@ use super::wait::HandedOn;
 use super::web::{Arrival, Head, Web};
 use super::{api, get, health, login, metrics, modules, page, pull, push, trend};
 use crate::conf::{Role, nearest};
+use crate::ingest::sources::{Figures, Way};
 use futures_util::{Stream, StreamExt};
 use std::sync::Arc;
 use warp::http::header::CONNECTION;
@@ -61,6 +62,9 @@ where
         Ok(()) => route(&web, &entry.head, &mut upload).await,
         Err(refusal) => {
             web.shared.counters.http_refused.add(1);
+            if entry.head.path.as_str() == "/push" {
+                web.shared.sources.count(Way::Http, entry.head.arrival.peer.ip(), Figures::REFUSED);
+            }
             if login::can_ask(&entry.head, refusal.status()) {
                 Ok(login::ask(&to(&entry.head), false))
             } else {
@@ -118,7 +122,7 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
         }
         "/push" | "/push/" => {
             writes(head)?;
-            push::push(web, query, &head.headers, upload).await
+            push::push(web, head, upload).await
         }
         "/modules" | "/modules/" => {
             reads(head)?;

@@ -1,11 +1,15 @@
 //! The listener and its connections.
 
+use super::answer::{Answer, Refusal};
 use super::pace::{Overdue, Pace, Paced};
 use super::route;
 use super::wait::{self, Desk, HandedOn};
 use super::web::{Arrival, Web};
 use crate::core::Shared;
+use crate::ingest::keep_alive;
+use crate::ingest::sources::Call;
 use crate::limits::{HTTP_CONNECTIONS_MAX, HTTP_HEAD_BYTES_MAX};
+use crate::tls::{NotTaken, Stream};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use std::future::poll_fn;
@@ -14,10 +18,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+use warp::http::StatusCode;
 use warp::hyper::Request;
 use warp::hyper::body::Bytes;
 use warp::hyper::server::conn::http1;
@@ -64,24 +69,43 @@ async fn accept(listener: &TcpListener, web: &Arc<Web>) {
                 continue;
             }
         };
-        match Arc::clone(&web.connections).try_acquire_owned() {
-            Ok(permit) => {
-                tokio::spawn(connection(stream, peer, Arc::clone(web), permit));
+        keep_alive(&stream);
+        let permit = Arc::clone(&web.connections).try_acquire_owned().ok();
+        let callers = &web.shared.sources.http;
+        let why = match permit.map(|permit| (permit, callers.call(peer.ip()))) {
+            Some((permit, Some(call))) => {
+                tokio::spawn(connection(stream, peer, Arc::clone(web), (permit, call)));
+                continue;
             }
-            Err(_) => web.shared.counters.http_connections_refused.add(1),
+            Some((_, None)) => {
+                let most = callers.connections_max();
+                format!("your address has {most} connections here already; keep some, or close some")
+            }
+            None => format!("there are {HTTP_CONNECTIONS_MAX} connections already; come again"),
+        };
+        web.shared.counters.http_connections_refused.add(1);
+        // A crowd is not answered: that would take what it is refused for. Nor is TLS, which would take more.
+        if let (Ok(permit), None) = (Arc::clone(&web.turned_away).try_acquire_owned(), &web.shared.tls) {
+            let refused = web.patience.refused;
+            tokio::spawn(async move {
+                let _permit = permit;
+                let refusal = Refusal::later(StatusCode::TOO_MANY_REQUESTS, Duration::from_secs(1), why);
+                turn_away(stream, refusal, refused).await;
+            });
         }
     }
 }
 
-async fn connection(mut stream: TcpStream, peer: SocketAddr, web: Arc<Web>, permit: OwnedSemaphorePermit) {
-    let _permit = permit;
+async fn connection(stream: TcpStream, peer: SocketAddr, web: Arc<Web>, here: (OwnedSemaphorePermit, Call)) {
+    let _here = here;
     // An answer is written at once, so there is nothing to gather.
     let _ = stream.set_nodelay(true);
+    let Some(mut stream) = secured(stream, peer, &web).await else { return };
     let mut before = Bytes::new();
     let mut pace = Pace::new(web.patience);
     // Until the connection ends: hyper has it, or a request that waits.
-    while let Some((kept, read, handed_on)) = requests(stream, before, peer, pace, &web).await {
-        let goes_on = wait::answer(&kept, *handed_on, &web).await;
+    while let Some((mut kept, read, handed_on)) = requests(stream, before, peer, pace, &web).await {
+        let goes_on = wait::answer(&mut kept, *handed_on, &web).await;
         (stream, before) = (kept, read);
         if !goes_on {
             let _ = stream.shutdown().await;
@@ -91,14 +115,47 @@ async fn connection(mut stream: TcpStream, peer: SocketAddr, web: Arc<Web>, perm
     }
 }
 
+/// With TLS, where there is a certificate; `None` when that is refused, or does not come about.
+async fn secured(stream: TcpStream, peer: SocketAddr, web: &Web) -> Option<Stream> {
+    let Some(acceptor) = &web.shared.tls else { return Some(Stream::Plain(stream)) };
+    match acceptor.take(stream, peer.ip(), web.patience.head).await {
+        Ok(stream) => Some(stream),
+        Err(refused) => {
+            web.shared.counters.tls_refused.add(1);
+            match refused {
+                NotTaken::Plain(stream) => {
+                    let why = "this daemon speaks TLS: ask for https://, not http://";
+                    turn_away(stream, Refusal::bad(why), web.patience.refused).await;
+                }
+                NotTaken::Failed(error) => tracing::debug!("http: no TLS with {peer}: {error}"),
+            }
+            None
+        }
+    }
+}
+
+/// Answers whoever is not let in, and lets it read that: what it sends is dropped for a moment.
+async fn turn_away(mut stream: TcpStream, refusal: Refusal, patience: Duration) {
+    let (bytes, _) = Answer::from(refusal).into_bytes(true);
+    let told = async {
+        stream.write_all(&bytes).await?;
+        stream.shutdown().await?;
+        let mut dropped = [0; 4 * 1024];
+        while stream.read(&mut dropped).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    let _ = timeout(patience, told).await;
+}
+
 /// Answers requests, until one waits: then it is handed on, with the connection and what has been read of the next request.
 async fn requests(
-    stream: TcpStream,
+    stream: Stream,
     before: Bytes,
     peer: SocketAddr,
     pace: Arc<Pace>,
     web: &Arc<Web>,
-) -> Option<(TcpStream, Bytes, Box<HandedOn>)> {
+) -> Option<(Stream, Bytes, Box<HandedOn>)> {
+    let secure = stream.is_secure();
     let mut stopping = web.stopping.clone();
     let io = TokioIo::new(Paced::new(stream, before, Arc::clone(&pace)));
     let mut overdue = Overdue::new(Arc::clone(&pace));
@@ -108,7 +165,7 @@ async fn requests(
     let asked = Arc::clone(&pace);
     let service = service_fn(move |mut request: Request<_>| {
         asked.asked();
-        let arrival = Arrival { peer, secure: false, version: request.version(), at: Instant::now() };
+        let arrival = Arrival { peer, secure, version: request.version(), at: Instant::now() };
         request.extensions_mut().insert(arrival);
         let answering = routes.call(request);
         let (pace, desk) = (Arc::clone(&asked), Arc::clone(&laid));

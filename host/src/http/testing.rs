@@ -45,6 +45,8 @@ fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Ev
         conf: DaemonConf { tick, ..DaemonConf::default() },
         host: "here".to_owned(),
         token: None,
+        tls: None,
+        sources: crate::ingest::sources::Sources::new(&crate::conf::IntakeLimits::default()),
         tokens: crate::tokens::Tokens::one(token),
         clock,
         modules: RwLock::default(),

@@ -9,13 +9,14 @@ use super::answer::Answer;
 use super::ownlog::Waited;
 use super::pull::{Feed, Once};
 use super::web::Web;
+use crate::tls::Stream;
 use parking_lot::Mutex;
 use std::future::pending;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use warp::reply::Response;
 
@@ -75,18 +76,17 @@ pub(super) async fn lay_down<E>(answer: Result<Response, E>, desk: &Desk) -> Res
 }
 
 /// Waits, and answers; whether the connection goes on.
-pub(super) async fn answer(stream: &TcpStream, handed_on: HandedOn, web: &Web) -> bool {
+pub(super) async fn answer(stream: &mut Stream, handed_on: HandedOn, web: &Web) -> bool {
     // How long a client may take nothing.
     let write = web.patience.write;
     let HandedOn { waits, mut entry, plain, last } = handed_on;
     // A connection that breaks is its client's affair; the log says so.
     match waits {
         Waits::Once(once) => {
-            let mut gone = pin!(gone(stream));
             let answer = tokio::select! {
                 biased;
                 answer = once.answer() => answer,
-                () = &mut gone => return false,
+                () = gone(stream) => return false,
             };
             entry.answered(answer.status.as_u16());
             let last = last || *web.stopping.borrow();
@@ -103,7 +103,7 @@ pub(super) async fn answer(stream: &TcpStream, handed_on: HandedOn, web: &Web) -
 }
 
 async fn events(
-    stream: &TcpStream,
+    stream: &mut Stream,
     mut feed: Feed,
     entry: &mut Waited,
     plain: bool,
@@ -111,13 +111,12 @@ async fn events(
 ) -> io::Result<()> {
     let head = Answer::stream_head(plain);
     write_all(stream, &head, write).await?;
-    let mut gone = pin!(gone(stream));
     let mut stopped = pin!(feed.stopped());
     loop {
         let event = tokio::select! {
             biased;
             event = feed.next() => event,
-            () = &mut gone => return Ok(()),
+            () = gone(stream) => return Ok(()),
             () = &mut stopped => break,
         };
         let chunk = event.chunk();
@@ -128,19 +127,26 @@ async fn events(
 }
 
 /// Ends when the client is gone. What it sends meanwhile stays where it is.
-async fn gone(stream: &TcpStream) {
-    if matches!(stream.peek(&mut [0]).await, Ok(1..)) {
+async fn gone(stream: &mut Stream) {
+    if matches!(stream.goes_on().await, Ok(true)) {
         pending::<()>().await;
     }
 }
 
 /// Writes all of it, as long as something is taken in each such time.
-async fn write_all(stream: &TcpStream, mut bytes: &[u8], patience: Duration) -> io::Result<()> {
+async fn write_all(stream: &mut Stream, mut bytes: &[u8], patience: Duration) -> io::Result<()> {
+    let Stream::Plain(socket) = stream else {
+        while !bytes.is_empty() {
+            let written = timeout(patience, stream.write(bytes)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+            bytes = &bytes[written..];
+        }
+        return timeout(patience, stream.flush()).await.map_err(|_| io::ErrorKind::TimedOut)?;
+    };
     while !bytes.is_empty() {
-        match stream.try_write(bytes) {
+        match socket.try_write(bytes) {
             Ok(written) => bytes = &bytes[written..],
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                timeout(patience, stream.writable()).await.map_err(|_| io::ErrorKind::TimedOut)??;
+                timeout(patience, socket.writable()).await.map_err(|_| io::ErrorKind::TimedOut)??;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -153,43 +159,43 @@ async fn write_all(stream: &TcpStream, mut bytes: &[u8], patience: Duration) -> 
 mod tests {
     use super::*;
     use tokio::io::AsyncReadExt;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
-    async fn pair() -> (TcpStream, TcpStream) {
+    async fn pair() -> (TcpStream, Stream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (client, accepted) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
-        (client.unwrap(), accepted.unwrap().0)
+        (client.unwrap(), Stream::Plain(accepted.unwrap().0))
     }
 
     #[tokio::test]
     async fn a_client_that_takes_nothing_is_let_go_and_one_that_is_slow_is_not() {
-        let (mut client, server) = pair().await;
+        let (mut client, mut server) = pair().await;
         // More than sockets hold.
         let bytes = vec![b'x'; 32 << 20];
         let patience = Duration::from_millis(50);
-        assert_eq!(write_all(&server, &bytes, patience).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(write_all(&mut server, &bytes, patience).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         drop(server);
         client.read_to_end(&mut Vec::new()).await.unwrap();
 
-        let (mut client, server) = pair().await;
+        let (mut client, mut server) = pair().await;
         let mut read = vec![0; bytes.len()];
         let (written, taken) =
-            tokio::join!(write_all(&server, &bytes, Duration::from_secs(60)), client.read_exact(&mut read));
+            tokio::join!(write_all(&mut server, &bytes, Duration::from_secs(60)), client.read_exact(&mut read));
         assert!(written.is_ok() && taken.is_ok() && read == bytes);
     }
 
     #[tokio::test]
     async fn who_sends_more_is_not_gone_and_who_closes_is() {
-        let (client, server) = pair().await;
+        let (client, mut server) = pair().await;
         client.try_write(b"x").unwrap();
-        server.readable().await.unwrap();
+        server.ready().await.unwrap();
         tokio::select! {
             biased;
-            () = gone(&server) => panic!("what waits to be read is no end"),
+            () = gone(&mut server) => panic!("what waits to be read is no end"),
             () = tokio::task::yield_now() => {}
         }
-        let (client, server) = pair().await;
+        let (client, mut server) = pair().await;
         drop(client);
-        gone(&server).await;
+        gone(&mut server).await;
     }
 }

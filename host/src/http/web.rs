@@ -6,6 +6,7 @@ use super::ownlog::OwnLog;
 use crate::core::Shared;
 use crate::limits::{
     HTTP_BODIES_BYTES_MAX, HTTP_BODY_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MAX, HTTP_IDLE_MAX, HTTP_WRITE_MAX,
+    PUSH_LINGER_MAX, PUSH_TURNED_AWAY_MAX,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,11 +26,19 @@ pub(super) struct Patience {
     pub(super) body: Duration,
     /// For an answer to be taken.
     pub(super) write: Duration,
+    /// For who is turned away to read why.
+    pub(super) refused: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Patience {
-        Patience { head: HTTP_HEAD_MAX, idle: HTTP_IDLE_MAX, body: HTTP_BODY_MAX, write: HTTP_WRITE_MAX }
+        Patience {
+            head: HTTP_HEAD_MAX,
+            idle: HTTP_IDLE_MAX,
+            body: HTTP_BODY_MAX,
+            write: HTTP_WRITE_MAX,
+            refused: PUSH_LINGER_MAX,
+        }
     }
 }
 
@@ -47,6 +56,8 @@ pub(super) struct Web {
     pub(super) log: Arc<OwnLog>,
     /// A permit for each connection.
     pub(super) connections: Arc<Semaphore>,
+    /// A permit for each that is told why it is not let in.
+    pub(super) turned_away: Arc<Semaphore>,
     /// A permit for each byte of the bodies that are under way.
     pub(super) bodies: Arc<Semaphore>,
     /// Turns true when the daemon stops: nobody is to wait any longer.
@@ -61,6 +72,7 @@ impl Web {
             log: OwnLog::new(Arc::clone(&shared)),
             patience: Patience::default(),
             connections: Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX)),
+            turned_away: Arc::new(Semaphore::new(PUSH_TURNED_AWAY_MAX)),
             bodies: Arc::new(Semaphore::new(HTTP_BODIES_BYTES_MAX)),
             shared,
             address,

@@ -11,7 +11,7 @@ pub(super) const STDIN: &str = "-";
 ///
 /// # Errors
 /// A pattern that is none, or that matches no file.
-pub(super) fn files(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+pub(in crate::cli) fn files(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files: Vec<PathBuf> = Vec::with_capacity(named.len());
     for name in named {
         let pattern = name.to_str().filter(|text| text.contains(['*', '?', '[']));
@@ -40,7 +40,7 @@ pub(super) fn files(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// The bytes of all files; `None` where nobody can tell. What cannot be opened has none.
-pub(super) fn bytes(files: &[PathBuf]) -> Option<u64> {
+pub(in crate::cli) fn bytes(files: &[PathBuf]) -> Option<u64> {
     let of = |file: &PathBuf| {
         if file == Path::new(STDIN) {
             return None;

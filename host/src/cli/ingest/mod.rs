@@ -18,7 +18,11 @@ mod times;
 mod unpack;
 mod zstd;
 
-use super::client::Server;
+pub(super) use files::{bytes, files};
+pub(super) use progress::Progress;
+pub(super) use push::Pushed;
+
+use super::client::{Server, Trust};
 use super::error::print;
 use super::read::AUTO;
 use super::{Dirs, Failure, dirs, run, show};
@@ -33,7 +37,6 @@ use at_time::AtTime;
 use clap::Args;
 use part::Part;
 use pipes::pipes;
-use progress::Progress;
 use reader::{Reader, TICK, Told};
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -97,6 +100,8 @@ pub(super) struct Ingest {
     /// With --push: file with the daemon's token, where it has one [default: the token in $GRAFTD_TOKEN]
     #[arg(long, value_name = "FILE", requires = "push")]
     token_file: Option<PathBuf>,
+    #[command(flatten)]
+    trust: Trust,
     /// Keep what the lines come to at their own times as history, in the data folder of a daemon that does not run
     #[arg(long, conflicts_with_all = ["push", "threads"])]
     at_time: bool,
@@ -193,12 +198,8 @@ impl Ingest {
 
     /// Hands the lines to a daemon.
     fn push(&self, url: &str, format: Option<&Format>) -> Result<(), Failure> {
-        let server = Server::at_url(url.to_owned(), self.token_file.clone())?;
-        let files = files::files(&self.files)?;
-        let progress = Progress::over(files::bytes(&files));
-        let pushed = push::push(&server, &part::parts(&files, 1, None), format, &progress);
-        progress.end();
-        let push::Pushed { merged, rejected, unread } = pushed?;
+        let server = Server::at_url(url.to_owned(), self.token_file.clone(), self.trust.clone())?;
+        let push::Pushed { merged, rejected, unread } = lines_of(&server, &self.files, format)?;
         print(&format!("pushed {merged}, {rejected} did not parse"))?;
         if unread {
             return Err(Failure::work("not every file could be pushed"));
@@ -235,6 +236,30 @@ impl Ingest {
         }
         super::error::unless_pipe_closed(io::stdout().lock().write_all(&out))
     }
+}
+
+/// Hands the lines of files to a daemon; the format of each is told from its lines.
+///
+/// # Errors
+/// The daemon does not answer, or answers that it does not take them.
+pub(super) fn push_lines(server: &Server, named: &[PathBuf]) -> Result<Pushed, Failure> {
+    lines_of(server, named, None)
+}
+
+fn lines_of(server: &Server, named: &[PathBuf], format: Option<&Format>) -> Result<Pushed, Failure> {
+    let files = files::files(named)?;
+    let progress = Progress::over(files::bytes(&files));
+    let pushed = push::push(server, &part::parts(&files, 1, None), format, &progress);
+    progress.end();
+    pushed
+}
+
+/// A file as it was before it was packed, its progress counted.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn open(file: &Path, progress: &Progress) -> io::Result<Box<dyn io::Read>> {
+    part::Part::whole(0, file).open(false, progress).map(|(opened, _)| opened)
 }
 
 /// What is to be told of each file, put together from its parts.

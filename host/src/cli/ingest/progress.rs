@@ -18,7 +18,7 @@ const PACE_SHARE: f64 = 0.005;
 
 /// How far the reading of all files has come: on a terminal only, and on stderr.
 #[derive(Clone, Debug)]
-pub(super) struct Progress {
+pub(in crate::cli) struct Progress {
     bar: ProgressBar,
     lines: Arc<AtomicU64>,
 }
@@ -30,7 +30,7 @@ impl Progress {
     }
 
     /// Of so many bytes of files, as they lie on the disk; `None` where nobody can tell how many there will be.
-    pub(super) fn over(bytes: Option<u64>) -> Progress {
+    pub(in crate::cli) fn over(bytes: Option<u64>) -> Progress {
         if !io::stderr().is_terminal() {
             return Progress::hidden();
         }
@@ -59,17 +59,17 @@ impl Progress {
     }
 
     /// So many lines more.
-    pub(super) fn lines(&self, lines: u64) {
+    pub(in crate::cli) fn lines(&self, lines: u64) {
         self.lines.fetch_add(lines, Ordering::Relaxed);
     }
 
     /// Says something on stderr, where the bar stands. Nothing that counts may be read meanwhile.
-    pub(super) fn aside<T>(&self, say: impl FnOnce() -> T) -> T {
+    pub(in crate::cli) fn aside<T>(&self, say: impl FnOnce() -> T) -> T {
         self.bar.suspend(say)
     }
 
     /// Takes it off the screen.
-    pub(super) fn end(&self) {
+    pub(in crate::cli) fn end(&self) {
         self.bar.finish_and_clear();
     }
 

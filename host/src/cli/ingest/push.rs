@@ -21,11 +21,11 @@ const TAKEN: [&str; 2] = ["combined", "timed"];
 
 /// What became of all lines.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pushed {
-    pub(super) merged: u64,
-    pub(super) rejected: u64,
+pub(in crate::cli) struct Pushed {
+    pub(in crate::cli) merged: u64,
+    pub(in crate::cli) rejected: u64,
     /// Not every file could be read and pushed.
-    pub(super) unread: bool,
+    pub(in crate::cli) unread: bool,
 }
 
 /// Pushes the lines of all files, one after another. Without a format each file's is told from its lines.

@@ -21,7 +21,7 @@ async fn kept(patience: Patience, request: &[u8]) -> (Duration, String) {
 #[tokio::test]
 async fn a_head_and_a_next_request_have_their_time() {
     let whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let no_head = Patience { head: SHORT, idle: LONG, body: LONG, write: LONG };
+    let no_head = Patience { head: SHORT, idle: LONG, body: LONG, write: LONG, refused: SHORT };
     let no_next = Patience { head: LONG, idle: SHORT, ..no_head };
     for (patience, request, answered) in
         [(no_head, &b""[..], false), (no_head, b"GET /healthz HTTP/1.1\r\nHo", false), (no_next, whole, true)]
@@ -45,7 +45,7 @@ async fn a_head_and_a_next_request_have_their_time() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_given_up() {
-    let patience = Patience { head: LONG, idle: LONG, body: SHORT, write: LONG };
+    let patience = Patience { head: LONG, idle: LONG, body: SHORT, write: LONG, refused: SHORT };
     let request = b"POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{";
     let (time, text) = kept(patience, request).await;
     assert!((SHORT..LONG).contains(&time), "{time:?} {text}");
@@ -54,7 +54,7 @@ async fn a_body_that_does_not_come_is_given_up() {
 
 #[tokio::test]
 async fn an_answer_that_is_not_taken_is_given_up() {
-    let patience = Patience { head: LONG, idle: LONG, body: LONG, write: SHORT };
+    let patience = Patience { head: LONG, idle: LONG, body: LONG, write: SHORT, refused: SHORT };
     let server = Server::with(patience).await;
     let long = format!(
         "{{\"a\":{{{}}}}}",
@@ -70,7 +70,7 @@ async fn an_answer_that_is_not_taken_is_given_up() {
 }
 
 #[tokio::test]
-async fn too_many_connections_are_closed_and_counted() {
+async fn too_many_connections_are_told_so_and_counted() {
     let server = Server::still(None).await;
     // All but one are taken, without making them.
     let taken = std::sync::Arc::clone(&server.web.connections)
@@ -80,7 +80,7 @@ async fn too_many_connections_are_closed_and_counted() {
     let first = server.open(b"").await;
     server.until_connections(HTTP_CONNECTIONS_MAX).await;
     let reply = Reply::read(server.open(b"").await).await;
-    assert_eq!((reply.status, server.shared.counters.http_connections_refused.growth()), (0, 1));
+    assert_eq!((reply.status, server.shared.counters.http_connections_refused.growth()), (429, 1));
     drop((first, taken));
     server.until_connections(0).await;
     assert_eq!(server.get("/healthz").await.status, 200);

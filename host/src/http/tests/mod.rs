@@ -1,5 +1,6 @@
 //! The whole server, over real connections.
 
+mod fuzz;
 mod get;
 mod limits;
 mod pull;

@@ -1,0 +1,252 @@
+//! Documents out of anything that can be read: lines of JSON, arrays of documents, or one behind another.
+
+use crate::limits::BODY_BYTES_MAX;
+use serde::de::IgnoredAny;
+use std::io::{self, Read};
+
+/// Bytes read at once.
+const READ_BYTES: usize = 256 * 1024;
+
+/// What was found next.
+#[derive(Debug, PartialEq)]
+pub(super) enum Piece<'c> {
+    /// An object that is whole.
+    Document {
+        /// Where it begins, from 1.
+        line: u64,
+        text: &'c [u8],
+    },
+    /// What is none. The rest of its first line is passed over.
+    Broken { line: u64, why: String },
+}
+
+/// Cuts documents out of what is read. It holds one document, and what was read beyond it.
+pub(super) struct Cutter<R> {
+    from: R,
+    buffer: Vec<u8>,
+    /// What lies before it has been given out.
+    start: usize,
+    /// Of what lies at `start`, from 1.
+    line: u64,
+    /// Nothing more comes.
+    ended: bool,
+    /// The rest of a line is to be passed over.
+    skipping: bool,
+}
+
+impl<R: Read> Cutter<R> {
+    pub(super) fn new(from: R) -> Cutter<R> {
+        Cutter { from, buffer: Vec::new(), start: 0, line: 1, ended: false, skipping: false }
+    }
+
+    /// What comes next; `None` at the end.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn next(&mut self) -> io::Result<Option<Piece<'_>>> {
+        loop {
+            self.pass_over();
+            let rest = &self.buffer[self.start..];
+            if rest.is_empty() {
+                if self.ended {
+                    return Ok(None);
+                }
+                self.fill()?;
+                continue;
+            }
+            if rest[0] != b'{' {
+                return Ok(Some(self.broken("a document must be an object, such as {\"hits\": 1}".to_owned())));
+            }
+            let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<IgnoredAny>();
+            let why = match values.next() {
+                Some(Ok(_)) => {
+                    let end = self.start + values.byte_offset();
+                    return Ok(Some(self.document(end)));
+                }
+                Some(Err(error)) if error.is_eof() && !self.ended && rest.len() <= BODY_BYTES_MAX => {
+                    self.fill()?;
+                    continue;
+                }
+                Some(Err(error)) if error.is_eof() && !self.ended => {
+                    format!("a document of more than {BODY_BYTES_MAX} bytes; cut it")
+                }
+                Some(Err(error)) => {
+                    let why = error.to_string();
+                    let place = format!(" at line {} column {}", error.line(), error.column());
+                    let why = why.strip_suffix(&place).unwrap_or(&why).to_owned();
+                    match error.line() as u64 {
+                        0 | 1 => why,
+                        line => format!("{why} (in line {})", self.line + line - 1),
+                    }
+                }
+                None => "nothing".to_owned(),
+            };
+            return Ok(Some(self.broken(why)));
+        }
+    }
+
+    fn document(&mut self, end: usize) -> Piece<'_> {
+        let text = &self.buffer[self.start..end];
+        let line = self.line;
+        self.line += memchr::memchr_iter(b'\n', text).count() as u64;
+        self.start = end;
+        Piece::Document { line, text }
+    }
+
+    fn broken(&mut self, why: String) -> Piece<'_> {
+        self.skipping = true;
+        Piece::Broken { line: self.line, why }
+    }
+
+    /// Passes over what stands between documents, or over the rest of a line that is broken.
+    fn pass_over(&mut self) {
+        while let Some(byte) = self.buffer.get(self.start) {
+            match byte {
+                b'\n' => {
+                    self.line += 1;
+                    self.skipping = false;
+                }
+                // Brackets and commas of an array of documents are nothing but that.
+                b' ' | b'\t' | b'\r' | b',' | b'[' | b']' => {}
+                _ if self.skipping => {}
+                _ => return,
+            }
+            self.start += 1;
+        }
+    }
+
+    /// Reads as much again as is held, so that a long document is not looked at again and again.
+    fn fill(&mut self) -> io::Result<()> {
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        let more = self.buffer.len().max(READ_BYTES) as u64;
+        let read = loop {
+            match self.from.by_ref().take(more).read_to_end(&mut self.buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        self.ended = read == 0;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reader of few bytes at once.
+    struct Slow<'t>(&'t [u8]);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let read = self.0.len().min(into.len()).min(3);
+            into[..read].copy_from_slice(&self.0[..read]);
+            self.0 = &self.0[read..];
+            Ok(read)
+        }
+    }
+
+    fn cut(text: &str) -> Vec<(u64, String)> {
+        let mut cutter = Cutter::new(Slow(text.as_bytes()));
+        let mut found = Vec::new();
+        while let Some(piece) = cutter.next().unwrap() {
+            found.push(match piece {
+                Piece::Document { line, text } => (line, String::from_utf8(text.to_vec()).unwrap()),
+                Piece::Broken { line, why } => (line, format!("! {why}")),
+            });
+        }
+        found
+    }
+
+    fn check(text: &str, want: &[(u64, &str)]) {
+        let found = cut(text);
+        let want: Vec<_> = want.iter().map(|(line, text)| (*line, (*text).to_owned())).collect();
+        assert_eq!(found, want, "{text:?}");
+    }
+
+    #[test]
+    fn however_they_stand_they_are_found() {
+        let want = [(1, r#"{"a":1}"#), (2, r#"{"b":"}{\"[,"}"#)];
+        check("{\"a\":1}\n{\"b\":\"}{\\\"[,\"}\n", &want);
+        check("[{\"a\":1},\n{\"b\":\"}{\\\"[,\"}]", &want);
+        check(" {\"a\":1}\r\n\t{\"b\":\"}{\\\"[,\"}", &want);
+        check("{\"a\":1}{\"b\":2}", &[(1, r#"{"a":1}"#), (1, r#"{"b":2}"#)]);
+        check("\n\n{\"a\":\n{}}\n{}", &[(3, "{\"a\":\n{}}"), (5, "{}")]);
+        for nothing in ["", "\n \n", "[]"] {
+            check(nothing, &[]);
+        }
+    }
+
+    #[test]
+    fn what_is_broken_costs_its_line() {
+        let object = "! a document must be an object, such as {\"hits\": 1}";
+        check("{\"a\":1\n{\"b\":2}\n", &[(1, "! expected `,` or `}` (in line 2)"), (2, "{\"b\":2}")]);
+        check("12 {\"a\":1}\n{\"b\":2}", &[(1, object), (2, "{\"b\":2}")]);
+        check("{\"a\":tru}\nx\n\n{}", &[(1, "! expected ident"), (2, object), (4, "{}")]);
+        assert!(matches!(cut("{\"a\":1").as_slice(), [(1, why)] if why.contains("EOF")));
+        check(
+            "{\"a\":\"x\n{}",
+            &[(1, "! control character (\\u0000-\\u001F) found while parsing a string (in line 2)"), (2, "{}")],
+        );
+    }
+
+    /// Whatever is read is passed over to its end, and what is found in it is whole.
+    #[test]
+    fn whatever_is_read_comes_to_an_end() {
+        use graftd_fuzz::{Random, cases, seed, walked};
+        let few = 5_000;
+        let all = if std::env::var_os("GRAFTD_SOAK").is_some() { cases() } else { cases().min(few) };
+        let pieces = [
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            "\n",
+            "\"",
+            "\\",
+            "{\"a\":1}",
+            "\"b\":",
+            "{}",
+            " ",
+            "x",
+            "\u{0}",
+            "ü",
+            "1e9",
+            "null",
+            "{\"a\":{}}\n",
+        ];
+        let mut good = 0;
+        for case in 0..all {
+            let mut random = Random::of(seed() ^ 3, case);
+            let text: String = (0..random.below(30)).map(|_| random.one(&pieces)).collect();
+            let mut found = 0;
+            let mut last = 0;
+            for (line, text) in cut(&text) {
+                assert!(line >= last && line <= 31, "case {case}");
+                last = if text.starts_with('!') { last } else { line };
+                if !text.starts_with('!') {
+                    assert!(
+                        serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|value| value.is_object()),
+                        "{text}"
+                    );
+                    found += 1;
+                }
+            }
+            good += u64::from(found > 0);
+        }
+        walked("files", good, all, 30..=95);
+    }
+
+    #[test]
+    fn a_document_has_a_greatest_length() {
+        let long = format!("{{\"a\":\"{}\"}}\n{{}}", "x".repeat(2 * BODY_BYTES_MAX));
+        let mut cutter = Cutter::new(long.as_bytes());
+        let Some(Piece::Broken { line: 1, why }) = cutter.next().unwrap() else { panic!("it is too long") };
+        assert!(why.contains("16777216 bytes"), "{why}");
+        assert!(cutter.buffer.len() <= 4 * BODY_BYTES_MAX);
+        assert_eq!(cutter.next().unwrap(), Some(Piece::Document { line: 2, text: b"{}" }));
+        assert_eq!(cutter.next().unwrap(), None);
+    }
+}

@@ -1,0 +1,77 @@
+//! `graftd push`: files of documents, packed and not, by HTTP and by TCP; what is wrong in them is told with its line.
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use graftd_tests::{Daemon, Folders, graftd, graftd_with_input};
+use serde_json::json;
+use std::io::Write;
+use std::sync::Arc;
+
+#[test]
+fn files_of_every_form() {
+    let daemon = Daemon::builder().start();
+    let folders = daemon.folders();
+    let lines = "{\"n\":1}\n".repeat(1_000);
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(lines.as_bytes()).expect("packed");
+    let one = folders.write("one.jsonl", &lines);
+    let two = folders.write("two.jsonl.gz", packed.finish().expect("packed"));
+    let array = folders.write("array.json", "[\n  {\n    \"n\": 1\n  },\n  {\"n\": 1, \"m\": \"}{\"}\n]\n");
+    // Literal documents and files stand beside each other.
+    assert_eq!(daemon.cli(&["push", &one, &two, &array, "{\"n\":1}"]).good().stdout, "merged 2004\n");
+    assert_eq!(daemon.value("n"), 2_003);
+    let url = format!("http://{}", daemon.http());
+    let ran = graftd_with_input(["push", "-", "--json", "--url", &url], lines.as_bytes()).good();
+    assert_eq!(ran.json(), json!({"documents": 1000, "merged": 1000, "rejected": 0}));
+    // A block is four megabytes: this is several.
+    let many = folders.write("many.jsonl", format!("{{\"n\":1,\"text\":\"{}\"}}\n", "x".repeat(4_000)).repeat(3_000));
+    assert_eq!(daemon.cli(&["push", &many]).good().stdout, "merged 6000\n");
+    assert_eq!(daemon.value("n"), 6_003);
+}
+
+#[test]
+fn what_is_wrong_has_its_place_and_costs_no_other() {
+    let daemon = Daemon::builder().start();
+    let broken = "{\"n\":1}\n{\"n\":\n{\"n\":1}\n{\"a\":{\"b\":null}}\nnonsense\n[{\"n\":1},\n{\"n\":1e999}]\n{\"n\":1";
+    let file = daemon.folders().write("broken", broken);
+    for to in [None, Some(daemon.push_address().to_string())] {
+        let before = daemon.value("n").as_u64().unwrap_or_default();
+        let to: Vec<&str> = to.iter().flat_map(|to| ["--to", to.as_str()]).collect();
+        let ran = daemon.cli(&[&["push", &file][..], &to].concat());
+        ran.failed(
+            1,
+            &[
+                &format!("{file}: line 2: expected"),
+                &format!("{file}: line 4, a,b: null is no value"),
+                &format!("{file}: line 5: a document must be an object"),
+                &format!("{file}: line 7"),
+                &format!("{file}: line 8: EOF"),
+                "5 rejected",
+            ],
+        );
+        daemon.await_value("n", before + 3);
+    }
+    let ran = daemon.cli(&["push", "/no/such/file", &file]);
+    ran.failed(1, &["/no/such/file", "merged 3, 5 rejected; not every file could be read"]);
+    // As many are named as anybody reads.
+    let many = daemon.folders().write("many", "x\n".repeat(100));
+    daemon.cli(&["push", &many]).failed(1, &["line 10:", "90 more are not named", "100 rejected"]);
+}
+
+#[test]
+fn by_tcp_with_a_token() {
+    let folders = Arc::new(Folders::new());
+    let (file, other) =
+        (folders.write("token", "correct-horse-battery-staple"), folders.write("other", "some-other-horses-staple"));
+    let daemon = Daemon::builder().folders(&folders).settings(&format!("write_token_file = {file:?}")).start();
+    let to = daemon.push_address().to_string();
+    let push = |token: &[&str]| graftd(["push", "--to", &to, "{\"n\":1}", "{\"n\":2}"].iter().chain(token));
+    assert_eq!(push(&["--token-file", &file]).good().stdout, "sent 2 documents\n");
+    daemon.await_value("n", 3);
+    push(&["--token-file", &other]).failed(1, &["token"]);
+    push(&[]).failed(1, &["token"]);
+    assert_eq!(daemon.value("n"), 3);
+    graftd(["push", "--to", "127.0.0.1", "{}"]).failed(2, &["HOST:PORT"]);
+    graftd(["push", "--to", "http://127.0.0.1:1", "{}"]).failed(2, &["tcp://"]);
+    graftd(["push", "--to", "127.0.0.1:1", "{}"]).failed(1, &["does not answer", "graftd run"]);
+}
