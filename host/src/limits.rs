@@ -111,7 +111,7 @@ pub const PUSH_OPENING_BYTES_MAX: usize = 64 * 1024;
 /// connection that finds no room is told so and closed; waiting, half lines would wait for each other.
 pub const PUSH_BYTES_MAX: usize = 128 * 1024 * 1024;
 
-/// Bytes of pushed lines that are read and merged at a time; others wait their turn. As frames, documents of one leaf
+/// Bytes of pushed lines, and of long documents by HTTP, that are read and merged at a time; others wait their turn. As frames, documents of one leaf
 /// each take about seven times the room of their text.
 pub const PUSH_MERGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
@@ -223,6 +223,9 @@ pub const LOGIN_BYTES_MAX: usize = 16 * 1024;
 
 /// Bytes of all bodies that are under way at a time, as sent and unpacked; who comes then is told to come again.
 pub const HTTP_BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Bodies that are unpacked at a time; others wait their turn. Each may come to the longest there is.
+pub const HTTP_UNPACKED_AT_ONCE: usize = 4;
 
 /// Bytes of a refused body that are read and dropped, so that its sender gets to read why.
 pub const HTTP_LINGER_BYTES: usize = 256 * 1024 * 1024;

@@ -234,6 +234,9 @@ fn with_500_hostile_connections_neighbours_notice_nothing() {
     );
     assert!(now < Duration::from_millis(500), "{before:?} {now:?}");
     assert_eq!(daemon.value("neighbour"), 700);
+    let rss = daemon.await_number(&format!("graftd,{HOST},process,rss"));
+    println!("the daemon has {} MB", rss / 1e6);
+    assert!(rss < 600e6, "{rss}");
     assert!(daemon.get("/readyz").good().body.contains("true"));
 }
 

@@ -192,16 +192,7 @@ impl Server {
 
     fn unreachable(&self, error: &ureq::Error) -> Failure {
         let said = error.to_string();
-        let hint = match &said {
-            said if said.contains("UnknownIssuer") => "name the file with its authority: --ca ca.pem",
-            said if said.contains("NotValidForName") || said.contains("not valid for name") => {
-                "call it by a name that its certificate has"
-            }
-            said if said.contains("CertificateRequired") => {
-                "it asks for a certificate of yours: --cert FILE --key FILE"
-            }
-            _ => "does `graftd run` run there?",
-        };
+        let hint = tls_hint(&said).unwrap_or("does `graftd run` run there?");
         Failure::work(format_args!("{} does not answer: {said}; {hint}", self.url))
     }
 
@@ -233,6 +224,18 @@ impl Server {
             }
         }
     }
+}
+
+/// What to do where it is TLS that does not come about.
+pub(super) fn tls_hint(said: &str) -> Option<&'static str> {
+    let hints = [
+        ("UnknownIssuer", "name the file with its authority: --ca ca.pem"),
+        ("not valid for name", "call it by a name that its certificate has"),
+        ("Expired", "its certificate is to be renewed"),
+        ("CertificateRequired", "it asks for a certificate of yours: --cert FILE --key FILE"),
+        ("InvalidContentType", "it speaks without TLS"),
+    ];
+    hints.iter().find(|(word, _)| said.contains(word)).map(|(_, hint)| *hint)
 }
 
 /// An answer that is none of success is an error in the daemon's own words.

@@ -16,6 +16,9 @@ use warp::http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use warp::http::{HeaderMap, StatusCode};
 use warp::hyper::body::Bytes;
 
+/// Bytes that are unpacked at once.
+const UNPACKED_AT_ONCE: usize = 16 * 1024;
+
 /// The pieces of a body as they come.
 type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, warp::Error>> + Send>>;
 
@@ -146,14 +149,22 @@ impl Body {
     pub(super) fn gunzip(mut self) -> Result<Body, Refusal> {
         use std::io::Read;
         let mut bytes = Vec::new();
-        let mut unpacker = flate2::read::MultiGzDecoder::new(self.bytes.as_slice()).take(BODY_BYTES_MAX as u64 + 1);
-        unpacker
-            .read_to_end(&mut bytes)
-            .map_err(|error| Refusal::bad(format_args!("Content-Encoding is gzip, but the body is not: {error}")))?;
-        if bytes.len() > BODY_BYTES_MAX {
-            return Err(too_large("unpacked"));
+        let mut unpacker = flate2::read::MultiGzDecoder::new(self.bytes.as_slice());
+        let mut piece = [0; UNPACKED_AT_ONCE];
+        loop {
+            let read = unpacker.read(&mut piece).map_err(|error| {
+                Refusal::bad(format_args!("Content-Encoding is gzip, but the body is not: {error}"))
+            })?;
+            if read == 0 {
+                break;
+            }
+            if bytes.len() + read > BODY_BYTES_MAX {
+                return Err(too_large("unpacked"));
+            }
+            // Before it is taken: a bomb is small until it is not.
+            self.room.grow(read)?;
+            bytes.extend_from_slice(&piece[..read]);
         }
-        self.room.grow(bytes.len())?;
         self.bytes = bytes;
         Ok(self)
     }

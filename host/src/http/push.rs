@@ -9,7 +9,9 @@ use super::web::{Head, Web};
 use crate::ingest::LogMessage;
 use crate::ingest::sources::{Figures, Way};
 use crate::json::{Fault, read_documents};
-use crate::limits::{BODY_BYTES_SHORT, PUSH_EVENTS_WAITING_MAX, PUSH_FAULTS_MAX, PUSH_LINES_WAIT_MAX};
+use crate::limits::{
+    BODY_BYTES_SHORT, PUSH_EVENTS_WAITING_MAX, PUSH_FAULTS_MAX, PUSH_LINES_WAIT_MAX, PUSH_MERGE_BYTES_MAX,
+};
 use futures_util::stream;
 use serde_json::json;
 use std::convert::Infallible;
@@ -91,7 +93,11 @@ async fn take(web: &Web, head: &Head, upload: &mut Upload, outcome: &mut Outcome
     let body = upload.read(web, from).await?;
     let body = match packed {
         true if body.bytes.len() <= BODY_BYTES_SHORT / 16 => body.gunzip()?,
-        true => apart(move || body.gunzip()).await??,
+        true => {
+            // One after another, or nearly: bombs of a crowd are not all unpacked beside each other. It is never closed.
+            let _turn = web.unpacking.acquire().await;
+            apart(move || body.gunzip()).await??
+        }
         false => body,
     };
     outcome.figures.bytes = body.bytes.len() as u64;
@@ -220,6 +226,9 @@ pub(super) async fn parts(kind: Kind, mut body: Body) -> Result<(Parts, Body), R
 }
 
 async fn merge_documents(web: &Web, text: Vec<u8>, outcome: &mut Outcome) -> Result<(), Refusal> {
+    let turn = u32::try_from(text.len()).unwrap_or(u32::MAX).min(PUSH_MERGE_BYTES_MAX as u32);
+    // Long ones wait for each other. It is never closed.
+    let _turn = if text.len() > BODY_BYTES_SHORT { web.merging.acquire_many(turn).await.ok() } else { None };
     let read = if text.len() <= BODY_BYTES_SHORT {
         read_documents(&text)
     } else {

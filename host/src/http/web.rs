@@ -5,8 +5,8 @@ use super::live::Groups;
 use super::ownlog::OwnLog;
 use crate::core::Shared;
 use crate::limits::{
-    HTTP_BODIES_BYTES_MAX, HTTP_BODY_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MAX, HTTP_IDLE_MAX, HTTP_WRITE_MAX,
-    PUSH_LINGER_MAX, PUSH_TURNED_AWAY_MAX,
+    HTTP_BODIES_BYTES_MAX, HTTP_BODY_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MAX, HTTP_IDLE_MAX, HTTP_UNPACKED_AT_ONCE,
+    HTTP_WRITE_MAX, PUSH_LINGER_MAX, PUSH_MERGE_BYTES_MAX, PUSH_TURNED_AWAY_MAX,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -56,6 +56,10 @@ pub(super) struct Web {
     pub(super) log: Arc<OwnLog>,
     /// A permit for each connection.
     pub(super) connections: Arc<Semaphore>,
+    /// A permit for each body that is unpacked.
+    pub(super) unpacking: Semaphore,
+    /// A permit for each byte of long documents that are read and merged.
+    pub(super) merging: Semaphore,
     /// A permit for each that is told why it is not let in.
     pub(super) turned_away: Arc<Semaphore>,
     /// A permit for each byte of the bodies that are under way.
@@ -72,6 +76,8 @@ impl Web {
             log: OwnLog::new(Arc::clone(&shared)),
             patience: Patience::default(),
             connections: Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX)),
+            unpacking: Semaphore::new(HTTP_UNPACKED_AT_ONCE),
+            merging: Semaphore::new(PUSH_MERGE_BYTES_MAX),
             turned_away: Arc::new(Semaphore::new(PUSH_TURNED_AWAY_MAX)),
             bodies: Arc::new(Semaphore::new(HTTP_BODIES_BYTES_MAX)),
             shared,

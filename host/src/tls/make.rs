@@ -12,9 +12,6 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// The authority's name. It never changes, for a certificate is by who has that name and the key.
-const AUTHORITY: &str = "graftd's own authority";
-
 const DAY_MS: i64 = 86_400_000;
 
 /// Where what was made lies.
@@ -49,11 +46,11 @@ pub(crate) fn make(names: &[String], out: &Path, now_ms: i64) -> Result<Made, St
             let text =
                 fs::read_to_string(&made.ca_key).map_err(|error| format!("{}: {error}", made.ca_key.display()))?;
             let key = KeyPair::from_pem(&text).map_err(|error| format!("{}: {error}", made.ca_key.display()))?;
-            Issuer::new(authority(now_ms)?, key)
+            Issuer::new(authority(&key, now_ms)?, key)
         }
         (false, false) if !there(&made.cert) && !there(&made.key) => {
-            let params = authority(now_ms)?;
             let key = KeyPair::generate().map_err(|error| cannot(&error))?;
+            let params = authority(&key, now_ms)?;
             let certificate = params.self_signed(&key).map_err(|error| cannot(&error))?;
             write(&made.ca_key, &key.serialize_pem())?;
             write(&made.ca, &certificate.pem())?;
@@ -80,9 +77,10 @@ pub(crate) fn make(names: &[String], out: &Path, now_ms: i64) -> Result<Made, St
     Ok(made)
 }
 
-fn authority(now_ms: i64) -> Result<CertificateParams, String> {
+/// An authority is known by its name, so each key has one of its own, and always the same.
+fn authority(key: &KeyPair, now_ms: i64) -> Result<CertificateParams, String> {
     let mut params = CertificateParams::default();
-    params.distinguished_name = named(AUTHORITY);
+    params.distinguished_name = named(&format!("graftd authority {:08x}", crc32fast::hash(key.public_key_raw())));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     lasts(&mut params, now_ms, TLS_CA_DAYS)?;

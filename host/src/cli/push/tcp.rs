@@ -2,7 +2,7 @@
 
 use super::{Faults, Place, Sum, Way};
 use crate::cli::Failure;
-use crate::cli::client::Server;
+use crate::cli::client::{Server, tls_hint};
 use crate::cli::show::printable;
 use crate::limits::{PUSH_ANSWER_MAX, PUSH_CONNECT_MAX, PUSH_FAULTS_MAX};
 use crate::tls::Stream;
@@ -78,9 +78,9 @@ impl Tcp {
             .await
         });
         let stream = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
-            Failure::work(format_args!(
-                "{to} does not answer: {error}; does `graftd run` run there, with push = {address}?"
-            ))
+            let said = error.to_string();
+            let hint = tls_hint(&said).unwrap_or("does `graftd run` run there?");
+            Failure::work(format_args!("{to} does not answer: {said}; {hint}"))
         })?;
         let (read, write) = split(stream);
         let read = Some(runtime.spawn(answers(read)));

@@ -96,7 +96,7 @@ fn good(random: &mut Random) -> Vec<u8> {
 /// The same with some of it changed, or something else altogether.
 fn mutated(random: &mut Random) -> Vec<u8> {
     let mut bytes = good(random);
-    for _ in 0..random.below(6) {
+    for _ in 0..random.below(4) {
         let at = random.below(bytes.len() + 1);
         match random.below(6) {
             0 => bytes.truncate(at),
@@ -189,6 +189,7 @@ fn what_is_packed() {
         for _ in 0..random.below(3) {
             let at = random.below(packed.len());
             match random.below(3) {
+                0 if packed.is_empty() => {}
                 0 => packed[at] ^= 1 << random.below(8),
                 1 => packed.truncate(at),
                 _ => packed.extend_from_within(..),
