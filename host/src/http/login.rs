@@ -36,12 +36,12 @@ impl Sessions {
 
     /// What the session that a request brings allows.
     pub(super) fn rights(&self, headers: &HeaderMap) -> Option<Rights> {
-        let mut known = self.known.lock();
-        known.retain(|_, (_, since)| since.elapsed() < HTTP_SESSION_MAX);
         let cookies = headers.get_all(COOKIE).iter().filter_map(|cookie| cookie.to_str().ok());
         let mut pairs = cookies.flat_map(|cookie| cookie.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let number = pairs.find_map(|(name, number)| (name == self.name).then_some(number))?;
         // A table tells by its times how its numbers hash, at most; these are random.
-        pairs.find_map(|(name, number)| (name == self.name).then(|| known.get(number).map(|(rights, _)| *rights))?)
+        let known = self.known.lock();
+        known.get(number).filter(|(_, since)| since.elapsed() < HTTP_SESSION_MAX).map(|(rights, _)| *rights)
     }
 
     /// A new session, as its cookie is set; `None` where the system has no random numbers.

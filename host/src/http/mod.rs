@@ -27,7 +27,7 @@ mod wait;
 mod web;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -66,7 +66,7 @@ fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Ev
 }
 
 /// What readers work on, with nobody behind it: the test itself merges and closes ticks.
-pub(super) fn shared(token: Option<&str>) -> Arc<Shared> {
+pub(crate) fn shared(token: Option<&str>) -> Arc<Shared> {
     parts(token, Duration::from_secs(1)).0
 }
 

@@ -16,15 +16,34 @@ use serde_json::json;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
 
+/// How long a client is waited for.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// For the first line, where it has to say a token.
+    opening: Duration,
+    /// For a line to be whole.
+    line: Duration,
+    /// For the next line.
+    idle: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience { opening: PUSH_OPENING_MAX, line: PUSH_LINE_MAX, idle: PUSH_IDLE_MAX }
+    }
+}
+
 /// What all connections share.
 #[derive(Debug)]
 struct Rooms {
+    patience: Patience,
     /// For bytes that are held.
     bytes: Arc<Semaphore>,
     /// For bytes that are read and merged.
@@ -33,7 +52,8 @@ struct Rooms {
 
 impl Rooms {
     fn new(bytes: usize) -> Rooms {
-        Rooms { bytes: Arc::new(Semaphore::new(bytes)), merging: Semaphore::new(PUSH_MERGE_BYTES_MAX) }
+        let (patience, bytes) = (Patience::default(), Arc::new(Semaphore::new(bytes)));
+        Rooms { patience, bytes, merging: Semaphore::new(PUSH_MERGE_BYTES_MAX) }
     }
 }
 
@@ -51,7 +71,7 @@ pub async fn serve_tcp(listener: TcpListener, shared: Arc<Shared>) -> io::Result
             Err(error) => {
                 // Out of descriptors, mostly: some will be given back.
                 tracing::warn!("push: a connection cannot be accepted: {error}");
-                sleep(std::time::Duration::from_millis(100)).await;
+                sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
@@ -90,7 +110,7 @@ async fn connection(stream: TcpStream, peer: IpAddr, shared: &Arc<Shared>, rooms
     let mut stream = match &shared.tls {
         None => Stream::Plain(stream),
         Some(acceptor) => {
-            match acceptor.take(stream, peer, if asks { PUSH_OPENING_MAX } else { PUSH_IDLE_MAX }).await {
+            match acceptor.take(stream, peer, if asks { rooms.patience.opening } else { rooms.patience.idle }).await {
                 Ok(stream) => stream,
                 Err(refused) => {
                     shared.counters.tls_refused.add(1);
@@ -161,9 +181,11 @@ async fn take(stream: &mut Stream, peer: IpAddr, shared: &Arc<Shared>, rooms: &R
             continue;
         }
         let (until, late) = match half {
-            _ if !trusted => (connected + PUSH_OPENING_MAX, "the first line, with the token, was not there in time"),
-            Some(since) => (since + PUSH_LINE_MAX, "a line was not whole in time; send it in smaller documents"),
-            None => (Instant::now() + PUSH_IDLE_MAX, "nothing was sent for too long"),
+            _ if !trusted => {
+                (connected + rooms.patience.opening, "the first line, with the token, was not there in time")
+            }
+            Some(since) => (since + rooms.patience.line, "a line was not whole in time; send it in smaller documents"),
+            None => (Instant::now() + rooms.patience.idle, "nothing was sent for too long"),
         };
         // Room is taken when there is something to read: a connection that is only open holds none.
         match tokio::time::timeout_at(until, stream.ready()).await {
@@ -263,4 +285,55 @@ async fn say(stream: &mut Stream, answers: &[serde_json::Value]) -> io::Result<(
         stream.flush().await
     };
     timeout(PUSH_WRITE_MAX, write).await.map_err(|_| io::ErrorKind::TimedOut)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::testing::shared;
+
+    const SHORT: Duration = Duration::from_millis(50);
+    const LONG: Duration = Duration::from_secs(600);
+
+    /// What a client hears that sends this, and then drips a byte now and then.
+    async fn heard(token: Option<&str>, patience: Patience, sends: &[u8], drips: bool) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        let rooms = Rooms { patience, ..Rooms::new(PUSH_BYTES_MAX) };
+        let shared = shared(token);
+        client.write_all(sends).await.unwrap();
+        let (mut reads, mut writes) = client.split();
+        let drip = async {
+            while drips && writes.write_all(b"x").await.is_ok() {
+                sleep(SHORT / 10).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let mut said = String::new();
+        tokio::select! {
+            (served, read) = async { tokio::join!(connection(stream, peer.ip(), &shared, &rooms), reads.read_to_string(&mut said)) } => {
+                assert!(served.is_ok() && read.is_ok(), "{served:?} {read:?}");
+            }
+            () = drip => {}
+        }
+        assert_eq!(rooms.bytes.available_permits(), PUSH_BYTES_MAX);
+        said
+    }
+
+    #[tokio::test]
+    async fn nobody_is_waited_for_for_ever() {
+        let patience = Patience { opening: LONG, line: LONG, idle: LONG };
+        for drips in [false, true] {
+            let line = Patience { line: SHORT, ..patience };
+            let said = heard(None, line, b"{\"a\":\"", drips).await;
+            assert!(said.contains("a line was not whole in time"), "{said}");
+            let opening = Patience { opening: SHORT, ..patience };
+            let said = heard(Some("0123456789abcdef"), opening, b"{\"token\":\"", drips).await;
+            assert!(said.contains("the first line, with the token, was not there in time"), "{said}");
+        }
+        let idle = Patience { idle: SHORT, ..patience };
+        let said = heard(None, idle, b"", false).await;
+        assert!(said.contains("nothing was sent for too long"), "{said}");
+    }
 }
