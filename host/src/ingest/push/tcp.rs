@@ -293,7 +293,7 @@ mod tests {
     use crate::http::testing::shared;
 
     const SHORT: Duration = Duration::from_millis(50);
-    const LONG: Duration = Duration::from_secs(600);
+    const LONG: Duration = Duration::from_secs(30);
 
     /// What a client hears that sends this, and then drips a byte now and then.
     async fn heard(token: Option<&str>, patience: Patience, sends: &[u8], drips: bool) -> String {
