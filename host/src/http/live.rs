@@ -9,7 +9,9 @@ use crate::core::Shared;
 use crate::json::{View, write_reading, write_string};
 use crate::tree::{Pattern, Tree};
 use parking_lot::{Mutex, RwLockReadGuard};
+use slab::Slab;
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
@@ -77,6 +79,11 @@ impl Chunk {
         &self.bytes
     }
 
+    /// As it is written.
+    pub(super) fn bytes(&self, plain: bool) -> &[u8] {
+        if plain { self.text() } else { self.framed() }
+    }
+
     /// Without it.
     pub(super) fn text(&self) -> &[u8] {
         &self.bytes[self.text..self.bytes.len() - 2]
@@ -88,6 +95,48 @@ impl Chunk {
     }
 }
 
+/// Who is told by the thread that looks.
+pub(super) trait Hears: fmt::Debug + Send + Sync {
+    /// There is an answer. It does not wait for anything.
+    fn told(&self, delivery: &Arc<Delivery>);
+}
+
+/// What a client has been told.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// The group's answer it saw last.
+    number: u64,
+    /// The tick up to which it has been told all.
+    since: u64,
+}
+
+/// What an answer is to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// It knows all that is in it.
+    Known,
+    /// It is the one that follows what it knows.
+    Next,
+    /// There was one before that it has not seen.
+    Missed,
+}
+
+impl Place {
+    /// Takes an answer as seen.
+    pub(super) fn hear(&mut self, delivery: &Delivery) -> Heard {
+        let follows = delivery.number == self.number + 1;
+        self.number = delivery.number;
+        if delivery.tick <= self.since {
+            Heard::Known
+        } else if follows {
+            self.since = delivery.tick;
+            Heard::Next
+        } else {
+            Heard::Missed
+        }
+    }
+}
+
 /// Clients that wait for the same.
 #[derive(Debug)]
 struct Group {
@@ -96,6 +145,8 @@ struct Group {
     latest: watch::Sender<Arc<Delivery>>,
     /// The tick up to which this group has been looked at.
     looked: AtomicU64,
+    /// Who is told without being woken.
+    seats: Mutex<Slab<Arc<dyn Hears>>>,
 }
 
 /// All groups.
@@ -142,7 +193,11 @@ impl Groups {
                         let before = group.latest.borrow();
                         (before.number + 1, before.tick)
                     };
-                    group.latest.send_replace(Delivery::new(number, after, tick, changes));
+                    let delivery = Delivery::new(number, after, tick, changes);
+                    group.latest.send_replace(Arc::clone(&delivery));
+                    // Not under the lock: who sits down or stands up meanwhile does not wait for all.
+                    let seats: Vec<_> = group.seats.lock().iter().map(|(_, seat)| Arc::clone(seat)).collect();
+                    seats.iter().for_each(|seat| seat.told(&delivery));
                 });
             }
             // Only now: who sees this tick as looked at sees the answer too.
@@ -162,6 +217,7 @@ impl Groups {
                     query: Arc::clone(&query),
                     latest: watch::Sender::new(Delivery::new(0, tick, tick, (Vec::new(), false))),
                     looked: AtomicU64::new(tick),
+                    seats: Mutex::default(),
                 });
                 groups.insert(query, Arc::clone(&group));
                 group
@@ -190,12 +246,18 @@ impl Groups {
                 latest.mark_changed();
             }
         }
-        Member { groups: Arc::clone(self), group, latest: Some(latest), number, since: since.unwrap_or(tick), behind }
+        let place = Place { number, since: since.unwrap_or(tick) };
+        Member { groups: Arc::clone(self), group, latest: Some(latest), place, behind }
     }
 
     #[cfg(test)]
     fn count(&self) -> usize {
         self.groups.lock().len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn seated(&self) -> usize {
+        self.groups.lock().values().map(|group| group.seats.lock().len()).sum()
     }
 
     #[cfg(test)]
@@ -211,11 +273,8 @@ pub(super) struct Member {
     group: Arc<Group>,
     /// There until it leaves.
     latest: Option<watch::Receiver<Arc<Delivery>>>,
-    /// The group's answer it saw last.
-    number: u64,
-    /// The tick up to which it has been told all.
-    since: u64,
-    /// There may be changes after `since` that no coming answer of the group has.
+    place: Place,
+    /// There may be changes after its place that no coming answer of the group has.
     behind: bool,
 }
 
@@ -226,7 +285,7 @@ impl Member {
             return None;
         }
         let (shared, query) = (Arc::clone(&self.groups.shared), Arc::clone(&self.group.query));
-        let since = self.since;
+        let since = self.place.since;
         let walked = tokio::task::spawn_blocking(move || {
             let tree = shared.tree.read();
             let tick = tree.tick();
@@ -235,7 +294,7 @@ impl Member {
         });
         // The only way to fail is that the daemon stops.
         let (tick, changes) = walked.await.ok()?;
-        self.since = tick;
+        self.place.since = tick;
         self.behind = false;
         Some(Delivery::new(0, since, tick, changes?))
     }
@@ -258,20 +317,53 @@ impl Member {
         }
     }
 
+    /// The next change, if there has been one.
+    pub(super) async fn at_once(&mut self) -> Option<Arc<Delivery>> {
+        loop {
+            if let Some(delivery) = self.catch_up().await {
+                return Some(delivery);
+            }
+            if !self.has_changed() {
+                return None;
+            }
+            if let Some(delivery) = self.take() {
+                return Some(delivery);
+            }
+        }
+    }
+
+    fn has_changed(&self) -> bool {
+        self.latest.as_ref().is_some_and(|latest| latest.has_changed().unwrap_or(false))
+    }
+
     /// The group's latest answer, if it is the one that follows what this member knows.
     fn take(&mut self) -> Option<Arc<Delivery>> {
         let delivery = Arc::clone(&self.latest.as_mut()?.borrow_and_update());
-        let follows = delivery.number == self.number + 1;
-        self.number = delivery.number;
-        if delivery.tick <= self.since {
-            return None;
+        match self.place.hear(&delivery) {
+            Heard::Known => None,
+            Heard::Next => Some(delivery),
+            Heard::Missed => {
+                self.behind = true;
+                None
+            }
         }
-        if !follows {
-            self.behind = true;
-            return None;
-        }
-        self.since = delivery.tick;
-        Some(delivery)
+    }
+
+    /// What it has been told.
+    pub(super) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// It has been told so much while it [sat](Member::sit).
+    pub(super) fn stood(&mut self, place: Place) {
+        self.place = place;
+    }
+
+    /// From now on a seat is told what comes, until it is left.
+    pub(super) fn sit(&self, seat: &Arc<dyn Hears>) -> Sat {
+        let key = self.group.seats.lock().insert(Arc::clone(seat));
+        // In this order: what came before it sat is seen here, and what comes later is told to the seat.
+        Sat { group: Arc::clone(&self.group), key, is_quiet: !self.has_changed() }
     }
 
     /// Gives up waiting: an answer that has just come, or the tick up to which nothing happened.
@@ -279,14 +371,35 @@ impl Member {
         // In this order: an answer about a tick that was looked at is there.
         let looked = self.group.looked.load(Ordering::Acquire);
         if self.behind {
-            return Err(self.since);
+            return Err(self.place.since);
         }
-        if self.latest.as_ref().is_some_and(|latest| latest.has_changed().unwrap_or(false))
+        if self.has_changed()
             && let Some(delivery) = self.take()
         {
             return Ok(delivery);
         }
-        Err(if self.behind { self.since } else { self.since.max(looked) })
+        Err(if self.behind { self.place.since } else { self.place.since.max(looked) })
+    }
+}
+
+/// A seat in a group, which is left when this is dropped.
+#[derive(Debug)]
+pub(super) struct Sat {
+    group: Arc<Group>,
+    key: usize,
+    is_quiet: bool,
+}
+
+impl Sat {
+    /// Whether nothing came before it sat.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.is_quiet
+    }
+}
+
+impl Drop for Sat {
+    fn drop(&mut self) {
+        self.group.seats.lock().try_remove(self.key);
     }
 }
 

@@ -21,6 +21,7 @@ mod page;
 mod pull;
 mod push;
 mod route;
+mod seat;
 mod serve;
 mod trend;
 mod wait;

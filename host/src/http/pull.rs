@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, Frames, Refusal, X_FORGOT};
 use super::args::Family;
-use super::live::{Chunk, Delivery, Member, Query};
+use super::live::{Chunk, Delivery, Hears, Member, Place, Query, Sat};
 use super::wait::Waits;
 use super::web::Web;
 use crate::limits::{ANSWER_NODES_MAX, PULL_WAIT_MAX, STREAM_QUIET_MAX};
@@ -99,6 +99,9 @@ fn last_event(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
     tick.map(Some).ok_or_else(|| Refusal::bad(format_args!("/pull/: Last-Event-ID: {id:?} is no tick; leave it out")))
 }
 
+static OPENED: LazyLock<Chunk> = LazyLock::new(|| Chunk::of(&[OPENING]));
+static SILENT: LazyLock<Chunk> = LazyLock::new(|| Chunk::of(&[QUIET]));
+
 /// A stream of events.
 pub(super) struct Feed {
     member: Member,
@@ -135,8 +138,6 @@ impl Feed {
 
     /// The next event. Nothing is lost when the wait is given up.
     pub(super) async fn next(&mut self) -> Event {
-        static OPENED: LazyLock<Chunk> = LazyLock::new(|| Chunk::of(&[OPENING]));
-        static SILENT: LazyLock<Chunk> = LazyLock::new(|| Chunk::of(&[QUIET]));
         if !std::mem::replace(&mut self.begun, true) {
             return Event::Said(&OPENED);
         }
@@ -148,17 +149,60 @@ impl Feed {
                     return Event::Told(delivery);
                 }
                 () = &mut self.quiet => {
-                    let (now, due) = (Instant::now(), self.said + STREAM_QUIET_MAX);
-                    if due <= now {
-                        self.said = now;
-                    }
-                    self.quiet.as_mut().reset(self.said + STREAM_QUIET_MAX);
-                    if due <= now {
-                        return Event::Said(&SILENT);
+                    if let Some(event) = self.silent() {
+                        return event;
                     }
                 }
             }
         }
+    }
+
+    /// The next event, if there is one.
+    pub(super) async fn now(&mut self) -> Option<Event> {
+        if !std::mem::replace(&mut self.begun, true) {
+            return Some(Event::Said(&OPENED));
+        }
+        if let Some(delivery) = self.member.at_once().await {
+            self.said = Instant::now();
+            return Some(Event::Told(delivery));
+        }
+        self.silent()
+    }
+
+    /// What is said though nothing has happened, if it is time.
+    fn silent(&mut self) -> Option<Event> {
+        let (now, due) = (Instant::now(), self.said + STREAM_QUIET_MAX);
+        if due <= now {
+            self.said = now;
+        }
+        self.quiet.as_mut().reset(self.said + STREAM_QUIET_MAX);
+        (due <= now).then_some(Event::Said(&SILENT))
+    }
+
+    /// Ends when it may be time to say something though nothing has happened.
+    pub(super) async fn quiet(&mut self) {
+        self.quiet.as_mut().await;
+    }
+
+    /// When something was said last.
+    pub(super) fn said(&self) -> Instant {
+        self.said
+    }
+
+    /// What it has told.
+    pub(super) fn place(&self) -> Place {
+        self.member.place()
+    }
+
+    /// From now on a seat is told what comes.
+    pub(super) fn sit(&self, seat: &Arc<dyn Hears>) -> Sat {
+        self.member.sit(seat)
+    }
+
+    /// It was told so much while it sat, and when that was.
+    pub(super) fn stood(&mut self, place: Place, said: Instant) {
+        self.member.stood(place);
+        self.said = said;
     }
 
     /// Ends when the daemon stops.

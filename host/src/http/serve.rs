@@ -104,13 +104,9 @@ async fn connection(stream: TcpStream, peer: SocketAddr, web: Arc<Web>, here: (O
     let mut before = Bytes::new();
     let mut pace = Pace::new(web.patience);
     // Until the connection ends: hyper has it, or a request that waits.
-    while let Some((mut kept, read, handed_on)) = requests(stream, before, peer, pace, &web).await {
-        let goes_on = wait::answer(&mut kept, *handed_on, &web).await;
+    while let Some((kept, read, handed_on)) = requests(stream, before, peer, pace, &web).await {
+        let Some(kept) = wait::answer(kept, *handed_on, &web).await else { return };
         (stream, before) = (kept, read);
-        if !goes_on {
-            let _ = stream.shutdown().await;
-            return;
-        }
         pace = Pace::resumed(web.patience);
     }
 }

@@ -158,6 +158,13 @@ impl Server {
         }
     }
 
+    /// Lets the server run until so many streams are told by the thread that looks.
+    pub(super) async fn until_seated(&self, streams: usize) {
+        while self.web.groups.seated() != streams {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Lets the server run until it has so many connections.
     pub(super) async fn until_connections(&self, connections: usize) {
         while self.web.connections.available_permits() != HTTP_CONNECTIONS_MAX - connections {

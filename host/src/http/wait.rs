@@ -8,6 +8,7 @@
 use super::answer::Answer;
 use super::ownlog::Waited;
 use super::pull::{Feed, Once};
+use super::seat;
 use super::web::Web;
 use crate::tls::Stream;
 use parking_lot::Mutex;
@@ -17,6 +18,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use warp::reply::Response;
 
@@ -75,8 +77,8 @@ pub(super) async fn lay_down<E>(answer: Result<Response, E>, desk: &Desk) -> Res
     Ok(answer)
 }
 
-/// Waits, and answers; whether the connection goes on.
-pub(super) async fn answer(stream: &mut Stream, handed_on: HandedOn, web: &Web) -> bool {
+/// Waits, and answers; the connection, if it goes on.
+pub(super) async fn answer(mut stream: Stream, handed_on: HandedOn, web: &Web) -> Option<Stream> {
     // How long a client may take nothing.
     let write = web.patience.write;
     let HandedOn { waits, mut entry, plain, last } = handed_on;
@@ -85,32 +87,46 @@ pub(super) async fn answer(stream: &mut Stream, handed_on: HandedOn, web: &Web) 
         Waits::Once(once) => {
             let answer = tokio::select! {
                 biased;
-                answer = once.answer() => answer,
-                () = gone(stream) => return false,
+                answer = once.answer() => Some(answer),
+                () = gone(&mut stream) => None,
             };
-            entry.answered(answer.status.as_u16());
-            let last = last || *web.stopping.borrow();
-            let (bytes, body) = answer.into_bytes(last);
-            entry.sent(body);
-            write_all(stream, &bytes, write).await.is_ok() && !last
+            if let Some(answer) = answer {
+                entry.answered(answer.status.as_u16());
+                let last = last || *web.stopping.borrow();
+                let (bytes, body) = answer.into_bytes(last);
+                entry.sent(body);
+                if write_all(&mut stream, &bytes, write).await.is_ok() && !last {
+                    return Some(stream);
+                }
+            }
         }
         Waits::Stream(feed) => {
             entry.answered(200);
-            let _ = events(stream, feed, &mut entry, plain, write).await;
-            false
+            let head = Answer::stream_head(plain);
+            stream = match stream {
+                Stream::Plain(socket) => {
+                    let _ = seat::events(socket, feed, &mut entry, plain, &head, write).await;
+                    return None;
+                }
+                stream => stream,
+            };
+            let _ = events(&mut stream, feed, &mut entry, plain, &head, write).await;
         }
     }
+    let _ = stream.shutdown().await;
+    None
 }
 
+/// What is encrypted is written by its task.
 async fn events(
     stream: &mut Stream,
     mut feed: Feed,
     entry: &mut Waited,
     plain: bool,
+    head: &[u8],
     write: Duration,
 ) -> io::Result<()> {
-    let head = Answer::stream_head(plain);
-    write_all(stream, &head, write).await?;
+    write_all(stream, head, write).await?;
     let mut stopped = pin!(feed.stopped());
     loop {
         let event = tokio::select! {
@@ -121,7 +137,7 @@ async fn events(
         };
         let chunk = event.chunk();
         entry.sent(chunk.text().len());
-        write_all(stream, if plain { chunk.text() } else { chunk.framed() }, write).await?;
+        write_all(stream, chunk.bytes(plain), write).await?;
     }
     if plain { Ok(()) } else { write_all(stream, b"0\r\n\r\n", write).await }
 }
@@ -142,24 +158,43 @@ async fn write_all(stream: &mut Stream, mut bytes: &[u8], patience: Duration) ->
         }
         return timeout(patience, stream.flush()).await.map_err(|_| io::ErrorKind::TimedOut)?;
     };
-    while !bytes.is_empty() {
-        match socket.try_write(bytes) {
-            Ok(written) => bytes = &bytes[written..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                timeout(patience, socket.writable()).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    socket.write_patiently(bytes, patience).await
+}
+
+/// A socket to a client that may be slow.
+pub(super) trait Patient {
+    /// Writes all of it, as long as something is taken in each such time.
+    async fn write_patiently(&self, bytes: &[u8], patience: Duration) -> io::Result<()>;
+}
+
+impl Patient for TcpStream {
+    async fn write_patiently(&self, mut bytes: &[u8], patience: Duration) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.try_write(bytes) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    timeout(patience, self.writable()).await.map_err(|_| io::ErrorKind::TimedOut)??;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
         }
+        Ok(())
     }
-    Ok(())
+}
+
+/// Ends when the client of a socket is gone.
+pub(super) async fn gone_from(socket: &TcpStream) {
+    if matches!(socket.peek(&mut [0]).await, Ok(1..)) {
+        pending::<()>().await;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use tokio::io::AsyncReadExt;
-    use tokio::net::{TcpListener, TcpStream};
+    use tokio::net::TcpListener;
 
     async fn pair() -> (TcpStream, Stream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -83,6 +83,66 @@ async fn a_stream_goes_on_from_the_last_event() {
     assert!(text.contains(&format!("id: {second}\ndata: [{{\"a\":2}}]\n\n")), "{text}");
 }
 
+/// The ticks of the events in a text, and what the last of them says.
+fn events(text: &str) -> (Vec<u64>, &str) {
+    let ticks = text.lines().filter_map(|line| line.strip_prefix("id: ")).map(|tick| tick.parse().unwrap()).collect();
+    (ticks, text.lines().filter_map(|line| line.strip_prefix("data: ")).next_back().unwrap_or_default())
+}
+
+#[tokio::test]
+async fn a_stream_that_has_said_all_is_told_where_it_sits() {
+    let server = Server::still(None).await;
+    let mut stream = waiting(&server, "key-a", "Accept: text/event-stream\r\n").await;
+    for n in 1..=3 {
+        server.until_seated(1).await;
+        merge(&server.shared, r#"{"a":1}"#);
+        let over = tick(&server.shared);
+        let text = read_until(&mut stream, "\n\n\r\n", if n == 1 { 2 } else { 1 }).await;
+        assert_eq!(events(&text), (vec![over], &*format!("[{{\"a\":{n}}}]")), "{text}");
+        // It did not have to stand up for that.
+        assert_eq!(server.web.groups.seated(), 1);
+    }
+    drop(stream);
+    server.until_seated(0).await;
+    server.until_waiting(0).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_takes_nothing_for_a_while_misses_nothing() {
+    let server = Server::still(None).await;
+    let mut stream = waiting(&server, "key-a", "Accept: text/event-stream\r\n").await;
+    server.until_seated(1).await;
+    // More than sockets hold; it stands up in the middle of one.
+    let (mut value, mut last) = (String::new(), 0);
+    let mut told = 0;
+    while told < 200 || server.web.groups.seated() == 1 {
+        told += 1;
+        value = format!("{told}-{}", "x".repeat(60_000));
+        merge(&server.shared, &format!(r#"{{"a":"{value}"}}"#));
+        last = tick(&server.shared);
+        tokio::task::yield_now().await;
+        assert!(told < 100_000, "it takes everything");
+    }
+    let mut text = String::new();
+    let mut bytes = vec![0; 1 << 20];
+    while !text.ends_with(&format!("id: {last}\ndata: [{{\"a\":\"{value}\"}}]\n\n\r\n")) {
+        let read = stream.read(&mut bytes).await.unwrap();
+        assert!(read > 0, "it was let go");
+        text.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+    }
+    // Each is whole, and none comes twice.
+    let (ticks, _) = events(&text);
+    assert!(ticks.is_sorted_by(|a, b| a < b), "{ticks:?}");
+    let whole = text.matches("data: ").count();
+    assert_eq!(text.matches(&format!("{}\"}}]\n\n\r\n", "x".repeat(1_000))).count(), whole);
+    // And it is told as before.
+    server.until_seated(1).await;
+    merge(&server.shared, r#"{"a":"end"}"#);
+    let over = tick(&server.shared);
+    let text = read_until(&mut stream, "\n\n\r\n", 1).await;
+    assert_eq!(events(&text), (vec![over], r#"[{"a":"end"}]"#));
+}
+
 #[tokio::test]
 async fn a_stop_answers_who_waits() {
     let server = Server::still(None).await;
