@@ -241,8 +241,10 @@ impl Writer {
             match job {
                 Job::Commit(commit) => self.commit(commit, events),
                 Job::Relay(name, job) => {
-                    // After a failure the next commit looks whether it is still the file that is there.
-                    let open = self.database.as_mut().filter(|_| !self.failed);
+                    // After a failure the next commit looks whether it is still the file that is there. Into one that is not, nothing
+                    // is written: what would be read with it is what lies in its place.
+                    let file = &*self.file;
+                    let open = self.database.as_mut().filter(|open| !self.failed && open.place(file) == Place::There);
                     let connection = open.map(Database::connection);
                     self.relays.work(&name, job, connection);
                 }

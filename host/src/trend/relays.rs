@@ -20,6 +20,8 @@ pub(crate) enum RelayJob {
         limit: u64,
         /// Where it may send.
         addresses: Vec<String>,
+        /// What is set has to be told anew, to whoever answers.
+        tell: bool,
         /// Where is told how it stands.
         board: Arc<Board>,
     },
@@ -35,8 +37,9 @@ pub(crate) enum RelayJob {
         has: Option<Place>,
         /// What it has last, as long as it does not die.
         merged: Option<Place>,
-        /// Told when it is on the disk. `Ok(Err(why))`: nothing may be sent to it.
-        reply: oneshot::Sender<Result<Result<(), String>, String>>,
+        /// Told when it is on the disk: which time it was asked for that all that is set is told, where that is not done yet.
+        /// `Ok(Err(why))`: nothing may be sent to it.
+        reply: oneshot::Sender<Result<Result<Option<u64>, String>, String>>,
     },
     /// The receiver has all up to a number.
     Acknowledged {
@@ -54,6 +57,15 @@ pub(crate) enum RelayJob {
         /// The number of the last that this daemon has sent, in all its life.
         sent: u64,
     },
+    /// An entry that its receiver refuses is dropped.
+    GiveUp {
+        /// On which connection it was refused.
+        connection: u64,
+        /// Which.
+        number: u64,
+    },
+    /// It is switched off: what is set from now on, nobody is told.
+    Close,
 }
 
 /// How a relay's spool stands, for who sends and who looks.
@@ -99,6 +111,8 @@ struct Running {
     acknowledged: Option<u64>,
     /// The last that was promised to anybody when this connection began: it may have been sent before.
     began: u64,
+    /// It is switched off.
+    off: bool,
 }
 
 /// All relays.
@@ -115,6 +129,8 @@ pub(super) struct Relays {
     tried: BTreeMap<String, Vec<Packed>>,
     /// Entries of these that were dropped because nothing could be written.
     dropped: u64,
+    /// With what waits all that is set is told, as it was asked for at these times.
+    told: BTreeMap<String, u64>,
 }
 
 impl Relays {
@@ -126,16 +142,25 @@ impl Relays {
             waiting: BTreeMap::new(),
             tried: BTreeMap::new(),
             dropped: 0,
+            told: BTreeMap::new(),
         })
     }
 
     /// Takes what is to be written with the next commit.
     pub(super) fn add(&mut self, relays: Vec<(String, Fold)>) {
         for (name, fold) in relays {
+            if fold.tells() > 0 {
+                self.told.insert(name.clone(), fold.tells());
+            }
             let (mut packed, lost) = pack(fold, 1);
-            let waiting = self.waiting.entry(name).or_default();
+            let waiting = self.waiting.entry(name.clone()).or_default();
             waiting.append(&mut packed);
-            self.dropped += trim(waiting);
+            let dropped = trim(waiting);
+            if dropped > 0 || lost > 0 {
+                // Not all of it is told.
+                self.told.remove(&name);
+            }
+            self.dropped += dropped;
             if lost > 0 {
                 tracing::error!("{lost} values of a relay are larger than any that is sent; they are left out");
             }
@@ -146,6 +171,17 @@ impl Relays {
     pub(super) fn write(&self, to: &Transaction<'_>) -> Result<(), rusqlite::Error> {
         for (name, entries) in &self.waiting {
             self.stream(name).append(to, entries)?;
+        }
+        for (name, which) in &self.told {
+            self.stream(name).told(to, *which)?;
+        }
+        // What is set while a relay is off, it has told nobody.
+        let is_off = |name: &String| self.running.get(name).is_none_or(|running| running.off);
+        for name in spool::known(to)?.iter().filter(|name| is_off(name)) {
+            let stream = self.stream(name);
+            if stream.wanted(to)?.is_none() {
+                stream.tell(to)?;
+            }
         }
         for (name, running) in &self.running {
             let stream = self.stream(name);
@@ -172,9 +208,13 @@ impl Relays {
             return;
         }
         for (name, mut entries) in tried {
-            let waiting = self.waiting.entry(name).or_default();
+            let waiting = self.waiting.entry(name.clone()).or_default();
             entries.append(waiting);
-            self.dropped += trim(&mut entries);
+            let dropped = trim(&mut entries);
+            if dropped > 0 {
+                self.told.remove(&name);
+            }
+            self.dropped += dropped;
             *waiting = entries;
         }
     }
@@ -182,6 +222,7 @@ impl Relays {
     /// It is on the disk, or waits on.
     pub(super) fn committed(&mut self, connection: &Connection) {
         self.waiting.clear();
+        self.told.clear();
         for (name, running) in &mut self.running {
             running.acknowledged = None;
             tell(Stream { relay: name, tag: self.tag }, running, self.dropped, connection);
@@ -197,14 +238,40 @@ impl Relays {
         let gone = || "the database cannot be written at the moment".to_owned();
         let stream = Stream { relay: name, tag: self.tag };
         let done = match job {
-            RelayJob::Open { limit, addresses, board } => {
+            RelayJob::Open { limit, addresses, tell, board } => {
                 let before = self.running.remove(name);
                 // What a receiver said before it was edited still holds.
                 let (peer, acknowledged, began) =
                     before.map_or((None, None, 0), |before| (before.peer, before.acknowledged, before.began));
-                let running = Running { limit, addresses, board, peer, acknowledged, began };
+                let running = Running { limit, addresses, board, peer, acknowledged, began, off: false };
                 self.running.insert(name.to_owned(), running);
-                connection.map(Ok)
+                connection.map(|connection| match tell {
+                    true => within(connection, |to| stream.tell(to)).map(|()| connection),
+                    false => Ok(connection),
+                })
+            }
+            RelayJob::Close => {
+                if let Some(running) = self.running.get_mut(name) {
+                    running.off = true;
+                }
+                // Where it cannot be written now, the next commit does.
+                connection.map(|connection| within(connection, |to| stream.tell(to)).map(|()| connection))
+            }
+            RelayJob::GiveUp { connection: serial, number } => {
+                let running = self.running.get(name);
+                let Some((_, peer)) =
+                    running.and_then(|running| running.peer.clone()).filter(|(now, _)| *now == serial)
+                else {
+                    return;
+                };
+                connection.map(|connection| {
+                    within(connection, |to| {
+                        stream.give_up(to, &peer, number)?;
+                        // Of what was set in it nobody else tells.
+                        stream.tell(to)
+                    })
+                    .map(|()| connection)
+                })
             }
             RelayJob::Meet { peer, address, connection: serial, has, merged, reply } => {
                 let Some(connection) = connection else {
@@ -221,24 +288,35 @@ impl Relays {
                 let before = running.and_then(|running| Some((running.peer.clone()?.1, running.acknowledged?)));
                 let mut promised = 0;
                 let met = within(connection, |to| {
+                    let last = stream.met(to)?;
                     if let Some((before, number)) = &before {
                         stream.acknowledged(to, before, *number)?;
                     }
                     let met = stream.meet(to, (&peer, &address), [has, merged])?;
-                    if met.is_ok() {
+                    if let Ok(released) = met {
+                        let mut tell = released || has.is_none() && merged.is_none();
+                        // It may have missed what the other was told.
+                        tell |= last.is_some_and(|last| last != peer);
                         // Only now: a receiver may have another address than the one that it is known by.
                         if let Some(addresses) = &addresses {
-                            stream.keep_to(to, addresses)?;
+                            tell |= stream.keep_to(to, addresses)?;
+                        }
+                        if tell {
+                            stream.tell(to)?;
                         }
                         if let Some(place) = has {
                             stream.acknowledged(to, &peer, place.number)?;
                         }
                         promised = stream.promised(to)?;
                         stream.promise(to, &peer)?;
+                        stream.has_met(to, &peer)?;
                     }
-                    Ok(met)
+                    Ok(match met {
+                        Ok(_) => Ok(stream.wanted(to)?),
+                        Err(why) => Err(why),
+                    })
                 });
-                if let (Ok(Ok(())), Some(running)) = (&met, self.running.get_mut(name)) {
+                if let (Ok(Ok(_)), Some(running)) = (&met, self.running.get_mut(name)) {
                     running.peer = Some((serial, peer));
                     running.acknowledged = None;
                     running.began = promised;
@@ -363,7 +441,7 @@ mod tests {
 
         fn open(&mut self, to: &[&str]) {
             let addresses = to.iter().map(|to| (*to).to_owned()).collect();
-            self.work(RelayJob::Open { limit: 1 << 30, addresses, board: Arc::default() });
+            self.work(RelayJob::Open { limit: 1 << 30, addresses, tell: false, board: Arc::default() });
         }
 
         fn commit(&mut self, entries: u64) {
@@ -376,7 +454,7 @@ mod tests {
             self.relays.committed(&self.db);
         }
 
-        fn meet(&mut self, who: &str, connection: u64, merged: Option<u64>) -> Result<(), String> {
+        fn meet(&mut self, who: &str, connection: u64, merged: Option<u64>) -> Result<Option<u64>, String> {
             let (reply, mut answer) = oneshot::channel();
             let tag = self.relays.tag;
             let merged = merged.map(|number| Place { number, tag });
@@ -427,6 +505,114 @@ mod tests {
         spool.meet("b", 3, None).unwrap();
         assert_eq!(spool.of("a"), (1..=10).collect::<Vec<_>>());
         assert_eq!(spool.of("b"), [11, 12]);
+    }
+
+    #[test]
+    fn nobody_gets_what_another_may_have_though_a_connection_was_never_heard_to_end() {
+        let mut spool = Spool::new(&["a", "b"]);
+        spool.commit(10);
+        spool.meet("a", 1, None).unwrap();
+        // It has sent four, and the end of the connection comes too late: another has begun.
+        spool.meet("b", 2, None).unwrap();
+        spool.work(RelayJob::Leave { connection: 1, sent: 4 });
+        spool.commit(3);
+        assert_eq!((spool.of("a").len(), spool.of("b")), (10, vec![11, 12, 13]));
+        spool.work(RelayJob::Acknowledged { connection: 2, number: 13, more: false });
+        spool.work(RelayJob::Leave { connection: 2, sent: 13 });
+        spool.meet("a", 3, Some(4)).unwrap();
+        spool.work(RelayJob::Leave { connection: 3, sent: 6 });
+        spool.meet("b", 4, Some(13)).unwrap();
+        // `b` would never be sent what lies before what it has.
+        assert_eq!((spool.of("a"), spool.of("b")), ((1..=10).collect(), vec![]));
+    }
+
+    #[test]
+    fn what_a_life_before_has_promised_is_not_taken_back_though_the_database_was_away() {
+        let mut spool = Spool::new(&["a", "b"]);
+        spool.commit(10);
+        spool.meet("a", 1, None).unwrap();
+        // Killed; the next life begins without a database.
+        let mut next = Relays::new(&spool.db).unwrap();
+        let addresses = ["a", "b"].map(str::to_owned).to_vec();
+        next.work("up", RelayJob::Open { limit: 1 << 30, addresses, tell: false, board: Arc::default() }, None);
+        let tag = std::mem::replace(&mut spool.relays, next).tag;
+        let (reply, mut answer) = oneshot::channel();
+        let (peer, address) = ("a".to_owned(), "a".to_owned());
+        let merged = Some(Place { number: 10, tag });
+        spool.work(RelayJob::Meet { peer, address, connection: 2, has: None, merged, reply });
+        assert!(answer.try_recv().unwrap().unwrap().is_ok());
+        spool.work(RelayJob::Leave { connection: 2, sent: 0 });
+        spool.meet("b", 3, None).unwrap();
+        assert_eq!((spool.of("a").len(), spool.of("b")), (10, vec![]));
+    }
+
+    /// Tells what is wanted to be told, as the core would, and commits.
+    fn tell(spool: &mut Spool, which: u64) {
+        let mut fold = fold(0);
+        fold.tells_all(which);
+        spool.relays.add(vec![("up".to_owned(), fold)]);
+        spool.commit(0);
+    }
+
+    #[test]
+    fn what_is_set_is_told_to_a_new_receiver_though_its_sender_dies_before_it_has_told_it() {
+        let mut spool = Spool::new(&["a"]);
+        spool.commit(1);
+        let which = spool.meet("a", 1, None).unwrap();
+        assert!(which.is_some());
+        // Killed; the receiver has what was sent.
+        spool.relays = Relays::new(&spool.db).unwrap();
+        spool.open(&["a"]);
+        let again = spool.meet("a", 2, None).unwrap();
+        assert!(again >= which);
+        tell(&mut spool, again.unwrap());
+        let tag = spool.relays.tag;
+        let known = |spool: &mut Spool, who: &str| {
+            let (reply, mut answer) = oneshot::channel();
+            let (peer, address) = (who.to_owned(), who.to_owned());
+            let has = Some(Place { number: 2, tag });
+            spool.work(RelayJob::Meet { peer, address, connection: 3, has, merged: has, reply });
+            answer.try_recv().unwrap().unwrap().unwrap()
+        };
+        assert_eq!(known(&mut spool, "a"), None, "it is told once");
+        // Another has answered meanwhile, and the first does not know what that was told.
+        spool.open(&["a", "b"]);
+        let which = known(&mut spool, "b").unwrap();
+        tell(&mut spool, which);
+        assert!(known(&mut spool, "a").is_some_and(|again| again > which));
+    }
+
+    #[test]
+    fn what_is_set_while_a_relay_is_off_or_lost_with_an_entry_is_told_later() {
+        let mut spool = Spool::new(&["a"]);
+        spool.commit(1);
+        let which = spool.meet("a", 1, None).unwrap().unwrap();
+        tell(&mut spool, which);
+        let wanted = |spool: &Spool| Stream { relay: "up", tag: 0 }.wanted(&spool.db).unwrap();
+        assert_eq!(wanted(&spool), None);
+        spool.work(RelayJob::Close);
+        let off = wanted(&spool).unwrap();
+        assert!(off > which);
+        // In the next life it is off from the beginning.
+        tell(&mut spool, off);
+        spool.relays = Relays::new(&spool.db).unwrap();
+        spool.commit(0);
+        assert!(wanted(&spool).unwrap() > off);
+        spool.commit(0);
+        spool.open(&["a"]);
+        let told = wanted(&spool).unwrap();
+        tell(&mut spool, told);
+        assert_eq!(wanted(&spool), None);
+        spool.commit(1);
+        spool.meet("a", 2, None).unwrap();
+        tell(&mut spool, u64::MAX >> 2);
+        // An entry that is refused again and again.
+        spool.db.execute("DELETE FROM info WHERE key = 'told up'", []).unwrap();
+        let before = wanted(&spool);
+        let first = spool.of("a")[0] as u64;
+        spool.work(RelayJob::GiveUp { connection: 2, number: first });
+        assert!(wanted(&spool) > before && !spool.of("a").contains(&first.cast_signed()));
+        assert_eq!(Stream { relay: "up", tag: 0 }.load(&spool.db).unwrap().dropped, 1);
     }
 
     #[test]
