@@ -18,6 +18,8 @@
 //! a peer sends is believed, or takes more memory than `limits.rs` says.
 
 mod fold;
+#[cfg(test)]
+mod fuzz;
 mod outbox;
 mod pack;
 mod receive;

@@ -248,6 +248,12 @@ impl<R: AsyncRead + Unpin> Reading<R> {
         self.heard += time;
     }
 
+    /// Bytes that it has room for.
+    #[cfg(test)]
+    pub(super) fn room_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     pub(super) fn into_inner(self) -> R {
         self.from
     }
@@ -347,10 +353,14 @@ impl<R: AsyncRead + Unpin> Reading<R> {
 
 /// Writes bytes; who reads none of them for so long is given up. One that reads slowly is not.
 pub(super) async fn write(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    write_within(to, bytes, RELAY_WRITE_MAX).await
+}
+
+async fn write_within(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8], most: Duration) -> io::Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
-        let written = timeout(RELAY_WRITE_MAX, to.write(rest)).await.map_err(|_| {
-            io::Error::new(io::ErrorKind::TimedOut, format!("the other side reads nothing for {RELAY_WRITE_MAX:?}"))
+        let written = timeout(most, to.write(rest)).await.map_err(|_| {
+            io::Error::new(io::ErrorKind::TimedOut, format!("the other side reads nothing for {most:?}"))
         })??;
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
@@ -412,6 +422,49 @@ mod tests {
             assert!(why.contains("GET"), "{why}");
             let Err(Broken::Wrong(why)) = Reading::new(&[255, 255, 255, 127, 1][..]).next(99).await else { panic!() };
             assert!(why.contains("99"), "{why}");
+        });
+    }
+
+    #[test]
+    fn who_reads_slowly_is_written_to_and_who_reads_nothing_is_given_up() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let most = Duration::from_millis(250);
+            let (mut to, mut from) = tokio::io::duplex(10);
+            let reads = async {
+                let mut piece = [0; 10];
+                for _ in 0..20 {
+                    tokio::time::sleep(most / 10).await;
+                    from.read_exact(&mut piece).await.unwrap();
+                }
+            };
+            let began = Instant::now();
+            let (written, ()) = tokio::join!(write_within(&mut to, &[7; 200], most), reads);
+            assert!(written.is_ok() && began.elapsed() > most);
+            let stuck = write_within(&mut to, &[7; 200], most).await;
+            assert_eq!(stuck.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        });
+    }
+
+    #[test]
+    fn a_message_that_comes_slowly_is_a_sign_of_life_and_a_few_bytes_are_none() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (mut to, from) = tokio::io::duplex(1 << 20);
+            let mut reading = Reading::new(from);
+            let entry = Message::Entry { place: Place { number: 1, tag: 1 }, data: vec![3; 100_000] }.encode();
+            let began = reading.heard();
+            let mut heard = Vec::new();
+            for part in [&entry[..100], &entry[100..50_000]] {
+                to.write_all(part).await.unwrap();
+                let _ = timeout(Duration::from_millis(50), reading.next(1 << 20)).await.unwrap_err();
+                heard.push(reading.heard());
+            }
+            assert!(heard[0] == began && heard[1] > began);
+            to.write_all(&entry[50_000..]).await.unwrap();
+            assert!(matches!(reading.next(1 << 20).await, Ok(Message::Entry { data, .. }) if data == vec![3; 100_000]));
+            // No more room than for the message.
+            assert!(reading.bytes.capacity() < 70_000, "{}", reading.bytes.capacity());
         });
     }
 

@@ -2,6 +2,7 @@
 
 mod away;
 mod exact;
+mod faults;
 mod many;
 mod refused;
 mod roles;
