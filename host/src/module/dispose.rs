@@ -6,11 +6,13 @@ use std::any::Any;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Something that is to be dropped.
 enum Job {
-    Drop(Arc<Callee>, Box<dyn Any + Send>),
+    /// Behind the end of a thread, if there is one.
+    Drop(Option<JoinHandle<()>>, Arc<Callee>, Box<dyn Any + Send>),
     /// Tells when all before it is dropped.
     Tell(Sender<()>),
 }
@@ -36,8 +38,13 @@ impl Disposer {
 
     /// Has something of a module dropped. Never waits.
     pub(crate) fn dispose(&self, of: Arc<Callee>, what: impl Any + Send) {
+        self.dispose_after(None, of, what);
+    }
+
+    /// Has something of a module dropped when a thread that made its calls is over. Never waits.
+    pub(crate) fn dispose_after(&self, thread: Option<JoinHandle<()>>, of: Arc<Callee>, what: impl Any + Send) {
         // The thread ends only when this end is dropped.
-        let _ = self.jobs.send(Job::Drop(of, Box::new(what)));
+        let _ = self.jobs.send(Job::Drop(thread, of, Box::new(what)));
     }
 
     /// Waits until all that was to be dropped is, or the time is over.
@@ -63,7 +70,11 @@ fn run(mut inbox: Box<Inbox>, desk: &Desk<Inbox>) {
     while let Ok(job) = inbox.recv() {
         match job {
             Job::Tell(told) => drop(told.send(())),
-            Job::Drop(callee, what) => match desk.call(inbox, &callee, Doing::Drop, Instant::now(), || drop(what)) {
+            Job::Drop(thread, callee, what) => match desk.call(inbox, &callee, Doing::Drop, Instant::now(), || {
+                // It ends with code of the module's, as what is dropped does. One that panicked has ended too.
+                let _ = thread.map(JoinHandle::join);
+                drop(what);
+            }) {
                 Some((back, ())) => inbox = back,
                 None => return,
             },

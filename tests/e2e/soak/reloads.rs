@@ -59,3 +59,25 @@ fn collectors_that_wait_for_servers_are_reloaded_and_leave_nothing() {
     let growth = much(GROWTH_UNSETTLED, GROWTH);
     assert!(last.rss <= figures[0].rss + growth, "memory grew from {} to {}", figures[0].rss, last.rss);
 }
+
+/// What the standard library notes of `thread::current()` is dropped by code of whoever asked for it, at the thread's end.
+#[test]
+fn a_collector_of_which_its_thread_has_notes_is_reloaded() {
+    let conf = "plugin = \"unruly-collector\"\nevery = \"100ms\"\n[params]\ndoes = \"thread-note\"\n";
+    let daemon = Daemon::builder().plugins(&["unruly-collector"]).conf("notes.on", conf);
+    let daemon = daemon.tick(Duration::from_millis(50)).start();
+    let path = format!("graftd,{HOST},module,notes");
+    for round in 0..much(10, 200) {
+        daemon.await_change(&path, |daemon| {
+            let module = daemon.module("notes");
+            assert_ne!(module["state"], "rejected", "{module}");
+            (module["state"] == "running").then_some(())
+        });
+        let calls = daemon.await_number(&format!("{path},calls"));
+        daemon.await_change(&path, |daemon| (daemon.value(&format!("{path},calls")).as_f64()? > calls).then_some(()));
+        fs::write(daemon.conf("notes.on"), format!("# {round}\n{conf}")).expect("written");
+    }
+    // The first have been unloaded, and the last is not yet.
+    daemon.await_change(&path, |daemon| (mapped(daemon.process(), "unruly-collector").len() <= 1).then_some(()));
+    assert_eq!(daemon.stop().code(), Some(0));
+}

@@ -79,7 +79,7 @@ struct World {
 }
 
 /// Bytes that the spool may have: more than is promised, so that nothing has to be dropped.
-const LIMIT: u64 = 16_000;
+const LIMIT: u64 = 12_000;
 
 impl World {
     fn new() -> World {
@@ -203,7 +203,7 @@ impl World {
     fn step(&mut self, random: &mut Random) {
         let which = random.below(2);
         match random.below(24) {
-            0..6 => self.commit(random),
+            0..6 => (0..1 + random.below(16)).for_each(|_| self.commit(random)),
             6..12 => {
                 for _ in 0..1 + random.below(8) {
                     self.send();
@@ -283,5 +283,5 @@ fn two_receivers_have_each_entry_once_between_them_whatever_fails() {
         assert_eq!(load.dropped, 0, "case {case}");
         folded += load.folded;
     }
-    println!("{folded} entries were folded");
+    assert!(folded > 0, "spools were never full");
 }
