@@ -583,13 +583,28 @@ mod tests {
     #[test]
     fn what_lives_wrote_that_are_not_remembered_any_more_can_be_folded() {
         let mut db = database();
-        for life in 0..RELAY_LINEAGE_MAX.cast_unsigned() + 50 {
-            within(&mut db, |to| Stream { relay: "up", tag: life + 1 }.append(to, &entry(life % 5, 0.0)));
+        let mut random = graftd_fuzz::Random::new(1);
+        let lives = RELAY_LINEAGE_MAX.cast_unsigned() + 300;
+        for life in 0..lives {
+            let mut packed = entry(life % 5, 0.0);
+            if life < 250 {
+                // So large that the oldest are folded by themselves.
+                let mut fold = Fold::default();
+                let text: String = (0..3_000).map(|_| format!("{:016x}", random.next())).collect();
+                fold.feed(&["text"], Op::Text(&text));
+                fold.feed(&["n", "text"], Op::Add(1.0));
+                packed = pack(fold, 1).0;
+            }
+            within(&mut db, |to| Stream { relay: "up", tag: life + 1 }.append(to, &packed));
         }
-        within(&mut db, |to| STREAM.shrink(to, 4_000));
+        let oldest = STREAM.oldest(&db, 0).unwrap();
+        let remembered: i64 = db.query_row("SELECT min(number) FROM lineage", [], |row| row.get(0)).unwrap();
+        assert!(oldest.last().unwrap().0 < remembered, "{} are folded at once", oldest.len());
+        let limit = 1 << 20;
+        within(&mut db, |to| STREAM.shrink(to, limit));
         let load = STREAM.load(&db).unwrap();
-        assert!(load.bytes <= 4_000 && load.folded > 0 && load.dropped == 0, "{load:?}");
-        assert_eq!(all(&db).0, (RELAY_LINEAGE_MAX + 50) as f64);
+        assert!(load.bytes <= limit && load.folded > 0 && load.dropped == 0, "{load:?}");
+        assert_eq!(all(&db).0, lives as f64);
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Agent {
         let host = Host::bare(&name);
         host.folders.write_conf("relay.on", &format!("to = \"{}\"\nevery = \"500ms\"", wire.address()));
         let mut log = None;
-        if at % 2 == 0 {
+        if at.is_multiple_of(2) {
             host.folders.copy_plugins(&["status", "bytes"]);
             let text =
                 "plugin = \"access-log\"\nfile = \"../logs/access.log\"\nformat = \"timed\"\nstart = \"begin\"\n";

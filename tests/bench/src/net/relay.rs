@@ -13,14 +13,12 @@ use std::time::{Duration, Instant};
 const WANTED: f64 = 6_000_000.0;
 
 pub(crate) fn run() -> Result<(), String> {
-    let (relayed, sender) = relayed()?;
-    let mut all = vec![relayed];
+    let mut all = vec![relayed()?];
     if std::env::var_os("GRAFTD_BENCH_ALONE").is_none() {
         all.push(ours()?);
         all.extend(peers()?);
     }
     show(all);
-    println!("the sender, from its spool: {} updates a CPU-s", grouped(sender));
     println!("wanted of ours: {} a CPU-s", grouped(WANTED));
     Ok(())
 }
@@ -41,10 +39,9 @@ fn document(round: usize) -> String {
     out
 }
 
-/// What the server took, and how much its sender told a CPU-second.
-fn relayed() -> Result<(Pushed, f64), String> {
+/// What the server took.
+fn relayed() -> Result<Pushed, String> {
     let mut pushed = Pushed { name: "graftd, relayed by an agent", figures: Vec::new(), seconds: 0.0, resident: 0 };
-    let mut sent = 0.0;
     for _ in 0..RUNS {
         let port = free_port()?;
         let folders = Arc::new(Folders::new());
@@ -56,7 +53,6 @@ fn relayed() -> Result<(Pushed, f64), String> {
             agent.post("/push?wait=commit", "application/json", document(round).as_bytes()).good();
         }
         agent.post("/push?wait=commit", "application/json", b"{\"last\":1}").good();
-        let began_agent = cpu_of(agent.process());
         let server = daemon().host("server").settings(&format!("relay = \"127.0.0.1:{port}\"")).start();
         let process = Server::from(&server).process;
         let (before, began) = (cpu_of(process), Instant::now());
@@ -66,7 +62,6 @@ fn relayed() -> Result<(Pushed, f64), String> {
         pushed.seconds = began.elapsed().as_secs_f64();
         pushed.figures.push(UPDATES / (cpu_of(process) - before).as_secs_f64());
         pushed.resident = resident_of(process);
-        sent = UPDATES / (cpu_of(agent.process()) - began_agent).as_secs_f64();
         for (host, metric) in [(0, 0), (HOSTS - 1, METRICS - 1)] {
             let known = server.get(&format!("/get/?key-fleet,host{host:04},metric{metric}")).body;
             let wanted = value(host, metric, ROUNDS - 1);
@@ -82,5 +77,5 @@ fn relayed() -> Result<(Pushed, f64), String> {
             return Err(format!("{entries} entries came, not {ROUNDS}"));
         }
     }
-    Ok((pushed, sent))
+    Ok(pushed)
 }
