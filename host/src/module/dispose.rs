@@ -81,3 +81,45 @@ fn run(mut inbox: Box<Inbox>, desk: &Desk<Inbox>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::crash::Tag;
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    /// Tells whether a thread was over when it was dropped.
+    struct Noting(Arc<AtomicBool>, Sender<bool>);
+
+    impl Drop for Noting {
+        fn drop(&mut self) {
+            let _ = self.1.send(self.0.load(Ordering::Acquire));
+        }
+    }
+
+    #[test]
+    fn what_a_thread_may_still_need_is_dropped_when_it_is_over() {
+        let disposer = Disposer::start().unwrap();
+        let callee = Arc::new(Callee {
+            module: "m".into(),
+            tag: Tag::new("m", 0),
+            generation: 1,
+            stats: Arc::default(),
+            time_limit: Duration::from_secs(1),
+            give_up_after: Duration::from_secs(1),
+        });
+        let (go_on, may_go_on) = channel::<()>();
+        let over = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&over);
+        let thread = thread::spawn(move || {
+            may_go_on.recv().unwrap();
+            ends.store(true, Ordering::Release);
+        });
+        let (told, tell) = channel();
+        disposer.dispose_after(Some(thread), callee, Noting(over, told));
+        tell.recv_timeout(Duration::from_millis(200)).expect_err("the thread is not over");
+        go_on.send(()).unwrap();
+        assert_eq!(tell.recv_timeout(Duration::from_secs(10)), Ok(true));
+    }
+}

@@ -140,7 +140,7 @@ fn frame(random: &mut Random) -> Vec<u8> {
 fn entries_are_merged_or_refused_within_their_memory() {
     const MOST: usize = 64 * 1024;
     let limits = Limits { nodes_max: 2_000, branch_nodes_max: 1_000, bytes_max: 4 * 1024 * 1024 };
-    let new = || Tree::new(limits.clone(), Duration::from_secs(1), 0);
+    let new = || Tree::new(limits, Duration::from_secs(1), 0);
     let mut tree = new();
     let (mut good, tries) = (0, tries());
     for case in 0..tries {
