@@ -64,9 +64,9 @@ lint: ## Format and clippy, with no warning left
 fmt: ## Format all code
 	$(CARGO) fmt --all
 
-soak: build-all ## The long runs whole: 10,000 swaps under load, a minute of meddling, a million lines of nginx (half an hour)
+soak: build-all ## The long runs whole: 10,000 swaps under load, a minute of meddling, a million lines of nginx, fifty agents that die for ten (an hour)
 	@.ci/install-deps test
-	GRAFTD_SOAK=1 $(CARGO) test --$(PROFILE) -p graftd-tests --test e2e -- --nocapture --test-threads 1 soak:: tail::nginx:: tail::survival:: relay::exact::
+	GRAFTD_SOAK=1 $(CARGO) test --$(PROFILE) -p graftd-tests --test e2e -- --nocapture --test-threads 1 soak:: tail::nginx:: tail::survival:: relay::exact:: relay::many:: relay::away::
 
 # `make bench tail` measures that part alone.
 ifeq (bench,$(firstword $(MAKECMDGOALS)))

@@ -517,8 +517,26 @@ pub const RELAY_ENTRY_BYTES_MAX: usize = RELAY_FRAME_BYTES_MAX + 64 * 1024;
 /// Bytes of the frame in an entry, unpacked: half a megabyte as a rule; a sketch of a million keys stands alone in one.
 pub const RELAY_FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Bytes of entries that all senders together may have under way here, packed and unpacked: each waits for room.
-pub const RELAY_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Bytes of entries, packed, that all senders together may have under way here: each waits for room.
+pub const RELAY_BYTES_MAX: usize = 96 * 1024 * 1024;
+
+/// Bytes of a message of a relay's for which no room is waited for. Each connection may have so many.
+pub const RELAY_STEP_BYTES: usize = 16 * 1024;
+
+/// Bytes of the frame in an entry, unpacked, that is not unpacked alone; as nearly all are.
+pub const RELAY_SMALL_FRAME_BYTES: usize = 4 * 1024 * 1024;
+
+/// Small frames that are unpacked, or wait to be merged, at a time; of larger ones there is one.
+pub const RELAY_SMALL_FRAMES_MAX: usize = 8;
+
+/// Bytes to which zstd may look back in an entry. Those that are sent here need an eighth of it.
+pub const RELAY_PACK_WINDOW_BYTES: u64 = 1024 * 1024;
+
+/// A peer that sends fewer bytes in the time in which a sign of life is due, and no whole message, is given up.
+pub const RELAY_SLOW_BYTES: usize = 4 * 1024;
+
+/// How often an entry is sent that its receiver refuses; then it is dropped, and those behind it go on.
+pub const RELAY_REFUSED_MAX: u32 = 5;
 
 /// Entries that a receiver is promised and has not acknowledged yet. Once promised, an entry is not folded any more.
 pub const RELAY_WINDOW_ENTRIES: i64 = 64;
@@ -545,8 +563,12 @@ pub const RELAY_UNWRITTEN_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// written for long then.
 pub const RELAY_OUTBOX_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// Daemons that a sender names as those whose deltas it sends on: they fit into a hello.
-pub const RELAY_VIA_MAX: usize = 200;
+/// Daemons whose deltas a relay may send on, by the beginnings of their ids: they fit into a hello, so that a ring is seen. One that
+/// sends here what others send it is refused past it.
+pub const RELAY_VIA_MAX: usize = 500;
+
+/// Digits of a daemon's id by which it is named there.
+pub const RELAY_VIA_DIGITS: usize = 12;
 
 /// Lives of a daemon that its spool remembers, to know its own entries again.
 pub const RELAY_LINEAGE_MAX: i64 = 1_000;
@@ -589,6 +611,9 @@ pub const RELAY_PAUSE_MAX: Duration = Duration::from_secs(15);
 
 /// Senders connected at a time.
 pub const RELAY_CONNECTIONS_MAX: usize = 4_096;
+
+/// Hosts of which is told what was received of them; what others send is told as `(other)`'s.
+pub const RELAY_RECEIVED_MAX: usize = 4_096;
 
 /// Senders whose last entry is remembered. A new one past it is refused.
 pub const RELAY_SENDERS_MAX: usize = 100_000;

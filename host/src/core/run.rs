@@ -7,7 +7,7 @@ use super::shared::Shared;
 use crate::ingest::{LogHandle, LogSerial};
 use crate::limits::{LAST_COMMIT_MAX, LOGS_END_MAX};
 use crate::module::Registry;
-use crate::relay::{Relayed, Relays};
+use crate::relay::{Refusal, Relayed, Relays, Taken};
 use crate::tree::Tree;
 use crate::trend::Kept;
 use std::net::SocketAddr;
@@ -185,8 +185,8 @@ impl Core {
     /// What another daemon has sent enters the tree, unless it has already.
     fn relayed(&mut self, relayed: Relayed) {
         let known = self.shared.positions.lock().get(&relayed.source).cloned();
-        if known.is_some_and(|known| relayed.is_in(&known)) {
-            let _ = relayed.reply.send(Ok(false));
+        if let Some(known) = known.and_then(|known| relayed.known(&known)) {
+            let _ = relayed.reply.send(known);
             return;
         }
         let began = Instant::now();
@@ -202,7 +202,7 @@ impl Core {
             self.commits.read_on(Position { source: relayed.source, text }, &self.shared);
         }
         // The connection may be over: the merge stands all the same, and is known by its number.
-        let _ = relayed.reply.send(merged.map(|_| true).map_err(|error| error.to_string()));
+        let _ = relayed.reply.send(merged.map(|_| Taken::Merged).map_err(|error| Refusal::Entry(error.to_string())));
     }
 
     fn tick(&mut self) {

@@ -4,7 +4,7 @@ use super::body::CollectorBody;
 use super::branch::Branch;
 use super::dispose::Disposer;
 use super::fault::FaultKind;
-use super::fence::{Age, Callee, Desk, Doing, UnderWay, spawn};
+use super::fence::{Age, Callee, Desk, Doing, UnderWay, spawn_known};
 use crate::clock::{Timepiece, thread_cpu};
 use crate::core::{Delta, Event, Events, Report};
 use crate::limits::BACKOFF_MAX;
@@ -78,7 +78,8 @@ impl Collecting {
         let (at_desk, every) = (Arc::clone(&desk), self.every);
         let thread = format!("graftd-{}", self.callee.module.chars().take(8).collect::<String>());
         let (own, disposer) = (Arc::clone(&self.callee), around.disposer.clone());
-        let started = spawn(&thread, Box::new(self), move |collecting| {
+        let (hand, handed) = channel();
+        let started = spawn_known(&thread, Box::new(self), move |collecting| {
             let Around { tick, clock, events, disposer } = around;
             let Collecting { callee, mut collector, branch, every, keeps_its_beat } = *collecting;
             let first = Some(tick).filter(|_| !keeps_its_beat);
@@ -113,12 +114,17 @@ impl Collecting {
                     break;
                 }
             }
-            disposer.dispose(callee, collector);
+            // A thread may have notes of what the library's code is to do when it ends, so it ends before that goes.
+            disposer.dispose_after(handed.recv().ok(), callee, collector);
         });
-        if let Err((error, unused)) = started {
-            // Dropping it is its code, and not for whoever is here.
-            disposer.dispose(own, unused);
-            return Err(error);
+        match started {
+            // It waits for this at its end.
+            Ok(thread) => drop(hand.send(thread)),
+            Err((error, unused)) => {
+                // Dropping it is its code, and not for whoever is here.
+                disposer.dispose(own, unused);
+                return Err(error);
+            }
         }
         Ok(CollectorThread { stop: Some(stop), desk, age: Age::default(), every })
     }

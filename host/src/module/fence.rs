@@ -12,7 +12,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// What a module is asked to do.
@@ -139,6 +139,15 @@ pub(crate) fn spawn<W: Send + 'static>(
     work: Box<W>,
     run: impl FnOnce(Box<W>) + Send + 'static,
 ) -> Started<W> {
+    spawn_known(name, work, run).map(drop)
+}
+
+/// The same, for who waits for the thread's end.
+pub(crate) fn spawn_known<W: Send + 'static>(
+    name: &str,
+    work: Box<W>,
+    run: impl FnOnce(Box<W>) + Send + 'static,
+) -> Result<JoinHandle<()>, (io::Error, Option<Box<W>>)> {
     let handed = Arc::new(Mutex::new(Some(work)));
     let taken = Arc::clone(&handed);
     let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || {
@@ -147,7 +156,7 @@ pub(crate) fn spawn<W: Send + 'static>(
             run(work);
         }
     });
-    spawned.map(drop).map_err(|error| (error, handed.lock().take()))
+    spawned.map_err(|error| (error, handed.lock().take()))
 }
 
 /// A desk under watch, and what could be saved from it.

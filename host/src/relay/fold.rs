@@ -59,12 +59,24 @@ pub(crate) struct Fold {
     bytes: usize,
     /// Where a path is written for a look into the index.
     path: Vec<u8>,
+    /// All that was set is in it: which time that was asked for; 0 if it was not.
+    tells: u64,
 }
 
 impl Fold {
     /// Whether nothing was fed.
     pub(crate) fn is_empty(&self) -> bool {
-        self.leaves.is_empty()
+        self.leaves.is_empty() && self.tells == 0
+    }
+
+    /// From now on all that was set is in it.
+    pub(crate) fn tells_all(&mut self, which: u64) {
+        self.tells = which;
+    }
+
+    /// Which time that was asked for; 0 if it was not.
+    pub(crate) fn tells(&self) -> u64 {
+        self.tells
     }
 
     /// What it takes in memory, in bytes, about.
@@ -123,14 +135,20 @@ impl Fold {
     /// Feeds a number to the sketch of a path at which numbers are observed.
     pub(crate) fn observe(&mut self, path: &[&str], x: f64) {
         if path.len() <= DEPTH_MAX {
-            self.leaf(path).quantiles(|sketch| sketch.observe(x));
+            let mut grown = 0;
+            self.leaf(path)
+                .quantiles(|sketch| grown = growth(sketch, Quantiles::memory_bytes, |sketch| sketch.observe(x)));
+            self.bytes += grown;
         }
     }
 
     /// Feeds an item to the sketch of a path at which items are counted once.
     pub(crate) fn distinct(&mut self, path: &[&str], item: &[u8]) {
         if path.len() <= DEPTH_MAX {
-            self.leaf(path).distinct(|sketch| sketch.insert(item));
+            let mut grown = 0;
+            self.leaf(path)
+                .distinct(|sketch| grown = growth(sketch, Distinct::memory_bytes, |sketch| sketch.insert(item)));
+            self.bytes += grown;
         }
     }
 
@@ -181,7 +199,7 @@ impl Fold {
             self.path.extend_from_slice(key.as_bytes());
             self.path.push(END);
         }
-        let Fold { leaves, index, hasher, path, bytes } = self;
+        let Fold { leaves, index, hasher, path, bytes, .. } = self;
         let hash = hash(hasher, path);
         let found =
             index.entry(hash, |&at| *leaves[at as usize].path == **path, |&at| hash_of(hasher, &leaves[at as usize]));
@@ -196,6 +214,13 @@ impl Fold {
         };
         &mut leaves[at]
     }
+}
+
+/// By how many bytes a sketch grows by what is done to it.
+fn growth<S>(sketch: &mut S, bytes: impl Fn(&S) -> usize, feed: impl FnOnce(&mut S)) -> usize {
+    let before = bytes(sketch);
+    feed(sketch);
+    bytes(sketch).saturating_sub(before)
 }
 
 fn hash(hasher: &RandomState, path: &[u8]) -> u64 {
@@ -376,6 +401,19 @@ mod tests {
         let mut reader = Reader::new(&frames[0]).unwrap();
         assert_eq!(reader.next_entry().unwrap().map(|entry| entry.op), Some(Op::Add(3.0)));
         assert!(reader.next_entry().unwrap().is_none() && frames.len() == 1);
+    }
+
+    #[test]
+    fn sketches_that_grow_are_seen_in_the_memory_that_is_told() {
+        let mut fold = Fold::default();
+        fold.observe(&["q"], 1.0);
+        fold.distinct(&["d"], b"x");
+        let before = fold.memory_bytes();
+        for n in 0..2_000_u32 {
+            fold.observe(&["q"], f64::from(n % 300).exp2());
+            fold.distinct(&["d"], &n.to_le_bytes());
+        }
+        assert!(fold.memory_bytes() > before + 4_000, "{before} {}", fold.memory_bytes());
     }
 
     #[test]

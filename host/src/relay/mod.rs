@@ -18,6 +18,8 @@
 //! a peer sends is believed, or takes more memory than `limits.rs` says.
 
 mod fold;
+#[cfg(test)]
+mod fuzz;
 mod outbox;
 mod pack;
 mod receive;
@@ -37,7 +39,7 @@ use parking_lot::Mutex;
 use plugin_api::Action;
 pub(crate) use receive::serve;
 use senders::Senders;
-pub(crate) use sink::Relayed;
+pub(crate) use sink::{Refusal, Relayed, Taken};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -52,8 +54,10 @@ pub(crate) struct Line {
     outbox: Mutex<Outbox>,
     board: Arc<Board>,
     told: Mutex<Told>,
-    /// A receiver has to be told all that the tree holds.
-    tell_all: AtomicBool,
+    /// A receiver has to be told all that the tree holds: which time that was asked for; 0 if it has not.
+    tell_all: AtomicU64,
+    /// The entry that was refused last, and how often.
+    refused: Mutex<(u64, u32)>,
     /// The number of the last entry that was sent to each receiver since the daemon began.
     sent: Mutex<BTreeMap<String, u64>>,
     /// How often it commits, in milliseconds.
@@ -145,8 +149,9 @@ impl Relays {
         let mut taken = std::mem::take(&mut *self.left.lock());
         for line in self.lines.lock().iter() {
             let mut outbox = line.outbox.lock();
-            if line.tell_all.swap(false, Ordering::AcqRel) {
-                outbox.tell_all(tree);
+            let which = line.tell_all.swap(0, Ordering::AcqRel);
+            if which > 0 {
+                outbox.tell_all(tree, which);
             }
             let fold = outbox.take();
             if !fold.is_empty() {
@@ -178,7 +183,7 @@ impl Relays {
 
 impl Line {
     fn wants_all(&self) -> bool {
-        self.tell_all.load(Ordering::Acquire)
+        self.tell_all.load(Ordering::Acquire) > 0
     }
 
     fn note_sent(&self, peer: &str, number: u64) {
@@ -227,16 +232,18 @@ impl Relay {
                 outbox: Mutex::default(),
                 board: Arc::default(),
                 told: Mutex::default(),
-                tell_all: AtomicBool::new(false),
+                tell_all: AtomicU64::new(0),
+                refused: Mutex::default(),
                 sent: Mutex::default(),
                 every_ms: AtomicU64::new(0),
                 owners: AtomicUsize::new(0),
             }),
         };
-        line.outbox.lock().follow(conf);
+        // What is set in a branch that did not travel before is not known where it goes.
+        let tell = line.outbox.lock().follow(conf) && before.is_some();
         line.every_ms.store(u64::try_from(conf.every.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
         let addresses = conf.to.iter().map(send::address).collect();
-        let open = RelayJob::Open { limit: conf.spool_bytes, addresses, board: Arc::clone(&line.board) };
+        let open = RelayJob::Open { limit: conf.spool_bytes, addresses, tell, board: Arc::clone(&line.board) };
         if !spooler.send(name, open) {
             return Err("the daemon ends".to_owned());
         }
@@ -274,6 +281,9 @@ impl Drop for Relay {
         let rest = self.line.outbox.lock().take();
         if !rest.is_empty() {
             relays.left.lock().push((self.line.name.clone(), rest));
+        }
+        if let Some(spooler) = relays.spooler() {
+            spooler.send(&self.line.name, RelayJob::Close);
         }
     }
 }

@@ -9,7 +9,7 @@ use plugin_api::Action;
 use plugin_api::delta::wire::{Op, Reader};
 
 /// Which branches travel, and below what they hang when they have arrived.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Route {
     /// All unless there are some; all but the log of the daemon's own HTTP, which would add up with the receiver's.
     branches: Vec<Vec<String>>,
@@ -40,9 +40,11 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// From now on as a `.on` says; what is in it stays.
-    pub(super) fn follow(&mut self, conf: &RelayConf) {
-        self.route = Route { branches: conf.branches.clone(), prefix: conf.prefix.clone() };
+    /// From now on as a `.on` says; what is in it stays. Whether other branches travel, or to elsewhere.
+    pub(super) fn follow(&mut self, conf: &RelayConf) -> bool {
+        let route = Route { branches: conf.branches.clone(), prefix: conf.prefix.clone() };
+        let before = std::mem::replace(&mut self.route, route);
+        before != self.route
     }
 
     /// A frame was merged below `base`; `own` says that the daemon speaks of itself in it.
@@ -78,8 +80,8 @@ impl Outbox {
         }
     }
 
-    /// Puts all in that the tree holds and that was set: for a receiver that has nothing of it.
-    pub(super) fn tell_all(&mut self, tree: &Tree) {
+    /// Puts all in that the tree holds and that was set, for a receiver that may not have it; `which` time that was asked for.
+    pub(super) fn tell_all(&mut self, tree: &Tree, which: u64) {
         let route = self.route.clone();
         let branches = &route.branches;
         let root = [Vec::new()];
@@ -91,6 +93,7 @@ impl Outbox {
                 }
             });
         }
+        self.fold.tells_all(which);
         self.pressing = true;
     }
 
@@ -208,7 +211,7 @@ mod tests {
         for round in 0..2 {
             match round {
                 0 => outbox.merged(&tree, &[], frame.bytes(), false),
-                _ => outbox.tell_all(&tree),
+                _ => outbox.tell_all(&tree, 1),
             }
             let frames = outbox.take().frames(usize::MAX);
             let mut reader = Reader::new(&frames[0]).unwrap();

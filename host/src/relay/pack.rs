@@ -1,9 +1,10 @@
 //! Entries of a spool: a frame, packed with zstd.
 
 use super::fold::Fold;
-use crate::limits::RELAY_FRAME_BYTES_MAX;
+use crate::limits::{RELAY_FRAME_BYTES_MAX, RELAY_PACK_WINDOW_BYTES};
 use ruzstd::decoding::StreamingDecoder;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+use std::fmt;
 use std::io::Read;
 
 /// Bytes that a frame aims at before it is packed: large enough to be packed well, small enough that a window of them stays
@@ -33,18 +34,56 @@ pub(crate) fn pack(fold: Fold, folded: u64) -> (Vec<Packed>, u64) {
     (packed, lost)
 }
 
+/// Why there is no frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unpacking {
+    /// It has more than so many bytes.
+    Large(usize),
+    /// It was not packed by a relay, or is damaged.
+    Wrong(String),
+}
+
 /// The frame of an entry.
 ///
 /// # Errors
 /// It is none, or larger than any that is sent.
 pub(crate) fn unpack(data: &[u8]) -> Result<Vec<u8>, String> {
-    let told = |error: &dyn std::fmt::Display| format!("what was packed with zstd cannot be unpacked: {error}");
-    let decoder = StreamingDecoder::new(data).map_err(|error| told(&error))?;
+    unpack_within(data, RELAY_FRAME_BYTES_MAX).map_err(|why| match why {
+        Unpacking::Large(most) => format!("an entry unpacks to more than {most} bytes"),
+        Unpacking::Wrong(why) => why,
+    })
+}
+
+/// The frame of an entry, if it has at most so many bytes; no more room is taken for it, but for a window.
+///
+/// # Errors
+/// It is none, or a larger one.
+pub(super) fn unpack_within(data: &[u8], most: usize) -> Result<Vec<u8>, Unpacking> {
+    let told =
+        |error: &dyn fmt::Display| Unpacking::Wrong(format!("what was packed with zstd cannot be unpacked: {error}"));
+    let mut decoder =
+        StreamingDecoder::new_with_max_window_size(data, RELAY_PACK_WINDOW_BYTES).map_err(|error| told(&error))?;
     let mut frame = Vec::new();
-    decoder.take(RELAY_FRAME_BYTES_MAX as u64 + 1).read_to_end(&mut frame).map_err(|error| told(&error))?;
-    if frame.len() > RELAY_FRAME_BYTES_MAX {
-        return Err(format!("an entry unpacks to more than {RELAY_FRAME_BYTES_MAX} bytes"));
+    let mut has = 0;
+    loop {
+        if has == frame.len() {
+            if has > most {
+                return Err(Unpacking::Large(most));
+            }
+            // One more than may be, to see whether there is more.
+            let more = has.max(data.len() * 4).max(4 * 1024);
+            frame.reserve_exact(more.min(most + 1 - has));
+            frame.resize((has + more).min(most + 1), 0);
+        }
+        match decoder.read(&mut frame[has..]).map_err(|error| told(&error))? {
+            0 => break,
+            read => has += read,
+        }
     }
+    if has > most {
+        return Err(Unpacking::Large(most));
+    }
+    frame.truncate(has);
     Ok(frame)
 }
 
@@ -66,6 +105,17 @@ mod tests {
         packed.iter().for_each(|packed| again.merge(&unpack(&packed.data).unwrap()).unwrap());
         let whole = again.frames(usize::MAX);
         assert_eq!(Reader::new(&whole[0]).unwrap().check(), Ok(50_000));
+    }
+
+    #[test]
+    fn no_more_room_is_taken_than_may_be() {
+        let packed = compress_to_vec(&[7; 10_000][..], CompressionLevel::Fastest);
+        assert_eq!(unpack_within(&packed, 10_000).unwrap(), [7; 10_000]);
+        assert_eq!(unpack_within(&packed, 9_999), Err(Unpacking::Large(9_999)));
+        assert_eq!(unpack_within(&[], 10), Err(unpack_within(&[1], 10).unwrap_err()));
+        // The window is what a decoder makes room for, whatever comes.
+        let wide = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x88, 1, 0, 0];
+        assert!(matches!(unpack_within(&wide, 10), Err(Unpacking::Wrong(why)) if why.contains("window")));
     }
 
     #[test]

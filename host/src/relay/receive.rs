@@ -1,14 +1,15 @@
 //! Takes what relays send.
 
-use super::pack::unpack;
-use super::senders::{Claim, Claimant};
-use super::sink::{Relayed, source_of, without_own};
-use super::wire::{Broken, MARK, Message, Reading, Said, VERSIONS, put_place, write};
+use super::pack::{Unpacking, unpack, unpack_within};
+use super::senders::{Claim, Claimant, NotNow};
+use super::sink::{Refusal, Relayed, Taken, source_of, without_own};
+use super::wire::{Broken, MARK, Message, Reading, SAYS_REFUSED, Said, VERSIONS, put_place, write};
 use crate::core::{Event, Shared};
 use crate::ingest::push::same;
 use crate::limits::{
-    RELAY_BYTES_MAX, RELAY_CLAIM_MAX, RELAY_CONNECTIONS_MAX, RELAY_ENTRY_BYTES_MAX, RELAY_FRAME_BYTES_MAX,
-    RELAY_HELLO_BYTES_MAX, RELAY_HELLO_MAX, RELAY_IDLE_MAX, RELAY_LINGER_MAX, RELAY_SENDERS_MAX, RELAY_VIA_MAX,
+    RELAY_BYTES_MAX, RELAY_CLAIM_MAX, RELAY_CONNECTIONS_MAX, RELAY_ENTRY_BYTES_MAX, RELAY_HELLO_BYTES_MAX,
+    RELAY_HELLO_MAX, RELAY_IDLE_MAX, RELAY_LINGER_MAX, RELAY_SENDERS_MAX, RELAY_SMALL_FRAME_BYTES,
+    RELAY_SMALL_FRAMES_MAX, RELAY_STEP_BYTES, RELAY_VIA_DIGITS, RELAY_VIA_MAX,
 };
 use crate::trend::Place;
 use std::borrow::Cow;
@@ -24,9 +25,6 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// Frames that may be unpacked at the same time: a few bytes may stand for a large one.
-const UNPACKED_AT_ONCE: usize = RELAY_BYTES_MAX / RELAY_FRAME_BYTES_MAX;
-
 /// The longest name that a sender may go by, in bytes.
 const NAME_BYTES_MAX: usize = 255;
 
@@ -35,7 +33,9 @@ const NAME_BYTES_MAX: usize = 255;
 struct Rooms {
     /// For bytes that are on their way.
     bytes: Arc<Semaphore>,
-    unpacking: Semaphore,
+    /// For frames that are unpacked: a few bytes may stand for a large one.
+    small: Semaphore,
+    large: Semaphore,
     connections: AtomicU64,
 }
 
@@ -47,7 +47,8 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> io::Res
     let connections = Arc::new(Semaphore::new(RELAY_CONNECTIONS_MAX));
     let rooms = Arc::new(Rooms {
         bytes: Arc::new(Semaphore::new(RELAY_BYTES_MAX)),
-        unpacking: Semaphore::new(UNPACKED_AT_ONCE),
+        small: Semaphore::new(RELAY_SMALL_FRAMES_MAX),
+        large: Semaphore::new(1),
         connections: AtomicU64::new(0),
     });
     loop {
@@ -100,16 +101,22 @@ struct Peer<'s> {
     rooms: &'s Rooms,
     source: String,
     host: String,
+    /// By what name is told what came of it.
+    shown: String,
     connection: u64,
+    version: u64,
     /// What it has been told is on the disk.
     told: Option<Place>,
+    /// The last of its entries that is surely here as it has it: it was asked whether it knows it, or has sent it on this connection.
+    /// Nothing beyond is acknowledged, for a copy of it may have sent that.
+    sure: u64,
 }
 
 impl Drop for Peer<'_> {
     fn drop(&mut self) {
         let senders = &self.shared.relays.senders;
         senders.leave(&self.source, self.connection);
-        senders.note(&self.host, |received| received.connected = received.connected.saturating_sub(1));
+        senders.part(&self.shown);
     }
 }
 
@@ -140,21 +147,32 @@ async fn converse(
     let life = said.get("life").cloned().unwrap_or_default();
     let listens = said.get("listens").is_some_and(|listens| listens == "yes");
     let own = stream.split('.').next().filter(|_| listens);
-    let via = said.get("via").map_or("", String::as_str).split(' ').filter(|id| !id.is_empty()).chain(own);
-    let via = via.take(RELAY_VIA_MAX).map(str::to_owned).collect();
+    let via = said.get("via").map_or("", String::as_str).split(' ').chain(own).filter(|id| !id.is_empty());
+    let via = via.map(|id| named(id).to_owned()).take(RELAY_VIA_MAX + 1).collect();
     let claimant = Claimant { connection, life, from, claims, via };
-    if let Err(other) = senders.claim(&source, claimant, RELAY_CLAIM_MAX).await {
-        return Err(Broken::Wrong(format!(
-            "another sender with the same id is connected from {other}: a data folder was copied; `graftd relay renew --data \
-             DIR`, while the daemon is stopped, makes one of them a sender of its own"
-        )));
+    match senders.claim(&source, claimant, RELAY_CLAIM_MAX).await {
+        Ok(()) => {}
+        Err(NotNow::Another(other)) => {
+            return Err(Broken::Wrong(format!(
+                "another sender with the same id is connected from {other}: a data folder was copied; `graftd relay renew --data \
+                 DIR`, while the daemon is stopped, makes one of them a sender of its own"
+            )));
+        }
+        Err(NotNow::TooMany) => {
+            return Err(Broken::Wrong(format!(
+                "more than {RELAY_VIA_MAX} daemons would send here what others send them: whether their deltas go round in a ring \
+                 could not be told any more; have fewer relays send here"
+            )));
+        }
     }
-    senders.note(&host, |received| received.connected += 1);
-    let mut peer = Peer { shared, rooms, source, host, connection, told: None };
+    let shown = senders.join(&host);
+    let version = most.min(*VERSIONS.end());
+    let mut peer = Peer { shared, rooms, source, host, shown, connection, version, told: None, sure: 0 };
     // From here on nothing is missed that is committed.
     let mut committed = senders.follow();
     let merged = shared.positions.lock().get(&peer.source).and_then(|text| super::wire::place(text));
     peer.told = senders.has(&peer.source);
+    peer.sure = merged.or(peer.told).map_or(0, |place| place.number);
     let mut answer: Said = [("id", shared.relays.spooler().map_or("", |spooler| &spooler.id)), ("host", &*shared.host)]
         .into_iter()
         .map(|(name, is)| (name.to_owned(), is.to_owned()))
@@ -162,22 +180,24 @@ async fn converse(
     for (name, place) in [("committed", peer.told), ("merged", merged)] {
         answer.extend(place.map(|place| (name.to_owned(), put_place(place))));
     }
-    let version = most.min(*VERSIONS.end());
     write(out, &Message::Welcome { version, said: answer }.encode()).await.map_err(Broken::Ended)?;
     tracing::info!("{} relays from {from}", peer.host);
     reading.share(&rooms.bytes);
     let mut alive: Vec<oneshot::Sender<()>> = Vec::new();
-    let mut heard = Instant::now();
     loop {
+        // More may have come of a message meanwhile: that is seen when this is over.
+        let over = reading.heard() + RELAY_IDLE_MAX;
         tokio::select! {
             message = reading.next(RELAY_ENTRY_BYTES_MAX) => {
                 let message = message?;
-                heard = Instant::now();
+                let began = Instant::now();
                 for reply in alive.drain(..) {
                     // Whoever claims the name may have gone.
                     let _ = reply.send(());
                 }
                 peer.take(message, out).await?;
+                // Meanwhile nobody here has listened.
+                reading.rested(began.elapsed());
             }
             _ = committed.changed() => peer.acknowledge(out).await?,
             claim = claimed.recv() => match claim {
@@ -189,11 +209,16 @@ async fn converse(
                     return Err(Broken::Wrong("the sender has connected anew".to_owned()));
                 }
             },
-            () = sleep_until(heard + RELAY_IDLE_MAX) => {
-                return Err(Broken::Wrong(format!("no whole message within {RELAY_IDLE_MAX:?}")));
+            () = sleep_until(over) => if reading.heard() + RELAY_IDLE_MAX <= Instant::now() {
+                return Err(Broken::Wrong(format!("no sign of life within {RELAY_IDLE_MAX:?}")));
             }
         }
     }
+}
+
+/// By what a daemon's id is named among those that send on.
+fn named(id: &str) -> &str {
+    id.get(..RELAY_VIA_DIGITS).unwrap_or(id)
 }
 
 /// Whether a sender may send: by what names it goes.
@@ -228,7 +253,7 @@ fn check(shared: &Shared, least: u64, most: u64, said: &Said) -> Result<(String,
                 .to_owned(),
         );
     }
-    if is("via").split(' ').any(|id| id == spooler.id) {
+    if is("via").split(' ').any(|id| named(id) == named(&spooler.id)) {
         return Err("it sends what this daemon sends to it, or to others before it: deltas would go round for ever; take one of \
                     the relays away"
             .to_owned());
@@ -243,7 +268,7 @@ fn check(shared: &Shared, least: u64, most: u64, said: &Said) -> Result<(String,
 impl Peer<'_> {
     async fn take(&mut self, message: Message, out: &mut OwnedWriteHalf) -> Result<(), Broken> {
         match message {
-            Message::Entry { place, data } => self.merge(place, data).await.map_err(Broken::Wrong),
+            Message::Entry { place, data } => self.merge(place, data, out).await,
             Message::Commit => {
                 self.shared.events.send_async(Event::Commit { reply: None }).await;
                 Ok(())
@@ -254,41 +279,98 @@ impl Peer<'_> {
         }
     }
 
-    async fn merge(&mut self, place: Place, data: Vec<u8>) -> Result<(), String> {
-        let ends = || "this daemon ends".to_owned();
+    async fn merge(&mut self, place: Place, data: Vec<u8>, out: &mut OwnedWriteHalf) -> Result<(), Broken> {
         let bytes = data.len() as u64;
-        let _room = self.rooms.unpacking.acquire().await.map_err(|_| ends())?;
-        let host = self.shared.host.clone();
-        let work = move || {
-            let frame = unpack(&data)?;
-            match without_own(&frame, &host).ok_or("an entry holds no delta")? {
-                Cow::Borrowed(_) => Ok(frame),
-                Cow::Owned(left) => Ok(left),
+        match self.enter(place, data).await? {
+            Ok(Taken::Before) => Ok(()),
+            Ok(Taken::Last) => {
+                self.sure = place.number;
+                // It may be on the disk already.
+                self.acknowledge(out).await
+            }
+            Ok(Taken::Merged) => {
+                self.sure = place.number;
+                self.shared.relays.senders.note(&self.shown, bytes);
+                Ok(())
+            }
+            Err(Refusal::Another) => Err(Broken::Wrong(format!(
+                "its entry {} is another than the one of this number that is here: a data folder was copied; `graftd relay renew \
+                 --data DIR`, while the daemon is stopped, makes one of them a sender of its own",
+                place.number
+            ))),
+            Err(Refusal::Entry(why)) => {
+                if self.version >= SAYS_REFUSED {
+                    let refused = Message::Refused { number: place.number, why: why.clone() };
+                    write(out, &refused.encode()).await.map_err(Broken::Ended)?;
+                }
+                Err(Broken::Wrong(why))
+            }
+        }
+    }
+
+    /// Brings an entry into the tree.
+    async fn enter(&self, place: Place, data: Vec<u8>) -> Result<Result<Taken, Refusal>, Broken> {
+        let ends = || Broken::Wrong("this daemon ends".to_owned());
+        let small = self.rooms.small.acquire().await.map_err(|_| ends())?;
+        let data = Arc::new(data);
+        let (_room, frame) = match self.unpacked(&data, true).await? {
+            Some(frame) => (small, frame),
+            None => {
+                drop(small);
+                let large = self.rooms.large.acquire().await.map_err(|_| ends())?;
+                let frame = self.unpacked(&data, false).await?;
+                (large, frame.unwrap_or_else(|| Err("it is too large".to_owned())))
             }
         };
-        let frame: Result<Vec<u8>, String> = spawn_blocking(work).await.map_err(|error| error.to_string())?;
+        drop(data);
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(why) => return Ok(Err(Refusal::Entry(why))),
+        };
         let (reply, answer) = oneshot::channel();
-        let relayed = Relayed { source: self.source.clone(), host: self.host.clone(), place, frame: frame?, reply };
+        let relayed = Relayed { source: self.source.clone(), host: self.host.clone(), place, frame, reply };
         if !self.shared.events.send_async(Event::Relayed(relayed)).await {
             return Err(ends());
         }
-        if answer.await.map_err(|_| ends())?? {
-            self.shared.relays.senders.note(&self.host, |received| {
-                received.entries += 1;
-                received.bytes += bytes;
-            });
+        answer.await.map_err(|_| ends())
+    }
+
+    /// The frame in an entry, without what it says of this daemon; `None` where it is large and only small ones are wanted.
+    async fn unpacked(&self, data: &Arc<Vec<u8>>, small: bool) -> Result<Option<Result<Vec<u8>, String>>, Broken> {
+        let (host, data) = (self.shared.host.clone(), Arc::clone(data));
+        let is_little = data.len() <= RELAY_STEP_BYTES;
+        let work = move || {
+            let frame = if small {
+                match unpack_within(&data, RELAY_SMALL_FRAME_BYTES) {
+                    Err(Unpacking::Large(_)) => return None,
+                    Err(Unpacking::Wrong(why)) => Err(why),
+                    Ok(frame) => Ok(frame),
+                }
+            } else {
+                unpack(&data)
+            };
+            Some(frame.and_then(|frame| match without_own(&frame, &host).ok_or("an entry holds no delta")? {
+                Cow::Borrowed(_) => Ok(frame),
+                Cow::Owned(left) => Ok(left),
+            }))
+        };
+        // Handing on a little one costs more than unpacking it.
+        if small && is_little {
+            return Ok(work());
         }
-        Ok(())
+        spawn_blocking(work).await.map_err(|error| Broken::Wrong(error.to_string()))
     }
 
     /// Tells the sender what is on the disk, if that is more than it has been told.
     async fn acknowledge(&mut self, out: &mut OwnedWriteHalf) -> Result<(), Broken> {
         let has = self.shared.relays.senders.has(&self.source);
-        if has != self.told
-            && let Some(place) = has
+        let told = self.told.map_or(0, |place| place.number);
+        if let Some(place) = has
+            && place.number.min(self.sure) > told
         {
-            self.told = has;
-            write(out, &Message::Acknowledged { number: place.number }.encode()).await.map_err(Broken::Ended)?;
+            let number = place.number.min(self.sure);
+            self.told = Some(Place { number, ..place });
+            write(out, &Message::Acknowledged { number }.encode()).await.map_err(Broken::Ended)?;
         }
         Ok(())
     }

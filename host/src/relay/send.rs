@@ -6,7 +6,7 @@ use crate::conf::RelayConf;
 use crate::core::Shared;
 use crate::limits::{
     RELAY_CONNECT_MAX, RELAY_HELLO_BYTES_MAX, RELAY_HELLO_MAX, RELAY_IDLE_MAX, RELAY_PAUSE, RELAY_PAUSE_MAX,
-    RELAY_PING_EVERY, RELAY_READ_BYTES,
+    RELAY_PING_EVERY, RELAY_READ_BYTES, RELAY_REFUSED_MAX,
 };
 use crate::trend::{RelayJob, Sent, SpoolReader, Spooler};
 use std::collections::VecDeque;
@@ -120,13 +120,12 @@ impl Sender {
         if !self.spooler.send(&self.line.name, job) {
             return Err(ends());
         }
-        answer.await.map_err(|_| ends())???;
+        let tell = answer.await.map_err(|_| ends())???;
         let sent = merged.or(committed).map_or(0, |place| place.number);
         let mut met_now = Met { sender: self, connection, peer, sent, under_way: VecDeque::new(), asked: false, via };
         *met = true;
-        if merged.is_none() && committed.is_none() {
-            // It has nothing of this sender, or no more.
-            self.line.tell_all.store(true, Ordering::Release);
+        if let Some(which) = tell {
+            self.line.tell_all.store(which, Ordering::Release);
         }
         self.greet(is("host"), to);
         let said = met_now.go_on(&mut reading, &mut out).await;
@@ -192,23 +191,25 @@ impl Met<'_> {
         let mut changed = self.sender.line.board.follow();
         changed.mark_changed();
         let mut pings = interval(RELAY_PING_EVERY);
-        let mut heard = Instant::now();
         let mut spool = None;
         loop {
             let done = tokio::select! {
                 message = reading.next(RELAY_HELLO_BYTES_MAX) => match message {
-                    Ok(message) => {
-                        heard = Instant::now();
-                        self.hear(message, out).await
-                    }
+                    Ok(message) => self.hear(message, out).await,
                     Err(broken) => return broken,
                 },
                 told = changed.changed() => match told {
-                    Ok(()) => self.send_all(&mut spool, out).await,
+                    Ok(()) => {
+                        let began = Instant::now();
+                        let sent = self.send_all(&mut spool, out).await;
+                        // Nobody has listened meanwhile, and who reads slowly is alive.
+                        reading.rested(began.elapsed());
+                        sent
+                    }
                     Err(_) => return Broken::Wrong("the daemon ends".to_owned()),
                 },
                 _ = pings.tick() => {
-                    if heard.elapsed() > RELAY_IDLE_MAX {
+                    if reading.heard().elapsed() > RELAY_IDLE_MAX {
                         return Broken::Wrong(format!("no sign of life for {RELAY_IDLE_MAX:?}"));
                     }
                     write(out, &Message::Ping.encode()).await.map_err(Broken::Ended)
@@ -242,8 +243,29 @@ impl Met<'_> {
             }
             Message::Ping => write(out, &Message::Pong.encode()).await.map_err(Broken::Ended),
             Message::Pong => Ok(()),
+            Message::Refused { number, why } => {
+                self.refused(number, &why);
+                Err(Broken::Wrong(format!("it refuses entry {number}: {why}")))
+            }
             Message::Error(why) => Err(Broken::Wrong(format!("it closed the connection: {why}"))),
             _ => Err(Broken::Wrong("it says what only a sender may say".to_owned())),
+        }
+    }
+
+    /// The receiver cannot merge an entry. It is sent some times, for it may have been damaged on the way; then it is given up, or
+    /// those behind it would never go.
+    fn refused(&self, number: u64, why: &str) {
+        let Sender { line, spooler, .. } = self.sender;
+        let mut refused = line.refused.lock();
+        let times = if refused.0 == number { refused.1 + 1 } else { 1 };
+        *refused = (number, times);
+        if times >= RELAY_REFUSED_MAX && self.under_way.contains(&number) {
+            tracing::error!(
+                "the relay {}: {} has refused entry {number} {times} times, and it is dropped: {why}",
+                line.name,
+                self.peer
+            );
+            spooler.send(&line.name, RelayJob::GiveUp { connection: self.connection, number });
         }
     }
 

@@ -2,9 +2,10 @@
 
 use super::sink::is_sender;
 use super::wire::place;
-use crate::limits::RELAY_VIA_MAX;
+use crate::limits::{RELAY_RECEIVED_MAX, RELAY_VIA_MAX};
 use crate::trend::Place;
 use parking_lot::Mutex;
+use plugin_api::limits::OTHER;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -61,6 +62,15 @@ impl Default for Senders {
     }
 }
 
+/// Why a connection may not be a sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotNow {
+    /// Another one is, from there.
+    Another(SocketAddr),
+    /// More daemons send on here than a hello can name.
+    TooMany,
+}
+
 /// Who claims to be a sender.
 #[derive(Debug)]
 pub(super) struct Claimant {
@@ -107,32 +117,43 @@ impl Senders {
     /// same daemon that connects anew has given its other connection up.
     ///
     /// # Errors
-    /// Where the other comes from.
-    pub(super) async fn claim(
-        &self,
-        source: &str,
-        by: Claimant,
-        patience: std::time::Duration,
-    ) -> Result<(), SocketAddr> {
-        let other = {
-            let live = self.live.lock();
-            live.get(source).map(|live| (live.life == by.life, live.from, live.claims.clone()))
-        };
-        if let Some((same_life, from, claims)) = other {
-            if !same_life {
-                let (reply, alive) = oneshot::channel();
-                // A connection that is over takes no claims.
-                if claims.send(Claim::Alive(reply)).await.is_ok()
-                    && tokio::time::timeout(patience, alive).await.is_ok_and(|alive| alive.is_ok())
-                {
-                    return Err(from);
+    /// Why not.
+    pub(super) async fn claim(&self, source: &str, by: Claimant, patience: std::time::Duration) -> Result<(), NotNow> {
+        // Whom it was asked of already.
+        let mut asked: Option<u64> = None;
+        loop {
+            let other = {
+                let mut live = self.live.lock();
+                match live.get(source).filter(|other| asked != Some(other.connection)) {
+                    Some(other) if other.life != by.life => (other.connection, other.from, other.claims.clone()),
+                    // Nobody, or one that has given itself up, or that gave no sign of life.
+                    _ => {
+                        let others = live.iter().filter(|(name, _)| *name != source).flat_map(|(_, live)| &live.via);
+                        let via: BTreeSet<&String> = others.chain(&by.via).collect();
+                        if via.len() > RELAY_VIA_MAX && !by.via.is_empty() {
+                            return Err(NotNow::TooMany);
+                        }
+                        let Claimant { connection, life, from, claims, via } = by;
+                        let new = Live { connection, life, from, claims, via };
+                        if let Some(over) = live.insert(source.to_owned(), new) {
+                            // It has a place for this one: others that ask it wait.
+                            let _ = over.claims.try_send(Claim::Over);
+                        }
+                        return Ok(());
+                    }
                 }
+            };
+            let (connection, from, claims) = other;
+            let (reply, alive) = oneshot::channel();
+            let ask = async {
+                // A connection that is over takes no claims.
+                claims.send(Claim::Alive(reply)).await.is_ok() && alive.await.is_ok()
+            };
+            if tokio::time::timeout(patience, ask).await.is_ok_and(|alive| alive) {
+                return Err(NotNow::Another(from));
             }
-            let _ = claims.try_send(Claim::Over);
+            asked = Some(connection);
         }
-        let Claimant { connection, life, from, claims, via } = by;
-        self.live.lock().insert(source.to_owned(), Live { connection, life, from, claims, via });
-        Ok(())
     }
 
     /// The daemons that send here, or to those that do: a receiver among them would get what it has sent. Daemons that take nothing
@@ -140,7 +161,7 @@ impl Senders {
     pub(super) fn via(&self) -> String {
         let live = self.live.lock();
         let ids: BTreeSet<&str> = live.values().flat_map(|live| &live.via).map(String::as_str).collect();
-        ids.into_iter().take(RELAY_VIA_MAX).collect::<Vec<_>>().join(" ")
+        ids.into_iter().collect::<Vec<_>>().join(" ")
     }
 
     /// A connection is over.
@@ -151,17 +172,118 @@ impl Senders {
         }
     }
 
-    /// Notes something of a host.
-    pub(super) fn note(&self, host: &str, note: impl FnOnce(&mut Received)) {
+    /// A sender has connected: by what name is told what comes of it.
+    pub(super) fn join(&self, host: &str) -> String {
         let mut received = self.received.lock();
-        match received.get_mut(host) {
-            Some(received) => note(received),
-            None => note(received.entry(host.to_owned()).or_default()),
+        let host = if received.contains_key(host) || received.len() < RELAY_RECEIVED_MAX { host } else { OTHER };
+        received.entry(host.to_owned()).or_default().connected += 1;
+        host.to_owned()
+    }
+
+    /// It has gone. Of one that has sent nothing there is nothing to tell.
+    pub(super) fn part(&self, host: &str) {
+        let mut received = self.received.lock();
+        if let Some(found) = received.get_mut(host) {
+            found.connected = found.connected.saturating_sub(1);
+            if found.connected == 0 && found.entries == 0 {
+                received.remove(host);
+            }
         }
     }
 
-    /// What was received, by the hosts' names.
+    /// An entry of so many bytes has been merged.
+    pub(super) fn note(&self, host: &str, bytes: u64) {
+        if let Some(received) = self.received.lock().get_mut(host) {
+            received.entries += 1;
+            received.bytes += bytes;
+        }
+    }
+
+    /// What was received, by the names of the hosts that have sent anything: the others come and go as they like.
     pub(crate) fn received(&self) -> Vec<(String, Received)> {
-        self.received.lock().iter().map(|(host, received)| (host.clone(), *received)).collect()
+        let received = self.received.lock();
+        let some = received.iter().filter(|(_, received)| received.entries > 0);
+        some.map(|(host, received)| (host.clone(), *received)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn claimant(connection: u64, life: &str, via: &[String]) -> (Claimant, mpsc::Receiver<Claim>) {
+        let (claims, claimed) = mpsc::channel(1);
+        let from = SocketAddr::from(([127, 0, 0, 1], 1));
+        (Claimant { connection, life: life.to_owned(), from, claims, via: via.to_vec() }, claimed)
+    }
+
+    fn within<T>(work: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(work)
+    }
+
+    const PATIENCE: Duration = Duration::from_millis(200);
+
+    #[test]
+    fn of_two_that_claim_a_name_at_the_same_time_one_is_let_in() {
+        within(async {
+            let senders = Senders::default();
+            // One that is stuck: it answers nobody, and takes one claim only.
+            let (stuck, _never_answers) = claimant(0, "gone", &[]);
+            senders.claim("x", stuck, PATIENCE).await.unwrap();
+            let (one, mut ones) = claimant(1, "one", &[]);
+            let (two, mut twos) = claimant(2, "two", &[]);
+            let alive = |claimed: &mut mpsc::Receiver<Claim>| match claimed.try_recv() {
+                Ok(Claim::Alive(reply)) => reply.send(()).is_ok(),
+                _ => false,
+            };
+            let answers = async {
+                loop {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    let _ = (alive(&mut ones), alive(&mut twos));
+                }
+            };
+            let both = async { tokio::join!(senders.claim("x", one, PATIENCE), senders.claim("x", two, PATIENCE)) };
+            let (one, two) = tokio::select! { both = both => both, () = answers => unreachable!() };
+            assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
+        });
+    }
+
+    #[test]
+    fn what_hosts_are_called_takes_no_more_room_than_its_limit() {
+        let senders = Senders::default();
+        for n in 0..RELAY_RECEIVED_MAX * 2 {
+            let name = senders.join(&format!("host{n}"));
+            senders.part(&name);
+        }
+        assert!(senders.received().is_empty() && senders.received.lock().is_empty());
+        let names: Vec<String> = (0..RELAY_RECEIVED_MAX + 9).map(|n| senders.join(&format!("host{n}"))).collect();
+        names.iter().for_each(|name| senders.note(name, 5));
+        names.iter().for_each(|name| senders.part(name));
+        let received = senders.received();
+        assert_eq!(received.len(), RELAY_RECEIVED_MAX + 1);
+        let other = received.iter().find(|(name, _)| name == OTHER).map(|(_, received)| *received);
+        assert_eq!(other, Some(Received { connected: 0, entries: 9, bytes: 45 }));
+    }
+
+    #[test]
+    fn who_sends_on_what_more_daemons_send_than_can_be_named_is_refused() {
+        within(async {
+            let senders = Senders::default();
+            let ids: Vec<String> = (0..RELAY_VIA_MAX).map(|n| format!("{n:012x}")).collect();
+            let (many, _claims) = claimant(1, "one", &ids);
+            senders.claim("many", many, PATIENCE).await.unwrap();
+            // The same again, and one that sends what is its own.
+            let (again, _claims) = claimant(2, "one", &ids);
+            senders.claim("many", again, PATIENCE).await.unwrap();
+            let (leaf, _claims) = claimant(3, "two", &[]);
+            senders.claim("leaf", leaf, PATIENCE).await.unwrap();
+            let (more, _claims) = claimant(4, "three", &["f".repeat(12)]);
+            assert_eq!(senders.claim("more", more, PATIENCE).await, Err(NotNow::TooMany));
+            let via = senders.via();
+            assert_eq!(via.split(' ').count(), RELAY_VIA_MAX);
+            assert!(via.len() < crate::limits::RELAY_HELLO_BYTES_MAX / 8 * 7, "{}", via.len());
+        });
     }
 }

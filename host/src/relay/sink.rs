@@ -4,6 +4,7 @@ use super::wire::put_place;
 use crate::trend::Place;
 use plugin_api::delta::wire::{Reader, Writer};
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use tokio::sync::oneshot;
 
 /// A frame that a sender has sent.
@@ -17,7 +18,27 @@ pub(crate) struct Relayed {
     pub(crate) place: Place,
     pub(crate) frame: Vec<u8>,
     /// Told whether it was merged, or was there already; or why it cannot be.
-    pub(crate) reply: oneshot::Sender<Result<bool, String>>,
+    pub(crate) reply: oneshot::Sender<Result<Taken, Refusal>>,
+}
+
+/// What became of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is merged now.
+    Merged,
+    /// It was there, as the last of its sender.
+    Last,
+    /// The last of its sender is a later one: whether this one was the same nobody can tell any more.
+    Before,
+}
+
+/// Why an entry is not merged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It is none that could be.
+    Entry(String),
+    /// Another sender's has its number.
+    Another,
 }
 
 impl Relayed {
@@ -26,9 +47,15 @@ impl Relayed {
         format!("{} {}", put_place(self.place), self.host)
     }
 
-    /// Whether it is there already, where so much of the sender is.
-    pub(crate) fn is_in(&self, position: &str) -> bool {
-        super::wire::place(position).is_some_and(|place| self.place.number <= place.number)
+    /// What it is where so much of the sender is there; `None` if it is new.
+    pub(crate) fn known(&self, position: &str) -> Option<Result<Taken, Refusal>> {
+        let last = super::wire::place(position)?;
+        match self.place.number.cmp(&last.number) {
+            Ordering::Greater => None,
+            Ordering::Equal if self.place.tag != last.tag => Some(Err(Refusal::Another)),
+            Ordering::Equal => Some(Ok(Taken::Last)),
+            Ordering::Less => Some(Ok(Taken::Before)),
+        }
     }
 }
 
@@ -45,8 +72,14 @@ pub(crate) fn is_sender(source: &str) -> bool {
     source.starts_with(SOURCE)
 }
 
-/// A frame without what it says of the daemon `host` itself: nobody else knows that. `None` where it is no frame.
+/// A frame without what it says of the daemon `host` itself: nobody else knows that. `None` where it is seen to be no frame; who
+/// merges it looks at all of it.
 pub(super) fn without_own<'f>(frame: &'f [u8], host: &str) -> Option<Cow<'f, [u8]>> {
+    // Who writes a frame of other hosts names this one nowhere, and then nothing has to be looked at.
+    let name: Vec<u8> = [&[host.len().min(0x7f) as u8], host.as_bytes()].concat();
+    if host.len() < 0x80 && memchr::memmem::find(frame, &name).is_none() {
+        return Reader::new(frame).ok().map(|_| Cow::Borrowed(frame));
+    }
     let is_own = |path: &[&str]| matches!(path, ["graftd", of, ..] if *of == host);
     let mut reader = Reader::new(frame).ok()?;
     let mut any = false;
@@ -71,6 +104,20 @@ pub(super) fn without_own<'f>(frame: &'f [u8], host: &str) -> Option<Cow<'f, [u8
 mod tests {
     use super::*;
     use plugin_api::delta::wire::Op;
+
+    #[test]
+    fn an_entry_is_known_by_its_number_and_one_of_a_copy_by_its_tag() {
+        let relayed = |number, tag| {
+            let (source, host, place) = ("relay:x".to_owned(), "web1".to_owned(), Place { number, tag });
+            Relayed { source, host, place, frame: Vec::new(), reply: oneshot::channel().0 }
+        };
+        let last = relayed(7, 1).position();
+        assert_eq!(relayed(8, 1).known(&last), None);
+        assert_eq!(relayed(8, 2).known(&last), None);
+        assert_eq!(relayed(7, 1).known(&last), Some(Ok(Taken::Last)));
+        assert_eq!(relayed(6, 1).known(&last), Some(Ok(Taken::Before)));
+        assert_eq!(relayed(7, 2).known(&last), Some(Err(Refusal::Another)));
+    }
 
     #[test]
     fn what_is_said_of_the_receiver_itself_is_left_out() {

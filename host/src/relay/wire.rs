@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sender:    MARK hello (entry | commit | ping | pong)*
-//! receiver:  MARK (welcome (acknowledged | ping | pong)* error? | error)
+//! receiver:  MARK (welcome (acknowledged | ping | pong)* refused? error? | error)
 //!
 //! message    = length:u32 kind:u8 bytes{length - 1}              numbers are little endian
 //! hello      = least:u64 most:u64 (text text)*                   versions spoken; pairs of a name and what it is
@@ -10,26 +10,34 @@
 //! text       = length:u32 bytes                                   UTF-8
 //! entry      = number:u64 tag:u64 zstd                            a frame of `plugin_api::delta::wire`, packed
 //! acknowledged = number:u64                                       it is on the receiver's disk, and so are all before it
+//! refused    = number:u64 UTF-8                                   why this entry is not merged, now or ever; since version 2
 //! error      = UTF-8                                              why the connection is closed
 //! ```
 //!
 //! `hello`, `welcome` and `error` have this form in every version, so that any two can tell each other why they do not understand
 //! each other. A name that is not known is passed over.
 
-use crate::limits::RELAY_WRITE_MAX;
+#[cfg(test)]
+mod tests;
+
+use crate::limits::{RELAY_SLOW_BYTES, RELAY_STEP_BYTES, RELAY_WRITE_MAX};
 use crate::trend::Place;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// What each side says first.
 pub(super) const MARK: &[u8; 13] = b"graftd-relay\n";
 
 /// The versions spoken here.
-pub(super) const VERSIONS: std::ops::RangeInclusive<u64> = 1..=1;
+pub(super) const VERSIONS: std::ops::RangeInclusive<u64> = 1..=2;
+
+/// The first in which a receiver says which entry it refuses.
+pub(super) const SAYS_REFUSED: u64 = 2;
 
 /// What is said.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,6 +62,11 @@ pub(super) enum Message {
     },
     Ping,
     Pong,
+    /// An entry that the receiver does not merge, and why.
+    Refused {
+        number: u64,
+        why: String,
+    },
     Error(String),
 }
 
@@ -69,6 +82,7 @@ mod kind {
     pub(super) const PING: u8 = 6;
     pub(super) const PONG: u8 = 7;
     pub(super) const ERROR: u8 = 8;
+    pub(super) const REFUSED: u8 = 9;
 }
 
 impl Message {
@@ -100,6 +114,11 @@ impl Message {
             }
             Message::Ping => bytes.push(kind::PING),
             Message::Pong => bytes.push(kind::PONG),
+            Message::Refused { number, why } => {
+                bytes.push(kind::REFUSED);
+                bytes.extend_from_slice(&number.to_le_bytes());
+                bytes.extend_from_slice(why.as_bytes());
+            }
             Message::Error(why) => {
                 bytes.push(kind::ERROR);
                 bytes.extend_from_slice(why.as_bytes());
@@ -130,7 +149,8 @@ impl Message {
             kind::ACKNOWLEDGED => Message::Acknowledged { number: number(&mut rest)? },
             kind::PING => Message::Ping,
             kind::PONG => Message::Pong,
-            kind::ERROR => Message::Error(String::from_utf8_lossy(std::mem::take(&mut rest)).into_owned()),
+            kind::REFUSED => Message::Refused { number: number(&mut rest)?, why: words(&mut rest) },
+            kind::ERROR => Message::Error(words(&mut rest)),
             _ => return Err("a message of no kind that is known"),
         };
         if rest.is_empty() { Ok(message) } else { Err("a message that is too long") }
@@ -156,6 +176,10 @@ fn text(rest: &mut &[u8]) -> Result<String, &'static str> {
     let (text, left) = left.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or(CUT)?;
     *rest = left;
     Ok(std::str::from_utf8(text).map_err(|_| "a text that is not UTF-8")?.to_owned())
+}
+
+fn words(rest: &mut &[u8]) -> String {
+    String::from_utf8_lossy(std::mem::take(rest)).into_owned()
 }
 
 fn said(rest: &mut &[u8]) -> Result<Said, &'static str> {
@@ -189,10 +213,14 @@ pub(super) struct Reading<R> {
     held: Option<OwnedSemaphorePermit>,
     /// The last message is done with when the next is asked for.
     done: bool,
+    /// When the peer gave a sign of life last: a message, or so much of one that it is not held back on purpose.
+    heard: Instant,
+    /// Bytes since.
+    since: usize,
 }
 
-/// Bytes for which room is made at once: the peer has to send them before there is more.
-const STEP_BYTES: usize = 64 * 1024;
+/// What stands before an entry's bytes: the length, the kind and the place.
+const ENTRY_HEAD: usize = 4 + 1 + 8 + 8;
 
 /// Why there is no further message.
 #[derive(Debug)]
@@ -205,12 +233,28 @@ pub(super) enum Broken {
 
 impl<R: AsyncRead + Unpin> Reading<R> {
     pub(super) fn new(from: R) -> Reading<R> {
-        Reading { from, bytes: Vec::new(), room: None, held: None, done: false }
+        Reading { from, bytes: Vec::new(), room: None, held: None, done: false, heard: Instant::now(), since: 0 }
     }
 
     /// From now on large messages wait for room that is shared with others.
     pub(super) fn share(&mut self, room: &Arc<Semaphore>) {
         self.room = Some(Arc::clone(room));
+    }
+
+    /// When the peer gave a sign of life last.
+    pub(super) fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    /// Nothing was read for so long because nobody here did.
+    pub(super) fn rested(&mut self, time: Duration) {
+        self.heard += time;
+    }
+
+    /// Bytes that it has room for.
+    #[cfg(test)]
+    pub(super) fn room_bytes(&self) -> usize {
+        self.bytes.capacity()
     }
 
     pub(super) fn into_inner(self) -> R {
@@ -223,7 +267,7 @@ impl<R: AsyncRead + Unpin> Reading<R> {
             if !MARK.starts_with(&self.bytes) {
                 break;
             }
-            self.more().await?;
+            self.more(MARK.len()).await?;
         }
         if !self.bytes.starts_with(MARK) {
             let begin = String::from_utf8_lossy(&self.bytes[..self.bytes.len().min(16)]).into_owned();
@@ -239,120 +283,92 @@ impl<R: AsyncRead + Unpin> Reading<R> {
             self.held = None;
         }
         loop {
+            let mut whole = 4;
             if let Some(length) = self.bytes.first_chunk() {
                 let length = u32::from_le_bytes(*length) as usize;
                 if length > most {
                     return Err(Broken::Wrong(format!("a message of {length} bytes, where {most} are the most")));
                 }
-                if length > STEP_BYTES
+                whole += length;
+                if length > RELAY_STEP_BYTES
                     && self.held.is_none()
                     && let Some(room) = &self.room
                 {
                     let ends = |_| Broken::Wrong("the daemon ends".to_owned());
+                    let began = Instant::now();
                     self.held = Some(Arc::clone(room).acquire_many_owned(length as u32).await.map_err(ends)?);
+                    self.heard += began.elapsed();
                 }
-                if let Some(message) = self.bytes.get(4..4 + length) {
+                if self.bytes.len() >= whole {
                     self.done = true;
-                    let message = Message::decode(message).map_err(|why| Broken::Wrong(why.to_owned()));
-                    self.bytes.drain(..4 + length);
-                    // A large one is not kept room for.
-                    if self.bytes.is_empty() && self.bytes.capacity() > STEP_BYTES {
-                        self.bytes = Vec::new();
-                    }
-                    return message;
+                    self.heard = Instant::now();
+                    self.since = 0;
+                    return self.take(whole).map_err(|why| Broken::Wrong(why.to_owned()));
                 }
             }
-            self.more().await?;
+            self.more(whole).await?;
         }
     }
 
-    async fn more(&mut self) -> Result<(), Broken> {
-        self.bytes.reserve(STEP_BYTES.min(self.bytes.len().max(4 * 1024)));
+    /// Takes out a message that is there.
+    fn take(&mut self, whole: usize) -> Result<Message, &'static str> {
+        // An entry alone, as large ones are: its bytes are not copied.
+        if self.bytes.len() == whole && whole > RELAY_STEP_BYTES && self.bytes[4] == kind::ENTRY {
+            let mut data = std::mem::take(&mut self.bytes);
+            let mut head = &data[5..ENTRY_HEAD];
+            let place = Place { number: number(&mut head)?, tag: number(&mut head)? };
+            data.drain(..ENTRY_HEAD);
+            return Ok(Message::Entry { place, data });
+        }
+        let message = Message::decode(&self.bytes[4..whole]);
+        self.bytes.drain(..whole);
+        // A large one is not kept room for.
+        if self.bytes.is_empty() && self.bytes.capacity() > RELAY_STEP_BYTES {
+            self.bytes = Vec::new();
+        }
+        message
+    }
+
+    /// Reads more of a message of so many bytes in all. The peer has to send half of it before there is room for the rest.
+    async fn more(&mut self, whole: usize) -> Result<(), Broken> {
+        let has = self.bytes.len();
+        if has >= whole / 2 && has < whole && whole > RELAY_STEP_BYTES {
+            self.bytes.reserve_exact(whole - has);
+        } else {
+            self.bytes.reserve(RELAY_STEP_BYTES.min(has.max(4 * 1024)));
+        }
         match self.from.read_buf(&mut self.bytes).await {
             Ok(0) => {
                 Err(Broken::Ended(io::Error::new(io::ErrorKind::UnexpectedEof, "the other side closed the connection")))
             }
-            Ok(_) => Ok(()),
+            Ok(read) => {
+                self.since += read;
+                if self.since >= RELAY_SLOW_BYTES {
+                    self.heard = Instant::now();
+                    self.since = 0;
+                }
+                Ok(())
+            }
             Err(error) => Err(Broken::Ended(error)),
         }
     }
 }
 
-/// Writes bytes; who does not read them is given up.
+/// Writes bytes; who reads none of them for so long is given up. One that reads slowly is not.
 pub(super) async fn write(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
-    timeout(RELAY_WRITE_MAX, to.write_all(bytes)).await.map_err(|_| {
-        io::Error::new(io::ErrorKind::TimedOut, format!("the other side reads nothing for {RELAY_WRITE_MAX:?}"))
-    })?
+    write_within(to, bytes, RELAY_WRITE_MAX).await
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn messages() -> Vec<Message> {
-        let said: Said = [("host".to_owned(), "web1".to_owned()), ("id".to_owned(), String::new())].into();
-        vec![
-            Message::Hello { least: 1, most: 9, said: said.clone() },
-            Message::Welcome { version: 1, said },
-            Message::Entry { place: Place { number: 7, tag: u64::MAX }, data: vec![1, 2, 3] },
-            Message::Commit,
-            Message::Acknowledged { number: 7 },
-            Message::Ping,
-            Message::Pong,
-            Message::Error("no".to_owned()),
-        ]
-    }
-
-    #[test]
-    fn what_is_written_is_read_in_pieces_too() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(async {
-            let bytes: Vec<u8> = MARK.iter().copied().chain(messages().iter().flat_map(Message::encode)).collect();
-            for piece in [1, 3, 1_000] {
-                let mut from = tokio_test_pieces(&bytes, piece);
-                from.mark().await.unwrap();
-                for message in messages() {
-                    assert_eq!(from.next(1_000).await.unwrap(), message);
-                }
-                assert!(matches!(from.next(1_000).await, Err(Broken::Ended(_))));
-            }
-        });
-    }
-
-    fn tokio_test_pieces(bytes: &[u8], piece: usize) -> Reading<impl AsyncRead + Unpin> {
-        let (mut to, from) = tokio::io::duplex(piece);
-        let bytes = bytes.to_vec();
-        tokio::spawn(async move { to.write_all(&bytes).await });
-        Reading::new(from)
-    }
-
-    #[test]
-    fn what_is_no_relay_and_what_is_too_long_is_refused() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(async {
-            let Err(Broken::Wrong(why)) = Reading::new(&b"GET / HTTP/1.1\r\n"[..]).mark().await else { panic!() };
-            assert!(why.contains("GET"), "{why}");
-            let Err(Broken::Wrong(why)) = Reading::new(&[255, 255, 255, 127, 1][..]).next(99).await else { panic!() };
-            assert!(why.contains("99"), "{why}");
-        });
-    }
-
-    #[test]
-    fn places_are_read_again() {
-        let at = Place { number: 12, tag: 0xab };
-        assert_eq!(place(&put_place(at)), Some(at));
-        assert_eq!(place(&format!("{} web 1", put_place(at))), Some(at));
-        assert_eq!((place(""), place("1"), place("1 x")), (None, None, None));
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..60), which in 0usize..8, cut in 0usize..80) {
-            let _ = Message::decode(&bytes);
-            let good = messages()[which].encode();
-            let _ = Message::decode(&good[4..good.len().min(4 + cut)]);
-            prop_assert_eq!(Message::decode(&good[4..]).unwrap(), messages().swap_remove(which));
+async fn write_within(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8], most: Duration) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let written = timeout(most, to.write(rest)).await.map_err(|_| {
+            io::Error::new(io::ErrorKind::TimedOut, format!("the other side reads nothing for {most:?}"))
+        })??;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
         }
+        rest = &rest[written..];
     }
+    Ok(())
 }

@@ -114,9 +114,15 @@ impl Tree {
         }
         let above = levels.len();
         while let Some(entry) = reader.next_entry()? {
+            let before = levels.get(above + entry.shared).map(|level| level.node);
             levels.truncate(above + entry.shared);
-            for key in &reader.path()[entry.shared..] {
-                self.descend(&mut levels, key);
+            let mut keys = reader.path()[entry.shared..].iter();
+            // Who tells of many nodes mostly does so in the order in which they hang: the next is likely the next of these.
+            if let Some(key) = keys.next() {
+                self.descend_near(&mut levels, key, before);
+            }
+            for key in keys {
+                self.descend_near(&mut levels, key, None);
             }
             let Some(level) = levels.last_mut() else { break };
             let kept = match entry.op {
@@ -157,6 +163,20 @@ impl Tree {
 
     fn root_level(&self) -> Level {
         Level { node: NodeId::ROOT, action: self.store.own_action(NodeId::ROOT), full: false, lost: false }
+    }
+
+    /// As [`Tree::descend`], where the child is likely the one behind `before`, or else the first.
+    #[inline]
+    fn descend_near(&mut self, levels: &mut Vec<Level>, key: &str, before: Option<NodeId>) {
+        if let Some(&above) = levels.last()
+            && !above.full
+            && let Some(node) = self.store.child_near(above.node, key, before)
+        {
+            let action = self.store.own_action(node).or(above.action);
+            levels.push(Level { node, action, ..above });
+            return;
+        }
+        self.descend(levels, key);
     }
 
     fn descend(&mut self, levels: &mut Vec<Level>, key: &str) {

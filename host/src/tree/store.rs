@@ -180,6 +180,19 @@ impl Store {
             .copied()
     }
 
+    /// The child of that key, if it is the one behind `before`, or the first where there is none before: without a look into the
+    /// index.
+    #[inline]
+    pub(super) fn child_near(&self, parent: NodeId, key: &str, before: Option<NodeId>) -> Option<NodeId> {
+        let near = match before {
+            // It hangs at the same node, unless it was pruned meanwhile.
+            Some(before) => self.node(before).next,
+            None => self.node(parent).first,
+        };
+        let node = self.nodes.get(near.at())?;
+        (node.parent == parent && node.key == key).then_some(near)
+    }
+
     /// Hangs a new child behind its siblings. The caller knows that there is none of that key.
     pub(super) fn hang(&mut self, parent: NodeId, key: &str) -> NodeId {
         let hash = self.hash(parent, key);
@@ -352,6 +365,24 @@ mod tests {
         }
         store.set_action(NodeId::ROOT, Action::Top { k: 7 });
         assert_eq!(store.own_action(NodeId::ROOT), Some(Action::Top { k: 7 }));
+    }
+
+    #[test]
+    fn a_child_that_is_near_is_found_and_no_other_is_taken_for_it() {
+        let mut store = Store::new();
+        let (a, b) = (store.hang(NodeId::ROOT, "a"), store.hang(NodeId::ROOT, "b"));
+        let [x, y] = ["x", "y"].map(|key| store.hang(a, key));
+        store.hang(b, "x");
+        assert_eq!(store.child_near(a, "x", None), Some(x));
+        assert_eq!(store.child_near(a, "y", Some(x)), Some(y));
+        assert_eq!(store.child_near(a, "y", None), None);
+        assert_eq!(store.child_near(a, "x", Some(y)), None);
+        // What was before has gone, or hangs elsewhere now.
+        assert_eq!(store.child_near(b, "y", Some(x)), None);
+        store.unhang(x);
+        assert_eq!((store.child_near(a, "y", Some(x)), store.child_near(a, "y", None)), (None, Some(y)));
+        assert_eq!(store.hang(b, "z"), x);
+        assert_eq!(store.child_near(a, "y", Some(x)), None);
     }
 
     #[test]

@@ -240,15 +240,20 @@ impl Writer {
         while let Ok(job) = inbox.recv() {
             match job {
                 Job::Commit(commit) => self.commit(commit, events),
-                Job::Relay(name, job) => {
-                    // After a failure the next commit looks whether it is still the file that is there.
-                    let open = self.database.as_mut().filter(|_| !self.failed);
-                    let connection = open.map(Database::connection);
-                    self.relays.work(&name, job, connection);
-                }
+                Job::Relay(name, job) => self.relay(&name, job),
                 Job::End => return,
             }
         }
+    }
+
+    /// Does something about a relay's spool, if the file can be written.
+    fn relay(&mut self, name: &str, job: RelayJob) {
+        // After a failure the next commit looks whether it is still the file that is there. Into one that is not, nothing is
+        // written: whoever opens what lies in its place would have pages of both.
+        let file = &*self.file;
+        let open = self.database.as_mut().filter(|open| !self.failed && open.place(file) == Place::There);
+        let connection = open.map(Database::connection);
+        self.relays.work(name, job, connection);
     }
 
     fn commit(&mut self, commit: Commit, events: &Events) {

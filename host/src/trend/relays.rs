@@ -1,5 +1,10 @@
 //! The spools of relays, as the thread has them that writes: what waits for the next commit, and to whom is being sent.
 
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
 use super::spool::{self, Load, Place, Stream};
 use super::sqlite::Database;
 use crate::limits::RELAY_UNWRITTEN_BYTES_MAX;
@@ -20,6 +25,8 @@ pub(crate) enum RelayJob {
         limit: u64,
         /// Where it may send.
         addresses: Vec<String>,
+        /// What is set has to be told anew, to whoever answers.
+        tell: bool,
         /// Where is told how it stands.
         board: Arc<Board>,
     },
@@ -35,8 +42,9 @@ pub(crate) enum RelayJob {
         has: Option<Place>,
         /// What it has last, as long as it does not die.
         merged: Option<Place>,
-        /// Told when it is on the disk. `Ok(Err(why))`: nothing may be sent to it.
-        reply: oneshot::Sender<Result<Result<(), String>, String>>,
+        /// Told when it is on the disk: which time it was asked for that all that is set is told, where that is not done yet.
+        /// `Ok(Err(why))`: nothing may be sent to it.
+        reply: oneshot::Sender<Result<Result<Option<u64>, String>, String>>,
     },
     /// The receiver has all up to a number.
     Acknowledged {
@@ -54,6 +62,15 @@ pub(crate) enum RelayJob {
         /// The number of the last that this daemon has sent, in all its life.
         sent: u64,
     },
+    /// An entry that its receiver refuses is dropped.
+    GiveUp {
+        /// On which connection it was refused.
+        connection: u64,
+        /// Which.
+        number: u64,
+    },
+    /// It is switched off: what is set from now on, nobody is told.
+    Close,
 }
 
 /// How a relay's spool stands, for who sends and who looks.
@@ -99,6 +116,8 @@ struct Running {
     acknowledged: Option<u64>,
     /// The last that was promised to anybody when this connection began: it may have been sent before.
     began: u64,
+    /// It is switched off.
+    off: bool,
 }
 
 /// All relays.
@@ -115,6 +134,8 @@ pub(super) struct Relays {
     tried: BTreeMap<String, Vec<Packed>>,
     /// Entries of these that were dropped because nothing could be written.
     dropped: u64,
+    /// With what waits all that is set is told, as it was asked for at these times.
+    told: BTreeMap<String, u64>,
 }
 
 impl Relays {
@@ -126,16 +147,25 @@ impl Relays {
             waiting: BTreeMap::new(),
             tried: BTreeMap::new(),
             dropped: 0,
+            told: BTreeMap::new(),
         })
     }
 
     /// Takes what is to be written with the next commit.
     pub(super) fn add(&mut self, relays: Vec<(String, Fold)>) {
         for (name, fold) in relays {
+            if fold.tells() > 0 {
+                self.told.insert(name.clone(), fold.tells());
+            }
             let (mut packed, lost) = pack(fold, 1);
-            let waiting = self.waiting.entry(name).or_default();
+            let waiting = self.waiting.entry(name.clone()).or_default();
             waiting.append(&mut packed);
-            self.dropped += trim(waiting);
+            let dropped = trim(waiting);
+            if dropped > 0 || lost > 0 {
+                // Not all of it is told.
+                self.told.remove(&name);
+            }
+            self.dropped += dropped;
             if lost > 0 {
                 tracing::error!("{lost} values of a relay are larger than any that is sent; they are left out");
             }
@@ -146,6 +176,17 @@ impl Relays {
     pub(super) fn write(&self, to: &Transaction<'_>) -> Result<(), rusqlite::Error> {
         for (name, entries) in &self.waiting {
             self.stream(name).append(to, entries)?;
+        }
+        for (name, which) in &self.told {
+            self.stream(name).told(to, *which)?;
+        }
+        // What is set while a relay is off, it has told nobody.
+        let is_off = |name: &String| self.running.get(name).is_none_or(|running| running.off);
+        for name in spool::known(to)?.iter().filter(|name| is_off(name)) {
+            let stream = self.stream(name);
+            if stream.wanted(to)?.is_none() {
+                stream.tell(to)?;
+            }
         }
         for (name, running) in &self.running {
             let stream = self.stream(name);
@@ -172,9 +213,13 @@ impl Relays {
             return;
         }
         for (name, mut entries) in tried {
-            let waiting = self.waiting.entry(name).or_default();
+            let waiting = self.waiting.entry(name.clone()).or_default();
             entries.append(waiting);
-            self.dropped += trim(&mut entries);
+            let dropped = trim(&mut entries);
+            if dropped > 0 {
+                self.told.remove(&name);
+            }
+            self.dropped += dropped;
             *waiting = entries;
         }
     }
@@ -182,6 +227,7 @@ impl Relays {
     /// It is on the disk, or waits on.
     pub(super) fn committed(&mut self, connection: &Connection) {
         self.waiting.clear();
+        self.told.clear();
         for (name, running) in &mut self.running {
             running.acknowledged = None;
             tell(Stream { relay: name, tag: self.tag }, running, self.dropped, connection);
@@ -197,14 +243,40 @@ impl Relays {
         let gone = || "the database cannot be written at the moment".to_owned();
         let stream = Stream { relay: name, tag: self.tag };
         let done = match job {
-            RelayJob::Open { limit, addresses, board } => {
+            RelayJob::Open { limit, addresses, tell, board } => {
                 let before = self.running.remove(name);
                 // What a receiver said before it was edited still holds.
                 let (peer, acknowledged, began) =
                     before.map_or((None, None, 0), |before| (before.peer, before.acknowledged, before.began));
-                let running = Running { limit, addresses, board, peer, acknowledged, began };
+                let running = Running { limit, addresses, board, peer, acknowledged, began, off: false };
                 self.running.insert(name.to_owned(), running);
-                connection.map(Ok)
+                connection.map(|connection| match tell {
+                    true => within(connection, |to| stream.tell(to)).map(|()| connection),
+                    false => Ok(connection),
+                })
+            }
+            RelayJob::Close => {
+                if let Some(running) = self.running.get_mut(name) {
+                    running.off = true;
+                }
+                // Where it cannot be written now, the next commit does.
+                connection.map(|connection| within(connection, |to| stream.tell(to)).map(|()| connection))
+            }
+            RelayJob::GiveUp { connection: serial, number } => {
+                let running = self.running.get(name);
+                let Some((_, peer)) =
+                    running.and_then(|running| running.peer.clone()).filter(|(now, _)| *now == serial)
+                else {
+                    return;
+                };
+                connection.map(|connection| {
+                    within(connection, |to| {
+                        stream.give_up(to, &peer, number)?;
+                        // Of what was set in it nobody else tells.
+                        stream.tell(to)
+                    })
+                    .map(|()| connection)
+                })
             }
             RelayJob::Meet { peer, address, connection: serial, has, merged, reply } => {
                 let Some(connection) = connection else {
@@ -221,24 +293,35 @@ impl Relays {
                 let before = running.and_then(|running| Some((running.peer.clone()?.1, running.acknowledged?)));
                 let mut promised = 0;
                 let met = within(connection, |to| {
+                    let last = stream.met(to)?;
                     if let Some((before, number)) = &before {
                         stream.acknowledged(to, before, *number)?;
                     }
                     let met = stream.meet(to, (&peer, &address), [has, merged])?;
-                    if met.is_ok() {
+                    if let Ok(released) = met {
+                        let mut tell = released || has.is_none() && merged.is_none();
+                        // It may have missed what the other was told.
+                        tell |= last.is_some_and(|last| last != peer);
                         // Only now: a receiver may have another address than the one that it is known by.
                         if let Some(addresses) = &addresses {
-                            stream.keep_to(to, addresses)?;
+                            tell |= stream.keep_to(to, addresses)?;
+                        }
+                        if tell {
+                            stream.tell(to)?;
                         }
                         if let Some(place) = has {
                             stream.acknowledged(to, &peer, place.number)?;
                         }
                         promised = stream.promised(to)?;
                         stream.promise(to, &peer)?;
+                        stream.has_met(to, &peer)?;
                     }
-                    Ok(met)
+                    Ok(match met {
+                        Ok(_) => Ok(stream.wanted(to)?),
+                        Err(why) => Err(why),
+                    })
                 });
-                if let (Ok(Ok(())), Some(running)) = (&met, self.running.get_mut(name)) {
+                if let (Ok(Ok(_)), Some(running)) = (&met, self.running.get_mut(name)) {
                     running.peer = Some((serial, peer));
                     running.acknowledged = None;
                     running.began = promised;
@@ -333,114 +416,4 @@ fn tell(stream: Stream<'_>, running: &Running, dropped: u64, connection: &Connec
 pub(crate) fn renew(file: &Path) -> Result<String, String> {
     let mut database = Database::open(file).map_err(|error| error.to_string())?;
     spool::renew(database.connection()).map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::trend::spool::TABLES;
-    use plugin_api::delta::wire::Op;
-
-    struct Spool {
-        db: Connection,
-        relays: Relays,
-    }
-
-    impl Spool {
-        fn new(to: &[&str]) -> Spool {
-            let db = Connection::open_in_memory().unwrap();
-            db.execute_batch(TABLES).unwrap();
-            db.execute_batch("CREATE TABLE info(key TEXT PRIMARY KEY, value ANY) STRICT").unwrap();
-            let relays = Relays::new(&db).unwrap();
-            let mut spool = Spool { db, relays };
-            spool.open(to);
-            spool
-        }
-
-        fn work(&mut self, job: RelayJob) {
-            self.relays.work("up", job, Some(&mut self.db));
-        }
-
-        fn open(&mut self, to: &[&str]) {
-            let addresses = to.iter().map(|to| (*to).to_owned()).collect();
-            self.work(RelayJob::Open { limit: 1 << 30, addresses, board: Arc::default() });
-        }
-
-        fn commit(&mut self, entries: u64) {
-            for n in 0..entries {
-                self.relays.add(vec![("up".to_owned(), fold(n))]);
-            }
-            let transaction = self.db.transaction().unwrap();
-            self.relays.write(&transaction).unwrap();
-            transaction.commit().unwrap();
-            self.relays.committed(&self.db);
-        }
-
-        fn meet(&mut self, who: &str, connection: u64, merged: Option<u64>) -> Result<(), String> {
-            let (reply, mut answer) = oneshot::channel();
-            let tag = self.relays.tag;
-            let merged = merged.map(|number| Place { number, tag });
-            let (peer, address) = (who.to_owned(), who.to_owned());
-            self.work(RelayJob::Meet { peer, address, connection, has: None, merged, reply });
-            answer.try_recv().unwrap().unwrap()
-        }
-
-        /// Which entries are promised to a receiver.
-        fn of(&self, who: &str) -> Vec<i64> {
-            let mut select = self.db.prepare("SELECT number FROM spool WHERE peer = ? ORDER BY number").unwrap();
-            select.query_map([who], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
-        }
-    }
-
-    fn fold(n: u64) -> Fold {
-        let mut fold = Fold::default();
-        fold.feed(&["n", &n.to_string()], Op::Add(1.0));
-        fold
-    }
-
-    #[test]
-    fn what_was_acknowledged_is_not_told_to_another_when_the_relay_is_edited() {
-        let mut spool = Spool::new(&["a"]);
-        spool.commit(4);
-        spool.meet("a", 1, None).unwrap();
-        spool.work(RelayJob::Acknowledged { connection: 1, number: 3, more: false });
-        spool.open(&["b"]);
-        spool.work(RelayJob::Leave { connection: 1, sent: 4 });
-        assert_eq!(spool.of("a"), [4]);
-        spool.meet("b", 2, None).unwrap();
-        // The fourth alone, as a new one: `a` is not waited for.
-        assert_eq!(spool.of("b"), [5]);
-        assert!(spool.meet("a", 3, None).is_err(), "it is not to be sent there any more");
-    }
-
-    #[test]
-    fn what_a_receiver_has_merged_before_goes_to_no_other_though_nothing_is_sent_anew() {
-        let mut spool = Spool::new(&["a", "b"]);
-        spool.commit(10);
-        spool.meet("a", 1, None).unwrap();
-        spool.work(RelayJob::Leave { connection: 1, sent: 10 });
-        // Off and on again: who sends now has sent nothing.
-        spool.open(&["a", "b"]);
-        spool.meet("a", 2, Some(10)).unwrap();
-        spool.commit(2);
-        spool.work(RelayJob::Leave { connection: 2, sent: 0 });
-        spool.meet("b", 3, None).unwrap();
-        assert_eq!(spool.of("a"), (1..=10).collect::<Vec<_>>());
-        assert_eq!(spool.of("b"), [11, 12]);
-    }
-
-    #[test]
-    fn what_cannot_be_written_stays_within_its_limit_however_often_it_fails() {
-        let mut relays = Spool::new(&["a"]).relays;
-        let entry = |at: u64| Packed { folded: 1, data: vec![at as u8; RELAY_UNWRITTEN_BYTES_MAX / 8] };
-        for n in 0..40 {
-            relays.waiting.entry("up".to_owned()).or_default().push(entry(n));
-            relays.may_be_written();
-            relays.tried(false);
-        }
-        let waiting = &relays.waiting["up"];
-        assert!(waiting.len() <= 8, "{}", waiting.len());
-        assert_eq!(waiting.last().map(|packed| packed.data[0]), Some(39), "the newest are left");
-        assert_eq!(relays.dropped + waiting.len() as u64, 40);
-    }
 }

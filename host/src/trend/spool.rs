@@ -8,6 +8,9 @@
 //! `lineage` has a random tag for each life of the daemon, from its first entry on. A receiver remembers the tag of the last entry it
 //! has; one that this file does not know came from a copy of it.
 
+#[cfg(test)]
+mod tests;
+
 use crate::limits::{RELAY_FOLD_BYTES, RELAY_LINEAGE_MAX, RELAY_SPOOL_ENTRIES_MAX, RELAY_WINDOW_ENTRIES};
 use crate::relay::{Fold, Packed, pack, unpack};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
@@ -130,38 +133,40 @@ impl Stream<'_> {
         Ok(())
     }
 
-    /// A receiver has said who it is, at an address, and what it has. Says why nothing may be sent to it, if so.
+    /// A receiver has said who it is, at an address, and what it has: whether another was given up for it. Says why nothing may be
+    /// sent to it, if so.
     pub(super) fn meet(
         self,
         to: &Transaction<'_>,
         (peer, address): (&str, &str),
         has: [Option<Place>; 2],
-    ) -> Result<std::result::Result<(), String>> {
+    ) -> Result<std::result::Result<bool, String>> {
         for place in has.into_iter().flatten() {
             if let Some(why) = self.doubt(to, place)? {
                 return Ok(Err(why));
             }
         }
         // Another that answers there is in its place: what the one before may have counted went with it.
-        self.release(to, "address = ?3 AND id <> ?2", (peer, address))?;
+        let released = self.release(to, "address = ?3 AND id <> ?2", (peer, address))?;
         let met = "INSERT INTO peer VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET address = excluded.address";
         to.execute(met, [self.relay, peer, address])?;
-        Ok(Ok(()))
+        Ok(Ok(released))
     }
 
-    /// Receivers at other addresses than these are not waited for any more.
-    pub(super) fn keep_to(self, to: &Transaction<'_>, addresses: &[String]) -> Result<()> {
+    /// Receivers at other addresses than these are not waited for any more; whether there were any.
+    pub(super) fn keep_to(self, to: &Transaction<'_>, addresses: &[String]) -> Result<bool> {
         let list = serde_json::to_string(addresses).unwrap_or_default();
         self.release(to, "?2 = '' AND address NOT IN (SELECT value FROM json_each(?3))", ("", &list))
     }
 
     /// Forgets receivers; what they may have counted or not is told anew, as the newest. Of what was set since then, newer is known.
-    fn release(self, to: &Transaction<'_>, which: &str, with: (&str, &str)) -> Result<()> {
+    fn release(self, to: &Transaction<'_>, which: &str, with: (&str, &str)) -> Result<bool> {
         let peers = format!("SELECT id FROM peer WHERE relay = ?1 AND {which}");
         let mut select = to.prepare(&peers)?;
         let peers = select.query_map([self.relay, with.0, with.1], |row| row.get::<_, String>(0))?;
         let peers = peers.collect::<Result<Vec<_>>>()?;
         drop(select);
+        let any = !peers.is_empty();
         for peer in peers {
             let mut select =
                 to.prepare("SELECT folded, data FROM spool WHERE relay = ? AND peer = ? ORDER BY number")?;
@@ -175,6 +180,54 @@ impl Stream<'_> {
             to.execute("DELETE FROM spool WHERE relay = ? AND peer = ?", [self.relay, &peer])?;
             self.append(to, &pack(fold, folded).0)?;
             to.execute("DELETE FROM peer WHERE relay = ? AND id = ?", [self.relay, &peer])?;
+        }
+        Ok(any)
+    }
+
+    /// All that is set is to be told anew.
+    pub(super) fn tell(self, to: &Connection) -> Result<()> {
+        let once_more = "INSERT INTO info VALUES(?, 1) ON CONFLICT DO UPDATE SET value = value + 1";
+        to.prepare_cached(once_more)?.execute([format!("tell {}", self.relay)])?;
+        Ok(())
+    }
+
+    /// Which time that was asked for, if it is not done yet.
+    pub(super) fn wanted(self, from: &Connection) -> Result<Option<u64>> {
+        let number = |key: &str| {
+            let mut select = from.prepare_cached("SELECT value FROM info WHERE key = ?")?;
+            select.query_row([format!("{key} {}", self.relay)], |row| row.get::<_, i64>(0)).optional()
+        };
+        let wanted = number("tell")?.filter(|wanted| *wanted > 0);
+        let told = number("told")?.unwrap_or(0);
+        Ok(wanted.filter(|wanted| *wanted > told).map(i64::cast_unsigned))
+    }
+
+    /// It is told with what is written now, as it was asked for then.
+    pub(super) fn told(self, to: &Connection, which: u64) -> Result<()> {
+        let told = "INSERT INTO info VALUES(?1, ?2) ON CONFLICT DO UPDATE SET value = max(value, ?2)";
+        to.prepare_cached(told)?.execute(params![format!("told {}", self.relay), which.cast_signed()])?;
+        Ok(())
+    }
+
+    /// The receiver that was met last.
+    pub(super) fn met(self, from: &Connection) -> Result<Option<String>> {
+        let mut select = from.prepare_cached("SELECT value FROM info WHERE key = ?")?;
+        select.query_row([format!("met {}", self.relay)], |row| row.get(0)).optional()
+    }
+
+    /// It is this one from now on.
+    pub(super) fn has_met(self, to: &Connection, peer: &str) -> Result<()> {
+        let met = "INSERT OR REPLACE INTO info VALUES(?, ?)";
+        to.prepare_cached(met)?.execute([&format!("met {}", self.relay), peer])?;
+        Ok(())
+    }
+
+    /// Drops an entry that its receiver refuses, and counts it.
+    pub(super) fn give_up(self, to: &Connection, peer: &str, number: u64) -> Result<()> {
+        let gone = "DELETE FROM spool WHERE relay = ? AND peer = ? AND number = ? RETURNING folded";
+        let folded = to.query_row(gone, params![self.relay, peer, number.cast_signed()], |row| row.get::<_, i64>(0));
+        if let Some(folded) = folded.optional()? {
+            self.count(to, "dropped", folded.max(1).cast_unsigned())?;
         }
         Ok(())
     }
@@ -248,6 +301,7 @@ impl Stream<'_> {
         }
         // So much room is there until this is tried again, for it takes its time.
         let most = limit - limit / 8;
+        let mut dropped = false;
         while is_large && bytes > most {
             let oldest = "SELECT number, length(data), folded FROM spool WHERE relay = ? AND peer IS NULL ORDER BY number LIMIT 1";
             let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
@@ -256,6 +310,11 @@ impl Stream<'_> {
             to.execute("DELETE FROM spool WHERE relay = ? AND number = ?", params![self.relay, number])?;
             self.count(to, "dropped", folded.max(1).cast_unsigned())?;
             bytes = bytes.saturating_sub(length.cast_unsigned());
+            dropped = true;
+        }
+        if dropped {
+            // Of what was set in these nobody else tells, once there is room.
+            self.tell(to)?;
         }
         Ok(())
     }
@@ -343,6 +402,13 @@ pub(super) fn renew(connection: &Connection) -> Result<String> {
     Ok(id)
 }
 
+/// The relays that ever had anything to send.
+pub(super) fn known(from: &Connection) -> Result<Vec<String>> {
+    let mut select = from.prepare_cached("SELECT name FROM relay")?;
+    let names = select.query_map([], |row| row.get(0))?;
+    names.collect()
+}
+
 /// A number that no other life of a daemon has.
 pub(super) fn random(connection: &Connection) -> Result<u64> {
     connection.query_row("SELECT random()", [], |row| row.get(0)).map(i64::cast_unsigned)
@@ -399,140 +465,4 @@ impl SpoolReader {
 
 fn place_of(file: &Path) -> Option<(u64, u64)> {
     fs::metadata(file).ok().map(|meta| (meta.dev(), meta.ino()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use plugin_api::delta::wire::{Op, Reader};
-
-    const STREAM: Stream<'static> = Stream { relay: "up", tag: 7 };
-
-    fn database() -> Connection {
-        let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(TABLES).unwrap();
-        connection.execute_batch("CREATE TABLE info(key TEXT PRIMARY KEY, value ANY) STRICT").unwrap();
-        connection
-    }
-
-    fn within<T>(connection: &mut Connection, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> T {
-        let transaction = connection.transaction().unwrap();
-        let done = work(&transaction).unwrap();
-        transaction.commit().unwrap();
-        done
-    }
-
-    /// An entry that adds 1 at `n`, and sets a gauge.
-    fn entry(n: u64, gauge: f64) -> Vec<Packed> {
-        let mut fold = Fold::default();
-        fold.feed(&["n", &n.to_string()], Op::Add(1.0));
-        fold.feed(&["gauge"], Op::Set(gauge));
-        pack(fold, 1).0
-    }
-
-    /// What all that waits adds up to, and the gauge as it is at the end.
-    fn all(connection: &Connection) -> (f64, f64) {
-        let mut select = connection.prepare("SELECT data FROM spool ORDER BY number").unwrap();
-        let found = select.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
-        let (mut sum, mut gauge) = (0.0, f64::NAN);
-        for data in found {
-            let frame = unpack(&data.unwrap()).unwrap();
-            let mut reader = Reader::new(&frame).unwrap();
-            while let Some(entry) = reader.next_entry().unwrap() {
-                match entry.op {
-                    Op::Add(n) => sum += n,
-                    Op::Set(x) => gauge = x,
-                    _ => {}
-                }
-            }
-        }
-        (sum, gauge)
-    }
-
-    fn numbers(connection: &Connection, peer: Option<&str>) -> Vec<i64> {
-        let sql = "SELECT number FROM spool WHERE peer IS ? ORDER BY number";
-        let mut select = connection.prepare(sql).unwrap();
-        select.query_map([peer], |row| row.get(0)).unwrap().map(std::result::Result::unwrap).collect()
-    }
-
-    #[test]
-    fn what_is_promised_goes_to_nobody_else_and_is_not_folded() {
-        let mut db = database();
-        let window = RELAY_WINDOW_ENTRIES as u64;
-        for i in 0..3 * window {
-            within(&mut db, |to| STREAM.append(to, &entry(i % 5, i as f64)));
-        }
-        let met = within(&mut db, |to| {
-            let met = STREAM.meet(to, ("a", "a:1"), [None, None])?;
-            STREAM.promise(to, "a")?;
-            Ok(met)
-        });
-        assert_eq!(met, Ok(()));
-        assert_eq!(numbers(&db, Some("a")), (1..=RELAY_WINDOW_ENTRIES).collect::<Vec<_>>());
-        // Folded: all but these, and nothing is lost.
-        let size = STREAM.size(&db).unwrap().1;
-        within(&mut db, |to| STREAM.shrink(to, size / 2));
-        assert!(STREAM.size(&db).unwrap().1 <= size / 2);
-        assert_eq!(numbers(&db, Some("a")).len() as u64, window);
-        assert_eq!(all(&db), (3.0 * window as f64, (3 * window - 1) as f64));
-        // It has some, and leaves: what may have been sent waits for it.
-        within(&mut db, |to| STREAM.acknowledged(to, "a", 10));
-        within(&mut db, |to| STREAM.take_back(to, "a", 20));
-        assert_eq!(numbers(&db, Some("a")), (11..=20).collect::<Vec<_>>());
-        within(&mut db, |to| STREAM.promise(to, "b"));
-        assert!(numbers(&db, Some("b")).iter().all(|number| *number > 20));
-        assert_eq!(STREAM.load(&db).unwrap().dropped, 0);
-    }
-
-    #[test]
-    fn who_is_not_waited_for_any_more_has_its_entries_told_anew_without_what_was_set() {
-        let mut db = database();
-        for (address, id) in [("a:1", "a"), ("b:1", "b")] {
-            within(&mut db, |to| STREAM.append(to, &entry(1, 5.0)));
-            assert_eq!(within(&mut db, |to| STREAM.meet(to, (id, address), [None, None])), Ok(()));
-            within(&mut db, |to| STREAM.promise(to, id));
-        }
-        within(&mut db, |to| STREAM.append(to, &entry(1, 9.0)));
-        within(&mut db, |to| STREAM.keep_to(to, &["b:1".to_owned()]));
-        assert_eq!((numbers(&db, Some("b")), numbers(&db, None)), (vec![2], vec![3, 4]));
-        assert_eq!(all(&db), (3.0, 9.0));
-        // Another receiver answers in its place.
-        assert_eq!(within(&mut db, |to| STREAM.meet(to, ("c", "b:1"), [None, None])), Ok(()));
-        assert_eq!((numbers(&db, Some("b")), numbers(&db, None)), (vec![], vec![3, 4, 5]));
-        assert_eq!(all(&db), (3.0, 9.0));
-    }
-
-    #[test]
-    fn entries_of_a_copy_are_known_by_their_tags() {
-        let mut db = database();
-        for life in 1..4 {
-            within(&mut db, |to| Stream { relay: "up", tag: life }.append(to, &entry(1, 0.0)));
-        }
-        let mut meets = |number, tag| {
-            within(&mut db, |to| STREAM.meet(to, ("a", "a:1"), [Some(Place { number, tag }), None]))
-                .map_err(|why| why.contains("copied"))
-        };
-        assert_eq!((meets(1, 1), meets(2, 2), meets(3, 3)), (Ok(()), Ok(()), Ok(())));
-        assert_eq!((meets(2, 1), meets(3, 9), meets(4, 3)), (Err(true), Err(true), Err(true)));
-    }
-
-    #[test]
-    fn what_has_nothing_in_common_is_dropped_oldest_first_and_counted() {
-        let mut db = database();
-        for i in 0..100 {
-            let mut fold = Fold::default();
-            for k in 0..20u64 {
-                let key = (i * 1_000 + k).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                fold.feed(&[&format!("{key:x}")], Op::Add(1.0));
-            }
-            within(&mut db, |to| STREAM.append(to, &pack(fold, 1).0));
-        }
-        within(&mut db, |to| STREAM.shrink(to, 4_000));
-        let load = STREAM.load(&db).unwrap();
-        assert!(load.bytes <= 4_000 && load.dropped > 0, "{load:?}");
-        let first = id(&db).unwrap();
-        assert_eq!(id(&db).unwrap(), first);
-        assert_ne!(renew(&db).unwrap(), first);
-        assert_eq!(STREAM.load(&db).unwrap().entries, 0);
-    }
 }

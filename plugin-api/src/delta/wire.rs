@@ -400,6 +400,17 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn varint(&mut self) -> Result<u64, FrameError> {
+        // Nearly all have one byte.
+        if let Some(&byte) = self.frame.get(self.at)
+            && byte < 0x80
+        {
+            self.at += 1;
+            return Ok(u64::from(byte));
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Result<u64, FrameError> {
         let (value, length) = varint::get(&self.frame[self.at..]).ok_or(self.error("cut off or overlong number"))?;
         self.at += length;
         Ok(value)

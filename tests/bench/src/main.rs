@@ -24,7 +24,7 @@ type Part = (&'static str, fn() -> Result<(), String>);
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let parts: [Part; 13] = [
+    let parts: [Part; 14] = [
         ("ingest", ingest::run),
         ("tree", tree::run),
         ("boundary", boundary::run),
@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         ("trend", trend::run),
         ("net/get", net::get::run),
         ("net/push", net::push::run),
+        ("net/relay", net::relay::run),
         ("net/fanout", net::fanout::run),
         ("net/idle", net::idle::run),
         // The last: it is done by itself, and the others keep its cores busy.

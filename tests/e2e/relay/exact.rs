@@ -7,10 +7,10 @@ use std::thread::sleep;
 use std::time::Duration;
 
 /// Numbers that look like chance and are the same each time (splitmix64, Steele, Lea, Flood 2014).
-struct Chance(u64);
+pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
-    fn below(&mut self, n: u64) -> u64 {
+    pub(super) fn below(&mut self, n: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -19,7 +19,8 @@ impl Chance {
     }
 }
 
-fn turns(little: u64, all: u64) -> u64 {
+/// A little for each run of the tests, all of it where there is time.
+pub(super) fn turns(little: u64, all: u64) -> u64 {
     if std::env::var_os("GRAFTD_SOAK").is_some() { all } else { little }
 }
 

@@ -1,6 +1,9 @@
 //! One graftd sends to another: whatever dies or is cut off, each line counts once at the end of the line.
 
+mod away;
 mod exact;
+mod faults;
+mod many;
 mod refused;
 mod roles;
 mod spool;
@@ -21,7 +24,7 @@ const LOG: &str = "shop";
 
 /// A host of a chain: its folders outlive its daemons.
 struct Host {
-    name: &'static str,
+    name: String,
     folders: Arc<Folders>,
     /// Where others reach its relay port, whichever it has.
     wire: Option<Wire>,
@@ -30,14 +33,19 @@ struct Host {
 
 impl Host {
     /// One that receives.
-    fn server(name: &'static str) -> Host {
+    fn server(name: &str) -> Host {
         let settings = "commit = \"400ms\"\nrelay = \"127.0.0.1:0\"".to_owned();
-        Host { name, folders: Arc::new(Folders::new()), wire: Some(Wire::new()), settings }
+        Host { name: name.to_owned(), folders: Arc::new(Folders::new()), wire: Some(Wire::new()), settings }
+    }
+
+    /// One that only takes what is pushed.
+    fn bare(name: &str) -> Host {
+        Host { name: name.to_owned(), folders: Arc::new(Folders::new()), wire: None, settings: String::new() }
     }
 
     /// One with a log and the pipes that count in it.
-    fn agent(name: &'static str) -> Host {
-        let host = Host { name, folders: Arc::new(Folders::new()), wire: None, settings: String::new() };
+    fn agent(name: &str) -> Host {
+        let host = Host::bare(name);
         host.folders.copy_plugins(&["status", "bytes", "request-time", "visitors", "url"]);
         let log = "plugin = \"access-log\"\nfile = \"../logs/access.log\"\nformat = \"timed\"\nstart = \"begin\"\n";
         host.folders.write_conf(&format!("{LOG}.on"), &format!("{log}prefix = {LOG:?}"));
@@ -57,7 +65,7 @@ impl Host {
     }
 
     fn builder(&self) -> Builder {
-        Daemon::builder().folders(&self.folders).host(self.name).settings(&self.settings)
+        Daemon::builder().folders(&self.folders).host(&self.name).settings(&self.settings)
     }
 
     fn start(&self) -> Daemon {

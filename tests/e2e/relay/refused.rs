@@ -19,11 +19,23 @@ fn answer(to: SocketAddr, bytes: &[u8]) -> (String, Duration) {
     (String::from_utf8_lossy(&said).into_owned(), began.elapsed())
 }
 
+/// An entry of a sender's.
+pub(super) fn entry(number: u64, tag: u64, data: &[u8]) -> Vec<u8> {
+    message(3, &[&number.to_le_bytes()[..], &tag.to_le_bytes(), data].concat())
+}
+
+/// What adds to a counter, as it is in an entry: a frame, in one raw block of zstd.
+pub(super) fn packed(key: &str, n: f64) -> Vec<u8> {
+    let frame = [&[1, 2, 0, 1, key.len() as u8][..], key.as_bytes(), &n.to_le_bytes()].concat();
+    let block = (frame.len() as u32) << 3 | 1;
+    [&[0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38][..], &block.to_le_bytes()[..3], &frame].concat()
+}
+
 fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     [&(body.len() as u32 + 1).to_le_bytes()[..], &[kind], body].concat()
 }
 
-fn hello(versions: (u64, u64), said: &[(&str, &str)]) -> Vec<u8> {
+pub(super) fn hello(versions: (u64, u64), said: &[(&str, &str)]) -> Vec<u8> {
     let mut body = [versions.0.to_le_bytes(), versions.1.to_le_bytes()].concat();
     for text in said.iter().flat_map(|(name, is)| [name, is]) {
         body.extend((text.len() as u32).to_le_bytes());
@@ -32,7 +44,7 @@ fn hello(versions: (u64, u64), said: &[(&str, &str)]) -> Vec<u8> {
     [MARK, &message(1, &body)].concat()
 }
 
-const SENDER: [(&str, &str); 3] = [("stream", "x.relay"), ("host", "x"), ("life", "1")];
+pub(super) const SENDER: [(&str, &str); 3] = [("stream", "x.relay"), ("host", "x"), ("life", "1")];
 
 #[test]
 fn who_is_no_relay_is_told_so_and_neighbours_go_on() {
@@ -42,10 +54,10 @@ fn who_is_no_relay_is_told_so_and_neighbours_go_on() {
     let to = top.listens("relay").expect("it listens");
     let mut log = Log::of(&agent);
     let good = hello((1, 1), &SENDER);
-    let entry = |data: &[u8]| message(3, &[&1u64.to_le_bytes()[..], &7u64.to_le_bytes(), data].concat());
+    let entry = |data: &[u8]| entry(1, 7, data);
     let endless = [&good[..], &u32::MAX.to_le_bytes(), &vec![0; 100_000]].concat();
     // 200 MB of zeros, packed: a raw block and one that repeats a byte, again and again.
-    let mut bomb = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58];
+    let mut bomb = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x38];
     for i in 0..1_600u32 {
         let block = 0x2_0000 << 3 | 1 << 1 | u32::from(i == 1_599);
         bomb.extend(&block.to_le_bytes()[..3]);

@@ -9,7 +9,9 @@ use std::thread;
 struct State {
     /// Nowhere while nobody listens, or it is cut.
     to: Option<SocketAddr>,
-    open: Vec<TcpStream>,
+    /// Both ends of each connection that is open, by its number.
+    open: Vec<(u64, TcpStream)>,
+    connections: u64,
     cut: bool,
 }
 
@@ -31,12 +33,15 @@ impl Wire {
                 let mut state = shared.lock().expect("a wire");
                 let Some(to) = state.to.filter(|_| !state.cut) else { continue };
                 let Ok(to) = TcpStream::connect(to) else { continue };
+                state.connections += 1;
+                let this = state.connections;
                 for end in [&from, &to] {
-                    state.open.push(end.try_clone().expect("a socket"));
+                    state.open.push((this, end.try_clone().expect("a socket")));
                 }
                 for (mut from, mut to) in
                     [(from.try_clone().expect("a socket"), to.try_clone().expect("a socket")), (to, from)]
                 {
+                    let shared = Arc::clone(&shared);
                     thread::spawn(move || {
                         let mut piece = [0; 4096];
                         while let Ok(read @ 1..) = from.read(&mut piece) {
@@ -45,6 +50,7 @@ impl Wire {
                             }
                         }
                         let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+                        shared.lock().expect("a wire").open.retain(|(of, _)| *of != this);
                     });
                 }
             }
@@ -63,7 +69,7 @@ impl Wire {
 
     /// Breaks what is open, in the midst of whatever is being said.
     pub(super) fn snap(&self) {
-        for end in self.state.lock().expect("a wire").open.drain(..) {
+        for (_, end) in self.state.lock().expect("a wire").open.drain(..) {
             let _ = end.shutdown(Shutdown::Both);
         }
     }

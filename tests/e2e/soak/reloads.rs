@@ -59,3 +59,25 @@ fn collectors_that_wait_for_servers_are_reloaded_and_leave_nothing() {
     let growth = much(GROWTH_UNSETTLED, GROWTH);
     assert!(last.rss <= figures[0].rss + growth, "memory grew from {} to {}", figures[0].rss, last.rss);
 }
+
+/// What the standard library notes of `thread::current()` is dropped by code of whoever asked for it, at the thread's end.
+#[test]
+fn a_collector_of_which_its_thread_has_notes_is_reloaded() {
+    let conf = "plugin = \"unruly-collector\"\nevery = \"50ms\"\n[params]\ndoes = \"thread-note\"\n";
+    let daemon = Daemon::builder().plugins(&["unruly-collector"]).conf("notes.on", conf);
+    let daemon = daemon.tick(Duration::from_millis(50)).start();
+    daemon.await_state("notes", "running");
+    let path = format!("graftd,{HOST},module,notes");
+    let libraries = || mapped(daemon.process(), "/unruly-collector-");
+    for _ in 0..much(10, 200) {
+        let before = libraries();
+        daemon.post("/modules/notes/reload", "", b"").good();
+        // The new one has been asked, and the code of the old one is gone.
+        daemon.await_change(&path, |_| {
+            let now = libraries();
+            (now.len() == 1 && now != before).then_some(())
+        });
+    }
+    assert_eq!(daemon.module("notes")["state"], "running");
+    assert_eq!(daemon.stop().code(), Some(0));
+}

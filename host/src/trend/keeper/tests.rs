@@ -190,3 +190,25 @@ fn what_waits_has_each_node_once_and_is_told_of() {
     assert_eq!(nodes.len(), 101);
     assert!(nodes.contains(&("n,51".to_owned(), 50.0)) && nodes.contains(&("n,50".to_owned(), 0.0)), "{nodes:?}");
 }
+
+#[test]
+fn nothing_of_a_relay_is_written_to_a_file_that_another_lies_in_the_place_of() {
+    let mut held = held();
+    let addresses = vec!["a:1".to_owned()];
+    held.writer.relay("up", RelayJob::Open { limit: 1 << 20, addresses, tell: false, board: Arc::default() });
+    held.commit().expect("written");
+    let meet = |held: &mut Held, connection| {
+        let (reply, mut answer) = oneshot::channel();
+        let (peer, address) = ("a".to_owned(), "a:1".to_owned());
+        held.writer.relay("up", RelayJob::Meet { peer, address, connection, has: None, merged: None, reply });
+        answer.try_recv().expect("answered")
+    };
+    assert!(meet(&mut held, 1).is_ok());
+    let (file, away) = (held.writer.file.clone(), held.writer.file.with_file_name("away"));
+    std::fs::rename(&file, &away).expect("moved");
+    std::fs::copy(&away, &file).expect("copied");
+    assert!(meet(&mut held, 2).expect_err("another lies there").contains("cannot be written"));
+    std::fs::remove_file(&file).expect("removed");
+    std::fs::rename(&away, &file).expect("moved back");
+    assert!(meet(&mut held, 3).is_ok());
+}

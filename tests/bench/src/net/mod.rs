@@ -9,6 +9,7 @@ pub(crate) mod get;
 pub(crate) mod idle;
 pub(crate) mod peers;
 pub(crate) mod push;
+pub(crate) mod relay;
 
 use crate::figures::{load_average, pin_self};
 use crate::peer::Peer;

@@ -8,17 +8,17 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-const HOSTS: usize = 1_000;
-const METRICS: usize = 10;
-const ROUNDS: usize = 200;
-const UPDATES: f64 = (HOSTS * METRICS * ROUNDS) as f64;
-const RUNS: usize = 3;
+pub(super) const HOSTS: usize = 1_000;
+pub(super) const METRICS: usize = 10;
+pub(super) const ROUNDS: usize = 200;
+pub(super) const UPDATES: f64 = (HOSTS * METRICS * ROUNDS) as f64;
+pub(super) const RUNS: usize = 3;
 
 /// What is wanted of ours, a CPU-second.
 const WANTED: f64 = 2_750_000.0;
 
 /// A value that differs from round to round, with two decimals.
-fn value(host: usize, metric: usize, round: usize) -> String {
+pub(super) fn value(host: usize, metric: usize, round: usize) -> String {
     format!("{}.{:02}", (host * 7 + metric * 13 + round * 3) % 90, (host * 31 + metric * 17 + round * 37) % 100)
 }
 
@@ -32,17 +32,28 @@ fn rounds(line: impl Fn(usize, usize, &mut Vec<u8>)) -> Vec<Vec<u8>> {
     (0..ROUNDS).map(round).collect()
 }
 
-struct Pushed {
-    name: &'static str,
-    figures: Vec<f64>,
-    seconds: f64,
-    resident: u64,
+/// What came of pushing all rounds.
+pub(super) struct Pushed {
+    pub(super) name: &'static str,
+    pub(super) figures: Vec<f64>,
+    pub(super) seconds: f64,
+    pub(super) resident: u64,
 }
 
 pub(crate) fn run() -> Result<(), String> {
     let mut all = vec![ours()?];
-    all.extend(prometheus()?);
-    all.extend(statsd()?);
+    all.extend(peers()?);
+    show(all);
+    println!("wanted of ours: {} a CPU-s", grouped(WANTED));
+    Ok(())
+}
+
+/// Others that take values.
+pub(super) fn peers() -> Result<Vec<Pushed>, String> {
+    Ok(prometheus()?.into_iter().chain(statsd()?).collect())
+}
+
+pub(super) fn show(all: Vec<Pushed>) {
     println!("{:<40} {:>18} {:>12} {:>8}", "10,000 series, 200 times", "updates a CPU-s", "s to send", "RSS MB");
     for Pushed { name, figures, seconds, resident } in all {
         let Median { min, mid, max } = Median::of(figures);
@@ -54,11 +65,9 @@ pub(crate) fn run() -> Result<(), String> {
             grouped(max)
         );
     }
-    println!("wanted of ours: {} a CPU-s", grouped(WANTED));
-    Ok(())
 }
 
-fn ours() -> Result<Pushed, String> {
+pub(super) fn ours() -> Result<Pushed, String> {
     let rounds = rounds(|host, round, out| {
         let _ = write!(out, "{{\"fleet\":{{\"host{host:04}\":{{");
         for metric in 0..METRICS {
