@@ -1,5 +1,6 @@
 //! `graftd.conf`: the daemon itself.
 
+use super::engine::{self, EngineConf};
 use super::error::ConfError;
 use super::table::{Source, Table};
 use crate::tree::Limits;
@@ -57,6 +58,8 @@ pub struct DaemonConf {
     pub limits: TreeLimits,
     /// How long history is kept.
     pub trend: TrendConf,
+    /// Where.
+    pub engine: EngineConf,
 }
 
 /// How long history is kept, by its step.
@@ -112,6 +115,7 @@ impl Default for DaemonConf {
             token_file: None,
             limits: TreeLimits { nodes: nodes_max, branch_nodes: branch_nodes_max },
             trend: TrendConf::default(),
+            engine: EngineConf::default(),
         }
     }
 }
@@ -179,15 +183,16 @@ impl DaemonConf {
             }
         }
         limits.finish(&["nodes", "branch_nodes"])?;
-        conf.trend.read(&mut table)?;
+        let mut trend = table.table("trend")?;
+        conf.engine = EngineConf::read(&mut trend, file)?;
+        conf.trend.read(trend)?;
         table.finish(&DaemonConf::KEYS)?;
         Ok(conf)
     }
 }
 
 impl TrendConf {
-    fn read(&mut self, table: &mut Table<'_>) -> Result<(), ConfError> {
-        let mut trend = table.table("trend")?;
+    fn read(&mut self, mut trend: Table<'_>) -> Result<(), ConfError> {
         let mut finer = ("a day", DAY);
         for (key, place) in [
             ("raw", &mut self.raw),
@@ -209,7 +214,7 @@ impl TrendConf {
             *place = (*place).max(finer.1);
             finer = (key, *place);
         }
-        trend.finish(&["raw", "minute", "ten_minutes", "day"])
+        trend.finish(&[["raw", "minute", "ten_minutes", "day"].as_slice(), &engine::KEYS].concat())
     }
 }
 

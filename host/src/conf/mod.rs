@@ -2,6 +2,7 @@
 
 mod access_log;
 mod daemon;
+mod engine;
 mod error;
 mod file;
 mod gmond;
@@ -15,6 +16,7 @@ mod table;
 
 pub use access_log::AccessLogConf;
 pub use daemon::{DaemonConf, Role, TokenFile, TrendConf};
+pub use engine::{EngineConf, StoreConf};
 pub use error::ConfError;
 pub(crate) use file::read_text;
 pub use gmond::{Cluster, GANGLIA_PORT, GmondConf};
