@@ -14,7 +14,7 @@ use crate::module::{
 };
 use crate::relay::{self, Relays};
 use crate::tree::Tree;
-use crate::trend::{FILE, Keeper, Kept, OpenError, Own, Restored, Retention};
+use crate::trend::{Elsewhere, FILE, Keeper, Kept, OpenError, Own, Remote, Restored, Retention, Store};
 use crate::when::rfc3339;
 use clap::Args;
 use parking_lot::{Mutex, RwLock};
@@ -199,8 +199,19 @@ async fn serve(conf: DaemonConf, token: Option<String>, folders: Folders, data: 
 fn keep(shared: &Shared, data: &Path, events: &Events) -> Result<Option<Kept>, Failure> {
     let began = Instant::now();
     let mut tree = shared.tree.write();
-    let opened =
-        Keeper::open(data, &mut tree, shared.clock.monotonic_ms(), Retention::from(shared.conf.trend), events.clone());
+    let conf = &shared.conf;
+    let store = match conf.engine.store.clone().filter(|_| conf.role != Role::Agent) {
+        Some(store) => Some(Arc::new(Store::new(store).map_err(|why| Failure::usage(format_args!("[trend]: {why}")))?)),
+        None => None,
+    };
+    let elsewhere = conf.engine.store.as_ref().zip(store.clone()).map(|(conf, store)| Elsewhere {
+        store,
+        host: shared.host.clone(),
+        buffer_bytes: conf.buffer_bytes,
+        alone: !shared.conf.engine.own,
+    });
+    let retention = Retention::from(conf.trend);
+    let opened = Keeper::open(data, &mut tree, shared.clock.monotonic_ms(), retention, elsewhere, events.clone());
     match opened {
         Ok((keeper, Restored { sources, nodes, lost, newest })) => {
             if nodes > 0 || !sources.is_empty() {
@@ -219,7 +230,11 @@ fn keep(shared: &Shared, data: &Path, events: &Events) -> Result<Option<Kept>, F
             *shared.positions.lock() = sources;
             if shared.conf.role != Role::Agent {
                 // It is the only one that sets it.
-                let _ = shared.trend.set(Box::new(Own::new(data.join(FILE))));
+                let file = data.join(FILE);
+                let _ = shared.trend.set(match store.filter(|_| !conf.engine.own) {
+                    Some(store) => Box::new(Remote::new(file, store, shared.host.clone())),
+                    None => Box::new(Own::new(file)),
+                });
             }
             shared.live.tick(tree.tick());
             // What there is now is what is kept.

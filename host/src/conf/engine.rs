@@ -183,14 +183,23 @@ mod tests {
             (format!("{remote}\nwrite = \"m:9090\""), ":3: \"write\" must be an address"),
             (format!("{remote}\nwrite = \"http://u:p@m/w\""), ":3: \"write\" must be an address"),
             (format!("{remote}\n{WRITE}read = \"http://m\"\nbuffer = \"1B\""), ":5: \"buffer\" must be between"),
-            (format!("{remote}\n{WRITE}read = \"http://m\"\nheaders = {{ Host = \"x\" }}"), ":5: \"headers\": \"Host\""),
-            (format!("{remote}\n{WRITE}read = \"http://m\"\nheaders = {{ a = 1 }}"), ":5: \"headers\" must be a table of texts"),
+            (
+                format!("{remote}\n{WRITE}read = \"http://m\"\nheaders = {{ Host = \"x\" }}"),
+                ":5: \"headers\": \"Host\"",
+            ),
+            (
+                format!("{remote}\n{WRITE}read = \"http://m\"\nheaders = {{ a = 1 }}"),
+                ":5: \"headers\" must be a table of texts",
+            ),
             (
                 format!("{remote}\n{WRITE}read = \"http://m\"\ntoken_file = \"t\"\npassword_file = \"p\""),
                 ":2: one of \"token_file\" and \"password_file\"",
             ),
             (format!("{remote}\n{WRITE}reed = \"http://m\""), ":2: \"read\" is missing"),
-            (format!("{remote}\n{WRITE}read = \"http://m\"\ncaa = \"x\""), ":5: unknown key \"caa\"; did you mean \"ca\"?"),
+            (
+                format!("{remote}\n{WRITE}read = \"http://m\"\ncaa = \"x\""),
+                ":5: unknown key \"caa\"; did you mean \"ca\"?",
+            ),
         ] {
             let said = parse(&format!("[trend]\n{text}")).unwrap_err();
             assert!(said.contains(want), "{text:?}: {said}");

@@ -11,6 +11,7 @@ mod keeper;
 mod pending;
 mod query;
 mod relays;
+mod remote;
 mod spool;
 mod sqlite;
 #[cfg(test)]
@@ -18,11 +19,13 @@ mod tests;
 pub(crate) mod tools;
 
 pub(crate) use figures::Figures;
+use history::Snapshot;
 pub(crate) use history::{Range, Reader, Retention};
-pub(crate) use keeper::{Commit, FILE, Keeper, Kept, Restored, Spooler};
+pub(crate) use keeper::{Commit, Elsewhere, FILE, Keeper, Kept, Restored, Spooler};
 use parking_lot::Mutex;
 pub(crate) use query::{Ask, AskError, Axis, Figure, Fold, Line, Told};
 pub(crate) use relays::{Board, RelayJob, renew};
+pub(crate) use remote::{Remote, Store};
 pub(crate) use spool::{Load, Place, Sent, SpoolReader};
 pub(crate) use sqlite::OpenError;
 use std::fmt::Debug;
@@ -57,10 +60,9 @@ impl Own {
     pub(crate) fn new(file: PathBuf) -> Own {
         Own { file, idle: Mutex::default() }
     }
-}
 
-impl Trend for Own {
-    fn ask(&self, ask: &Ask) -> Result<(Axis, Vec<Line>), AskError> {
+    /// Reads the file as it is now.
+    fn with<T>(&self, read: impl FnOnce(&Snapshot<'_>) -> Result<T, AskError>) -> Result<T, AskError> {
         // The file may have been put back since.
         let place = self.file.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
         let idle = self.idle.lock().pop();
@@ -68,7 +70,7 @@ impl Trend for Own {
             Some((of, reader)) if of == place => reader,
             _ => Reader::open(&self.file).map_err(AskError::Failed)?,
         };
-        let answer = reader.snapshot().map_err(AskError::from).and_then(|snapshot| query::ask(&snapshot, ask));
+        let answer = reader.snapshot().map_err(AskError::from).and_then(|snapshot| read(&snapshot));
         // One that failed may look at a file that is no more.
         if answer.is_ok() {
             let mut idle = self.idle.lock();
@@ -77,5 +79,11 @@ impl Trend for Own {
             }
         }
         answer
+    }
+}
+
+impl Trend for Own {
+    fn ask(&self, ask: &Ask) -> Result<(Axis, Vec<Line>), AskError> {
+        self.with(|snapshot| query::ask(snapshot, ask))
     }
 }

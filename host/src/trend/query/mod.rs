@@ -13,7 +13,7 @@ mod sketches;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use find::{AskError, ask};
+pub(crate) use find::{AskError, Numbers, ask, ask_of};
 
 use super::history::{DAY_MS, Range, of_days};
 use crate::tree::Pattern;
