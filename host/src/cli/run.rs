@@ -14,7 +14,7 @@ use crate::module::{
 };
 use crate::relay::{self, Relays};
 use crate::tree::Tree;
-use crate::trend::{Elsewhere, FILE, Keeper, Kept, OpenError, Own, Remote, Restored, Retention, Store};
+use crate::trend::{Both, Elsewhere, FILE, Keeper, Kept, OpenError, Own, Remote, Restored, Retention, Store};
 use crate::when::rfc3339;
 use clap::Args;
 use parking_lot::{Mutex, RwLock};
@@ -231,8 +231,13 @@ fn keep(shared: &Shared, data: &Path, events: &Events) -> Result<Option<Kept>, F
             if shared.conf.role != Role::Agent {
                 // It is the only one that sets it.
                 let file = data.join(FILE);
-                let _ = shared.trend.set(match store.filter(|_| !conf.engine.own) {
-                    Some(store) => Box::new(Remote::new(file, store, shared.host.clone())),
+                let reads = conf.engine.store.as_ref().is_some_and(|store| store.read.is_some());
+                let remote = store
+                    .filter(|_| reads)
+                    .map(|store| Remote::new(file.clone(), store, shared.host.clone(), !conf.engine.own));
+                let _ = shared.trend.set(match remote {
+                    Some(remote) if conf.engine.own => Box::new(Both(Own::new(file), remote)),
+                    Some(remote) => Box::new(remote),
                     None => Box::new(Own::new(file)),
                 });
             }

@@ -39,6 +39,40 @@ pub(crate) trait Trend: Debug + Send + Sync {
     /// # Errors
     /// It asks for too much, or history cannot be read.
     fn ask(&self, ask: &Ask) -> Result<(Axis, Vec<Line>), AskError>;
+
+    /// That of an engine, if history is there: this one, or another one beside it.
+    fn of(&self, engine: Engine) -> Option<&dyn Trend>;
+}
+
+/// What keeps history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    /// The daemon's own file.
+    Own,
+    /// A store elsewhere.
+    Store,
+}
+
+impl Engine {
+    /// All, as they are written.
+    pub(crate) const NAMES: [(&'static str, Engine); 2] = [("sqlite", Engine::Own), ("prometheus", Engine::Store)];
+}
+
+/// History in the file and in a store. The file is asked, unless the other is named.
+#[derive(Debug)]
+pub(crate) struct Both(pub(crate) Own, pub(crate) Remote);
+
+impl Trend for Both {
+    fn ask(&self, ask: &Ask) -> Result<(Axis, Vec<Line>), AskError> {
+        self.0.ask(ask)
+    }
+
+    fn of(&self, engine: Engine) -> Option<&dyn Trend> {
+        Some(match engine {
+            Engine::Own => &self.0,
+            Engine::Store => &self.1,
+        })
+    }
 }
 
 /// Connections that are kept open for the next question.
@@ -85,5 +119,9 @@ impl Own {
 impl Trend for Own {
     fn ask(&self, ask: &Ask) -> Result<(Axis, Vec<Line>), AskError> {
         self.with(|snapshot| query::ask(snapshot, ask))
+    }
+
+    fn of(&self, engine: Engine) -> Option<&dyn Trend> {
+        (engine == Engine::Own).then_some(self)
     }
 }

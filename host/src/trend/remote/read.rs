@@ -11,7 +11,7 @@ use crate::tree::encode_path;
 use crate::trend::codec::bucket::Bucket;
 use crate::trend::history::{DAY_MS, Found, IMPORTED, Past, Range, Samples, Snapshot, There, of_days};
 use crate::trend::query::{self, Numbers};
-use crate::trend::{Ask, AskError, Axis, Line, Own, Trend};
+use crate::trend::{Ask, AskError, Axis, Engine, Line, Own, Trend};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -46,12 +46,14 @@ pub(crate) struct Remote {
     own: Own,
     store: Arc<Store>,
     host: String,
+    /// Numbers that the file has, from before there was a store, count too.
+    alone: bool,
 }
 
 impl Remote {
-    /// That of a host, beside the file.
-    pub(crate) fn new(file: PathBuf, store: Arc<Store>, host: String) -> Remote {
-        Remote { own: Own::new(file), store, host }
+    /// That of a host, beside the file or instead of that.
+    pub(crate) fn new(file: PathBuf, store: Arc<Store>, host: String, alone: bool) -> Remote {
+        Remote { own: Own::new(file), store, host, alone }
     }
 }
 
@@ -67,9 +69,21 @@ impl Trend for Remote {
             let range = Range { from, to: ask.range.to };
             let alive = snapshot.alive(range, MINUTE_MS, ask.commit_ms)?;
             let kept = Kept { books: BTreeMap::new(), spans: BTreeMap::new() };
-            let book = Book { snapshot, store: &self.store, host: &self.host, ask, alive, kept: RefCell::new(kept) };
+            let book = Book {
+                snapshot,
+                store: &self.store,
+                host: &self.host,
+                alone: self.alone,
+                ask,
+                alive,
+                kept: RefCell::new(kept),
+            };
             query::ask_of(snapshot, &book, ask)
         })
+    }
+
+    fn of(&self, engine: Engine) -> Option<&dyn Trend> {
+        (engine == Engine::Store).then_some(self)
     }
 }
 
@@ -78,6 +92,7 @@ struct Book<'a> {
     snapshot: &'a Snapshot<'a>,
     store: &'a Store,
     host: &'a str,
+    alone: bool,
     ask: &'a Ask,
     /// When the daemon was there, as the file knows.
     alive: Vec<There>,
@@ -154,7 +169,8 @@ impl Numbers for Book<'_> {
     }
 
     fn pasts(&self, series: &[u64], range: Range, step_ms: i64) -> Result<BTreeMap<u64, Past>, AskError> {
-        let own: Vec<u64> = series.iter().copied().filter(|id| *id < UNKNOWN).collect();
+        let least = if self.alone { 0 } else { IMPORTED };
+        let own: Vec<u64> = series.iter().copied().filter(|id| (least..UNKNOWN).contains(id)).collect();
         let mut all = self.snapshot.pasts(&own, range, step_ms)?;
         let mut kept = self.kept.borrow_mut();
         let Kept { books, spans } = &mut *kept;
