@@ -76,7 +76,7 @@ impl Figure {
     ];
 
     /// Whether numbers have none of the kind.
-    pub(super) fn is_of_sketches(self) -> bool {
+    pub(in crate::trend) fn is_of_sketches(self) -> bool {
         matches!(self, Figure::Quantile(_) | Figure::Distinct)
     }
 

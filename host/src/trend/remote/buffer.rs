@@ -252,7 +252,7 @@ fn figures(id: u64, fed: &Fed) -> Vec<Told> {
 }
 
 /// Values of one kind, ascending by their series, as a row.
-fn encode(all: &[Told]) -> Vec<u8> {
+pub(super) fn encode(all: &[Told]) -> Vec<u8> {
     let figures = all.first().is_some_and(|told| told.figure.is_some());
     let mut out = vec![if figures { FIGURES } else { NUMBERS }];
     let mut before = 0;

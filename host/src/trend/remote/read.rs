@@ -136,7 +136,7 @@ impl Numbers for Book<'_> {
             many += 1;
             many <= SERIES_MAX
         })?;
-        let page = self.list(alone)?;
+        let page = if self.is_of_numbers(alone, &all)? { self.list(alone)? } else { Page::default() };
         let begins = self.alive.first().map_or(i64::MAX, |there| there.at);
         let prefix = format!("{path},");
         let is_in = |other: &String| path.is_empty() || other == path || below && other.starts_with(&prefix);
@@ -197,6 +197,20 @@ impl Book<'_> {
     fn reach(&self, range: Range) -> Range {
         let newest = self.alive.last().map_or(i64::MAX, |there| there.until);
         Range { from: range.from - BEFORE_MS, to: range.to.min(newest).max(range.from) }
+    }
+
+    /// Whether a store has any of what is asked: it has neither sketches nor texts.
+    fn is_of_numbers(&self, alone: bool, own: &BTreeMap<String, Vec<Found>>) -> Result<bool, AskError> {
+        if self.ask.figures.iter().all(|figure| figure.is_of_sketches()) {
+            return Ok(false);
+        }
+        let mut ids: Vec<u64> = own.values().flatten().map(|found| found.id).collect();
+        ids.sort_unstable();
+        if !alone || ids.is_empty() {
+            return Ok(true);
+        }
+        let (sketches, texts) = (self.snapshot.sketched(&ids)?, self.snapshot.with_events(&ids)?);
+        Ok(ids.iter().any(|id| !sketches.contains(id) && !texts.contains(id)))
     }
 
     fn selector(&self, alone: bool) -> String {

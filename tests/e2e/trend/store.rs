@@ -1,0 +1,269 @@
+//! History in a real Prometheus and a real VictoriaMetrics: what they say is what the daemon's own file says.
+
+use super::push;
+use crate::gmond::free_port;
+use crate::gmond::peers::{await_listener, program};
+use graftd_tests::{Daemon, Folders, PATIENCE};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How often a daemon of these tests commits.
+const COMMIT: Duration = Duration::from_millis(500);
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Prometheus,
+    Victoria,
+}
+
+const KINDS: [Kind; 2] = [Kind::Prometheus, Kind::Victoria];
+
+/// A store that is asked and written to at a port, while it runs.
+struct Store {
+    kind: Kind,
+    program: PathBuf,
+    port: u16,
+    folders: Arc<Folders>,
+    running: Option<Child>,
+}
+
+impl Store {
+    /// Starts it; none where it is not installed.
+    fn start(kind: Kind) -> Option<Store> {
+        let program = program(match kind {
+            Kind::Prometheus => "prometheus",
+            Kind::Victoria => "victoria-metrics",
+        })?;
+        let folders = Arc::new(Folders::new());
+        folders.write("prometheus.yml", "");
+        let mut store = Store { kind, program, port: free_port(), folders, running: None };
+        store.go_on();
+        Some(store)
+    }
+
+    fn go_on(&mut self) {
+        let (port, root) = (self.port, self.folders.root().display());
+        let args = match self.kind {
+            Kind::Prometheus => vec![
+                format!("--config.file={root}/prometheus.yml"),
+                format!("--storage.tsdb.path={root}/store"),
+                format!("--web.listen-address=127.0.0.1:{port}"),
+                "--web.enable-remote-write-receiver".to_owned(),
+            ],
+            Kind::Victoria => {
+                vec![format!("-storageDataPath={root}/store"), format!("-httpListenAddr=127.0.0.1:{port}")]
+            }
+        };
+        let log = std::fs::File::create(self.folders.root().join("peer.log")).expect("a log");
+        let mut command = Command::new(&self.program);
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        self.running = Some(command.spawn().expect("it starts"));
+        await_listener(port, &self.folders);
+    }
+
+    /// Ends it as the system does: what it has said that it has is on its disk.
+    fn stop(&mut self) {
+        let Some(mut child) = self.running.take() else { return };
+        kill_process(Pid::from_child(&child), Signal::TERM).expect("told");
+        child.wait().expect("ended");
+    }
+
+    fn settings(&self, engine: &str) -> String {
+        let at = format!("http://127.0.0.1:{}", self.port);
+        format!(
+            "commit = \"{}ms\"\n[trend]\nengine = {engine}\nwrite = \"{at}/api/v1/write\"\nread = \"{at}/\"",
+            COMMIT.as_millis()
+        )
+    }
+
+    /// What it says of an expression in PromQL: the values of now.
+    fn query(&self, promql: &str) -> Vec<(Value, String)> {
+        let mut url = ureq::get(format!("http://127.0.0.1:{}/api/v1/query", self.port)).query("query", promql);
+        url = url.query("nocache", "1");
+        let Ok(mut answer) = url.call() else { return Vec::new() };
+        let answer: Value = serde_json::from_slice(&answer.body_mut().read_to_vec().expect("a body")).expect("JSON");
+        let found = answer["data"]["result"].as_array().cloned().unwrap_or_default();
+        found.iter().map(|it| (it["metric"].clone(), it["value"][1].as_str().expect("a value").to_owned())).collect()
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.running {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock").as_secs_f64()
+}
+
+/// Asks again until it is so.
+#[track_caller]
+fn until<T: PartialEq + std::fmt::Debug>(expected: &T, mut ask: impl FnMut() -> T) {
+    let began = Instant::now();
+    loop {
+        let found = ask();
+        if found == *expected {
+            return;
+        }
+        if began.elapsed() > PATIENCE {
+            assert_eq!(found, *expected);
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Waits until the commit of now has another time than that of before.
+fn next_commit() {
+    // The time of history is the wall clock's.
+    thread::sleep(COMMIT);
+}
+
+fn start(folders: &Arc<Folders>, settings: &str) -> Daemon {
+    Daemon::builder().folders(folders).host("web1").settings(settings).start()
+}
+
+/// A counter, gauges of hosts, a key that no metric can be called by, and a node that goes.
+fn tell(daemon: &Daemon, n: u32) {
+    let gauge = |x: f64| json!([{"": x, "defaultaction": "average"}]);
+    push(
+        daemon,
+        &json!({
+            "shop": {"sold": n % 3},
+            "cpu": {"h1": {"idle": gauge(90.25 + f64::from(n % 4))}, "h2": {"idle": gauge(80.0)}, "defaultaction": "average"},
+            "request-time": {"2xx": {"a,b": {"\"é\\": n}}, "defaultaction": "max"},
+        }),
+    );
+}
+
+const QUESTIONS: [&str; 16] = [
+    "key-shop,sold&step=raw",
+    "key-shop,sold&step=1s",
+    "key-shop,sold&step=1s&as=rate",
+    "key-shop&step=all&as=rate",
+    "key-shop,sold&step=2s&as=count",
+    "key-cpu,,idle&step=raw",
+    "key-cpu,*,idle&step=1s",
+    "key-cpu,h2,idle&step=1s",
+    "key-cpu,h1,idle&step=2s&as=mean,min,max,last,sum,count",
+    "key-cpu&step=1s&fold=max",
+    "key-*,&step=1s",
+    "key-request-time&step=1s",
+    "key-request-time,2xx,a%252Cb,%22é%5C&step=raw",
+    "key-cpu,*,idle&step=2s&format=csv",
+    "key-nothing&step=1s",
+    "key-cpu,h1,idle&key-shop,sold&step=1s",
+];
+
+/// What each question is answered with.
+fn answers(daemon: &Daemon, from: f64, to: f64, engine: &str) -> Vec<(&'static str, String)> {
+    let ask = |question: &&'static str| {
+        let answer = daemon.get(&format!("/trend/?{question}&from={from}&to={to}{engine}"));
+        (*question, String::from_utf8_lossy(&answer.body).into_owned())
+    };
+    QUESTIONS.iter().map(ask).collect()
+}
+
+#[test]
+fn a_store_says_what_the_file_says_though_it_was_away_and_the_daemon_was_killed() {
+    for kind in KINDS {
+        let Some(mut store) = Store::start(kind) else { continue };
+        let folders = Arc::new(Folders::new());
+        let settings = store.settings("[\"sqlite\", \"prometheus\"]");
+        let daemon = start(&folders, &settings);
+        let from = now().floor() - 1.0;
+        for n in 1..=5 {
+            tell(&daemon, n);
+            next_commit();
+        }
+        store.stop();
+        for n in 6..=9 {
+            tell(&daemon, n);
+            next_commit();
+        }
+        daemon.await_change("graftd,web1,trend,remote", |daemon| {
+            let told = daemon.subtree("graftd,web1,trend,remote");
+            let waits = told["waiting"].as_f64() > Some(0.0) && told["failed"].as_f64() > Some(0.0);
+            let says = told["error"].as_str().is_some_and(|why| why.contains("/api/v1/write: "));
+            (waits && says).then_some(())
+        });
+        daemon.kill();
+        let daemon = start(&folders, &settings);
+        for n in 10..=12 {
+            tell(&daemon, n);
+            next_commit();
+        }
+        let to = now().floor() + 1.0;
+        // What is asked is over.
+        thread::sleep(Duration::from_secs(2));
+        store.go_on();
+        let own = answers(&daemon, from, to, "&engine=sqlite");
+        assert!(own[0].1.contains("\"shop,sold\"") && own[12].1.contains("12]"), "{own:?}");
+        until(&own, || answers(&daemon, from, to, "&engine=prometheus"));
+        daemon.await_change("graftd,web1,trend,remote", |daemon| {
+            let told = daemon.subtree("graftd,web1,trend,remote");
+            let is_well = told["error"] == "" && told["dropped"].as_f64() == Some(0.0);
+            (is_well && told["sent"].as_f64() > Some(30.0)).then_some(())
+        });
+        // What was written when the store went away may be there twice, which Prometheus refuses; nothing else is.
+        let told = daemon.subtree("graftd,web1,trend,remote");
+        assert!(told["refused"].as_f64() < Some(30.0), "{told}");
+    }
+}
+
+#[test]
+fn numbers_that_are_in_a_store_alone_are_asked_of_it() {
+    for kind in KINDS {
+        let Some(mut store) = Store::start(kind) else { continue };
+        let folders = Arc::new(Folders::new());
+        let settings = store.settings("\"prometheus\"");
+        let daemon = start(&folders, &settings);
+        for n in 1..=3 {
+            tell(&daemon, n);
+            push(
+                &daemon,
+                &json!({"time": [{"": [n, 2, 3], "defaultaction": "quantiles"}], "app": {"version": format!("1.{n}")}}),
+            );
+            next_commit();
+        }
+        let ask = |daemon: &Daemon, query: &str| daemon.get(&format!("/trend/?{query}&from=-1m")).good().json();
+        let last = |daemon: &Daemon, query: &str| {
+            let answer = ask(daemon, query);
+            answer[0].as_object().and_then(|lines| lines.values().next()?["values"].as_array()?.last().cloned())
+        };
+        until(&Some(json!(3.0)), || last(&daemon, "key-shop,sold&step=1s"));
+        until(&Some(json!(86.625)), || last(&daemon, "key-cpu,,idle&step=1s"));
+        // Texts and sketches are the file's.
+        assert_eq!(last(&daemon, "key-time&step=all&as=count"), Some(json!(9.0)));
+        let events = ask(&daemon, "key-app,version");
+        assert_eq!(events[0]["app,version"]["events"].as_array().map(Vec::len), Some(3), "{events}");
+        // The names are such as others have, and the figures of sketches are there.
+        let h1 = "cpu{job=\"graftd\",instance=\"web1\",k1=\"h1\",k2=\"idle\",k0=\"\"}";
+        until(&vec!["93.25".to_owned()], || store.query(h1).into_iter().map(|(_, value)| value).collect());
+        until(&vec!["9".to_owned()], || {
+            store.query("sum(sum_over_time(time{q=\"count\"}[1m]))").into_iter().map(|(_, value)| value).collect()
+        });
+        let odd =
+            || store.query("request_time{k0=\"request-time\"}").into_iter().map(|(labels, _)| labels["k3"].clone());
+        until(&vec![json!("\"é\\")], || odd().collect::<Vec<_>>());
+        // Another engine is none of it.
+        daemon.get("/trend/?key-cpu&engine=sqlite").refused(400, &["engine"]);
+        store.stop();
+        daemon.get("/trend/?key-shop,sold").refused(503, &["history elsewhere", "/api/v1/series"]);
+        // What is no number is there all the same.
+        assert_eq!(last(&daemon, "key-time&step=all&as=count"), Some(json!(9.0)));
+        assert_eq!(last(&daemon, "key-time&step=all&as=p50"), Some(json!(2.0)));
+        daemon.stop();
+        let data = super::data(&folders);
+        let checked = graftd_tests::graftd(["trend", "check", "--data", &data]).good().stdout;
+        assert!(checked.contains("elsewhere"), "{checked}");
+    }
+}
