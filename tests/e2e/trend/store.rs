@@ -40,7 +40,7 @@ impl Store {
             Kind::Victoria => "victoria-metrics",
         })?;
         let folders = Arc::new(Folders::new());
-        folders.write("prometheus.yml", "");
+        let _ = folders.write("prometheus.yml", "");
         let mut store = Store { kind, program, port: free_port(), folders, running: None };
         store.go_on();
         Some(store)
@@ -167,7 +167,7 @@ const QUESTIONS: [&str; 16] = [
 fn answers(daemon: &Daemon, from: f64, to: f64, engine: &str) -> Vec<(&'static str, String)> {
     let ask = |question: &&'static str| {
         let answer = daemon.get(&format!("/trend/?{question}&from={from}&to={to}{engine}"));
-        (*question, String::from_utf8_lossy(&answer.body).into_owned())
+        (*question, answer.body)
     };
     QUESTIONS.iter().map(ask).collect()
 }
@@ -237,12 +237,12 @@ fn numbers_that_are_in_a_store_alone_are_asked_of_it() {
         let ask = |daemon: &Daemon, query: &str| daemon.get(&format!("/trend/?{query}&from=-1m")).good().json();
         let last = |daemon: &Daemon, query: &str| {
             let answer = ask(daemon, query);
-            answer[0].as_object().and_then(|lines| lines.values().next()?["values"].as_array()?.last().cloned())
+            answer[0].as_object().and_then(|lines| lines.values().next()?["values"].as_array()?.last()?.as_f64())
         };
-        until(&Some(json!(3.0)), || last(&daemon, "key-shop,sold&step=1s"));
-        until(&Some(json!(86.625)), || last(&daemon, "key-cpu,,idle&step=1s"));
+        until(&Some(3.0), || last(&daemon, "key-shop,sold&step=1s"));
+        until(&Some(86.625), || last(&daemon, "key-cpu,,idle&step=1s"));
         // Texts and sketches are the file's.
-        assert_eq!(last(&daemon, "key-time&step=all&as=count"), Some(json!(9.0)));
+        assert_eq!(last(&daemon, "key-time&step=all&as=count"), Some(9.0));
         let events = ask(&daemon, "key-app,version");
         assert_eq!(events[0]["app,version"]["events"].as_array().map(Vec::len), Some(3), "{events}");
         // The names are such as others have, and the figures of sketches are there.
@@ -259,8 +259,8 @@ fn numbers_that_are_in_a_store_alone_are_asked_of_it() {
         store.stop();
         daemon.get("/trend/?key-shop,sold").refused(503, &["history elsewhere", "/api/v1/series"]);
         // What is no number is there all the same.
-        assert_eq!(last(&daemon, "key-time&step=all&as=count"), Some(json!(9.0)));
-        assert_eq!(last(&daemon, "key-time&step=all&as=p50"), Some(json!(2.0)));
+        assert_eq!(last(&daemon, "key-time&step=all&as=count"), Some(9.0));
+        assert_eq!(last(&daemon, "key-time&step=all&as=p50"), Some(2.0));
         daemon.stop();
         let data = super::data(&folders);
         let checked = graftd_tests::graftd(["trend", "check", "--data", &data]).good().stdout;
