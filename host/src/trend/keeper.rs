@@ -279,7 +279,13 @@ impl Writer {
                     let connection = open.map(Database::connection);
                     self.relays.work(&name, job, connection);
                 }
-                Job::End => return,
+                Job::End => {
+                    let open = self.database.as_mut().filter(|_| !self.failed);
+                    if let Some((store, open)) = self.store.as_ref().zip(open) {
+                        store.forget_sent(open.connection());
+                    }
+                    return;
+                }
             }
         }
     }

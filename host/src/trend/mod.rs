@@ -30,7 +30,7 @@ pub(crate) use spool::{Load, Place, Sent, SpoolReader};
 pub(crate) use sqlite::OpenError;
 use std::fmt::Debug;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where history is read.
 pub(crate) trait Trend: Debug + Send + Sync {
@@ -81,6 +81,11 @@ const IDLE_MAX: usize = 8;
 /// Device and inode; none of what is not there.
 type FileId = Option<(u64, u64)>;
 
+/// Which file lies there.
+fn file_id(file: &Path) -> FileId {
+    file.metadata().ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
 /// History in the file that the [`Keeper`] writes.
 #[derive(Debug)]
 pub(crate) struct Own {
@@ -98,7 +103,7 @@ impl Own {
     /// Reads the file as it is now.
     fn with<T>(&self, read: impl FnOnce(&Snapshot<'_>) -> Result<T, AskError>) -> Result<T, AskError> {
         // The file may have been put back since.
-        let place = self.file.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+        let place = file_id(&self.file);
         let idle = self.idle.lock().pop();
         let reader = match idle {
             Some((of, reader)) if of == place => reader,

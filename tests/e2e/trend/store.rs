@@ -260,7 +260,7 @@ fn numbers_that_are_in_a_store_alone_are_asked_of_it() {
         daemon.get("/trend/?key-shop,sold").refused(503, &["history elsewhere", "/api/v1/series"]);
         // What is no number is there all the same.
         assert_eq!(last(&daemon, "key-time&step=all&as=count"), Some(9.0));
-        assert_eq!(last(&daemon, "key-time&step=all&as=p50"), Some(2.0));
+        assert!(last(&daemon, "key-time&step=all&as=p50").is_some_and(|p50| (1.9..2.1).contains(&p50)));
         daemon.stop();
         let data = super::data(&folders);
         let checked = graftd_tests::graftd(["trend", "check", "--data", &data]).good().stdout;

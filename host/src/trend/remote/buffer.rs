@@ -92,7 +92,14 @@ impl Buffer {
         connection.execute_batch(TABLE)?;
         let load = load(connection, i64::MAX)?;
         link.told.load(load);
-        link.state.lock().last = last(connection)?;
+        let newest = "SELECT stamp FROM outgoing ORDER BY n DESC LIMIT 1";
+        let before = "SELECT coalesce(max(n), 0) FROM outgoing WHERE stamp <> ?";
+        let open = match connection.query_row(newest, [], |row| row.get(0)).optional()? {
+            // A daemon that is started anew soon may go on at the time at which the one before has ended.
+            Some(stamp) => Some((stamp, connection.query_row(before, [stamp], |row| row.get(0))?)),
+            None => None,
+        };
+        link.state.lock().begin(last(connection)?, open);
         Ok(Buffer { link, limit, load, carried: BTreeMap::new(), fed: BTreeMap::new(), stamp: i64::MIN, next: None })
     }
 
@@ -213,6 +220,13 @@ impl Buffer {
         state.committed(next.latest, next.last);
         self.link.told.load(self.load);
         self.link.told.dropped(next.dropped);
+    }
+
+    /// Takes out what has been sent, at the end: the next daemon would send it again.
+    pub(in crate::trend) fn forget_sent(&self, connection: &Connection) {
+        let sent_to = self.link.state.lock().sent_to;
+        // It does no harm where it cannot be taken out.
+        let _ = connection.execute("DELETE FROM outgoing WHERE n <= ?", [sent_to]);
     }
 
     /// It may be there or not.

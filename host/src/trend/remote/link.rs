@@ -22,8 +22,9 @@ pub(in crate::trend) struct State {
     /// The last row there is, and the one up to which all have been sent.
     pub(super) last: i64,
     pub(super) sent_to: i64,
-    /// The last row that there was before the time of the last commit.
+    /// The last row that there was before the time of the last one, and that time.
     before_open: i64,
+    open_stamp: Option<i64>,
     /// The latest time of which something has been taken to be sent: nothing may be added to it.
     pub(super) taken: i64,
     ended: bool,
@@ -31,15 +32,23 @@ pub(in crate::trend) struct State {
 
 impl Default for State {
     fn default() -> State {
-        State { latest: None, last: 0, sent_to: 0, before_open: 0, taken: i64::MIN, ended: false }
+        State { latest: None, last: 0, sent_to: 0, before_open: 0, open_stamp: None, taken: i64::MIN, ended: false }
     }
 }
 
 impl State {
+    /// What a daemon before has left: its last row and the time of that, and the last row before that time.
+    pub(super) fn begin(&mut self, last: i64, open: Option<(i64, i64)>) {
+        self.last = last;
+        self.open_stamp = open.map(|(stamp, _)| stamp);
+        self.before_open = open.map_or(last, |(_, before)| before);
+    }
+
     /// A commit has been written, and with it all up to a row.
     pub(super) fn committed(&mut self, latest: Latest, last: i64) {
-        if self.latest.is_none_or(|before| before.stamp != latest.stamp) {
+        if self.open_stamp != Some(latest.stamp) {
             self.before_open = self.last;
+            self.open_stamp = Some(latest.stamp);
         }
         self.latest = Some(latest);
         self.last = last;

@@ -7,6 +7,7 @@ use super::store::{Store, WriteError};
 use super::write::{Request, encode_labels};
 use crate::limits::{STORE_BYTES, STORE_HALVES_MAX, STORE_PAUSE, STORE_PAUSE_MAX, STORE_SAMPLES};
 use crate::tree::parse_plain;
+use crate::trend::{FileId, file_id};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
@@ -41,7 +42,8 @@ type Sample = (i64, bool, u64);
 #[derive(Debug)]
 struct Sender {
     file: PathBuf,
-    connection: Option<Connection>,
+    /// With the file that it has open.
+    connection: Option<(FileId, Connection)>,
     link: Arc<Link>,
     store: Arc<Store>,
     host: String,
@@ -142,9 +144,11 @@ impl Sender {
 
     /// What is to be sent next.
     fn read(&mut self, due: i64) -> Result<Current, rusqlite::Error> {
+        // The file may have been put back since.
+        let place = file_id(&self.file);
         let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => open(&self.file)?,
+            Some((of, connection)) if of == place => connection,
+            _ => open(&self.file)?,
         };
         // There may be none, for there was no room for them.
         let batch = read(&connection, self.sent_to, due)?.unwrap_or(Batch { up_to: due, ..Batch::default() });
@@ -155,7 +159,7 @@ impl Sender {
                 None => current.done.refused += samples.len() as u64,
             }
         }
-        self.connection = Some(connection);
+        self.connection = Some((place, connection));
         Ok(current)
     }
 

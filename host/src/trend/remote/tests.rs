@@ -19,7 +19,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const START: i64 = 1_767_571_200_000;
 const EVERY: i64 = 10_000;
@@ -265,6 +265,26 @@ fn of_one_time_a_store_is_told_one_value() {
 }
 
 #[test]
+fn a_daemon_that_goes_on_at_the_time_at_which_it_was_killed_tells_one_value_of_it() {
+    let mut held = Held::new(1 << 20);
+    held.numbers(0, false, &[(1, "a", 1.0)]);
+    held.numbers(EVERY, false, &[(1, "a", 2.0), (2, "b", 2.0)]);
+    let Held { folder, database, .. } = held;
+    drop(database);
+    let (store, taken) = store(|_, _| "200 OK");
+    let mut held = Held::open(folder, 1 << 20);
+    held.send_to(store);
+    held.numbers(EVERY, false, &[(1, "a", 3.0)]);
+    assert_eq!(next(&taken), of(&[("__name__=a", &[(0, 1.0)])]));
+    held.numbers(EVERY, true, &[(3, "c", 3.0)]);
+    let last = [("__name__=a", 3.0), ("__name__=b", 2.0), ("__name__=c", 3.0)];
+    assert_eq!(
+        next(&taken),
+        last.iter().map(|(name, x)| ((*name).to_owned(), vec![(START + EVERY, x.to_bits())])).collect()
+    );
+}
+
+#[test]
 fn a_value_that_stays_is_told_beside_the_time_of_the_commit() {
     let (store, taken) = store(|_, _| "200 OK");
     let mut held = Held::new(1 << 20);
@@ -304,7 +324,12 @@ fn what_waits_outlives_the_daemon_and_keeps_within_its_limit() {
     // What is left is the newest.
     assert!((4_000..=7_000).contains(&samples.len()), "{}", samples.len());
     assert_eq!(samples.iter().filter(|(at, _)| *at == START + EVERY).count(), 5_000);
-    // What was sent goes with the next commit.
+    // What was sent goes with the next commit. What was taken has been sent when it was answered.
+    let began = Instant::now();
+    while held.link().figures().sent < told.waiting {
+        assert!(began.elapsed() < PATIENCE, "{:?}", held.link().figures());
+        thread::yield_now();
+    }
     held.numbers(2 * EVERY, false, &[(1, "n,1", 0.0)]);
     assert_eq!(held.link().figures().waiting, 1);
 }
