@@ -3,7 +3,7 @@
 use super::push;
 use crate::gmond::free_port;
 use crate::gmond::peers::{await_listener, program};
-use graftd_tests::{Daemon, Folders, PATIENCE};
+use graftd_tests::{Daemon, Folders, PATIENCE, graftd};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -263,7 +263,72 @@ fn numbers_that_are_in_a_store_alone_are_asked_of_it() {
         assert!(last(&daemon, "key-time&step=all&as=p50").is_some_and(|p50| (1.9..2.1).contains(&p50)));
         daemon.stop();
         let data = super::data(&folders);
-        let checked = graftd_tests::graftd(["trend", "check", "--data", &data]).good().stdout;
-        assert!(checked.contains("elsewhere"), "{checked}");
+        let checked = graftd(["trend", "check", "--data", &data]).good();
+        assert!(checked.stderr.contains("elsewhere"), "{} {}", checked.stdout, checked.stderr);
+    }
+}
+
+/// What a store has of some days ago: a value each ten seconds, for four hours from the beginning of a day on.
+fn old(begin: u64) -> Vec<(u64, f64)> {
+    (0..4 * 360).map(|n| (begin + n * 10, f64::from(u32::try_from(n * 7_919 % 1_000).expect("small")) / 4.0)).collect()
+}
+
+/// Puts it there, as if a daemon had sent it.
+fn put_old(store: &mut Store, samples: &[(u64, f64)]) {
+    let name = "old{job=\"graftd\",instance=\"web1\",k1=\"x\"}";
+    match store.kind {
+        Kind::Victoria => {
+            let lines: String = samples.iter().map(|(at, x)| format!("{name} {x} {}\n", at * 1_000)).collect();
+            let url = format!("http://127.0.0.1:{}/api/v1/import/prometheus", store.port);
+            ureq::post(url).send(&lines).expect("taken");
+        }
+        Kind::Prometheus => {
+            store.stop();
+            let lines: String = samples.iter().map(|(at, x)| format!("{name} {x} {at}\n")).collect();
+            let file = store.folders.write("old.txt", format!("{lines}# EOF\n"));
+            let blocks = store.folders.root().join("store");
+            let mut promtool = Command::new(store.program.with_file_name("promtool"));
+            promtool.args(["tsdb", "create-blocks-from", "openmetrics", &file]).arg(blocks);
+            assert!(promtool.stdout(Stdio::null()).status().expect("it runs").success());
+            store.go_on();
+        }
+    }
+}
+
+#[test]
+fn what_is_long_is_summed_up_by_the_store() {
+    for kind in KINDS {
+        let Some(mut store) = Store::start(kind) else { continue };
+        let begin = (now() as u64 / 86_400 - 5) * 86_400;
+        let samples = old(begin);
+        put_old(&mut store, &samples);
+        let daemon = start(&Arc::new(Folders::new()), &store.settings("\"prometheus\""));
+        // So many commits are more than are read one by one.
+        let (from, to) = (begin - 2 * 86_400, begin + 5 * 86_400);
+        for step in [600, 3_600, 86_400] {
+            let query = format!("key-old,x&from={from}&to={to}&step={step}&as=count,sum,min,max,last");
+            let ask = || {
+                let answer = daemon.get(&format!("/trend/?{query}")).good().json();
+                let line = answer[0]["old,x"].clone();
+                let at = ((begin - from) / step) as usize;
+                let of = |name: &str| -> Vec<Option<f64>> {
+                    let values = line[name].as_array().into_iter().flatten().skip(at);
+                    values.take((14_400_u64.div_ceil(step)) as usize).map(Value::as_f64).collect()
+                };
+                ["count", "sum", "min", "max", "last"].map(of)
+            };
+            let steps: Vec<&[(u64, f64)]> = samples.chunks((step / 10) as usize).collect();
+            let of = |figure: fn(&mut dyn Iterator<Item = f64>) -> f64| -> Vec<Option<f64>> {
+                steps.iter().map(|step| Some(figure(&mut step.iter().map(|(_, x)| *x)))).collect()
+            };
+            let expected = [
+                of(|all| all.count() as f64),
+                of(|all| all.sum()),
+                of(|all| all.fold(f64::INFINITY, f64::min)),
+                of(|all| all.fold(f64::NEG_INFINITY, f64::max)),
+                of(|all| all.last().expect("a value")),
+            ];
+            until(&expected, ask);
+        }
     }
 }

@@ -184,7 +184,7 @@ impl Numbers for Book<'_> {
             let Some(past) = page.pasts.get(&step_ms).and_then(|pasts| pasts.get(&span.path)) else { continue };
             let of_time = cut(past, span.from, span.to);
             match all.get_mut(id).filter(|past| !past.is_empty()) {
-                Some(own) => continue_with(own, of_time),
+                Some(own) => continue_with(own, &of_time),
                 None => drop(all.insert(*id, of_time)),
             }
         }
@@ -458,10 +458,10 @@ fn cut(past: &Past, from: i64, to: i64) -> Past {
 }
 
 /// What the file has of a series goes on with what the store has of it.
-fn continue_with(own: &mut Past, later: Past) {
+fn continue_with(own: &mut Past, later: &Past) {
     let end_of_buckets = own.buckets.0.last().map(|start| start + own.bucket_ms(*start, false));
     let from = own.samples.0.last().map(|last| last + 1).max(end_of_buckets).unwrap_or(i64::MIN);
-    let later = cut(&later, from, i64::MAX);
+    let later = cut(later, from, i64::MAX);
     if own.samples.0.is_empty() {
         own.buckets.0.extend(&later.buckets.0);
         own.buckets.1.extend(&later.buckets.1);

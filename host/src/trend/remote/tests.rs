@@ -277,7 +277,7 @@ fn a_daemon_that_goes_on_at_the_time_at_which_it_was_killed_tells_one_value_of_i
     held.numbers(EVERY, false, &[(1, "a", 3.0)]);
     assert_eq!(next(&taken), of(&[("__name__=a", &[(0, 1.0)])]));
     held.numbers(EVERY, true, &[(3, "c", 3.0)]);
-    let last = [("__name__=a", 3.0), ("__name__=b", 2.0), ("__name__=c", 3.0)];
+    let last = [("__name__=a", 3.0_f64), ("__name__=b", 2.0), ("__name__=c", 3.0)];
     assert_eq!(
         next(&taken),
         last.iter().map(|(name, x)| ((*name).to_owned(), vec![(START + EVERY, x.to_bits())])).collect()
