@@ -9,6 +9,7 @@ use crate::trend::AskError;
 use crate::trend::codec::bucket::Bucket;
 use crate::trend::history::{Past, Range};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Values of one request, about, and times of one: what Prometheus answers.
 const AT_ONCE: i64 = 500_000;
@@ -47,7 +48,7 @@ impl Book<'_> {
                 let past = all.entry(encode_path(path.iter().map(String::as_str))).or_default();
                 for Sample(time, value) in series.values {
                     if value.is_finite() && (from..to).contains(&time) {
-                        past.samples.0.push(time);
+                        Arc::make_mut(&mut past.samples.0).push(time);
                         past.samples.1.push(value);
                     }
                 }
@@ -55,7 +56,9 @@ impl Book<'_> {
             from = to;
         }
         for past in all.values_mut() {
-            past.samples = changes(std::mem::take(&mut past.samples));
+            let (times, values) = std::mem::take(&mut past.samples);
+            let (times, values) = changes((Arc::unwrap_or_clone(times), values));
+            past.samples = (times.into(), values);
         }
         Ok(())
     }
@@ -121,7 +124,7 @@ impl Book<'_> {
             let past = all.entry(path.to_owned()).or_default();
             let time = (start + TEN_MINUTES_MS - self.ask.commit_ms.min(TEN_MINUTES_MS)).min(newest.max(start));
             if past.samples.0.last().is_none_or(|last| *last < time) {
-                past.samples.0.push(time);
+                Arc::make_mut(&mut past.samples.0).push(time);
                 past.samples.1.push(value);
             }
         })

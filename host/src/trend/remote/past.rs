@@ -2,6 +2,7 @@
 
 use super::send::FILL_MS;
 use crate::trend::history::{Past, Samples};
+use std::sync::Arc;
 
 /// Values as they changed: ascending by their times, and without those that only say that one still holds.
 pub(super) fn changes(samples: Samples) -> Samples {
@@ -27,7 +28,7 @@ pub(super) fn cut(past: &Past, from: i64, to: i64) -> Past {
     let samples = within(&past.samples.0);
     Past {
         buckets: (past.buckets.0[buckets.clone()].to_vec(), past.buckets.1[buckets].to_vec()),
-        samples: (past.samples.0[samples.clone()].to_vec(), past.samples.1[samples].to_vec()),
+        samples: (past.samples.0[samples.clone()].to_vec().into(), past.samples.1[samples].to_vec()),
         minutes_from: past.minutes_from,
     }
 }
@@ -37,14 +38,15 @@ pub(super) fn continue_with(own: &mut Past, later: &Past) {
     let end_of_buckets = own.buckets.0.last().map(|start| start + own.bucket_ms(*start, false));
     let from = own.samples.0.last().map(|last| last + 1).max(end_of_buckets).unwrap_or(i64::MIN);
     let later = cut(later, from, i64::MAX);
-    if own.samples.0.is_empty() {
+    let times = Arc::make_mut(&mut own.samples.0);
+    if times.is_empty() {
         own.buckets.0.extend(&later.buckets.0);
         own.buckets.1.extend(&later.buckets.1);
     } else {
-        own.samples.0.extend(&later.buckets.0);
+        times.extend(&later.buckets.0);
         own.samples.1.extend(later.buckets.1.iter().map(|bucket| bucket.last));
     }
-    own.samples.0.extend(&later.samples.0);
+    times.extend(&*later.samples.0);
     own.samples.1.extend(&later.samples.1);
 }
 
@@ -56,7 +58,8 @@ mod tests {
 
     fn past(buckets: &[(i64, f64)], samples: &[(i64, f64)]) -> Past {
         let buckets = buckets.iter().map(|(at, x)| (*at, Bucket::of(*x))).unzip();
-        Past { buckets, samples: samples.iter().copied().unzip(), minutes_from: i64::MIN }
+        let (times, values): (Vec<i64>, Vec<f64>) = samples.iter().copied().unzip();
+        Past { buckets, samples: (times.into(), values), minutes_from: i64::MIN }
     }
 
     #[test]

@@ -3,13 +3,13 @@
 //! Which nodes there are, what they do and when the daemon was there, its own file tells; the store tells which of them it has and
 //! their values. What it has of a time before the file begins is told as what was imported is: a value holds for a while.
 
-use super::answer::{Found as Answer, Named, Sample};
+use super::answer::Named;
+use super::fetch::{MINUTE_MS, TEN_MINUTES_MS, seconds};
 use super::labels::{path_of, selector};
-use super::send::FILL_MS;
+use super::past::{continue_with, cut};
 use super::store::Store;
 use crate::tree::encode_path;
-use crate::trend::codec::bucket::Bucket;
-use crate::trend::history::{DAY_MS, Found, IMPORTED, Past, Range, Samples, Snapshot, There, of_days};
+use crate::trend::history::{DAY_MS, Found, IMPORTED, Past, Range, Snapshot, There, of_days};
 use crate::trend::query::{self, Numbers};
 use crate::trend::{Ask, AskError, Axis, Engine, Line, Own, Trend};
 use std::cell::RefCell;
@@ -269,9 +269,4 @@ fn too_much(values: i64) -> AskError {
     AskError::TooMuch(format!(
         "it may be {values} values of the store, more than {VALUES_MAX}: ask for a longer step, a shorter time or fewer keys"
     ))
-}
-
-/// Milliseconds as seconds.
-fn seconds(ms: i64) -> String {
-    format!("{}{}.{:03}", if ms < 0 { "-" } else { "" }, ms.unsigned_abs() / 1_000, ms.unsigned_abs() % 1_000)
 }
