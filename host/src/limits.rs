@@ -263,6 +263,41 @@ pub const TREND_VALUES_MAX: usize = 10_000_000;
 /// Questions to history that are worked on at a time, whether anybody waits for the answer or not.
 pub const TREND_ASKED_AT_ONCE: usize = 4;
 
+/// Bytes of what waits to be written to a store of history elsewhere, unless it is told: about 25 million samples.
+pub const STORE_BUFFER_BYTES: u64 = 256 << 20;
+
+/// What may be told.
+pub const STORE_BUFFER_BYTES_RANGE: std::ops::RangeInclusive<u64> = (64 << 10)..=(1 << 40);
+
+/// Headers that may be sent along with requests to a store.
+pub const STORE_HEADERS_MAX: usize = 32;
+
+/// Samples of one request to a store, about, and bytes of it before it is packed: what any takes at once.
+pub const STORE_SAMPLES: usize = 10_000;
+pub const STORE_BYTES: usize = 4 << 20;
+
+/// Samples of one row that waits for a store: all of it goes with one request.
+pub const STORE_ROW_SAMPLES: usize = 2_048;
+
+/// How long a store may take to answer a request.
+pub const STORE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a store that cannot be reached, or says that it cannot, is left alone; each time anew twice as long, to the longest.
+pub const STORE_PAUSE: Duration = Duration::from_millis(500);
+pub const STORE_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// The longest that a store is left alone because it wants that itself (`Retry-After`).
+pub const STORE_RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+
+/// Requests into which one is divided that a store refuses, to save what it takes of it.
+pub const STORE_HALVES_MAX: usize = 64;
+
+/// How often a store is told a value that does not change: Prometheus takes a series for gone that is silent for five minutes.
+pub const STORE_FILL: Duration = Duration::from_secs(240);
+
+/// Bytes of an answer of a store: about two million samples.
+pub const STORE_ANSWER_BYTES_MAX: u64 = 64 << 20;
+
 /// Paths in one `/get/` or `/pull/`.
 pub const PATHS_MAX: usize = 256;
 

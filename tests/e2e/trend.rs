@@ -1,6 +1,7 @@
 //! What was, after the daemon was stopped, killed, and asked.
 
 mod killed;
+mod store;
 
 use graftd_tests::{Daemon, Folders, graftd, graftd_with_input};
 use serde_json::{Value, json};

@@ -17,7 +17,7 @@ use crate::relay::{self, Relays};
 use crate::tls::Acceptor;
 use crate::tokens::Tokens;
 use crate::tree::Tree;
-use crate::trend::{FILE, Keeper, Kept, OpenError, Own, Restored, Retention};
+use crate::trend::{Both, Elsewhere, FILE, Keeper, Kept, OpenError, Own, Remote, Restored, Retention, Store};
 use crate::when::rfc3339;
 use clap::Args;
 use parking_lot::{Mutex, RwLock};
@@ -209,8 +209,19 @@ async fn serve(conf: DaemonConf, secrets: Secrets, folders: Folders, data: &Path
 fn keep(shared: &Shared, data: &Path, events: &Events) -> Result<Option<Kept>, Failure> {
     let began = Instant::now();
     let mut tree = shared.tree.write();
-    let opened =
-        Keeper::open(data, &mut tree, shared.clock.monotonic_ms(), Retention::from(shared.conf.trend), events.clone());
+    let conf = &shared.conf;
+    let store = match conf.engine.store.clone().filter(|_| conf.role != Role::Agent) {
+        Some(store) => Some(Arc::new(Store::new(store).map_err(|why| Failure::usage(format_args!("[trend]: {why}")))?)),
+        None => None,
+    };
+    let elsewhere = conf.engine.store.as_ref().zip(store.clone()).map(|(conf, store)| Elsewhere {
+        store,
+        host: shared.host.clone(),
+        buffer_bytes: conf.buffer_bytes,
+        alone: !shared.conf.engine.own,
+    });
+    let retention = Retention::from(conf.trend);
+    let opened = Keeper::open(data, &mut tree, shared.clock.monotonic_ms(), retention, elsewhere, events.clone());
     match opened {
         Ok((keeper, Restored { sources, nodes, lost, newest })) => {
             if nodes > 0 || !sources.is_empty() {
@@ -229,7 +240,16 @@ fn keep(shared: &Shared, data: &Path, events: &Events) -> Result<Option<Kept>, F
             *shared.positions.lock() = sources;
             if shared.conf.role != Role::Agent {
                 // It is the only one that sets it.
-                let _ = shared.trend.set(Box::new(Own::new(data.join(FILE))));
+                let file = data.join(FILE);
+                let reads = conf.engine.store.as_ref().is_some_and(|store| store.read.is_some());
+                let remote = store
+                    .filter(|_| reads)
+                    .map(|store| Remote::new(file.clone(), store, shared.host.clone(), !conf.engine.own));
+                let _ = shared.trend.set(match remote {
+                    Some(remote) if conf.engine.own => Box::new(Both(Own::new(file), remote)),
+                    Some(remote) => Box::new(remote),
+                    None => Box::new(Own::new(file)),
+                });
             }
             shared.live.tick(tree.tick());
             // What there is now is what is kept.

@@ -47,6 +47,9 @@ pub(super) struct Trend {
     /// Fold keys by sum, mean, min, max or last, whatever their action is
     #[arg(long, value_name = "HOW")]
     fold: Option<String>,
+    /// Where history is asked for, where there is more of it than one: sqlite or prometheus
+    #[arg(long)]
+    engine: Option<String>,
     /// Print a table, with a column for each path
     #[arg(long)]
     csv: bool,
@@ -149,6 +152,7 @@ impl Trend {
                     ("step", self.step.as_deref()),
                     ("as", self.figure.as_deref()),
                     ("fold", self.fold.as_deref()),
+                    ("engine", self.engine.as_deref()),
                     ("format", self.csv.then_some("csv")),
                 ] {
                     if let Some(value) = value {

@@ -1,5 +1,6 @@
 //! `graftd.conf`: the daemon itself.
 
+use super::engine::{self, EngineConf};
 use super::error::ConfError;
 use super::intake::IntakeLimits;
 use super::table::{Source, Table};
@@ -71,6 +72,8 @@ pub struct DaemonConf {
     pub intake: IntakeLimits,
     /// How long history is kept.
     pub trend: TrendConf,
+    /// Where.
+    pub engine: EngineConf,
 }
 
 /// How long history is kept, by its step.
@@ -128,6 +131,7 @@ impl Default for DaemonConf {
             limits: TreeLimits { nodes: nodes_max, branch_nodes: branch_nodes_max },
             intake: IntakeLimits::default(),
             trend: TrendConf::default(),
+            engine: EngineConf::default(),
         }
     }
 }
@@ -216,15 +220,16 @@ impl DaemonConf {
         }
         conf.intake = IntakeLimits::read(&mut limits)?;
         limits.finish(&[&["nodes", "branch_nodes"][..], &IntakeLimits::KEYS].concat())?;
-        conf.trend.read(&mut table)?;
+        let mut trend = table.table("trend")?;
+        conf.engine = EngineConf::read(&mut trend, file)?;
+        conf.trend.read(trend)?;
         table.finish(&DaemonConf::KEYS)?;
         Ok(conf)
     }
 }
 
 impl TrendConf {
-    fn read(&mut self, table: &mut Table<'_>) -> Result<(), ConfError> {
-        let mut trend = table.table("trend")?;
+    fn read(&mut self, mut trend: Table<'_>) -> Result<(), ConfError> {
         let mut finer = ("a day", DAY);
         for (key, place) in [
             ("raw", &mut self.raw),
@@ -246,7 +251,7 @@ impl TrendConf {
             *place = (*place).max(finer.1);
             finer = (key, *place);
         }
-        trend.finish(&["raw", "minute", "ten_minutes", "day"])
+        trend.finish(&[["raw", "minute", "ten_minutes", "day"].as_slice(), &engine::KEYS].concat())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod access_log;
 mod daemon;
+mod engine;
 mod error;
 mod file;
 mod gmond;
@@ -17,6 +18,7 @@ mod tls;
 
 pub use access_log::AccessLogConf;
 pub use daemon::{DaemonConf, Role, TokenFiles, TrendConf};
+pub use engine::{EngineConf, StoreConf};
 pub use error::ConfError;
 pub(crate) use file::read_text;
 pub use gmond::{Cluster, GANGLIA_PORT, GmondConf};

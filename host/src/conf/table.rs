@@ -152,6 +152,20 @@ impl Given<'_> {
         }
     }
 
+    /// A table of texts.
+    pub(super) fn pairs(&self) -> Result<Vec<(String, String)>, ConfError> {
+        let pair = |(name, value): (&Spanned<_>, &Spanned<DeValue<'_>>)| match value.get_ref() {
+            DeValue::String(text) => {
+                Ok((ToString::to_string(name.get_ref() as &std::borrow::Cow<'_, str>), text.clone().into_owned()))
+            }
+            other => Err(self.wrong("a table of texts", other)),
+        };
+        match self.value.get_ref() {
+            DeValue::Table(table) => table.iter().map(pair).collect(),
+            other => Err(self.wrong("a table of texts", other)),
+        }
+    }
+
     pub(super) fn flag(&self) -> Result<bool, ConfError> {
         match self.value.get_ref() {
             DeValue::Boolean(flag) => Ok(*flag),

@@ -3,7 +3,7 @@
 use super::event::Position;
 use super::shared::Shared;
 use crate::conf::Role;
-use crate::limits::COMMIT_PAUSE_TIMES;
+use crate::limits::{COMMIT_PAUSE_TIMES, STORE_FILL};
 use crate::tree::Mark;
 use crate::trend::{Commit, Figures, Keeper, Kept};
 use std::collections::BTreeMap;
@@ -29,6 +29,7 @@ pub(super) struct Commits {
     began: Instant,
     began_ms: i64,
     stamps: Stamps,
+    fills: Fills,
     /// Up to when the tree's changes have been handed over.
     mark: Mark,
     /// Sources that have been read on since.
@@ -90,6 +91,22 @@ impl Stamps {
     }
 }
 
+/// When a store was told all there is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fills(i64);
+
+impl Fills {
+    /// Whether it is to be told at a time, unless it is anyway, where there is a commit each so many milliseconds.
+    fn is_due(&mut self, stamp: i64, told: bool, every_ms: i64) -> bool {
+        let over = stamp.saturating_sub(self.0);
+        let due = over.saturating_add(every_ms) > millis(STORE_FILL) || over < -BACK_MAX_MS;
+        if due || told {
+            self.0 = stamp;
+        }
+        due && !told
+    }
+}
+
 impl Commits {
     pub(super) fn new(kept: Option<Kept>, every: Duration) -> Commits {
         let (mark, newest) = kept.as_ref().map(|kept| (kept.mark, kept.newest)).unwrap_or_default();
@@ -99,6 +116,7 @@ impl Commits {
             began: Instant::now(),
             began_ms: 0,
             stamps: Stamps::after(newest),
+            fills: Fills::default(),
             mark,
             sources: BTreeMap::new(),
             writing: Vec::new(),
@@ -175,6 +193,9 @@ impl Commits {
         let rows = shared.tree.write().changed_rows(self.mark, own);
         let history = shared.conf.role != Role::Agent;
         let whole = if whole && history { shared.tree.read().numbers(own) } else { Vec::new() };
+        let fills =
+            history && shared.conf.engine.store.is_some() && self.fills.is_due(stamp, !whole.is_empty(), every_ms);
+        let fill = if fills { shared.tree.read().numbers(own) } else { Vec::new() };
         let relays = shared.relays.take(&shared.tree.read());
         let sources = std::mem::take(&mut self.sources);
         let read = sources
@@ -188,6 +209,7 @@ impl Commits {
         keeper.commit(Commit {
             rows,
             whole,
+            fill,
             sources: sources.into_iter().collect(),
             unix_ms,
             monotonic_ms: shared.clock.monotonic_ms(),
@@ -247,7 +269,7 @@ fn millis(time: Duration) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{DAY_MS, Stamps};
+    use super::{DAY_MS, Fills, Stamps};
 
     const NOON: i64 = 20_000 * DAY_MS + DAY_MS / 2;
 
@@ -259,6 +281,24 @@ mod tests {
         assert_eq!(stamps.next(NOON + DAY_MS), (NOON + DAY_MS, true));
         let mut stamps = Stamps::after(NOON);
         assert_eq!(stamps.next(NOON + 10_000), (NOON + 10_000, true));
+    }
+
+    #[test]
+    fn a_store_is_told_all_there_is_before_it_takes_it_for_gone() {
+        for every in [1_000, 10_000, 60_000, 100_000] {
+            let mut fills = Fills::default();
+            assert!(!fills.is_due(NOON, true, every), "it is told anyway");
+            let mut last = NOON;
+            for at in (1..1_000).map(|n| NOON + n * every) {
+                if fills.is_due(at, false, every) {
+                    last = at;
+                }
+                assert!(at - last < 300_000, "{every}");
+            }
+            assert!(last > NOON + 200_000);
+            assert!(!fills.is_due(last + every, false, every));
+            assert!(fills.is_due(NOON - DAY_MS, false, every), "a clock was put back");
+        }
     }
 
     #[test]

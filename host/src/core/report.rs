@@ -168,6 +168,19 @@ impl SelfReport {
             self.out.add(&["graftd", &self.host, "trend", "pack_failed"], (file.pack_failed - *told) as f64);
             *told = file.pack_failed;
         }
+        if let Some(remote) = &file.remote {
+            for (key, counted) in [
+                ("sent", remote.sent),
+                ("dropped", remote.dropped),
+                ("refused", remote.refused),
+                ("failed", remote.failed),
+            ] {
+                self.total(&["trend", "remote", key], counted as f64);
+            }
+            self.gauge(&["trend", "remote", "waiting"], remote.waiting as f64);
+            self.gauge(&["trend", "remote", "waiting_bytes"], remote.waiting_bytes as f64);
+            self.text(&["trend", "remote", "error"], &remote.error);
+        }
         self.text(&["trend", "pack_error"], &file.pack_error);
         self.text(&["trend", "clock"], &file.clock);
     }

@@ -8,7 +8,7 @@ use crate::conf::{Role, nearest};
 use crate::json::{write_number, write_string};
 use crate::limits::{PATHS_MAX, TREND_ASKED_AT_ONCE, TREND_STEPS, TREND_STEPS_MAX, TREND_VALUES_MAX};
 use crate::tree::Pattern;
-use crate::trend::{Ask, AskError, Axis, Figure, Fold, Line, Range, Retention, Told};
+use crate::trend::{Ask, AskError, Axis, Engine, Figure, Fold, Line, Range, Retention, Told, Trend};
 use crate::when::parse_time;
 use plugin_api::parse_duration;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use warp::http::header::HeaderValue;
 
 const CSV: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8");
 
-const KNOWN: [&str; 6] = ["from", "to", "step", "as", "fold", "format"];
+const KNOWN: [&str; 7] = ["from", "to", "step", "as", "fold", "format", "engine"];
 
 /// The steps that a range is divided into unless it is told, in milliseconds: those of the roll-ups, and what people think in.
 const STEPS: [i64; 12] = [
@@ -49,6 +49,8 @@ struct Asked {
     figures: Vec<Figure>,
     fold: Option<Fold>,
     csv: bool,
+    /// Where history is asked for, if there is more of it than one.
+    engine: Option<Engine>,
     /// No end was named: the last step is the last that has anything.
     open: bool,
 }
@@ -79,6 +81,10 @@ pub(super) async fn trend(web: &Web, query: &str) -> Result<Answer, Refusal> {
                 "/trend/: this daemon keeps no history, for its database could not be opened; see its log",
             ));
         };
+        let trend: &dyn Trend = match asked.engine {
+            None => &**trend,
+            Some(engine) => trend.of(engine).ok_or_else(|| bad("engine: this daemon reads no history there"))?,
+        };
         let (mut found, mut values) = (Vec::new(), 0);
         for pattern in &asked.keys {
             let ask = Ask {
@@ -92,6 +98,9 @@ pub(super) async fn trend(web: &Web, query: &str) -> Result<Answer, Refusal> {
             };
             let answer = trend.ask(&ask).map_err(|error| match error {
                 AskError::TooMuch(why) => bad(format_args!("key-{pattern}: {why}")),
+                AskError::Elsewhere(why) => {
+                    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, format_args!("/trend/: history elsewhere: {why}"))
+                }
                 AskError::Failed(error) => Refusal::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     format_args!("/trend/: history cannot be read: {error}"),
@@ -165,7 +174,7 @@ impl Asked {
                 keys.len()
             )));
         }
-        let [from, to, step, figure, fold, format] = given;
+        let [from, to, step, figure, fold, format, engine] = given;
         let time = |name: &str, text: Option<String>, default: i64| {
             match text {
             None => Ok(default),
@@ -190,7 +199,8 @@ impl Asked {
         let figures = figures(figure.as_deref().unwrap_or("value"))?;
         let fold = named("fold", fold, &Fold::NAMES)?;
         let csv = named("format", format, &[("json", false), ("csv", true)])?.unwrap_or(false);
-        Ok(Asked { keys, range, step_ms, one, figures, fold, csv, open })
+        let engine = named("engine", engine, &Engine::NAMES)?;
+        Ok(Asked { keys, range, step_ms, one, figures, fold, csv, engine, open })
     }
 }
 

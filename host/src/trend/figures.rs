@@ -1,6 +1,7 @@
 //! What is told of the file in the tree: `graftd,HOST,trend,…`.
 
 use super::keeper::FILE;
+use super::remote::RemoteFigures;
 use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub(crate) struct Figures {
     /// How often history could not be packed or rolled up, and why it last could not; empty when it could again.
     pub(crate) pack_failed: u64,
     pub(crate) pack_error: String,
+    /// Of a store elsewhere, if there is one.
+    pub(crate) remote: Option<RemoteFigures>,
     /// Why the clock is doubted; empty where it is not.
     pub(crate) clock: String,
 }

@@ -7,6 +7,7 @@ use super::figures::{Figures, Shown, sizes};
 use super::history::{History, Passed, Retention, newest};
 use super::pending::Pending;
 use super::relays::{RelayJob, Relays};
+use super::remote::{self, Buffer, Link, Store};
 use super::sqlite::{Database, OpenError, Place, Written, said};
 use crate::core::{Event, Events};
 use crate::relay::Fold;
@@ -39,6 +40,8 @@ pub(crate) struct Commit {
     pub(crate) rows: Rows,
     /// The numbers of all nodes, where history is to have them whether they changed or not.
     pub(crate) whole: Vec<(u64, f64)>,
+    /// The same, where a store is to be told what has not changed.
+    pub(crate) fill: Vec<(u64, f64)>,
     /// How far sources have been read, those that read on; `None` for one that is no more.
     pub(crate) sources: Vec<(String, Option<Arc<str>>)>,
     /// When it was so, in milliseconds since the Unix epoch.
@@ -110,6 +113,18 @@ pub(crate) struct Kept {
     pub(crate) newest: i64,
 }
 
+/// A store that has the history of numbers too.
+#[derive(Debug)]
+pub(crate) struct Elsewhere {
+    pub(crate) store: Arc<Store>,
+    /// The daemon's host, by which the store knows it.
+    pub(crate) host: String,
+    /// Bytes of what may wait for it.
+    pub(crate) buffer_bytes: u64,
+    /// The file has that history no more.
+    pub(crate) alone: bool,
+}
+
 /// Hands commits to the thread that writes them.
 #[derive(Debug)]
 pub(crate) struct Keeper {
@@ -117,10 +132,11 @@ pub(crate) struct Keeper {
     ended: Receiver<()>,
     shown: Shown,
     spooler: Spooler,
+    link: Option<Arc<Link>>,
 }
 
 impl Keeper {
-    /// Opens the file in the data folder, makes the tree of what it has, and starts the thread.
+    /// Opens the file in the data folder, makes the tree of what it has, and starts the threads.
     ///
     /// # Errors
     /// The file cannot be used.
@@ -129,6 +145,7 @@ impl Keeper {
         tree: &mut Tree,
         now_ms: i64,
         retention: Retention,
+        elsewhere: Option<Elsewhere>,
         events: Events,
     ) -> Result<(Keeper, Restored), OpenError> {
         let file = data.join(FILE);
@@ -152,6 +169,16 @@ impl Keeper {
         let passed = Passed::since(database.passed().map_err(told)?);
         let written = database.written().map_err(told)?;
         let relays = Relays::new(database.connection()).map_err(|error| told(OpenError::from(error)))?;
+        let store = elsewhere
+            .as_ref()
+            .map(|elsewhere| Buffer::open(database.connection(), Arc::default(), elsewhere.buffer_bytes));
+        let store = store.transpose().map_err(|error| told(OpenError::from(error)))?;
+        let link = store.as_ref().map(Buffer::link);
+        let alone = elsewhere.as_ref().is_some_and(|elsewhere| elsewhere.alone);
+        let thread = |error: io::Error| OpenError::Failed(format!("a thread: {error}"));
+        if let Some((Elsewhere { store, host, .. }, link)) = elsewhere.zip(link.clone()) {
+            remote::start(&file, link, store, host).map_err(thread)?;
+        }
         let writer = Writer {
             file,
             own: RandomState::new().build_hasher().finish().cast_signed(),
@@ -160,6 +187,8 @@ impl Keeper {
             pending: Pending::default(),
             history,
             relays,
+            store,
+            elsewhere: alone,
             passed,
             known,
             attempt: 0,
@@ -168,9 +197,8 @@ impl Keeper {
             counted: None,
             shown: Shown::default(),
         };
-        let keeper = start(writer, events);
-        let keeper = keeper.map_err(|error| OpenError::Failed(format!("a thread: {error}")))?;
-        Ok((keeper, restored))
+        let keeper = start(writer, events).map_err(thread)?;
+        Ok((Keeper { link, ..keeper }, restored))
     }
 
     /// Has a commit written; [`Event::Committed`] tells what came of it. One at a time: the core waits for that.
@@ -186,7 +214,8 @@ impl Keeper {
 
     /// What there is and what waits, as it was after the last commit.
     pub(crate) fn figures(&self) -> Figures {
-        self.shown.lock().clone()
+        let remote = self.link.as_ref().map(|link| link.figures());
+        Figures { remote, ..self.shown.lock().clone() }
     }
 
     /// Waits until all is written.
@@ -206,7 +235,7 @@ fn start(writer: Writer, events: Events) -> io::Result<Keeper> {
         writer.run(&inbox, &events);
         let _ = end.send(());
     })?;
-    Ok(Keeper { jobs, ended, shown, spooler })
+    Ok(Keeper { jobs, ended, shown, spooler, link: None })
 }
 
 /// What the thread has.
@@ -218,6 +247,10 @@ struct Writer {
     pending: Pending,
     history: History,
     relays: Relays,
+    /// What waits for a store, if there is one.
+    store: Option<Buffer>,
+    /// The history of numbers is in the store alone.
+    elsewhere: bool,
     passed: Passed,
     /// This daemon's number, and the last commit that is in the file.
     own: i64,
@@ -241,7 +274,13 @@ impl Writer {
             match job {
                 Job::Commit(commit) => self.commit(commit, events),
                 Job::Relay(name, job) => self.relay(&name, job),
-                Job::End => return,
+                Job::End => {
+                    let open = self.database.as_mut().filter(|_| !self.failed);
+                    if let Some((store, open)) = self.store.as_ref().zip(open) {
+                        store.forget_sent(open.connection());
+                    }
+                    return;
+                }
             }
         }
     }
@@ -257,7 +296,8 @@ impl Writer {
     }
 
     fn commit(&mut self, commit: Commit, events: &Events) {
-        let Commit { rows, whole, sources, unix_ms, monotonic_ms, stamp, every_ms, history, relays, replies } = commit;
+        let Commit { rows, whole, fill, sources, unix_ms, monotonic_ms, stamp, every_ms, history, relays, replies } =
+            commit;
         self.look(unix_ms, monotonic_ms);
         self.pending.unix_ms = unix_ms;
         self.pending.stamp = stamp;
@@ -265,6 +305,8 @@ impl Writer {
         self.pending.history = history;
         self.pending.add(rows, sources);
         self.pending.add_whole(whole);
+        self.pending.add_fill(fill);
+        self.pending.elsewhere = self.elsewhere;
         self.relays.add(relays);
         let written = self.write();
         self.wrote(written.is_ok(), unix_ms, stamp);
@@ -325,10 +367,28 @@ impl Writer {
         self.attempt += 1;
         self.pending.attempt = self.attempt;
         let known = self.failed.then_some(self.known);
-        if let Err(error) = open.write(&self.pending, &self.relays, self.history.next(), known) {
+        let number = self.history.next();
+        let link = self.store.as_ref().map(Buffer::link);
+        let written = {
+            // Who sends takes nothing of a time to which something is just being added.
+            let mut state = link.as_ref().map(|link| link.state.lock());
+            let mut store = self.store.as_mut().zip(state.as_deref_mut());
+            let written = open.write(&self.pending, &self.relays, store.as_mut(), number, known);
+            if let (Ok(()), Some((store, state))) = (&written, store) {
+                store.written(state);
+            }
+            written
+        };
+        if let Err(error) = written {
             self.pending.may_be_written();
             self.relays.may_be_written();
+            if let Some(store) = &mut self.store {
+                store.failed(open.connection());
+            }
             return Err(said(&error));
+        }
+        if let Some(link) = link {
+            link.wake();
         }
         self.written = Some((self.own, self.attempt));
         self.database = Some(open);
@@ -359,6 +419,9 @@ impl Writer {
             let whole = pending.whole.iter().map(|(id, _)| *id);
             let mut series: Vec<u64> = pending.rows.keys().copied().chain(whole).collect();
             series.sort_unstable();
+            if self.elsewhere {
+                series.clear();
+            }
             if pending.history {
                 self.history.committed(stamp, series.into_iter());
             }

@@ -11,6 +11,7 @@ mod keeper;
 mod pending;
 mod query;
 mod relays;
+mod remote;
 mod spool;
 mod sqlite;
 #[cfg(test)]
@@ -18,16 +19,18 @@ mod tests;
 pub(crate) mod tools;
 
 pub(crate) use figures::Figures;
+use history::Snapshot;
 pub(crate) use history::{Range, Reader, Retention};
-pub(crate) use keeper::{Commit, FILE, Keeper, Kept, Restored, Spooler};
+pub(crate) use keeper::{Commit, Elsewhere, FILE, Keeper, Kept, Restored, Spooler};
 use parking_lot::Mutex;
 pub(crate) use query::{Ask, AskError, Axis, Figure, Fold, Line, Told};
 pub(crate) use relays::{Board, RelayJob, renew};
+pub(crate) use remote::{Remote, Store};
 pub(crate) use spool::{Load, Place, Sent, SpoolReader};
 pub(crate) use sqlite::OpenError;
 use std::fmt::Debug;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where history is read.
 pub(crate) trait Trend: Debug + Send + Sync {
@@ -36,6 +39,40 @@ pub(crate) trait Trend: Debug + Send + Sync {
     /// # Errors
     /// It asks for too much, or history cannot be read.
     fn ask(&self, ask: &Ask) -> Result<(Axis, Vec<Line>), AskError>;
+
+    /// That of an engine, if history is there: this one, or another one beside it.
+    fn of(&self, engine: Engine) -> Option<&dyn Trend>;
+}
+
+/// What keeps history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    /// The daemon's own file.
+    Own,
+    /// A store elsewhere.
+    Store,
+}
+
+impl Engine {
+    /// All, as they are written.
+    pub(crate) const NAMES: [(&'static str, Engine); 2] = [("sqlite", Engine::Own), ("prometheus", Engine::Store)];
+}
+
+/// History in the file and in a store. The file is asked, unless the other is named.
+#[derive(Debug)]
+pub(crate) struct Both(pub(crate) Own, pub(crate) Remote);
+
+impl Trend for Both {
+    fn ask(&self, ask: &Ask) -> Result<(Axis, Vec<Line>), AskError> {
+        self.0.ask(ask)
+    }
+
+    fn of(&self, engine: Engine) -> Option<&dyn Trend> {
+        Some(match engine {
+            Engine::Own => &self.0,
+            Engine::Store => &self.1,
+        })
+    }
 }
 
 /// Connections that are kept open for the next question.
@@ -43,6 +80,11 @@ const IDLE_MAX: usize = 8;
 
 /// Device and inode; none of what is not there.
 type FileId = Option<(u64, u64)>;
+
+/// Which file lies there.
+fn file_id(file: &Path) -> FileId {
+    file.metadata().ok().map(|meta| (meta.dev(), meta.ino()))
+}
 
 /// History in the file that the [`Keeper`] writes.
 #[derive(Debug)]
@@ -57,18 +99,17 @@ impl Own {
     pub(crate) fn new(file: PathBuf) -> Own {
         Own { file, idle: Mutex::default() }
     }
-}
 
-impl Trend for Own {
-    fn ask(&self, ask: &Ask) -> Result<(Axis, Vec<Line>), AskError> {
+    /// Reads the file as it is now.
+    fn with<T>(&self, read: impl FnOnce(&Snapshot<'_>) -> Result<T, AskError>) -> Result<T, AskError> {
         // The file may have been put back since.
-        let place = self.file.metadata().ok().map(|meta| (meta.dev(), meta.ino()));
+        let place = file_id(&self.file);
         let idle = self.idle.lock().pop();
         let reader = match idle {
             Some((of, reader)) if of == place => reader,
             _ => Reader::open(&self.file).map_err(AskError::Failed)?,
         };
-        let answer = reader.snapshot().map_err(AskError::from).and_then(|snapshot| query::ask(&snapshot, ask));
+        let answer = reader.snapshot().map_err(AskError::from).and_then(|snapshot| read(&snapshot));
         // One that failed may look at a file that is no more.
         if answer.is_ok() {
             let mut idle = self.idle.lock();
@@ -77,5 +118,15 @@ impl Trend for Own {
             }
         }
         answer
+    }
+}
+
+impl Trend for Own {
+    fn ask(&self, ask: &Ask) -> Result<(Axis, Vec<Line>), AskError> {
+        self.with(|snapshot| query::ask(snapshot, ask))
+    }
+
+    fn of(&self, engine: Engine) -> Option<&dyn Trend> {
+        (engine == Engine::Own).then_some(self)
     }
 }

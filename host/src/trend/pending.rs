@@ -18,6 +18,8 @@ pub(super) struct Pending {
     pub(super) gone: Vec<u64>,
     /// The numbers of all nodes, where history is to have them.
     pub(super) whole: Vec<(u64, f64)>,
+    /// The same, where a store is to be told what has not changed.
+    pub(super) fill: Vec<(u64, f64)>,
     /// `None` for a source that is no more.
     pub(super) sources: BTreeMap<String, Option<Arc<str>>>,
     pub(super) unix_ms: i64,
@@ -25,6 +27,8 @@ pub(super) struct Pending {
     pub(super) stamp: i64,
     /// How often there is one, in milliseconds; 0 where that is not known.
     pub(super) every_ms: i64,
+    /// The history of numbers is in a store alone, and not in the file.
+    pub(super) elsewhere: bool,
     /// Whether history is to have it.
     pub(super) history: bool,
     /// The time that has passed by then, and the one at which what is gone has gone.
@@ -77,6 +81,11 @@ impl Pending {
         if !written {
             tried.into_iter().for_each(|(id, fed)| self.feed(id, fed));
         }
+    }
+
+    /// Takes on the numbers of all nodes, for a store. They do not wait where a commit fails.
+    pub(super) fn add_fill(&mut self, fill: Vec<(u64, f64)>) {
+        self.fill = fill;
     }
 
     /// Takes on the numbers of all nodes. Where these wait, those that have gone meanwhile are left out.

@@ -10,6 +10,7 @@ mod place;
 use super::history::{self, KeptTime};
 use super::pending::Pending;
 use super::relays::Relays;
+use super::remote::{Buffer, State};
 use super::spool;
 use crate::tree::{Fed, Kept, More, Row};
 pub(super) use place::Place;
@@ -299,6 +300,7 @@ impl Database {
         &mut self,
         pending: &Pending,
         relays: &Relays,
+        store: Option<&mut (&mut Buffer, &mut State)>,
         number: u64,
         known: Option<u64>,
     ) -> Result<(), rusqlite::Error> {
@@ -310,6 +312,9 @@ impl Database {
             let ghosts: Vec<u64> = ids.into_iter().filter(|id| !pending.rows.contains_key(id)).collect();
             forget(&transaction, &ghosts, pending)?;
         }
+        if let Some((store, state)) = store.filter(|_| pending.history) {
+            store.write(&transaction, pending, state)?;
+        }
         // In their order, which is that of the pages they are written to.
         let mut rows: Vec<&Row> = pending.rows.values().collect();
         rows.sort_unstable_by_key(|row| row.id);
@@ -317,7 +322,11 @@ impl Database {
         forget(&transaction, &pending.gone, pending)?;
         if pending.history {
             let at = (pending.stamp, pending.every_ms);
-            history::append(&transaction, number, at, &rows, &pending.whole)?;
+            if pending.elsewhere {
+                rows.retain(|row| !matches!(row.value, Kept::Number(_)));
+            }
+            let whole: &[(u64, f64)] = if pending.elsewhere { &[] } else { &pending.whole };
+            history::append(&transaction, number, at, &rows, whole)?;
             history::append_sketches(&transaction, pending.stamp, pending.fed.iter().map(|(id, fed)| (*id, fed)))?;
         } else {
             // What no history has is known not to be in it, if there is to be one later.
@@ -341,6 +350,7 @@ impl Database {
         for (key, value) in [
             ("committed_ms", Some(pending.unix_ms)),
             ("stamp", Some(pending.stamp)),
+            ("elsewhere", Some(i64::from(pending.elsewhere))),
             ("passed_ms", pending.passed.at_ms),
             ("doubted_ms", Some(pending.passed.doubted_ms)),
             ("writer", Some(pending.writer)),

@@ -104,7 +104,7 @@ impl Daemon {
         self.pending.history = true;
         let relays = Relays::new(self.database.connection()).expect("an id");
         self.database.connection().pragma_update(None, "query_only", !can).expect("set");
-        let written = self.database.write(&self.pending, &relays, self.history.next(), None);
+        let written = self.database.write(&self.pending, &relays, None, self.history.next(), None);
         self.database.connection().pragma_update(None, "query_only", false).expect("set");
         assert_eq!(written.is_ok(), can);
         if can {

@@ -10,7 +10,7 @@ pub(super) mod commit;
 pub(super) mod pack;
 pub(super) mod sketch;
 pub(super) mod times;
-mod varint;
+pub(super) mod varint;
 
 use std::fmt;
 

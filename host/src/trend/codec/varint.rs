@@ -3,7 +3,7 @@
 use super::Damaged;
 
 /// Puts a number.
-pub(super) fn put(mut n: u64, out: &mut Vec<u8>) {
+pub(in super::super) fn put(mut n: u64, out: &mut Vec<u8>) {
     while n >= 0x80 {
         out.push(n as u8 | 0x80);
         n >>= 7;
@@ -28,22 +28,22 @@ pub(super) fn unzigzag(n: u64) -> i64 {
 
 /// Takes numbers off bytes.
 #[derive(Clone, Debug)]
-pub(super) struct Bytes<'b>(pub(super) &'b [u8]);
+pub(in super::super) struct Bytes<'b>(pub(in super::super) &'b [u8]);
 
 impl<'b> Bytes<'b> {
-    pub(super) fn byte(&mut self) -> Result<u8, Damaged> {
+    pub(in super::super) fn byte(&mut self) -> Result<u8, Damaged> {
         let (first, rest) = self.0.split_first().ok_or(Damaged("it ends early"))?;
         self.0 = rest;
         Ok(*first)
     }
 
-    pub(super) fn take(&mut self, n: usize) -> Result<&'b [u8], Damaged> {
+    pub(in super::super) fn take(&mut self, n: usize) -> Result<&'b [u8], Damaged> {
         let (taken, rest) = self.0.split_at_checked(n).ok_or(Damaged("it ends early"))?;
         self.0 = rest;
         Ok(taken)
     }
 
-    pub(super) fn number(&mut self) -> Result<u64, Damaged> {
+    pub(in super::super) fn number(&mut self) -> Result<u64, Damaged> {
         let mut n = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;

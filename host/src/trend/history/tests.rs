@@ -46,7 +46,7 @@ impl Store {
             ..Pending::default()
         };
         let relays = Relays::new(self.database.connection()).expect("an id");
-        self.database.write(&pending, &relays, self.history.next(), None).expect("written");
+        self.database.write(&pending, &relays, None, self.history.next(), None).expect("written");
         self.history.committed(stamp, values.iter().map(|(id, _)| *id));
     }
 

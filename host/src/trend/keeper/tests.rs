@@ -23,6 +23,8 @@ fn held() -> Held {
         pending: Pending::default(),
         history,
         relays,
+        store: None,
+        elsewhere: false,
         passed: Passed::default(),
         own: 7,
         written: None,

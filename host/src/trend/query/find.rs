@@ -33,12 +33,14 @@ pub(crate) enum AskError {
     TooMuch(String),
     /// History cannot be read.
     Failed(Error),
+    /// A store elsewhere cannot be asked, or does not answer.
+    Elsewhere(String),
 }
 
 impl fmt::Display for AskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            AskError::TooMuch(why) => f.write_str(why),
+            AskError::TooMuch(why) | AskError::Elsewhere(why) => f.write_str(why),
             AskError::Failed(error) => error.fmt(f),
         }
     }
@@ -60,11 +62,45 @@ pub(super) struct Node {
     pub(super) children: BTreeMap<CompactString, Node>,
 }
 
+/// Where series are found, and their numbers.
+pub(crate) trait Numbers {
+    /// The series at a path, and below it if that is wanted; of one path, in the order in which they were; those that had gone by
+    /// some time may be left out. Until `each` says that it is enough.
+    ///
+    /// # Errors
+    /// History cannot be read.
+    fn find(&self, path: &str, below: bool, from_ms: i64, each: &mut dyn FnMut(Found) -> bool) -> Result<(), AskError>;
+
+    /// What some series were, as finely as steps of so many milliseconds need it, and before the range.
+    ///
+    /// # Errors
+    /// History cannot be read, or that is too much of it.
+    fn pasts(&self, series: &[u64], range: Range, step_ms: i64) -> Result<BTreeMap<u64, Past>, AskError>;
+}
+
+impl Numbers for Snapshot<'_> {
+    fn find(&self, path: &str, below: bool, from_ms: i64, each: &mut dyn FnMut(Found) -> bool) -> Result<(), AskError> {
+        Ok(Snapshot::find(self, path, below, from_ms, each)?)
+    }
+
+    fn pasts(&self, series: &[u64], range: Range, step_ms: i64) -> Result<BTreeMap<u64, Past>, AskError> {
+        Ok(Snapshot::pasts(self, series, range, step_ms)?)
+    }
+}
+
 /// Lines for what a question asks, in the order of their paths, and their axis.
 ///
 /// # Errors
 /// It asks for too much, or history cannot be read.
-pub(crate) fn ask(snapshot: &Snapshot<'_>, ask: &Ask) -> Result<(Axis, Vec<Line>), AskError> {
+pub(crate) fn ask(snapshot: &Snapshot<'_>, question: &Ask) -> Result<(Axis, Vec<Line>), AskError> {
+    ask_of(snapshot, snapshot, question)
+}
+
+/// The same, where numbers are not those of the snapshot alone.
+///
+/// # Errors
+/// It asks for too much, or history cannot be read.
+pub(crate) fn ask_of(snapshot: &Snapshot<'_>, numbers: &dyn Numbers, ask: &Ask) -> Result<(Axis, Vec<Line>), AskError> {
     let steps = ask.pattern.steps();
     let plain = steps.iter().take_while(|step| matches!(step, Step::Key(_))).count();
     let keys: Vec<&str> = steps[..plain].iter().filter_map(Step::key).collect();
@@ -86,7 +122,7 @@ pub(crate) fn ask(snapshot: &Snapshot<'_>, ask: &Ask) -> Result<(Axis, Vec<Line>
             break;
         }
     }
-    let mut found = Finding { snapshot, ask, action, alive_at: &alive_at };
+    let mut found = Finding { snapshot, numbers, ask, action, alive_at: &alive_at };
     let alone = plain == steps.len();
     let mut root = found.nodes(&keys, &steps[plain..], alone)?;
     let (mut axis, mut owns) = found.all_lines(&root)?;
@@ -132,6 +168,7 @@ impl Ask {
 /// Looks for the series of a question, and brings them onto an axis.
 struct Finding<'a> {
     snapshot: &'a Snapshot<'a>,
+    numbers: &'a dyn Numbers,
     ask: &'a Ask,
     /// That of the node at which it begins.
     action: Action,
@@ -155,7 +192,7 @@ impl Finding<'_> {
         let mut root = Node::default();
         let (mut found, mut many) = (0_usize, false);
         let begins = self.ask.range.from.div_euclid(DAY_MS) * DAY_MS;
-        let each = |Found { id, path, gone_ms, action, is_total }: Found| {
+        let mut each = |Found { id, path, gone_ms, action, is_total }: Found| {
             let Ok(path) = parse_plain(&path) else { return true };
             let below = &path[keys.len().min(path.len())..];
             let fits = rest.iter().zip(below).all(|(step, key)| step.key().is_none_or(|wanted| wanted == key));
@@ -175,7 +212,7 @@ impl Finding<'_> {
             }
             !many
         };
-        self.snapshot.find(&encode_path(keys.iter().copied()), !alone, begins, each)?;
+        self.numbers.find(&encode_path(keys.iter().copied()), !alone, begins, &mut each)?;
         if many {
             return Err(AskError::TooMuch(format!("it finds more than {SERIES_MAX} series: name more of their keys")));
         }
@@ -238,7 +275,7 @@ impl Finding<'_> {
                     wanted.len()
                 )));
             }
-            let pasts = self.snapshot.pasts(&ids(&wanted), ask.range, 0)?;
+            let pasts = self.numbers.pasts(&ids(&wanted), ask.range, 0)?;
             let axis = Axis::Times(times(&pasts, self.alive_at, ask));
             self.put(&axis, &Alive::on(&axis, self.alive_at, figure), &wanted, &pasts, &mut own)?;
             return Ok((axis, own));
@@ -250,7 +287,7 @@ impl Finding<'_> {
         let alive = Alive::on(&axis, self.alive_at, figure);
         for block in wanted.chunk_by(|a, b| a.id / BLOCK_SERIES == b.id / BLOCK_SERIES) {
             for wanted in block.chunks((READ_MAX / self.values_each(block)).max(1)) {
-                let pasts = self.snapshot.pasts(&ids(wanted), ask.range, ask.finest_ms())?;
+                let pasts = self.numbers.pasts(&ids(wanted), ask.range, ask.finest_ms())?;
                 self.put(&axis, &alive, wanted, &pasts, &mut own)?;
             }
         }

@@ -13,7 +13,7 @@ mod sketches;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use find::{AskError, ask};
+pub(crate) use find::{AskError, Numbers, ask, ask_of};
 
 use super::history::{DAY_MS, Range, of_days};
 use crate::tree::Pattern;
@@ -76,7 +76,7 @@ impl Figure {
     ];
 
     /// Whether numbers have none of the kind.
-    pub(super) fn is_of_sketches(self) -> bool {
+    pub(in crate::trend) fn is_of_sketches(self) -> bool {
         matches!(self, Figure::Quantile(_) | Figure::Distinct)
     }
 

@@ -68,7 +68,7 @@ impl Store {
     fn write_down(&mut self, stamp: i64, pending: Pending) {
         let pending = Pending { unix_ms: stamp, stamp, gone_ms: stamp, history: true, ..pending };
         let relays = Relays::new(self.database.connection()).expect("an id");
-        self.database.write(&pending, &relays, self.history.next(), None).expect("written");
+        self.database.write(&pending, &relays, None, self.history.next(), None).expect("written");
     }
 
     /// Commits a counter of one a second at each interval from a time to another, without the latter.

@@ -128,7 +128,7 @@ fn a_file_of_an_earlier_form_is_taken_over_with_all_that_it_has() {
             Pending { history: true, unix_ms: STAMP + 10_000, stamp: STAMP + 10_000, ..Pending::default() };
         pending.add(tree.changed_rows(mark, |_| false), Vec::new());
         let history = History::open(database.connection(), retention()).expect("a history");
-        database.write(&pending, &relays, history.next(), None).expect("written");
+        database.write(&pending, &relays, None, history.next(), None).expect("written");
         let reader = Reader::open(&file).expect("a reader");
         let checked = check(&reader, || {}).expect("checked");
         let snapshot = reader.snapshot().expect("a snapshot");

@@ -121,6 +121,12 @@ fn recent(snapshot: &Snapshot<'_>, after: i64, checked: &mut Checked) -> Result<
 /// of them, if there are any.
 fn totals(snapshot: &Snapshot<'_>, after: i64, checked: &mut Checked) -> Result<Option<i64>, Error> {
     let connection = snapshot.connection();
+    let elsewhere = "SELECT EXISTS(SELECT 1 FROM info WHERE key = 'elsewhere' AND value = 1)";
+    if connection.query_row(elsewhere, [], |row| row.get(0))? {
+        checked.remark =
+            Some("the history of numbers is in a store elsewhere: totals are not compared with it".to_owned());
+        return Ok(None);
+    }
     let Some(ends) = last_commit(connection)? else {
         checked.remark =
             Some("the clock was set back: totals are compared when it has come to where it was".to_owned());
