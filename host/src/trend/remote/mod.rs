@@ -10,8 +10,10 @@
 
 mod answer;
 mod buffer;
+mod fetch;
 mod labels;
 mod link;
+mod past;
 mod read;
 mod send;
 mod store;
