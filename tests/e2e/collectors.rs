@@ -2,7 +2,7 @@
 
 mod nginx;
 mod server;
-mod url_check;
+pub(crate) mod url_check;
 
 use graftd_tests::{Daemon, HOST, plugin};
 use serde_json::Value;

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 /// Makes an authority and a certificate for `localhost` that ends with the year 2099, as files in nginx's folder.
-fn certificates(folders: &Folders) -> String {
+pub(crate) fn certificates(folders: &Folders) -> String {
     let mut params = CertificateParams::new(Vec::<String>::new()).expect("good");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name.push(DnType::CommonName, "authority");

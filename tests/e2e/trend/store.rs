@@ -1,6 +1,7 @@
 //! History in a real Prometheus and a real VictoriaMetrics: what they say is what the daemon's own file says.
 
 use super::push;
+use crate::collectors::url_check::certificates;
 use crate::gmond::free_port;
 use crate::gmond::peers::{await_listener, program};
 use graftd_tests::{Daemon, Folders, PATIENCE, graftd};
@@ -29,19 +30,26 @@ struct Store {
     program: PathBuf,
     port: u16,
     folders: Arc<Folders>,
+    more: Vec<String>,
     running: Option<Child>,
 }
 
 impl Store {
     /// Starts it; none where it is not installed.
     fn start(kind: Kind) -> Option<Store> {
+        Store::start_with(kind, |_| Vec::new())
+    }
+
+    /// The same, with more arguments.
+    fn start_with(kind: Kind, more: impl Fn(&Folders) -> Vec<String>) -> Option<Store> {
         let program = program(match kind {
             Kind::Prometheus => "prometheus",
             Kind::Victoria => "victoria-metrics",
         })?;
         let folders = Arc::new(Folders::new());
         let _ = folders.write("prometheus.yml", "");
-        let mut store = Store { kind, program, port: free_port(), folders, running: None };
+        let more = more(&folders);
+        let mut store = Store { kind, program, port: free_port(), folders, more, running: None };
         store.go_on();
         Some(store)
     }
@@ -61,7 +69,7 @@ impl Store {
         };
         let log = std::fs::File::create(self.folders.root().join("peer.log")).expect("a log");
         let mut command = Command::new(&self.program);
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command.args(args).args(&self.more).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.running = Some(command.spawn().expect("it starts"));
         await_listener(port, &self.folders);
     }
@@ -331,4 +339,36 @@ fn what_is_long_is_summed_up_by_the_store() {
             until(&expected, ask);
         }
     }
+}
+
+#[test]
+fn a_store_may_ask_for_a_password_and_have_a_certificate_of_its_own() {
+    let secured = |folders: &Folders| {
+        certificates(folders);
+        // That of `secret:1`.
+        let hash = "$2y$04$abcdefghijklmnopqrstuuLdY4wmx4VwIImgTn2NDEazUN2VZO2Da";
+        let text = format!(
+            "tls_server_config:\n  cert_file: nginx/cert.pem\n  key_file: nginx/key.pem\nbasic_auth_users:\n  graft: {hash}\n"
+        );
+        vec![format!("--web.config.file={}", folders.write("web.yml", text))]
+    };
+    let Some(store) = Store::start_with(Kind::Prometheus, secured) else { return };
+    let root = store.folders.root().display();
+    let password = store.folders.write("password", "graft:wrong\n");
+    let settings = store.settings("\"prometheus\"").replace("http://127.0.0.1", "https://localhost");
+    let settings = format!("{settings}\nca = \"{root}/ca.pem\"\npassword_file = {password:?}");
+    let daemon = start(&Arc::new(Folders::new()), &settings);
+    push(&daemon, &json!({"shop": {"sold": 3}}));
+    // It is not lost for that: what is wrong can be put right.
+    daemon.await_change("graftd,web1,trend,remote", |daemon| {
+        let told = daemon.subtree("graftd,web1,trend,remote");
+        (told["error"].as_str()?.contains("answered 401") && told["waiting"].as_f64() > Some(0.0)).then_some(())
+    });
+    daemon.get("/trend/?key-shop,sold").refused(503, &["history elsewhere", "answered 401"]);
+    let _ = store.folders.write("password", "graft:secret:1\n");
+    until(&Some(3.0), || {
+        let answer = daemon.get("/trend/?key-shop,sold&step=1s&from=-1m").json();
+        answer[0]["shop,sold"]["values"].as_array()?.last()?.as_f64()
+    });
+    assert_eq!(daemon.subtree("graftd,web1,trend,remote")["refused"].as_f64(), Some(0.0));
 }
