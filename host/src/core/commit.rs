@@ -269,7 +269,7 @@ fn millis(time: Duration) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{DAY_MS, Stamps};
+    use super::{DAY_MS, Fills, Stamps};
 
     const NOON: i64 = 20_000 * DAY_MS + DAY_MS / 2;
 
@@ -281,6 +281,24 @@ mod tests {
         assert_eq!(stamps.next(NOON + DAY_MS), (NOON + DAY_MS, true));
         let mut stamps = Stamps::after(NOON);
         assert_eq!(stamps.next(NOON + 10_000), (NOON + 10_000, true));
+    }
+
+    #[test]
+    fn a_store_is_told_all_there_is_before_it_takes_it_for_gone() {
+        for every in [1_000, 10_000, 60_000, 100_000] {
+            let mut fills = Fills::default();
+            assert!(!fills.is_due(NOON, true, every), "it is told anyway");
+            let mut last = NOON;
+            for at in (1..100).map(|n| NOON + n * every) {
+                if fills.is_due(at, false, every) {
+                    last = at;
+                }
+                assert!(at - last < 300_000, "{every}");
+            }
+            assert!(last > NOON + 20 * every);
+            assert!(!fills.is_due(last + every, false, every));
+            assert!(fills.is_due(NOON - DAY_MS, false, every), "a clock was put back");
+        }
     }
 
     #[test]
