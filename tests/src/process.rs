@@ -7,7 +7,7 @@ use std::fs;
 pub struct Held {
     /// Resident memory, in bytes.
     pub rss: u64,
-    /// Threads.
+    /// Threads, without those of the runtime: they come and go with what is asked of it.
     pub threads: usize,
     /// Open descriptors.
     pub descriptors: usize,
@@ -26,5 +26,9 @@ pub fn held(process: u32) -> Held {
         line.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or_default()
     };
     let descriptors = fs::read_dir(format!("/proc/{process}/fd")).expect("a process").count();
-    Held { rss: figure("VmRSS:") * 1024, threads: figure("Threads:") as usize, descriptors }
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("a process");
+    // One that ends meanwhile has no name any more.
+    let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    let threads = names.filter(|name| name.trim_end() != "tokio-rt-worker").count();
+    Held { rss: figure("VmRSS:") * 1024, threads, descriptors }
 }
