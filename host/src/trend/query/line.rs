@@ -103,16 +103,16 @@ impl Cells {
         let (times, buckets) = &past.buckets;
         let cut = cuts.buckets.of(times, axis);
         cells.before = cut.before.checked_sub(1).map(|at| (times[at], buckets[at].last));
-        for (place, within) in &cut.steps {
-            buckets[within.clone()].iter().for_each(|bucket| cells.cells[*place].add(bucket));
+        for (place, within) in cut.steps() {
+            buckets[within].iter().for_each(|bucket| cells.cells[place].add(bucket));
         }
         cells.told_by(cut);
         let (times, values) = &past.samples;
         let cut = cuts.samples.of(times, axis);
         cells.before = cut.before.checked_sub(1).map(|at| (times[at], values[at])).or(cells.before);
-        for (place, within) in &cut.steps {
-            let values = &values[within.clone()];
-            let cell = &mut cells.cells[*place];
+        for (place, within) in cut.steps() {
+            let values = &values[within];
+            let cell = &mut cells.cells[place];
             cell.count += values.len() as u64;
             cell.sum += values.iter().sum::<f64>();
             cell.last = values.last().copied().unwrap_or(cell.last);
@@ -128,8 +128,8 @@ impl Cells {
     /// Takes on when each step was told last, where that is wanted.
     fn told_by(&mut self, cut: &Cut<'_>) {
         if !self.times.is_empty() {
-            for (place, within) in &cut.steps {
-                self.times[*place] = cut.times[within.end - 1];
+            for (place, within) in cut.steps() {
+                self.times[place] = cut.times[within.end - 1];
             }
         }
     }
@@ -149,8 +149,8 @@ struct Cut<'p> {
     times: &'p [i64],
     /// So many are before the first step.
     before: usize,
-    /// Those that have some, each with its place.
-    steps: Vec<(usize, std::ops::Range<usize>)>,
+    /// Of those that have some, the place, and where its times end: there those of the next begin.
+    ends: Vec<(u32, u32)>,
 }
 
 impl<'p> Cut<'p> {
@@ -159,13 +159,23 @@ impl<'p> Cut<'p> {
         if !std::ptr::eq(self.times, times) && self.times != times {
             self.times = times;
             self.before = 0;
-            self.steps.clear();
+            self.ends.clear();
+            self.ends.reserve(times.len().min(axis.len()));
             each_step(times, axis, |place, within| match place {
                 None => self.before = within.end,
-                Some(place) => self.steps.push((place, within)),
+                // There are fewer than columns and lines may have values.
+                Some(place) => self.ends.push((place as u32, within.end as u32)),
             });
         }
         self
+    }
+
+    /// The place of each step that has some, and these.
+    fn steps(&self) -> impl Iterator<Item = (usize, std::ops::Range<usize>)> + '_ {
+        let mut start = self.before;
+        self.ends
+            .iter()
+            .map(move |(place, end)| (*place as usize, std::mem::replace(&mut start, *end as usize)..*end as usize))
     }
 }
 
