@@ -173,3 +173,6 @@ fn not_accepted(error: &io::Error) -> Option<String> {
     };
     Some(why.to_owned())
 }
+
+#[cfg(test)]
+mod tests;
