@@ -64,11 +64,6 @@ impl Tokens {
         let rights = Rights { read: (all | read).into(), write: (all | write).into() };
         (rights.read || rights.write).then_some(rights)
     }
-
-    /// The token that relays say: the one for writing, where there is one.
-    pub(crate) fn of_relays(&self) -> Option<&str> {
-        self.write.as_deref().or(self.all.as_deref())
-    }
 }
 
 /// What it says stays out of logs.
@@ -81,12 +76,6 @@ impl std::fmt::Debug for Tokens {
 
 fn ct_same(token: &str, said: &[u8]) -> Choice {
     token.as_bytes().ct_eq(said)
-}
-
-/// Whether two secrets are the same, in a time that tells nothing but their lengths.
-#[must_use]
-pub fn same(a: &[u8], b: &[u8]) -> bool {
-    a.ct_eq(b).into()
 }
 
 #[cfg(test)]
@@ -113,14 +102,5 @@ mod tests {
         assert_eq!(Tokens::default().rights(b""), None);
         assert_eq!(asked(&Tokens::one(Some("x"))), (true, true));
         assert_eq!(asked(&Tokens { write: Some("x".to_owned()), ..Tokens::default() }), (false, true));
-        assert_eq!(Tokens::one(Some("x")).of_relays(), Some("x"));
-        let both = Tokens { write: Some("w".to_owned()), ..Tokens::one(Some("x")) };
-        assert_eq!(both.of_relays(), Some("w"));
-    }
-
-    #[test]
-    fn the_same_is_the_same() {
-        assert!(same(b"", b"") && same(b"abc", b"abc"));
-        assert!(!same(b"abc", b"abd") && !same(b"abc", b"ab") && !same(b"", b"a"));
     }
 }

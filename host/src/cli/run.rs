@@ -360,7 +360,6 @@ fn shared(
     Ok(Shared {
         tree: RwLock::new(Tree::new(conf.limits.into(), conf.tick, tick_base)),
         host,
-        token: tokens.of_relays().map(str::to_owned),
         sources: Sources::new(&conf.intake),
         tls,
         tokens,

@@ -9,7 +9,7 @@ use crate::tls;
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
 
-/// Make certificates, for https:// and for pushes by TCP.
+/// Make certificates, for https://, for pushes by TCP and for relays.
 #[derive(Args, Debug)]
 pub(super) struct Tls {
     #[command(subcommand)]
@@ -68,7 +68,7 @@ impl SelfSigned {
         print(&format!("\nNext, in graftd.conf:\n\n[tls]\ncert = {:?}\nkey = {:?}", at(&made.cert), at(&made.key)))?;
         print(&format!(
             "\nThe daemon's user must be able to read both. Copy {} to each client, and ask there:\n\n  graftd get '' \
-             --depth 1 --url https://{called}:8650 --ca ca.pem\n\nKeep {} away from both.",
+             --depth 1 --url https://{called}:8650 --ca ca.pem\n\nA relay that sends here has in its relay.on: tls = true and ca = \"FILE\". Keep {} away from both.",
             at(&made.ca),
             at(&made.ca_key)
         ))

@@ -28,6 +28,6 @@ pub use module::{Isolation, ModuleConf, PathTemplate};
 pub use net::Net;
 pub use pyconf::PyConf;
 pub(crate) use pyconf::plugin_spoken_for;
-pub use relay::{RELAY_PORT, RelayConf};
+pub use relay::{RELAY_PORT, RelayConf, RelayTls};
 pub use table::nearest;
 pub use tls::TlsFiles;

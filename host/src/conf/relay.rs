@@ -3,9 +3,10 @@
 use super::error::ConfError;
 use super::file::read_text;
 use super::net;
-use super::table::Source;
+use super::table::{Given, Source, Table};
 use crate::limits::{RELAY_BRANCHES_MAX, RELAY_EVERY, RELAY_SPOOL_BYTES, RELAY_SPOOL_BYTES_RANGE, RELAY_TARGETS_MAX};
 use crate::tree::parse_plain;
+use rustls::pki_types::ServerName;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub struct RelayConf {
     pub prefix: Vec<String>,
     /// The file with the token that the receiver asks for.
     pub token_file: Option<PathBuf>,
+    /// What is believed of the receiver, where it is spoken to by TLS.
+    pub tls: Option<RelayTls>,
     /// Which branches are sent; all if there are none.
     pub branches: Vec<Vec<String>>,
     /// How often what changed is committed and sent.
@@ -31,11 +34,70 @@ pub struct RelayConf {
     pub spool_bytes: u64,
 }
 
+/// Whom a relay believes that speaks TLS, and what it shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RelayTls {
+    /// Certificates of the authorities that are believed; what the system believes unless given.
+    pub ca: Option<PathBuf>,
+    /// What the receiver's certificate is to be for; the host in `to` unless given.
+    pub server_name: Option<String>,
+    /// A certificate of its own and the key of that, for receivers that ask for one.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl RelayTls {
+    /// Reads the keys; `base` is where files are that are not absolute.
+    fn read(table: &mut Table<'_>, base: &Path) -> Result<Option<RelayTls>, ConfError> {
+        let wanted = table.take("tls").map(|given| given.flag()).transpose()?.unwrap_or(false);
+        let (ca, name) = (table.take("ca"), table.take("server_name"));
+        let (cert, key) = (table.take("cert"), table.take("key"));
+        if !wanted {
+            // Nobody is to think that it is encrypted.
+            return match ca.or(name).or(cert).or(key) {
+                Some(given) => Err(given.error(format_args!("{:?} is for tls = true", given.key()))),
+                None => Ok(None),
+            };
+        }
+        let file = |given: &Given<'_>| given.text().map(|text| base.join(text));
+        let server_name = match &name {
+            Some(given) => Some(given.text()?).map(|text| match ServerName::try_from(text.as_str()) {
+                Ok(_) => Ok(text),
+                Err(_) => {
+                    Err(given.error("\"server_name\" must be a name or an address, such as \"stats.example.net\""))
+                }
+            }),
+            None => None,
+        };
+        let identity = match (&cert, &key) {
+            (Some(cert), Some(key)) => Some((file(cert)?, file(key)?)),
+            (None, None) => None,
+            (Some(given), None) => return Err(given.error("\"cert\" needs \"key\" too")),
+            (None, Some(given)) => return Err(given.error("\"key\" needs \"cert\" too")),
+        };
+        let (ca, server_name) = (ca.as_ref().map(file).transpose()?, server_name.transpose()?);
+        Ok(Some(RelayTls { ca, server_name, identity }))
+    }
+}
+
 impl RelayConf {
     /// The keys that it knows.
-    pub const KEYS: [&'static str; 8] = ["plugin", "to", "host", "prefix", "token_file", "branches", "every", "spool"];
+    pub const KEYS: [&'static str; 13] = [
+        "plugin",
+        "to",
+        "host",
+        "prefix",
+        "token_file",
+        "tls",
+        "ca",
+        "server_name",
+        "cert",
+        "key",
+        "branches",
+        "every",
+        "spool",
+    ];
 
-    /// Reads the text of the `.on`. A token's file that is not absolute is looked for in the folder of that.
+    /// Reads the text of the `.on`. A file in it that is not absolute is looked for in the folder of that.
     ///
     /// # Errors
     /// What is wrong in it, with its line.
@@ -69,6 +131,7 @@ impl RelayConf {
         };
         let base = file.parent().unwrap_or(Path::new("."));
         let token_file = table.take("token_file").map(|given| given.text()).transpose()?.map(|text| base.join(text));
+        let tls = RelayTls::read(&mut table, base)?;
         let mut branches = Vec::new();
         if let Some(given) = table.take("branches") {
             for text in given.texts()? {
@@ -93,7 +156,7 @@ impl RelayConf {
             }
         }
         table.finish(&RelayConf::KEYS)?;
-        Ok(RelayConf { to, host, prefix, token_file, branches, every, spool_bytes })
+        Ok(RelayConf { to, host, prefix, token_file, tls, branches, every, spool_bytes })
     }
 
     /// The token, if there is to be one.
@@ -142,6 +205,19 @@ mod tests {
     }
 
     #[test]
+    fn tls_is_all_or_nothing() {
+        assert_eq!(parse("to = \"a\"\ntls = false").unwrap().tls, None);
+        assert_eq!(parse("to = \"a\"\ntls = true").unwrap().tls, Some(RelayTls::default()));
+        let text = "to = \"a\"\ntls = true\nca = \"ca.pem\"\nserver_name = \"x.example\"\ncert = \"/c\"\nkey = \"k\"";
+        let tls = RelayTls {
+            ca: Some("/conf/ca.pem".into()),
+            server_name: Some("x.example".to_owned()),
+            identity: Some(("/c".into(), "/conf/k".into())),
+        };
+        assert_eq!(parse(text).unwrap().tls, Some(tls));
+    }
+
+    #[test]
     fn errors_have_a_line_and_a_way_out() {
         for (text, want) in [
             ("", "/conf/relay.on: \"to\" is missing"),
@@ -152,6 +228,10 @@ mod tests {
             ("to = \"a\"\nevery = \"1ms\"", "/conf/relay.on:2: \"every\" must be between"),
             ("to = \"a\"\nprefix = \"a,,b\"", "/conf/relay.on:2: \"prefix\": "),
             ("to = \"a\"\nbranches = [\"*\"]", "/conf/relay.on:2: \"branches\": "),
+            ("to = \"a\"\nca = \"x\"", "/conf/relay.on:2: \"ca\" is for tls = true"),
+            ("to = \"a\"\ntls = \"yes\"", "/conf/relay.on:2: "),
+            ("to = \"a\"\ntls = true\nkey = \"x\"", "/conf/relay.on:3: \"key\" needs \"cert\" too"),
+            ("to = \"a\"\ntls = true\nserver_name = \"a b\"", "/conf/relay.on:3: \"server_name\" must be a name"),
             ("to = \"a\"\nhost = \"\"", "/conf/relay.on:2: \"host\" must have"),
         ] {
             let said = parse(text).unwrap_err();

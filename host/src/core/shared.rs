@@ -33,8 +33,6 @@ pub struct Shared {
     pub(crate) sources: Sources,
     /// What makes connections secure, where there is a certificate.
     pub(crate) tls: Option<Arc<Acceptor>>,
-    /// That of them which relays say.
-    pub token: Option<String>,
     /// The one clock.
     pub clock: Timepiece,
     /// To the core.

@@ -44,7 +44,6 @@ fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Ev
         tree: RwLock::new(Tree::new(Limits::default(), tick, TICK_BASE)),
         conf: DaemonConf { tick, ..DaemonConf::default() },
         host: "here".to_owned(),
-        token: None,
         tls: None,
         sources: crate::ingest::sources::Sources::new(&crate::conf::IntakeLimits::default()),
         tokens: crate::tokens::Tokens::one(token),

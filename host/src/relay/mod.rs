@@ -23,6 +23,7 @@ mod fuzz;
 mod outbox;
 mod pack;
 mod receive;
+mod secure;
 mod send;
 mod senders;
 mod sink;
@@ -263,7 +264,8 @@ impl Relay {
     /// What it does, in words.
     pub(crate) fn remark(&self) -> String {
         let to: Vec<String> = self.conf.to.iter().map(send::address).collect();
-        format!("sends to {}", to.join(", or "))
+        let by = if self.conf.tls.is_some() { " by TLS" } else { "" };
+        format!("sends to {}{by}", to.join(", or "))
     }
 }
 

@@ -1,16 +1,18 @@
 //! Takes what relays send.
 
 use super::pack::{Unpacking, unpack, unpack_within};
+use super::secure;
 use super::senders::{Claim, Claimant, NotNow};
 use super::sink::{Refusal, Relayed, Taken, source_of, without_own};
 use super::wire::{Broken, MARK, Message, Reading, SAYS_REFUSED, Said, VERSIONS, put_place, write};
 use crate::core::{Event, Shared};
-use crate::ingest::push::same;
 use crate::limits::{
     RELAY_BYTES_MAX, RELAY_CLAIM_MAX, RELAY_CONNECTIONS_MAX, RELAY_ENTRY_BYTES_MAX, RELAY_HELLO_BYTES_MAX,
     RELAY_HELLO_MAX, RELAY_IDLE_MAX, RELAY_LINGER_MAX, RELAY_SENDERS_MAX, RELAY_SMALL_FRAME_BYTES,
     RELAY_SMALL_FRAMES_MAX, RELAY_STEP_BYTES, RELAY_VIA_DIGITS, RELAY_VIA_MAX,
 };
+use crate::tls::Stream;
+use crate::tokens::Access;
 use crate::trend::Place;
 use std::borrow::Cow;
 use std::io;
@@ -18,8 +20,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
@@ -76,10 +77,21 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> io::Res
 /// Speaks with a peer until that ends; tells it why, where it can be told.
 async fn connection(stream: TcpStream, from: SocketAddr, shared: &Arc<Shared>, rooms: &Rooms) {
     let _ = stream.set_nodelay(true);
-    let (from_peer, mut out) = stream.into_split();
+    let (stream, turned_away) = match secure::accept(stream, from, shared.tls.as_deref()).await {
+        Ok(accepted) => accepted,
+        Err(why) => {
+            shared.counters.tls_refused.add(1);
+            if let Some(why) = why {
+                shared.counters.relay_refused.add(1);
+                tracing::warn!("a relay from {from} is refused: {why}");
+            }
+            return;
+        }
+    };
+    let (from_peer, mut out) = tokio::io::split(stream);
     let mut reading = Reading::new(from_peer);
     let mut marked = false;
-    let why = match converse(&mut reading, &mut out, from, shared, rooms, &mut marked).await {
+    let why = match converse(&mut reading, &mut out, from, shared, rooms, turned_away, &mut marked).await {
         Ok(()) | Err(Broken::Ended(_)) => return,
         Err(Broken::Wrong(why)) => why,
     };
@@ -121,11 +133,12 @@ impl Drop for Peer<'_> {
 }
 
 async fn converse(
-    reading: &mut Reading<OwnedReadHalf>,
-    out: &mut OwnedWriteHalf,
+    reading: &mut Reading<ReadHalf<Stream>>,
+    out: &mut WriteHalf<Stream>,
     from: SocketAddr,
     shared: &Arc<Shared>,
     rooms: &Rooms,
+    turned_away: Option<&str>,
     marked: &mut bool,
 ) -> Result<(), Broken> {
     let late = |_| Broken::Wrong(format!("no hello within {RELAY_HELLO_MAX:?}"));
@@ -133,7 +146,10 @@ async fn converse(
         reading.mark().await?;
         *marked = true;
         write(out, MARK).await.map_err(Broken::Ended)?;
-        reading.next(RELAY_HELLO_BYTES_MAX).await
+        match turned_away {
+            Some(why) => Err(Broken::Wrong(why.to_owned())),
+            None => reading.next(RELAY_HELLO_BYTES_MAX).await,
+        }
     };
     let hello = timeout(RELAY_HELLO_MAX, hello).await.map_err(late)??;
     let Message::Hello { least, most, said } = hello else {
@@ -231,12 +247,17 @@ fn check(shared: &Shared, least: u64, most: u64, said: &Said) -> Result<(String,
         ));
     }
     let is = |name: &str| said.get(name).map_or("", String::as_str);
-    if let Some(token) = &shared.token
-        && !same(is("token").as_bytes(), token.as_bytes())
-    {
-        let what = if is("token").is_empty() { "this daemon asks for its token" } else { "the token is another" };
+    let token = is("token");
+    let rights = shared.tokens.rights(token.as_bytes());
+    if shared.tokens.ask_for(Access::Write) && !rights.is_some_and(|rights| rights.allow(Access::Write)) {
+        let what = match rights {
+            Some(_) => "the token is one for reading",
+            None if token.is_empty() => "this daemon asks for its token",
+            None => "the token is another",
+        };
         return Err(format!(
-            "{what}; name a file with what is in the file of token_file in graftd.conf here: token_file = \"…\" in relay.on"
+            "{what}; name a file with what is in the file of write_token_file or token_file in graftd.conf here: token_file = \"…\" \
+             in relay.on"
         ));
     }
     let Some(spooler) = shared.relays.spooler() else {
@@ -266,7 +287,7 @@ fn check(shared: &Shared, least: u64, most: u64, said: &Said) -> Result<(String,
 }
 
 impl Peer<'_> {
-    async fn take(&mut self, message: Message, out: &mut OwnedWriteHalf) -> Result<(), Broken> {
+    async fn take(&mut self, message: Message, out: &mut WriteHalf<Stream>) -> Result<(), Broken> {
         match message {
             Message::Entry { place, data } => self.merge(place, data, out).await,
             Message::Commit => {
@@ -279,7 +300,7 @@ impl Peer<'_> {
         }
     }
 
-    async fn merge(&mut self, place: Place, data: Vec<u8>, out: &mut OwnedWriteHalf) -> Result<(), Broken> {
+    async fn merge(&mut self, place: Place, data: Vec<u8>, out: &mut WriteHalf<Stream>) -> Result<(), Broken> {
         let bytes = data.len() as u64;
         match self.enter(place, data).await? {
             Ok(Taken::Before) => Ok(()),
@@ -362,7 +383,7 @@ impl Peer<'_> {
     }
 
     /// Tells the sender what is on the disk, if that is more than it has been told.
-    async fn acknowledge(&mut self, out: &mut OwnedWriteHalf) -> Result<(), Broken> {
+    async fn acknowledge(&mut self, out: &mut WriteHalf<Stream>) -> Result<(), Broken> {
         let has = self.shared.relays.senders.has(&self.source);
         let told = self.told.map_or(0, |place| place.number);
         if let Some(place) = has

@@ -1,13 +1,14 @@
 //! A relay's task: connects to a receiver, and sends what is promised to it.
 
-use super::Line;
 use super::wire::{Broken, MARK, Message, Reading, Said, VERSIONS, place, write};
+use super::{Line, secure};
 use crate::conf::RelayConf;
 use crate::core::Shared;
 use crate::limits::{
     RELAY_CONNECT_MAX, RELAY_HELLO_BYTES_MAX, RELAY_HELLO_MAX, RELAY_IDLE_MAX, RELAY_PAUSE, RELAY_PAUSE_MAX,
     RELAY_PING_EVERY, RELAY_READ_BYTES, RELAY_REFUSED_MAX,
 };
+use crate::tls::Stream;
 use crate::trend::{RelayJob, Sent, SpoolReader, Spooler};
 use std::collections::VecDeque;
 use std::future::Future;
@@ -15,8 +16,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, interval, sleep, timeout};
@@ -101,10 +102,13 @@ impl Sender {
 
     /// Speaks with a receiver until that ends.
     async fn converse(&self, to: &(String, u16), met: &mut bool) -> Result<(), String> {
+        let connector = secure::open(self.conf.tls.as_ref()).await?;
         let connect = TcpStream::connect((to.0.as_str(), to.1));
         let stream = within(RELAY_CONNECT_MAX, "no connection", connect).await?.map_err(|error| error.to_string())?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
-        let (from, mut out) = stream.into_split();
+        let by = connector.as_ref().zip(self.conf.tls.as_ref());
+        let stream = secure::connect(stream, &to.0, by).await?;
+        let (from, mut out) = tokio::io::split(stream);
         let mut reading = Reading::new(from);
         let via = self.shared.relays.senders.via();
         let said =
@@ -130,7 +134,7 @@ impl Sender {
         self.greet(is("host"), to);
         let said = met_now.go_on(&mut reading, &mut out).await;
         Err(match said {
-            Broken::Ended(error) => error.to_string(),
+            Broken::Ended(error) => secure::ended(&error),
             Broken::Wrong(why) => why,
         })
     }
@@ -145,8 +149,8 @@ impl Sender {
 
     async fn hello(
         &self,
-        reading: &mut Reading<OwnedReadHalf>,
-        out: &mut OwnedWriteHalf,
+        reading: &mut Reading<ReadHalf<Stream>>,
+        out: &mut WriteHalf<Stream>,
         via: &str,
     ) -> Result<Said, String> {
         // Anew each time: it may be exchanged, or not be there yet when the system starts.
@@ -164,11 +168,13 @@ impl Sender {
         let said = pairs.into_iter().map(|(name, is)| (name.to_owned(), is)).collect();
         let hello = Message::Hello { least: *VERSIONS.start(), most: *VERSIONS.end(), said };
         let told = |broken: Broken| match broken {
-            Broken::Ended(error) => error.to_string(),
+            Broken::Ended(error) => secure::ended(&error),
             Broken::Wrong(why) => why,
         };
-        write(out, &[&MARK[..], &hello.encode()].concat()).await.map_err(|error| error.to_string())?;
+        // Who is turned away before it has said anything may hear why all the same.
+        let written = write(out, &[&MARK[..], &hello.encode()].concat()).await;
         reading.mark().await.map_err(told)?;
+        written.map_err(|error| error.to_string())?;
         match reading.next(RELAY_HELLO_BYTES_MAX).await.map_err(told)? {
             Message::Welcome { version, .. } if !VERSIONS.contains(&version) => {
                 Err(format!("it speaks version {version}, which is not known here"))
@@ -187,7 +193,7 @@ impl Sender {
 
 impl Met<'_> {
     /// Sends and listens until that ends.
-    async fn go_on(&mut self, reading: &mut Reading<OwnedReadHalf>, out: &mut OwnedWriteHalf) -> Broken {
+    async fn go_on(&mut self, reading: &mut Reading<ReadHalf<Stream>>, out: &mut WriteHalf<Stream>) -> Broken {
         let mut changed = self.sender.line.board.follow();
         changed.mark_changed();
         let mut pings = interval(RELAY_PING_EVERY);
@@ -221,7 +227,7 @@ impl Met<'_> {
         }
     }
 
-    async fn hear(&mut self, message: Message, out: &mut OwnedWriteHalf) -> Result<(), Broken> {
+    async fn hear(&mut self, message: Message, out: &mut WriteHalf<Stream>) -> Result<(), Broken> {
         match message {
             Message::Acknowledged { number } if number > self.sent => {
                 Err(Broken::Wrong("it acknowledges what was not sent".to_owned()))
@@ -270,7 +276,7 @@ impl Met<'_> {
     }
 
     /// Sends what was promised and is not sent.
-    async fn send_all(&mut self, spool: &mut Option<SpoolReader>, out: &mut OwnedWriteHalf) -> Result<(), Broken> {
+    async fn send_all(&mut self, spool: &mut Option<SpoolReader>, out: &mut WriteHalf<Stream>) -> Result<(), Broken> {
         // Before anything of theirs is sent on: so nothing goes round in a ring.
         if self.sender.shared.relays.senders.via() != self.via {
             return Err(Broken::Wrong("other daemons send here now, of which the receiver is to know".to_owned()));

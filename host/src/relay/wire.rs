@@ -270,6 +270,9 @@ impl<R: AsyncRead + Unpin> Reading<R> {
             self.more(MARK.len()).await?;
         }
         if !self.bytes.starts_with(MARK) {
+            if let Some(why) = self.bytes.first().and_then(|first| super::secure::is_tls(*first)) {
+                return Err(Broken::Wrong(why.to_owned()));
+            }
             let begin = String::from_utf8_lossy(&self.bytes[..self.bytes.len().min(16)]).into_owned();
             return Err(Broken::Wrong(format!("this is no relay of graftd's: it begins with {begin:?}")));
         }
@@ -360,15 +363,15 @@ pub(super) async fn write(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> i
 }
 
 async fn write_within(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8], most: Duration) -> io::Result<()> {
+    let stuck = || io::Error::new(io::ErrorKind::TimedOut, format!("the other side reads nothing for {most:?}"));
     let mut rest = bytes;
     while !rest.is_empty() {
-        let written = timeout(most, to.write(rest)).await.map_err(|_| {
-            io::Error::new(io::ErrorKind::TimedOut, format!("the other side reads nothing for {most:?}"))
-        })??;
+        let written = timeout(most, to.write(rest)).await.map_err(|_| stuck())??;
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
         rest = &rest[written..];
     }
-    Ok(())
+    // What TLS has gathered: no more than a sign of life is.
+    timeout(most, to.flush()).await.map_err(|_| stuck())?
 }

@@ -7,6 +7,7 @@ mod many;
 mod refused;
 mod roles;
 mod spool;
+mod tls;
 mod values;
 mod wire;
 

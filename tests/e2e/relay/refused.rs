@@ -100,15 +100,26 @@ fn who_says_nothing_is_let_go() {
 fn a_token_is_asked_for() {
     let mut server = Host::server("top");
     let token = server.folders.write("token", "a-token-of-some-length\n");
-    server.settings.push_str(&format!("\ntoken_file = {token:?}"));
+    let reads = server.folders.write("reads", "a-token-for-reading\n");
+    let writes = server.folders.write("writes", "a-token-for-writing\n");
+    let more = format!("read_token_file = {reads:?}\nwrite_token_file = {writes:?}");
+    server.settings.push_str(&format!("\ntoken_file = {token:?}\n{more}"));
     let daemon = server.builder().start();
     let to = daemon.listens("relay").expect("it listens");
-    for (token, want) in [(None, "asks for its token"), (Some("a-token-of-some-lengti"), "the token is another")] {
+    for (token, want) in [
+        (None, "asks for its token"),
+        (Some("a-token-of-some-lengti"), "the token is another"),
+        (Some("a-token-for-reading"), "the token is one for reading"),
+    ] {
         let said: Vec<(&str, &str)> = SENDER.into_iter().chain(token.map(|token| ("token", token))).collect();
         let (said, _) = answer(to, &hello((1, 1), &said));
         assert!(said.contains(want) && said.contains("token_file"), "{said}");
         assert!(!said.contains("a-token-of"), "{said}");
     }
+    // That is let in, and what it says then is none of a relay's.
+    let said: Vec<(&str, &str)> = SENDER.into_iter().chain([("token", "a-token-for-writing")]).collect();
+    let (said, _) = answer(to, &[hello((1, 1), &said), message(5, &[0; 8])].concat());
+    assert!(said.contains("only a receiver may say"), "{said}");
     server.wire.as_ref().expect("a wire").leads_to(Some(to));
     let agent = Host::agent("leaf").sends_to(&[&server], "");
     let leaf = agent.start();

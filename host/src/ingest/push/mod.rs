@@ -8,7 +8,6 @@ mod held;
 mod tcp;
 mod udp;
 
-pub use crate::tokens::same;
 pub(crate) use drops::count_drops;
 pub use tcp::serve_tcp;
 pub use udp::serve_udp;
