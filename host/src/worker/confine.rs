@@ -8,6 +8,7 @@ use crate::limits::{
 };
 use gmod_compat::protocol::limits::{SHARED_MODULES_MAX, SHARED_STACK_BYTES};
 use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, memfd_create, openat};
+use rustix::io::Errno;
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit, setsid, umask,
 };
@@ -19,6 +20,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 /// What the fence is made for.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +73,7 @@ pub(super) fn open_folder(folder: &Path) -> rustix::io::Result<OwnedFd> {
 /// # Errors
 /// What could not be done. There is no running a plugin then.
 pub(super) fn confine(plugin: Option<&Path>, fence: &Fence) -> Result<Option<Image>, String> {
-    let step = |what: &'static str| move |error: rustix::io::Errno| format!("{what}: {error}");
+    let step = |what: &'static str| move |error: Errno| format!("{what}: {error}");
     let named = |plugin: &Path| image_of(plugin).map_err(|error| format!("{}: {error}", plugin.display()));
     let image = plugin.map(named).transpose()?;
     setsid().map_err(step("a session of its own"))?;
@@ -132,9 +134,21 @@ pub(super) fn image_of(plugin: &Path) -> io::Result<Image> {
     let memory = memfd_create("graftd-plugin", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     let mut memory = File::from(memory);
     io::copy(&mut file, &mut memory)?;
-    fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
-    Ok(Image(memory))
+    let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+    for _ in 0..SEAL_TRIES {
+        match fcntl_add_seals(&memory, seals) {
+            // The kernel itself may hold a page for a moment, as it moves it, and waits for that no longer than a fraction of
+            // a second (memfd_wait_for_pins in its mm/memfd.c).
+            Err(Errno::BUSY) => std::thread::sleep(SEAL_AGAIN),
+            sealed => return Ok(sealed.map(|()| Image(memory))?),
+        }
+    }
+    Err(Errno::BUSY.into())
 }
+
+/// How often and after what time what is busy is sealed again.
+const SEAL_TRIES: u32 = 50;
+const SEAL_AGAIN: Duration = Duration::from_millis(20);
 
 /// What the right to read all files is called where it cannot be had: a container may have none of root's rights.
 const READS_ALL: &str =
