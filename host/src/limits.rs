@@ -233,6 +233,9 @@ pub const HTTP_LINGER_BYTES: usize = 256 * 1024 * 1024;
 /// How long a refused body is read and dropped.
 pub const HTTP_LINGER_MAX: Duration = Duration::from_secs(30);
 
+/// Fields of a form that are documents or lines, at most.
+pub const PUSH_FIELDS_MAX: usize = 1_000;
+
 /// Bytes of a body up to which reading it holds up nobody; a larger one has a thread of its own.
 pub const BODY_BYTES_SHORT: usize = 64 * 1024;
 
@@ -646,6 +649,9 @@ pub const RELAY_PAUSE_MAX: Duration = Duration::from_secs(15);
 
 /// Senders connected at a time.
 pub const RELAY_CONNECTIONS_MAX: usize = 4_096;
+
+/// Relays of one source that are connected at a time: half, so that nobody takes all places alone.
+pub const RELAY_CONNECTIONS_PER_SOURCE: usize = RELAY_CONNECTIONS_MAX / 2;
 
 /// Hosts of which is told what was received of them; what others send is told as `(other)`'s.
 pub const RELAY_RECEIVED_MAX: usize = 4_096;

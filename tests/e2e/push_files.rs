@@ -71,6 +71,8 @@ fn by_tcp_with_a_token() {
     push(&["--token-file", &other]).failed(1, &["token"]);
     push(&[]).failed(1, &["token"]);
     assert_eq!(daemon.value("n"), 3);
+    // What is refused with its connection is not told as sent but for one.
+    push(&[]).failed(1, &["how many of them were taken is not known"]);
     graftd(["push", "--to", "127.0.0.1", "{}"]).failed(2, &["HOST:PORT"]);
     graftd(["push", "--to", "http://127.0.0.1:1", "{}"]).failed(2, &["tcp://"]);
     graftd(["push", "--to", "127.0.0.1:1", "{}"]).failed(1, &["does not answer", "graftd run"]);

@@ -354,9 +354,10 @@ impl Member {
         self.place
     }
 
-    /// It has been told so much while it [sat](Member::sit).
-    pub(super) fn stood(&mut self, place: Place) {
+    /// It has been told so much while it [sat](Member::sit), and may have missed something.
+    pub(super) fn stood(&mut self, place: Place, missed: bool) {
         self.place = place;
+        self.behind |= missed;
     }
 
     /// From now on a seat is told what comes, until it is left.

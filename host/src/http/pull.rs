@@ -199,9 +199,9 @@ impl Feed {
         self.member.sit(seat)
     }
 
-    /// It was told so much while it sat, and when that was.
-    pub(super) fn stood(&mut self, place: Place, said: Instant) {
-        self.member.stood(place);
+    /// It was told so much while it sat, and when that was; and whether it missed something.
+    pub(super) fn stood(&mut self, place: Place, said: Instant, missed: bool) {
+        self.member.stood(place, missed);
         self.said = said;
     }
 

@@ -10,7 +10,8 @@ use crate::ingest::LogMessage;
 use crate::ingest::sources::{Figures, Way};
 use crate::json::{Fault, read_documents};
 use crate::limits::{
-    BODY_BYTES_SHORT, PUSH_EVENTS_WAITING_MAX, PUSH_FAULTS_MAX, PUSH_LINES_WAIT_MAX, PUSH_MERGE_BYTES_MAX,
+    BODY_BYTES_SHORT, PUSH_EVENTS_WAITING_MAX, PUSH_FAULTS_MAX, PUSH_FIELDS_MAX, PUSH_LINES_WAIT_MAX,
+    PUSH_MERGE_BYTES_MAX,
 };
 use futures_util::stream;
 use serde_json::json;
@@ -194,6 +195,9 @@ pub(super) async fn parts(kind: Kind, mut body: Body) -> Result<(Parts, Body), R
             for pair in bytes.split(|byte| *byte == b'&') {
                 let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
                 let value = || decode_bytes(pair.get(at + 1..).unwrap_or_default(), true);
+                if parts.documents.len() + parts.lines.len() >= PUSH_FIELDS_MAX {
+                    return Err(too_many_fields());
+                }
                 match decode_bytes(&pair[..at], true).as_slice() {
                     b"json" => parts.documents.push(value()),
                     b"accesslog" => parts.lines.push(value()),
@@ -207,6 +211,9 @@ pub(super) async fn parts(kind: Kind, mut body: Body) -> Result<(Parts, Body), R
             let broken =
                 |error: multer::Error| Refusal::bad(format_args!("/push: the multipart body is broken: {error}"));
             while let Some(field) = fields.next_field().await.map_err(broken)? {
+                if parts.documents.len() + parts.lines.len() >= PUSH_FIELDS_MAX {
+                    return Err(too_many_fields());
+                }
                 let to = match field.name() {
                     Some("json") => &mut parts.documents,
                     Some("accesslog") => &mut parts.lines,
@@ -223,6 +230,13 @@ pub(super) async fn parts(kind: Kind, mut body: Body) -> Result<(Parts, Body), R
         )));
     }
     Ok((parts, body))
+}
+
+/// Each field is merged by itself, and takes more room than it has bytes.
+fn too_many_fields() -> Refusal {
+    Refusal::bad(format_args!(
+        "/push: the form has more than {PUSH_FIELDS_MAX} fields; one field holds any number of documents or lines"
+    ))
 }
 
 async fn merge_documents(web: &Web, text: Vec<u8>, outcome: &mut Outcome) -> Result<(), Refusal> {

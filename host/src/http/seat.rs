@@ -117,7 +117,7 @@ pub(super) async fn events(
         }
         drop(sat);
         let Some(Sitting { place, said, sent, unsaid }) = seat.sitting.lock().take() else { return Ok(()) };
-        feed.stood(place, said);
+        feed.stood(place, said, matches!(unsaid, Some(Unsaid::Missed)));
         entry.sent(sent);
         match unsaid {
             _ if is_gone => return Ok(()),

@@ -113,7 +113,8 @@ pub(super) async fn answer(mut stream: Stream, handed_on: HandedOn, web: &Web) -
             let _ = events(&mut stream, feed, &mut entry, plain, &head, write).await;
         }
     }
-    let _ = stream.shutdown().await;
+    // What is encrypted may wait for somebody who takes nothing.
+    let _ = timeout(write, stream.shutdown()).await;
     None
 }
 
@@ -149,14 +150,21 @@ async fn gone(stream: &mut Stream) {
     }
 }
 
+/// What is written to an encrypted connection at a time.
+const PIECE_BYTES: usize = 8 * 1024;
+
 /// Writes all of it, as long as something is taken in each such time.
-async fn write_all(stream: &mut Stream, mut bytes: &[u8], patience: Duration) -> io::Result<()> {
+async fn write_all(stream: &mut Stream, bytes: &[u8], patience: Duration) -> io::Result<()> {
     let Stream::Plain(socket) = stream else {
-        while !bytes.is_empty() {
-            let written = timeout(patience, stream.write(bytes)).await.map_err(|_| io::ErrorKind::TimedOut)??;
-            bytes = &bytes[written..];
+        // Piece by piece, for what is written is only taken when it is flushed.
+        for piece in bytes.chunks(PIECE_BYTES) {
+            let written = async {
+                stream.write_all(piece).await?;
+                stream.flush().await
+            };
+            timeout(patience, written).await.map_err(|_| io::ErrorKind::TimedOut)??;
         }
-        return timeout(patience, stream.flush()).await.map_err(|_| io::ErrorKind::TimedOut)?;
+        return Ok(());
     };
     socket.write_patiently(bytes, patience).await
 }

@@ -62,13 +62,14 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> io::Res
                 continue;
             }
         };
-        let Ok(permit) = Arc::clone(&connections).try_acquire_owned() else {
+        let call = shared.sources.relay.call(from.ip());
+        let (Ok(permit), Some(call)) = (Arc::clone(&connections).try_acquire_owned(), call) else {
             shared.counters.relay_connections_refused.add(1);
             continue;
         };
         let (shared, rooms) = (Arc::clone(&shared), Arc::clone(&rooms));
         tokio::spawn(async move {
-            let _permit = permit;
+            let _here = (permit, call);
             connection(stream, from, &shared, &rooms).await;
         });
     }
@@ -98,7 +99,8 @@ async fn connection(stream: TcpStream, from: SocketAddr, shared: &Arc<Shared>, r
     shared.counters.relay_refused.add(1);
     tracing::warn!("a relay from {from} is refused: {why}");
     let said = if marked { Message::Error(why).encode() } else { format!("graftd: {why}\n").into_bytes() };
-    if write(&mut out, &said).await.is_ok() && out.shutdown().await.is_ok() {
+    let over = async { write(&mut out, &said).await.is_ok() && out.shutdown().await.is_ok() };
+    if timeout(RELAY_LINGER_MAX, over).await == Ok(true) {
         // Closing while the peer sends would reset the connection, and it might never see the answer.
         let mut dropped = vec![0; 4 * 1024];
         let mut from = reading.into_inner();

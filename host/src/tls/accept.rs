@@ -30,14 +30,16 @@ pub(crate) struct Acceptor {
     seen: Mutex<Seen>,
 }
 
-/// What a file was when it was looked at: device, inode, length, and nanoseconds of its last change.
+/// What a file was when it was looked at: device, inode, length, and nanoseconds of its last change, be it of its rights alone.
 type Stamp = Option<(u64, u64, u64, i64)>;
 
 /// What the files were.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Seen {
-    /// When they were loaded, or could not be.
+    /// When they were loaded.
     loaded: Vec<Stamp>,
+    /// Why they could not be since; it is said once.
+    why: Option<String>,
     /// At the last look.
     last: Vec<Stamp>,
 }
@@ -63,7 +65,7 @@ impl Acceptor {
             files: files.clone(),
             folders: folders.clone(),
             config: RwLock::new(config),
-            seen: Mutex::new(Seen { loaded: stamps.clone(), last: stamps }),
+            seen: Mutex::new(Seen { loaded: stamps.clone(), last: stamps, why: None }),
         }))
     }
 
@@ -82,22 +84,24 @@ impl Acceptor {
     /// the other: they are loaded when they have stood still from one look to the next.
     pub(super) fn look(&self) {
         let stamps = stamps(&self.files);
-        {
-            let mut seen = self.seen.lock();
-            let still = seen.last == stamps;
-            seen.last.clone_from(&stamps);
-            if !still || seen.loaded == stamps {
-                return;
-            }
-            // Once, whatever comes of it.
-            seen.loaded = stamps;
+        let mut seen = self.seen.lock();
+        let still = seen.last == stamps;
+        seen.last.clone_from(&stamps);
+        if !still || seen.loaded == stamps {
+            return;
         }
+        // What fails is tried again at the next look: it may have been for want of a descriptor.
         match load(&self.files, &self.folders) {
             Ok(config) => {
                 *self.config.write() = config;
+                (seen.loaded, seen.why) = (stamps, None);
                 tracing::info!("tls: the certificate {} was renewed", self.files.cert.display());
             }
-            Err(why) => tracing::error!("tls: {why}; the certificate before goes on"),
+            Err(why) if seen.why.as_ref() == Some(&why) => {}
+            Err(why) => {
+                tracing::error!("tls: {why}; the certificate before goes on");
+                seen.why = Some(why);
+            }
         }
     }
 
@@ -138,7 +142,7 @@ impl fmt::Debug for Acceptor {
 fn stamps(files: &TlsFiles) -> Vec<Stamp> {
     let all = [Some(&files.cert), Some(&files.key), files.client_ca.as_ref()];
     let stamp =
-        |meta: fs::Metadata| (meta.dev(), meta.ino(), meta.len(), meta.mtime() * 1_000_000_000 + meta.mtime_nsec());
+        |meta: fs::Metadata| (meta.dev(), meta.ino(), meta.len(), meta.ctime() * 1_000_000_000 + meta.ctime_nsec());
     all.into_iter().flatten().map(|file| fs::metadata(file).ok().map(stamp)).collect()
 }
 

@@ -96,6 +96,14 @@ async fn a_renewed_certificate_is_taken_up_and_a_broken_one_is_not() {
     fs::write(&one.cert, "nonsense").unwrap();
     (0..3).for_each(|_| acceptor.look());
     talk(&acceptor, &connector, "new.example").await.unwrap();
+    // One whose key others can read is not taken up until they cannot, though nothing of it is written then.
+    assert!(made(folder.path(), "last.example").renewed);
+    fs::set_permissions(&one.key, fs::Permissions::from_mode(0o644)).unwrap();
+    (0..3).for_each(|_| acceptor.look());
+    talk(&acceptor, &connector, "new.example").await.unwrap();
+    fs::set_permissions(&one.key, fs::Permissions::from_mode(0o600)).unwrap();
+    (0..2).for_each(|_| acceptor.look());
+    talk(&acceptor, &connector, "last.example").await.unwrap();
 }
 
 #[tokio::test]

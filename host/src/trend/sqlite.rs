@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Which tables the file has, and of which form.
-const SCHEMA: i64 = 3;
+const SCHEMA: i64 = 4;
 
 /// `grft`, in the place that SQLite has for what a file is of.
 const APPLICATION: i64 = 0x6772_6674;
@@ -158,8 +158,13 @@ impl Database {
             if schema == 1 {
                 database.migrate_from_1()?;
             }
-            if schema < SCHEMA {
+            if schema < 3 {
                 database.migrate_from_2()?;
+            }
+            if schema < SCHEMA {
+                // The third form knew no packs with a check sum for each series, and took them for damaged: all there is to do
+                // is to keep those away who know that form alone.
+                database.connection.pragma_update(None, "user_version", SCHEMA)?;
             }
             database.give_room_back()?;
         }
@@ -211,7 +216,7 @@ impl Database {
         }
         drop(rows);
         drop(select);
-        transaction.pragma_update(None, "user_version", SCHEMA)?;
+        transaction.pragma_update(None, "user_version", 3)?;
         transaction.commit()?;
         Ok(())
     }

@@ -115,18 +115,26 @@ impl<R: Read> Cutter<R> {
         }
     }
 
-    /// Reads as much again as is held, so that a long document is not looked at again and again.
+    /// Reads what comes, at once; of a long document as much again as is held, so that it is not looked at again and again.
     fn fill(&mut self) -> io::Result<()> {
         self.buffer.drain(..self.start);
         self.start = 0;
-        let more = self.buffer.len().max(READ_BYTES) as u64;
-        let read = loop {
-            match self.from.by_ref().take(more).read_to_end(&mut self.buffer) {
+        let held = self.buffer.len();
+        let until = held + held.max(READ_BYTES);
+        loop {
+            let from = self.buffer.len();
+            self.buffer.resize((from + READ_BYTES).min(until), 0);
+            let read = self.from.read(&mut self.buffer[from..]);
+            self.buffer.truncate(from + *read.as_ref().unwrap_or(&0));
+            match read {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => break read?,
+                Err(error) => return Err(error),
+                Ok(0) => break,
+                Ok(_) if held < READ_BYTES || self.buffer.len() == until => break,
+                Ok(_) => {}
             }
-        };
-        self.ended = read == 0;
+        }
+        self.ended = self.buffer.len() == held;
         Ok(())
     }
 }
@@ -176,6 +184,21 @@ mod tests {
         for nothing in ["", "\n \n", "[]"] {
             check(nothing, &[]);
         }
+    }
+
+    #[test]
+    fn what_is_there_is_found_before_more_is_waited_for() {
+        /// Has one document, and nothing more may be asked of it.
+        struct Produces(Option<&'static [u8]>);
+        impl Read for Produces {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                let said = self.0.take().expect("asked for more than there is");
+                into[..said.len()].copy_from_slice(said);
+                Ok(said.len())
+            }
+        }
+        let mut cutter = Cutter::new(Produces(Some(b"{\"a\":1}\n")));
+        assert!(matches!(cutter.next().unwrap(), Some(Piece::Document { text: b"{\"a\":1}", .. })));
     }
 
     #[test]

@@ -24,6 +24,8 @@ const ANSWER_BYTES: u64 = 1024 * 1024;
 struct Said {
     first: Vec<String>,
     count: u64,
+    /// Why it ended the connection, if it was for that and not for ours.
+    end: Option<String>,
 }
 
 /// A connection.
@@ -99,7 +101,7 @@ impl Tcp {
             self.write.flush().await
         });
         written.map_err(|error| {
-            let said = self.said(PUSH_ANSWER_MAX);
+            let said = self.said(PUSH_ANSWER_MAX).unwrap_or_default();
             let why = said.first.first().map_or_else(|| error.to_string(), |said| printable(said));
             Failure::work(format_args!(
                 "{} ended the connection: {why} ({} documents were sent before)",
@@ -108,11 +110,11 @@ impl Tcp {
         })
     }
 
-    /// What the daemon says until it ends the connection.
-    fn said(&mut self, patience: Duration) -> Said {
-        let Some(read) = self.read.take() else { return Said::default() };
+    /// What the daemon says until it ends the connection; none if it does not end it.
+    fn said(&mut self, patience: Duration) -> Option<Said> {
+        let read = self.read.take()?;
         let said = self.runtime.block_on(async { timeout(patience, read).await });
-        said.ok().and_then(Result::ok).unwrap_or_default()
+        said.ok().and_then(Result::ok)
     }
 }
 
@@ -127,9 +129,24 @@ impl Way for Tcp {
     }
 
     fn finish(&mut self, faults: &mut Faults<'_>) -> Result<Sum, Failure> {
-        // Who has ended the connection has said why.
-        let _ = self.runtime.block_on(self.write.shutdown());
-        let said = self.said(PUSH_ANSWER_MAX);
+        let (to, sent) = (self.to.clone(), self.sent);
+        let unknown = move |why: &dyn std::fmt::Display| {
+            Failure::work(format_args!(
+                "{to}: {why}; {sent} documents were sent, and how many of them were taken is not known"
+            ))
+        };
+        // Who has ended the connection before has not read all of it.
+        let early = self.read.as_ref().is_some_and(JoinHandle::is_finished);
+        let shut = self.runtime.block_on(self.write.shutdown());
+        let Some(said) = self.said(PUSH_ANSWER_MAX) else {
+            return Err(unknown(&format_args!("it has not read them within {} s", PUSH_ANSWER_MAX.as_secs())));
+        };
+        if let Some(why) = &said.end {
+            return Err(unknown(&printable(why)));
+        }
+        if early || shut.is_err() {
+            return Err(unknown(&"it ended the connection"));
+        }
         said.first.iter().for_each(|said| faults.say(&format!("{}: {}", self.to, printable(said))));
         faults.unnamed += said.count - said.first.len() as u64;
         Ok(Sum { documents: self.sent.saturating_sub(said.count), rejected: said.count, ..Sum::default() })
@@ -140,8 +157,20 @@ impl Way for Tcp {
 async fn answers(read: ReadHalf<Stream>) -> Said {
     let mut said = Said::default();
     let mut lines = BufReader::new(read.take(ANSWER_BYTES)).lines();
-    while let Ok(Some(line)) = lines.next_line().await {
+    loop {
+        let line = match lines.next_line().await {
+            Ok(Some(line)) => line,
+            // By TLS an end may come without a word.
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
+                said.end = said.end.or_else(|| Some(format!("the connection broke: {error}")));
+                break;
+            }
+            Ok(None) | Err(_) => break,
+        };
         let answer: Value = serde_json::from_str(&line).unwrap_or_default();
+        if answer.get("end").and_then(Value::as_bool) == Some(true) {
+            said.end = answer.get("error").and_then(Value::as_str).map(ToOwned::to_owned);
+        }
         said.count += answer.get("more").and_then(Value::as_u64).unwrap_or(1);
         if said.first.len() < PUSH_FAULTS_MAX {
             said.first.push(answer.get("error").and_then(Value::as_str).unwrap_or(&line).to_owned());

@@ -196,3 +196,40 @@ async fn who_comes_back_late_is_given_the_answer_of_the_group() {
     groups.look();
     assert_eq!(text(&missed.next().now_or_never().unwrap()), r#"[{"a":2}]"#);
 }
+
+/// A seat that hears what it is told.
+#[derive(Debug)]
+struct Ear(Mutex<Place>, Mutex<Vec<Heard>>);
+
+impl Hears for Ear {
+    fn told(&self, delivery: &Arc<Delivery>) {
+        self.1.lock().push(self.0.lock().hear(delivery));
+    }
+}
+
+#[tokio::test]
+async fn who_missed_something_as_it_sat_down_is_told_it_and_not_only_what_follows() {
+    let shared = shared(None);
+    let groups = Groups::new(Arc::clone(&shared));
+    let mut member = groups.join(query("a"), None);
+    let ear = Arc::new(Ear(Mutex::new(member.place()), Mutex::default()));
+    let say = |json: &str| {
+        merge(&shared, json);
+        tick(&shared);
+        groups.look();
+    };
+    // The first came before it sat, and is not looked for yet.
+    say(r#"{"a":{"x":1}}"#);
+    let sat = member.sit(&(Arc::clone(&ear) as Arc<dyn Hears>));
+    assert!(!sat.is_quiet());
+    say(r#"{"a":{"y":1}}"#);
+    assert_eq!(*ear.1.lock(), [Heard::Missed]);
+    drop(sat);
+    let place = *ear.0.lock();
+    member.stood(place, true);
+    // And another comes before it looks.
+    say(r#"{"a":{"z":1}}"#);
+    let told = member.at_once().await.expect("something");
+    assert_eq!(text(&told), r#"[{"a,x":1},{"a,y":1},{"a,z":1}]"#);
+    assert!(member.at_once().await.is_none());
+}

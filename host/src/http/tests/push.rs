@@ -115,3 +115,13 @@ async fn nothing_grows_without_bound() {
     let reply = Reply::read(server.open(&chunked).await).await;
     assert_eq!((reply.status, reply.header("connection")), (413, Some("close")));
 }
+
+#[tokio::test]
+async fn a_form_has_no_more_fields_than_some() {
+    let server = Server::with_core().await;
+    let fields = |n: usize| vec!["json=%7B%22a%22%3A1%7D"; n].join("&");
+    let reply = server.ask("POST", "/push", FORM, fields(1_000).as_bytes()).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let reply = server.ask("POST", "/push", FORM, fields(1_001).as_bytes()).await;
+    assert!(reply.status == 400 && reply.body.contains("more than 1000 fields"), "{}", reply.body);
+}

@@ -144,8 +144,9 @@ async fn connection(stream: TcpStream, peer: IpAddr, shared: &Arc<Shared>, rooms
 
 /// Says why, and ends the connection.
 async fn turn_away(stream: &mut Stream, why: &str) -> io::Result<()> {
-    say(stream, &[json!({ "error": why })]).await?;
-    stream.shutdown().await?;
+    say(stream, &[json!({ "error": why, "end": true })]).await?;
+    // What is encrypted may wait for somebody who takes nothing.
+    timeout(PUSH_LINGER_MAX, stream.shutdown()).await.map_err(|_| io::ErrorKind::TimedOut)??;
     // Closing while the client sends would reset the connection, and it might never see the answer.
     let mut dropped = vec![0; 4 * 1024];
     let drain = async { while matches!(stream.read(&mut dropped).await, Ok(1..)) {} };

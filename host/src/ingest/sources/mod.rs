@@ -13,7 +13,10 @@ pub(crate) use callers::{Call, Callers, Share};
 use rates::Rates;
 
 use crate::conf::IntakeLimits;
-use crate::limits::{HTTP_BODIES_BYTES_MAX, HTTP_CONNECTIONS_PER_SOURCE, PUSH_BYTES_MAX, PUSH_CONNECTIONS_PER_SOURCE};
+use crate::limits::{
+    HTTP_BODIES_BYTES_MAX, HTTP_CONNECTIONS_PER_SOURCE, PUSH_BYTES_MAX, PUSH_CONNECTIONS_PER_SOURCE, RELAY_BYTES_MAX,
+    RELAY_CONNECTIONS_PER_SOURCE,
+};
 use parking_lot::Mutex;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -77,6 +80,8 @@ pub(crate) struct Sources {
     pub(crate) http: Arc<Callers>,
     /// Who is connected to push by TCP, and how many bytes of lines they have under way.
     pub(crate) tcp: Arc<Callers>,
+    /// Who is connected as a relay.
+    pub(crate) relay: Arc<Callers>,
 }
 
 impl Sources {
@@ -88,6 +93,7 @@ impl Sources {
             // Half of all room, so that nobody takes it alone.
             http: callers(HTTP_CONNECTIONS_PER_SOURCE, HTTP_BODIES_BYTES_MAX / 2),
             tcp: callers(PUSH_CONNECTIONS_PER_SOURCE, PUSH_BYTES_MAX / 2),
+            relay: callers(RELAY_CONNECTIONS_PER_SOURCE, RELAY_BYTES_MAX),
         }
     }
 

@@ -96,7 +96,7 @@ fn a_file_of_an_earlier_form_is_taken_over_with_all_that_it_has() {
             let mut database = Database::open(&file).expect("taken over");
             let mut version =
                 |name: &str| database.connection().pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-            assert_eq!(version("user_version"), Ok(3));
+            assert_eq!(version("user_version"), Ok(4));
             assert_eq!(database.last().expect("a number"), 9);
             assert_eq!(&*database.sources().expect("sources")["log"], "byte 77");
         }
@@ -216,4 +216,23 @@ fn totals_are_compared_with_what_was_committed_last_wherever_a_clock_had_been() 
     daemon.database.connection().execute(wrong, []).expect("changed");
     let checked = check(&reader, || {}).expect("checked");
     assert!(checked.damages.iter().any(|what| what.contains("ends with")), "{:?}", checked.damages);
+}
+
+#[test]
+fn a_file_of_the_third_form_is_kept_from_those_who_know_no_later_packs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join(FILE);
+    let version = |set: Option<i64>| {
+        let mut database = Database::open(&file).expect("opened");
+        let connection = database.connection();
+        let version = connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).expect("read");
+        if let Some(set) = set {
+            connection.pragma_update(None, "user_version", set).expect("set");
+        }
+        version
+    };
+    assert_eq!(version(Some(3)), 4);
+    assert_eq!(version(Some(5)), 4);
+    let refused = Database::open(&file).map(drop).expect_err("a later form").to_string();
+    assert!(refused.contains("a newer graftd has written it"), "{refused}");
 }
