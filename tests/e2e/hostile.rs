@@ -70,7 +70,7 @@ fn a_source_has_its_rate() {
         (answer.status != 200).then_some(answer)
     });
     let refused: Answer = refused.expect("it is too fast");
-    refused.refused(429, &["push_per_source", "come again"]);
+    refused.refused(429, &["push_per_source", "try again later"]);
     let after: u64 = refused.header("retry-after").parse().expect("seconds");
     assert!((1..=10).contains(&after), "{refused:?}");
     assert!(taken >= 10, "two seconds' worth may come at once: {taken}");

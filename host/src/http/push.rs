@@ -30,7 +30,7 @@ const FIELDS: &str = "json (documents) and accesslog (lines of an access log)";
 /// How often is looked whether the pipes have room.
 const LINES_AGAIN: Duration = Duration::from_millis(5);
 
-const BEHIND: &str = "this daemon is behind with what was pushed before; come again";
+const BEHIND: &str = "this daemon is behind with what was pushed before; try again later";
 
 /// What bodies may be.
 const TYPES: &str = "application/json, text/plain, application/x-www-form-urlencoded, multipart/form-data";
@@ -121,7 +121,7 @@ async fn take(web: &Web, head: &Head, upload: &mut Upload, outcome: &mut Outcome
 /// 429, with the seconds after which to come again.
 fn in_time(web: &Web, from: IpAddr) -> Result<(), Refusal> {
     let (after, why) = match web.shared.sources.wait(from) {
-        Some(after) => (after, "your address pushes more than push_per_source in graftd.conf allows; come again"),
+        Some(after) => (after, "your address pushes more than push_per_source in graftd.conf allows; try again later"),
         None if web.shared.events.waiting() >= PUSH_EVENTS_WAITING_MAX => (Duration::from_secs(1), BEHIND),
         None => return Ok(()),
     };

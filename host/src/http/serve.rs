@@ -79,9 +79,9 @@ async fn accept(listener: &TcpListener, web: &Arc<Web>) {
             }
             Some((_, None)) => {
                 let most = callers.connections_max();
-                format!("your address has {most} connections here already; keep some, or close some")
+                format!("your address has {most} connections here already; close some, or keep connections open and use them again")
             }
-            None => format!("there are {HTTP_CONNECTIONS_MAX} connections already; come again"),
+            None => format!("there are {HTTP_CONNECTIONS_MAX} connections already; try again later"),
         };
         web.shared.counters.http_connections_refused.add(1);
         // A crowd is not answered: that would take what it is refused for. Nor is TLS, which would take more.

@@ -91,7 +91,7 @@ pub async fn serve_tcp(listener: TcpListener, shared: Arc<Shared>) -> io::Result
                 let most = shared.sources.tcp.connections_max();
                 format!("your address has {most} connections here already; send more over one of them, or close some")
             }
-            None => format!("there are {PUSH_CONNECTIONS_MAX} connections already; come again"),
+            None => format!("there are {PUSH_CONNECTIONS_MAX} connections already; try again later"),
         };
         shared.counters.push_connections_refused.add(1);
         shared.sources.count(Way::Tcp, peer, Figures::REFUSED);
