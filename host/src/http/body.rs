@@ -193,7 +193,8 @@ impl Room {
     fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
         if !self.share.grow(bytes) {
             let most = HTTP_BODIES_BYTES_MAX / 2;
-            let why = format_args!("more than {most} bytes are being pushed from your address at once; try again later");
+            let why =
+                format_args!("more than {most} bytes are being pushed from your address at once; try again later");
             return Err(Refusal::later(StatusCode::TOO_MANY_REQUESTS, Duration::from_secs(1), why));
         }
         let more = u32::try_from(bytes).ok().and_then(|bytes| Arc::clone(&self.all).try_acquire_many_owned(bytes).ok());

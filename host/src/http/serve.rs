@@ -79,7 +79,9 @@ async fn accept(listener: &TcpListener, web: &Arc<Web>) {
             }
             Some((_, None)) => {
                 let most = callers.connections_max();
-                format!("your address has {most} connections here already; close some, or keep connections open and use them again")
+                format!(
+                    "your address has {most} connections here already; close some, or keep connections open and use them again"
+                )
             }
             None => format!("there are {HTTP_CONNECTIONS_MAX} connections already; try again later"),
         };
