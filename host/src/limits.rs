@@ -292,8 +292,13 @@ pub const STORE_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// The longest that a store is left alone because it wants that itself (`Retry-After`).
 pub const STORE_RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
-/// Requests into which one is divided that a store refuses, to save what it takes of it.
+/// Requests into which what a store refuses of one time is divided, to save what it takes of it: half as many after each time of
+/// which nothing was taken, but not fewer than some.
 pub const STORE_HALVES_MAX: usize = 64;
+pub const STORE_HALVES_LEAST: usize = 4;
+
+/// How long it is told that a store has refused something: all is told again before.
+pub const STORE_REFUSAL_TOLD: Duration = Duration::from_secs(600);
 
 /// How often a store is told a value that does not change: Prometheus takes a series for gone that is silent for five minutes.
 pub const STORE_FILL: Duration = Duration::from_secs(240);

@@ -195,14 +195,16 @@ pub(super) async fn parts(kind: Kind, mut body: Body) -> Result<(Parts, Body), R
             for pair in bytes.split(|byte| *byte == b'&') {
                 let at = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
                 let value = || decode_bytes(pair.get(at + 1..).unwrap_or_default(), true);
-                if parts.documents.len() + parts.lines.len() >= PUSH_FIELDS_MAX {
+                let full = parts.documents.len() + parts.lines.len() >= PUSH_FIELDS_MAX;
+                let to = match decode_bytes(&pair[..at], true).as_slice() {
+                    b"json" => &mut parts.documents,
+                    b"accesslog" => &mut parts.lines,
+                    _ => continue,
+                };
+                if full {
                     return Err(too_many_fields());
                 }
-                match decode_bytes(&pair[..at], true).as_slice() {
-                    b"json" => parts.documents.push(value()),
-                    b"accesslog" => parts.lines.push(value()),
-                    _ => {}
-                }
+                to.push(value());
             }
         }
         Kind::Multipart(boundary) => {
@@ -211,14 +213,15 @@ pub(super) async fn parts(kind: Kind, mut body: Body) -> Result<(Parts, Body), R
             let broken =
                 |error: multer::Error| Refusal::bad(format_args!("/push: the multipart body is broken: {error}"));
             while let Some(field) = fields.next_field().await.map_err(broken)? {
-                if parts.documents.len() + parts.lines.len() >= PUSH_FIELDS_MAX {
-                    return Err(too_many_fields());
-                }
+                let full = parts.documents.len() + parts.lines.len() >= PUSH_FIELDS_MAX;
                 let to = match field.name() {
                     Some("json") => &mut parts.documents,
                     Some("accesslog") => &mut parts.lines,
                     _ => continue,
                 };
+                if full {
+                    return Err(too_many_fields());
+                }
                 to.push(field.bytes().await.map_err(broken)?.into());
             }
         }

@@ -113,10 +113,16 @@ async fn connection(stream: TcpStream, peer: SocketAddr, web: Arc<Web>, here: (O
     }
 }
 
-/// With TLS, where there is a certificate; `None` when that is refused, or does not come about.
+/// With TLS, where there is a certificate; `None` when that is refused, or does not come about before the daemon stops.
 async fn secured(stream: TcpStream, peer: SocketAddr, web: &Web) -> Option<Stream> {
     let Some(acceptor) = &web.shared.tls else { return Some(Stream::Plain(stream)) };
-    match acceptor.take(stream, peer.ip(), web.patience.head).await {
+    let mut stopping = web.stopping.clone();
+    let taken = tokio::select! {
+        taken = acceptor.take(stream, peer.ip(), web.patience.head) => taken,
+        // Nobody has asked anything yet.
+        _ = stopping.wait_for(|stop| *stop) => return None,
+    };
+    match taken {
         Ok(stream) => Some(stream),
         Err(refused) => {
             web.shared.counters.tls_refused.add(1);

@@ -112,6 +112,13 @@ impl Server {
         Server::of(shared(None), patience).await
     }
 
+    /// Serves by TLS.
+    pub(super) async fn secure(acceptor: Arc<crate::tls::Acceptor>, patience: Patience) -> Server {
+        let mut shared = shared(None);
+        Arc::get_mut(&mut shared).unwrap().tls = Some(acceptor);
+        Server::of(shared, patience).await
+    }
+
     /// Serves a tree with a core behind it: pushes are merged.
     pub(super) async fn with_core() -> Server {
         // A tick never comes: what a test is to see, it closes itself or does not need.

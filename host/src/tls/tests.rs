@@ -107,6 +107,33 @@ async fn a_renewed_certificate_is_taken_up_and_a_broken_one_is_not() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_put_in_the_place_of_one_as_long_and_as_old_is_taken_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = made(folder.path(), "web.example");
+    // What copies files over others may keep their times: all that it cannot keep is when they were changed.
+    let longest = 8_192;
+    let put = |file: &Path, mut bytes: Vec<u8>| {
+        bytes.resize(longest, b'\n');
+        fs::write(file, bytes).unwrap();
+        let long_ago = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        fs::File::options().write(true).open(file).unwrap().set_modified(long_ago).unwrap();
+    };
+    [&one.cert, &one.key].into_iter().for_each(|file| put(file, fs::read(file).unwrap()));
+    let acceptor = Acceptor::open(&files(&one, None), &Folders::default()).unwrap();
+    let connector = Connector::open(Some(&one.ca), None).unwrap();
+    talk(&acceptor, &connector, "web.example").await.unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    [&one.ca, &one.ca_key].into_iter().for_each(|file| {
+        fs::copy(file, elsewhere.path().join(file.file_name().unwrap())).unwrap();
+    });
+    let new = made(elsewhere.path(), "new.example");
+    put(&one.cert, fs::read(&new.cert).unwrap());
+    put(&one.key, fs::read(&new.key).unwrap());
+    (0..2).for_each(|_| acceptor.look());
+    talk(&acceptor, &connector, "new.example").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_client_may_have_to_show_one_too() {
     let folder = tempfile::tempdir().unwrap();
     let (one, other) =

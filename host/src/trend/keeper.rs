@@ -364,6 +364,9 @@ impl Writer {
         self.written = last;
         self.pending.tried(landed);
         self.relays.tried(landed);
+        if let Some(store) = &mut self.store {
+            store.tried(landed);
+        }
         self.attempt += 1;
         self.pending.attempt = self.attempt;
         let known = self.failed.then_some(self.known);

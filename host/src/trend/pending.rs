@@ -83,19 +83,14 @@ impl Pending {
         }
     }
 
-    /// Takes on the numbers of all nodes, for a store. They do not wait where a commit fails.
+    /// Takes on the numbers of all nodes, for a store.
     pub(super) fn add_fill(&mut self, fill: Vec<(u64, f64)>) {
-        self.fill = fill;
+        replace_all(&mut self.fill, fill, &self.gone);
     }
 
-    /// Takes on the numbers of all nodes. Where these wait, those that have gone meanwhile are left out.
+    /// Takes on the numbers of all nodes.
     pub(super) fn add_whole(&mut self, whole: Vec<(u64, f64)>) {
-        if !whole.is_empty() {
-            self.whole = whole;
-        } else if !self.whole.is_empty() && !self.gone.is_empty() {
-            let gone: HashSet<u64> = self.gone.iter().copied().collect();
-            self.whole.retain(|(id, _)| !gone.contains(id));
-        }
+        replace_all(&mut self.whole, whole, &self.gone);
     }
 
     /// About how much memory it takes, in bytes.
@@ -112,7 +107,17 @@ impl Pending {
             size_of::<(u64, Row)>() + value + row.more.as_deref().map_or(0, more)
         };
         let rows: usize = self.rows.values().map(of).sum();
-        rows + size_of_val(&*self.gone) + size_of_val(&*self.whole)
+        rows + size_of_val(&*self.gone) + size_of_val(&*self.whole) + size_of_val(&*self.fill)
+    }
+}
+
+/// Takes on the numbers of all nodes. Where those of before wait, those that have gone meanwhile are left out.
+fn replace_all(waiting: &mut Vec<(u64, f64)>, all: Vec<(u64, f64)>, gone: &[u64]) {
+    if !all.is_empty() {
+        *waiting = all;
+    } else if !waiting.is_empty() && !gone.is_empty() {
+        let gone: HashSet<u64> = gone.iter().copied().collect();
+        waiting.retain(|(id, _)| !gone.contains(id));
     }
 }
 

@@ -1,6 +1,9 @@
+use crate::conf::TlsFiles;
 use crate::http::testing::{Reply, Server};
 use crate::http::web::Patience;
-use crate::limits::{HTTP_CONNECTIONS_MAX, HTTP_HEAD_MAX, HTTP_IDLE_MAX};
+use crate::limits::{HTTP_CONNECTIONS_MAX, HTTP_HEAD_MAX, HTTP_IDLE_MAX, TLS_HANDSHAKE_MAX};
+use crate::module::Folders;
+use crate::tls::{Acceptor, make};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -84,4 +87,23 @@ async fn too_many_connections_are_told_so_and_counted() {
     drop((first, taken));
     server.until_connections(0).await;
     assert_eq!(server.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn who_does_not_come_to_speak_tls_does_not_hold_up_the_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = crate::clock::Timepiece::start().unix_ms();
+    let made = make(&["127.0.0.1".to_owned()], folder.path(), now).unwrap();
+    let files = TlsFiles { cert: made.cert, key: made.key, client_ca: None };
+    let patience = Patience { head: LONG, idle: LONG, body: LONG, write: LONG, refused: LONG };
+    // Nothing, and the beginning of a handshake.
+    for said in [&b""[..], &[0x16, 3, 1, 0, 200, 1, 0]] {
+        let server = Server::secure(Acceptor::open(&files, &Folders::default()).unwrap(), patience).await;
+        let mut stream = server.open(said).await;
+        while server.web.connections.available_permits() == HTTP_CONNECTIONS_MAX {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::timeout(TLS_HANDSHAKE_MAX / 2, server.stop()).await.expect("it stops");
+        assert_eq!(stream.read(&mut [0]).await.unwrap_or(0), 0);
+    }
 }

@@ -120,8 +120,20 @@ async fn nothing_grows_without_bound() {
 async fn a_form_has_no_more_fields_than_some() {
     let server = Server::with_core().await;
     let fields = |n: usize| vec!["json=%7B%22a%22%3A1%7D"; n].join("&");
-    let reply = server.ask("POST", "/push", FORM, fields(1_000).as_bytes()).await;
-    assert_eq!(reply.status, 200, "{}", reply.body);
+    // What is neither documents nor lines counts for none.
+    for other in ["", "&", "&what=1"] {
+        let reply = server.ask("POST", "/push", FORM, format!("{}{other}", fields(1_000)).as_bytes()).await;
+        assert_eq!(reply.status, 200, "{other:?}: {}", reply.body);
+    }
     let reply = server.ask("POST", "/push", FORM, fields(1_001).as_bytes()).await;
+    assert!(reply.status == 400 && reply.body.contains("more than 1000 fields"), "{}", reply.body);
+    let multipart = |n: usize| {
+        let field = |name: &str| format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{{}}\r\n");
+        format!("{}{}--x--\r\n", field("json").repeat(n), field("what"))
+    };
+    let header = "Content-Type: multipart/form-data; boundary=x\r\n";
+    let reply = server.ask("POST", "/push", header, multipart(1_000).as_bytes()).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let reply = server.ask("POST", "/push", header, multipart(1_001).as_bytes()).await;
     assert!(reply.status == 400 && reply.body.contains("more than 1000 fields"), "{}", reply.body);
 }

@@ -157,7 +157,7 @@ async fn turn_away(stream: &mut Stream, why: &str) -> io::Result<()> {
 /// How a connection ended.
 enum Ended {
     Closed,
-    /// What was waited for did not come.
+    /// What was waited for did not come, or the daemon is stopping.
     Late(&'static str),
     /// What came is no line of documents.
     Broken(String),
@@ -237,7 +237,9 @@ async fn take(stream: &mut Stream, peer: IpAddr, shared: &Arc<Shared>, rooms: &R
             }
             trusted = true;
         }
-        let (faults, rejected) = merge_text(text, peer, shared, rooms).await;
+        let Some((faults, rejected)) = merge_text(text, peer, shared, rooms).await else {
+            return Ok(Ended::Late("this daemon is stopping"));
+        };
         half = (!held.bytes.is_empty()).then(Instant::now);
         held.settle();
         let more = rejected - faults.len() as u64;
@@ -259,7 +261,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Merges lines when it is their turn; gives what [`merge`] gives.
-async fn merge_text(text: Vec<u8>, peer: IpAddr, shared: &Arc<Shared>, rooms: &Rooms) -> (Vec<String>, u64) {
+async fn merge_text(text: Vec<u8>, peer: IpAddr, shared: &Arc<Shared>, rooms: &Rooms) -> Option<(Vec<String>, u64)> {
     let bytes = text.len();
     let turn = u32::try_from(bytes).unwrap_or(u32::MAX).min(PUSH_MERGE_BYTES_MAX as u32);
     let _turn = rooms.merging.acquire_many(turn).await;
@@ -273,7 +275,7 @@ async fn merge_text(text: Vec<u8>, peer: IpAddr, shared: &Arc<Shared>, rooms: &R
     } else {
         let shared = Arc::clone(shared);
         // It fails when the daemon stops.
-        spawn_blocking(move || read(text, &shared)).await.unwrap_or_default()
+        spawn_blocking(move || read(text, &shared)).await.ok()?
     };
     merge(documents, bytes, (Way::Tcp, peer), shared).await
 }

@@ -214,3 +214,19 @@ fn nothing_of_a_relay_is_written_to_a_file_that_another_lies_in_the_place_of() {
     std::fs::rename(&away, &file).expect("moved back");
     assert!(meet(&mut held, 3).is_ok());
 }
+
+#[test]
+fn what_a_store_is_to_be_told_anew_waits_where_a_commit_fails() {
+    let mut held = held();
+    let mut commit = |fill: Vec<(u64, f64)>, gone: Vec<u64>, can| {
+        held.take(rows(vec![], gone));
+        held.writer.pending.add_fill(fill);
+        let waits = held.writer.pending.fill.clone();
+        assert_eq!(held.commit_with(can).is_ok(), can);
+        waits
+    };
+    commit(vec![(1, 1.0), (2, 2.0)], vec![], false);
+    assert_eq!(commit(vec![], vec![2], false), [(1, 1.0)]);
+    assert_eq!(commit(vec![], vec![], true), [(1, 1.0)]);
+    assert_eq!(commit(vec![], vec![], true), []);
+}

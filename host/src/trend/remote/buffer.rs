@@ -2,7 +2,8 @@
 //!
 //! A row has the values of one commit's time, or some of them. Where a commit comes at a time that there is already, the later
 //! value counts: the [sender](super::send) waits until a time is over. Where it is over and has been sent (a clock was put
-//! back), what changes is carried to the next time, for no store takes two values for one.
+//! back, or it is the time at which the daemon before ended), what changes is carried to the next time, for no store takes two
+//! values for one.
 
 use super::link::{Latest, Link, State};
 use crate::limits::STORE_ROW_SAMPLES;
@@ -17,9 +18,6 @@ use std::sync::Arc;
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS outgoing(n INTEGER PRIMARY KEY AUTOINCREMENT, stamp INTEGER NOT NULL, \
                      samples INTEGER NOT NULL, data BLOB NOT NULL) STRICT";
-
-/// By how much a clock may be put back without a new beginning of the history, in milliseconds.
-const BACK_MAX_MS: i64 = 3_600_000;
 
 /// What a row takes beside its data, about, in bytes.
 const ROW_BYTES: u64 = 32;
@@ -58,23 +56,30 @@ pub(in crate::trend) struct Buffer {
     link: Arc<Link>,
     limit: u64,
     load: Load,
-    /// What has to wait for the next time, as bits.
-    carried: BTreeMap<u64, u64>,
-    /// What sketches were fed in the time of the last commit, and that time.
+    carried: Carried,
+    /// What sketches were fed in the last time of which something was written, and that time.
     fed: BTreeMap<u64, Fed>,
     stamp: i64,
-    /// What becomes of it if the commit succeeds.
+    /// What becomes of it if the commit succeeds, and what if one that failed is in the file all the same.
     next: Option<Next>,
+    tried: Option<Next>,
+}
+
+/// What has to wait for the next time.
+#[derive(Debug, Default)]
+struct Carried {
+    /// Whether it has not changed, and bits.
+    numbers: BTreeMap<u64, (bool, u64)>,
+    fed: BTreeMap<u64, Fed>,
 }
 
 #[derive(Debug)]
 struct Next {
     load: Load,
     dropped: u64,
-    carried: BTreeMap<u64, u64>,
-    fed: BTreeMap<u64, Fed>,
-    /// What was fed before counts with it.
-    same_time: bool,
+    carried: Carried,
+    /// None where nothing is written of its time.
+    fed: Option<BTreeMap<u64, Fed>>,
     last: i64,
     latest: Latest,
 }
@@ -92,15 +97,9 @@ impl Buffer {
         connection.execute_batch(TABLE)?;
         let load = load(connection, i64::MAX)?;
         link.told.load(load);
-        let newest = "SELECT stamp FROM outgoing ORDER BY n DESC LIMIT 1";
-        let before = "SELECT coalesce(max(n), 0) FROM outgoing WHERE stamp <> ?";
-        let open = match connection.query_row(newest, [], |row| row.get(0)).optional()? {
-            // A daemon that is started anew soon may go on at the time at which the one before has ended.
-            Some(stamp) => Some((stamp, connection.query_row(before, [stamp], |row| row.get(0))?)),
-            None => None,
-        };
-        link.state.lock().begin(last(connection)?, open);
-        Ok(Buffer { link, limit, load, carried: BTreeMap::new(), fed: BTreeMap::new(), stamp: i64::MIN, next: None })
+        link.state.lock().begin(last(connection)?, committed(connection)?);
+        let (carried, fed) = (Carried::default(), BTreeMap::new());
+        Ok(Buffer { link, limit, load, carried, fed, stamp: i64::MIN, next: None, tried: None })
     }
 
     /// Who sends it.
@@ -123,21 +122,22 @@ impl Buffer {
         transaction.prepare_cached("DELETE FROM outgoing WHERE n <= ?")?.execute([state.sent_to])?;
         at.samples = at.samples.saturating_sub(sent.samples);
         at.bytes = at.bytes.saturating_sub(sent.bytes);
-        let numbers = self.numbers(transaction, pending)?;
-        let over = pending.stamp <= state.taken && state.taken - pending.stamp <= BACK_MAX_MS;
-        let same_time = pending.stamp == self.stamp;
+        let over = state.is_over(pending.stamp);
+        let numbers = self.numbers(transaction, pending, over)?;
         let mut fed = pending.fed.clone();
-        if same_time {
-            for (id, fed) in &mut fed {
-                if let Some(before) = self.fed.get(id) {
-                    fed.merge(before);
+        add_fed(&mut fed, &self.carried.fed);
+        let mut carried = Carried::default();
+        if over {
+            carried.numbers = numbers.iter().map(|told| (told.id, (told.fill, told.bits))).collect();
+            carried.fed = std::mem::take(&mut fed);
+        } else {
+            if pending.stamp == self.stamp {
+                for (id, fed) in &mut fed {
+                    if let Some(before) = self.fed.get(id) {
+                        fed.merge(before);
+                    }
                 }
             }
-        }
-        let mut carried = BTreeMap::new();
-        if over {
-            carried = numbers.iter().filter(|told| !told.fill).map(|told| (told.id, told.bits)).collect();
-        } else {
             let figures: Vec<Told> = fed.iter().flat_map(|(id, fed)| figures(*id, fed)).collect();
             let mut insert =
                 transaction.prepare_cached("INSERT INTO outgoing(stamp, samples, data) VALUES(?, ?, ?)")?;
@@ -153,23 +153,31 @@ impl Buffer {
             load: at,
             dropped,
             carried,
-            fed,
-            same_time: same_time || over,
+            fed: (!over).then_some(fed),
             last: last(transaction)?,
             latest: Latest::new(pending.stamp, pending.unix_ms, pending.every_ms),
         });
         Ok(())
     }
 
-    /// All numbers that are to be told of a commit, by the numbers of their series.
-    fn numbers(&self, transaction: &Transaction<'_>, pending: &Pending) -> Result<Vec<Told>, rusqlite::Error> {
+    /// All numbers that are to be told of a commit, by the numbers of their series. Of a time that is over, what has not changed is
+    /// not told as if it had, later.
+    fn numbers(
+        &self,
+        transaction: &Transaction<'_>,
+        pending: &Pending,
+        over: bool,
+    ) -> Result<Vec<Told>, rusqlite::Error> {
         let mut all: BTreeMap<u64, (bool, u64)> = BTreeMap::new();
         let mut is_number =
             transaction.prepare_cached("SELECT 1 FROM state WHERE id = ? AND typeof(value) = 'real'")?;
         // What is newer comes later.
         all.extend(pending.fill.iter().map(|(id, value)| (*id, (true, value.to_bits()))));
-        all.extend(self.carried.iter().map(|(id, bits)| (*id, (false, *bits))));
-        all.extend(pending.whole.iter().map(|(id, value)| (*id, (false, value.to_bits()))));
+        all.extend(&self.carried.numbers);
+        for (id, value) in &pending.whole {
+            let changed = all.get(id).is_some_and(|(fill, _)| !fill);
+            all.insert(*id, (over && !changed, value.to_bits()));
+        }
         for row in pending.rows.values() {
             if let Kept::Number(value) = &row.value {
                 all.insert(row.id, (false, value.to_bits()));
@@ -209,15 +217,18 @@ impl Buffer {
     /// What was put there is on the disk.
     pub(in crate::trend) fn written(&mut self, state: &mut State) {
         let Some(next) = self.next.take() else { return };
+        state.committed(next.latest, next.last);
+        self.is_there(next);
+    }
+
+    fn is_there(&mut self, next: Next) {
         self.load = next.load;
         self.carried = next.carried;
-        if next.same_time {
-            self.fed.extend(next.fed);
-        } else {
-            self.fed = next.fed;
+        match next.fed {
+            Some(fed) if next.latest.stamp == self.stamp => self.fed.extend(fed),
+            Some(fed) => (self.fed, self.stamp) = (fed, next.latest.stamp),
+            None => {}
         }
-        self.stamp = next.latest.stamp;
-        state.committed(next.latest, next.last);
         self.link.told.load(self.load);
         self.link.told.dropped(next.dropped);
     }
@@ -231,11 +242,35 @@ impl Buffer {
 
     /// It may be there or not.
     pub(in crate::trend) fn failed(&mut self, connection: &Connection) {
-        self.next = None;
+        self.tried = self.next.take();
         if let Ok(load) = load(connection, i64::MAX) {
             self.load = load;
         }
     }
+
+    /// It is known now whether what failed is there all the same.
+    pub(in crate::trend) fn tried(&mut self, written: bool) {
+        if let Some(next) = self.tried.take().filter(|_| written) {
+            self.is_there(next);
+        }
+    }
+}
+
+/// Adds what sketches were fed before.
+fn add_fed(fed: &mut BTreeMap<u64, Fed>, before: &BTreeMap<u64, Fed>) {
+    for (id, before) in before {
+        match fed.get_mut(id) {
+            Some(fed) => fed.merge(before),
+            None => drop(fed.insert(*id, before.clone())),
+        }
+    }
+}
+
+/// The time of the last commit, be it of a daemon before; none where there was none.
+fn committed(connection: &Connection) -> Result<Option<i64>, rusqlite::Error> {
+    let of = |sql: &str| connection.query_row(sql, [], |row| row.get(0)).optional();
+    let row: Option<i64> = of("SELECT stamp FROM outgoing ORDER BY n DESC LIMIT 1")?;
+    Ok(row.max(of("SELECT value FROM info WHERE key = 'stamp'")?))
 }
 
 /// The last row that there ever was.

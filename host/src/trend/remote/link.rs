@@ -1,9 +1,13 @@
 //! What who writes and who sends know of each other, and what is told of it.
 
 use super::buffer::Load;
+use crate::limits::STORE_REFUSAL_TOLD;
 use parking_lot::{Condvar, Mutex};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+/// By how much a clock may be put back without a new beginning of the history, in milliseconds.
+const BACK_MAX_MS: i64 = 3_600_000;
 
 /// Between the thread that commits and the one that sends.
 #[derive(Debug, Default)]
@@ -25,8 +29,8 @@ pub(in crate::trend) struct State {
     /// The last row that there was before the time of the last one, and that time.
     before_open: i64,
     open_stamp: Option<i64>,
-    /// The latest time of which something has been taken to be sent: nothing may be added to it.
-    pub(super) taken: i64,
+    /// The latest time of which something has been taken to be sent, or may have been: nothing may be added to it.
+    taken: i64,
     ended: bool,
 }
 
@@ -37,11 +41,16 @@ impl Default for State {
 }
 
 impl State {
-    /// What a daemon before has left: its last row and the time of that, and the last row before that time.
-    pub(super) fn begin(&mut self, last: i64, open: Option<(i64, i64)>) {
-        self.last = last;
-        self.open_stamp = open.map(|(stamp, _)| stamp);
-        self.before_open = open.map_or(last, |(_, before)| before);
+    /// What a daemon before has left: its last row, and the time of its last commit. It may have sent all of that, though nobody
+    /// has noted it.
+    pub(super) fn begin(&mut self, last: i64, committed: Option<i64>) {
+        (self.last, self.before_open) = (last, last);
+        self.taken = committed.unwrap_or(i64::MIN);
+    }
+
+    /// Whether nothing may be added to a time.
+    pub(super) fn is_over(&self, stamp: i64) -> bool {
+        stamp <= self.taken && self.taken.saturating_sub(stamp) <= BACK_MAX_MS
     }
 
     /// A commit has been written, and with it all up to a row.
@@ -107,7 +116,10 @@ impl Link {
             };
             let open_for = latest.open_for();
             if open_for.is_zero() {
-                state.taken = state.taken.max(latest.stamp);
+                // A clock that was put back by more begins anew.
+                if !state.is_over(latest.stamp) {
+                    state.taken = latest.stamp;
+                }
                 return Some(state.last);
             }
             if state.before_open > beyond {
@@ -135,7 +147,7 @@ impl Link {
             dropped: of(&told.dropped),
             refused: of(&told.refused),
             failed: of(&told.failed),
-            error: told.error.lock().clone(),
+            error: told.said.lock().error().to_owned(),
         }
     }
 }
@@ -154,7 +166,7 @@ pub(crate) struct RemoteFigures {
     pub(crate) refused: u64,
     /// Requests that came to nothing.
     pub(crate) failed: u64,
-    /// Why the last did; empty if it did not.
+    /// Why the last did; empty if it did not, and no other was refused lately.
     pub(crate) error: String,
 }
 
@@ -167,7 +179,7 @@ pub(super) struct Figures {
     dropped: AtomicU64,
     refused: AtomicU64,
     failed: AtomicU64,
-    error: Mutex<String>,
+    said: Mutex<Said>,
 }
 
 impl Figures {
@@ -180,23 +192,88 @@ impl Figures {
         self.dropped.fetch_add(samples, Ordering::Relaxed);
     }
 
-    /// A request came to nothing.
+    /// A request came to nothing, and is made again.
     pub(super) fn failed(&self, why: &str) {
         self.failed.fetch_add(1, Ordering::Relaxed);
-        self.say(why);
+        if self.said.lock().failed(why) {
+            tracing::warn!("{why}");
+        }
     }
 
-    /// Notes why the last request came to nothing, or that it did not.
-    pub(super) fn say(&self, why: &str) {
-        let mut error = self.error.lock();
-        if *error != why {
-            why.clone_into(&mut error);
-            drop(error);
-            if why.is_empty() {
-                tracing::info!("the store of history takes what it is sent again");
-            } else {
-                tracing::warn!("{why}");
-            }
+    /// A request came to nothing, and what it had is left out.
+    pub(super) fn refused(&self, why: String, now: Instant) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        if self.said.lock().refused(&why, now) {
+            tracing::warn!("{why}; what else it refuses is counted");
         }
+    }
+
+    /// All that was to be sent has been, but for what was refused.
+    pub(super) fn went(&self, now: Instant) {
+        let [again, all] = self.said.lock().went(now);
+        if again {
+            tracing::info!("the store of history takes what it is sent again");
+        }
+        if all {
+            tracing::info!("the store of history has refused nothing for a while");
+        }
+    }
+}
+
+/// What is told of requests that came to nothing. Each of these says whether it is to be logged.
+#[derive(Debug, Default)]
+struct Said {
+    /// Why the last was to be made again; empty if it was not.
+    failure: String,
+    /// What was refused, and when.
+    refusal: Option<(String, Instant)>,
+}
+
+impl Said {
+    fn error(&self) -> &str {
+        match &self.refusal {
+            Some((why, _)) if self.failure.is_empty() => why,
+            _ => &self.failure,
+        }
+    }
+
+    fn failed(&mut self, why: &str) -> bool {
+        let is_new = self.failure != why;
+        why.clone_into(&mut self.failure);
+        is_new
+    }
+
+    /// What is refused once is mostly refused again, each time in other words: that is no news.
+    fn refused(&mut self, why: &str, now: Instant) -> bool {
+        self.refusal.replace((why.to_owned(), now)).is_none()
+    }
+
+    fn went(&mut self, now: Instant) -> [bool; 2] {
+        let again = !std::mem::take(&mut self.failure).is_empty();
+        let lately = |(_, at): &mut (String, Instant)| now.saturating_duration_since(*at) >= STORE_REFUSAL_TOLD;
+        [again, self.refusal.take_if(lately).is_some()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{STORE_REFUSAL_TOLD, Said};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn what_is_refused_with_each_commit_is_said_once() {
+        let (mut said, start) = (Said::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert!(said.refused("400 at 1", at(1)));
+        assert_eq!((said.went(at(1)), said.error()), ([false, false], "400 at 1"));
+        assert!(!said.refused("400 at 11", at(11)));
+        assert_eq!((said.went(at(11)), said.error()), ([false, false], "400 at 11"));
+        // What cannot be sent is said before it, and no longer than it cannot.
+        assert!(said.failed("503") && !said.failed("503"));
+        assert_eq!(said.error(), "503");
+        assert_eq!((said.went(at(20)), said.error()), ([true, false], "400 at 11"));
+        let later = at(11) + STORE_REFUSAL_TOLD;
+        assert_eq!((said.went(later), said.error()), ([false, true], ""));
+        assert!(said.refused("400 again", later));
     }
 }

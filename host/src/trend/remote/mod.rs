@@ -10,6 +10,7 @@
 
 mod answer;
 mod buffer;
+mod divide;
 mod fetch;
 mod labels;
 mod link;

@@ -1,11 +1,12 @@
 //! The thread that writes to a store what waits for it.
 
 use super::buffer::{FIGURE_NAMES, decode};
+use super::divide::{Offers, Part, Sample};
 use super::labels::labels_of;
 use super::link::Link;
 use super::store::{Store, WriteError};
 use super::write::{Request, encode_labels};
-use crate::limits::{STORE_BYTES, STORE_HALVES_MAX, STORE_PAUSE, STORE_PAUSE_MAX, STORE_SAMPLES};
+use crate::limits::{STORE_BYTES, STORE_PAUSE, STORE_PAUSE_MAX, STORE_SAMPLES};
 use crate::tree::parse_plain;
 use crate::trend::{FileId, file_id};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
@@ -20,11 +21,11 @@ use std::time::{Duration, Instant};
 /// Series whose labels are remembered: some tens of megabytes.
 const NAMES_MAX: usize = 200_000;
 
-/// Rows that are read at once, at most: those of a small tree have a few values each.
-const ROWS_MAX: i64 = 500;
+/// Rows that are read at once, but for those of the last time, which go together: those of a small tree have a few values each.
+pub(super) const ROWS_MAX: usize = 500;
 
-/// Samples that are read at once, at most.
-const SAMPLES_MAX: usize = 200_000;
+/// Samples that are read at once, at most, be they of one time.
+pub(super) const SAMPLES_MAX: usize = 200_000;
 
 /// A value that has not changed has a time that no commit has, by so many milliseconds.
 pub(super) const FILL_MS: i64 = 1;
@@ -34,9 +35,6 @@ type Name = Option<Arc<[u8]>>;
 
 /// A series, and of a sketch the figure.
 type Series = (u64, Option<u8>);
-
-/// A sample: the time of its commit, whether it has not changed, and the bits of its value.
-type Sample = (i64, bool, u64);
 
 /// What the thread has.
 #[derive(Debug)]
@@ -49,8 +47,9 @@ struct Sender {
     host: String,
     /// All up to this row has been sent.
     sent_to: i64,
-    /// What has been read and not been sent.
+    /// What has been read and not been sent, and what is being offered of it.
     current: Option<Current>,
+    offers: Offers,
     names: HashMap<Series, Name>,
 }
 
@@ -62,9 +61,6 @@ struct Batch {
     series: BTreeMap<Series, Vec<Sample>>,
 }
 
-/// A series that is to be sent.
-type Part = (Arc<[u8]>, Vec<Sample>);
-
 /// What is being sent.
 #[derive(Debug)]
 struct Current {
@@ -72,6 +68,8 @@ struct Current {
     /// The last comes first.
     parts: Vec<Part>,
     done: Sent,
+    /// Why some was refused last.
+    why: String,
 }
 
 /// Why it is to be tried again, and after which time, if that is known.
@@ -94,7 +92,17 @@ struct Sent {
 /// The system's.
 pub(in crate::trend) fn start(file: &Path, link: Arc<Link>, store: Arc<Store>, host: String) -> io::Result<()> {
     let file = file.to_owned();
-    let sender = Sender { file, connection: None, link, store, host, sent_to: 0, current: None, names: HashMap::new() };
+    let sender = Sender {
+        file,
+        connection: None,
+        link,
+        store,
+        host,
+        sent_to: 0,
+        current: None,
+        offers: Offers::default(),
+        names: HashMap::new(),
+    };
     thread::Builder::new().name("graftd-store".to_owned()).spawn(move || sender.run()).map(drop)
 }
 
@@ -106,7 +114,7 @@ impl Sender {
             match self.turn(due) {
                 Ok(()) => {
                     tries = 0;
-                    self.link.told.say("");
+                    self.link.told.went(Instant::now());
                 }
                 Err(Failed { why, after }) => {
                     self.link.told.failed(&why);
@@ -127,15 +135,9 @@ impl Sender {
                 after: None,
             })?,
         };
-        while !current.parts.is_empty() {
-            let now = current.parts.split_off(current.parts.len() - fitting(&current.parts));
-            let (mut requests, mut done) = (STORE_HALVES_MAX, current.done);
-            if let Err(failed) = self.send(&now, &mut requests, &mut done) {
-                current.parts.extend(now);
-                self.current = Some(current);
-                return Err(failed);
-            }
-            current.done = done;
+        if let Err(failed) = self.send(&mut current) {
+            self.current = Some(current);
+            return Err(failed);
         }
         self.sent_to = current.up_to;
         self.link.sent(current.up_to, current.done.sent, current.done.refused);
@@ -152,7 +154,7 @@ impl Sender {
         };
         // There may be none, for there was no room for them.
         let batch = read(&connection, self.sent_to, due)?.unwrap_or(Batch { up_to: due, ..Batch::default() });
-        let mut current = Current { up_to: batch.up_to, parts: Vec::new(), done: Sent::default() };
+        let mut current = Current { up_to: batch.up_to, parts: Vec::new(), done: Sent::default(), why: String::new() };
         for (series, samples) in batch.series {
             match self.name(&connection, series)? {
                 Some(name) => current.parts.push((name, samples)),
@@ -163,36 +165,45 @@ impl Sender {
         Ok(current)
     }
 
-    /// Sends some series. What is refused is divided, by times first, for of each time all is there or nothing, and what is taken
-    /// of it is saved.
-    fn send(&self, parts: &[Part], requests: &mut usize, done: &mut Sent) -> Result<(), Failed> {
-        let samples = parts.iter().map(|(_, samples)| samples.len() as u64).sum::<u64>();
-        if *requests == 0 {
-            done.refused += samples;
-            return Ok(());
-        }
-        *requests -= 1;
-        let mut request = Request::default();
-        for (name, samples) in parts {
-            let told = samples.iter().map(|(time, fill, bits)| (time + i64::from(*fill) * FILL_MS, *bits));
-            request.add(name, told);
-        }
-        let packed = request.pack().map_err(|error| Failed { why: error.to_string(), after: None })?;
-        match self.store.write(&packed) {
-            Ok(()) => done.sent += samples,
-            Err(WriteError::Later(why, after)) => return Err(Failed { why, after }),
-            Err(WriteError::Never(why)) => match halves(parts) {
-                Some((first, second)) => {
-                    self.send(&first, requests, done)?;
-                    self.send(&second, requests, done)?;
+    /// Sends what has been read. What has been taken or given up of it is not offered again, whatever fails after that.
+    fn send(&mut self, current: &mut Current) -> Result<(), Failed> {
+        loop {
+            let Some(parts) = self.offers.next() else {
+                if current.parts.is_empty() {
+                    return Ok(());
                 }
-                None => {
-                    done.refused += samples;
-                    self.link.told.failed(&why);
+                let rest = current.parts.len() - fitting(&current.parts);
+                self.offers.begin(current.parts.split_off(rest));
+                continue;
+            };
+            let mut request = Request::default();
+            for (name, samples) in parts {
+                let told = samples.iter().map(|(time, fill, bits)| (time + i64::from(*fill) * FILL_MS, *bits));
+                request.add(name, told);
+            }
+            let packed = request.pack().map_err(|error| Failed { why: error.to_string(), after: None })?;
+            let given_up = match self.store.write(&packed) {
+                Ok(()) => {
+                    let (taken, given_up) = self.offers.taken();
+                    current.done.sent += taken;
+                    given_up
                 }
-            },
+                Err(WriteError::Later(why, after)) => return Err(Failed { why, after }),
+                Err(WriteError::Never(why)) => {
+                    current.why = why;
+                    self.offers.refused()
+                }
+            };
+            current.done.refused += given_up;
+            match given_up {
+                0 => {}
+                1 => self.link.told.refused(current.why.clone(), Instant::now()),
+                many => {
+                    let why = format!("{} ({many} values of one time are left out, for it refuses many)", current.why);
+                    self.link.told.refused(why, Instant::now());
+                }
+            }
         }
-        Ok(())
     }
 
     /// The labels of a series.
@@ -224,17 +235,20 @@ fn open(file: &Path) -> Result<Connection, rusqlite::Error> {
 fn read(connection: &Connection, after: i64, up_to: i64) -> Result<Option<Batch>, rusqlite::Error> {
     let mut batch = Batch::default();
     let mut select =
-        connection.prepare_cached("SELECT n, stamp, data FROM outgoing WHERE n > ? AND n <= ? ORDER BY n LIMIT ?")?;
-    let mut rows = select.query(params![after, up_to, ROWS_MAX])?;
-    let mut last = None;
+        connection.prepare_cached("SELECT n, stamp, data FROM outgoing WHERE n > ? AND n <= ? ORDER BY n")?;
+    let mut rows = select.query(params![after, up_to])?;
+    let (mut last, mut read) = (None, 0);
     while let Some(row) = rows.next()? {
         let stamp: i64 = row.get(1)?;
-        // Those of one time go together, unless they are very many.
-        if batch.samples >= STORE_SAMPLES && (last != Some(stamp) || batch.samples >= SAMPLES_MAX) {
+        // Those of one time go together: each commit of it may have another value of a series.
+        if (read >= ROWS_MAX || batch.samples >= STORE_SAMPLES) && last != Some(stamp) {
             break;
         }
-        last = Some(stamp);
-        batch.up_to = row.get(0)?;
+        (last, read) = (Some(stamp), read + 1);
+        let is_full = batch.samples >= SAMPLES_MAX;
+        if !is_full {
+            batch.up_to = row.get(0)?;
+        }
         let told = match decode(row.get_ref(2)?.as_blob().unwrap_or_default()) {
             Ok(told) => told,
             Err(what) => {
@@ -242,6 +256,19 @@ fn read(connection: &Connection, after: i64, up_to: i64) -> Result<Option<Batch>
                 continue;
             }
         };
+        if is_full {
+            // What there is no room for is read next. What it says anew is told then, and not now.
+            for told in told {
+                let series = (told.id, told.figure);
+                if let Some(samples) = batch.series.get_mut(&series) {
+                    samples.retain(|(time, ..)| *time != stamp);
+                    if samples.is_empty() {
+                        batch.series.remove(&series);
+                    }
+                }
+            }
+            continue;
+        }
         batch.samples += told.len();
         for told in told {
             let samples = batch.series.entry((told.id, told.figure)).or_default();
@@ -266,26 +293,6 @@ fn fitting(parts: &[Part]) -> usize {
         bytes <= STORE_BYTES && samples <= STORE_SAMPLES
     };
     parts.iter().rev().take_while(fits).count().max(1)
-}
-
-/// Two parts of some series: the earlier and the later times, or of one time some series and the others. None of one sample.
-fn halves(parts: &[Part]) -> Option<(Vec<Part>, Vec<Part>)> {
-    let mut times: Vec<i64> = parts.iter().flat_map(|(_, samples)| samples.iter().map(|(time, ..)| *time)).collect();
-    times.sort_unstable();
-    times.dedup();
-    if times.len() < 2 {
-        let (first, second) = parts.split_at(parts.len() / 2);
-        return (!first.is_empty()).then(|| (first.to_vec(), second.to_vec()));
-    }
-    let middle = times[times.len() / 2];
-    let of = |later: bool| {
-        let parts = parts.iter().map(|(name, samples)| {
-            let samples = samples.iter().filter(|(time, ..)| (*time >= middle) == later).copied().collect();
-            (Arc::clone(name), samples)
-        });
-        parts.filter(|(_, samples): &Part| !samples.is_empty()).collect()
-    };
-    Some((of(false), of(true)))
 }
 
 /// How long a store is left alone after so many tries in a row that came to nothing: between half of it and all of it, by chance.

@@ -1,5 +1,7 @@
 //! From a commit to a store, whatever that says.
 
+mod over;
+
 use super::buffer::{self, Buffer, Told};
 use super::link::Link;
 use super::send;
@@ -232,7 +234,50 @@ fn what_a_store_refuses_is_left_out_and_the_rest_is_saved() {
     assert_eq!(next(&taken), of(&[("__name__=d", &[(2 * EVERY, 1.0)])]));
     let told = held.link().figures();
     assert_eq!(told.refused, 3, "{told:?}");
-    assert!(told.error.is_empty() || told.error.contains("400"), "{told:?}");
+    // It is not forgotten because something else was taken since.
+    assert!(told.error.contains("answered 400"), "{told:?}");
+}
+
+#[test]
+fn one_series_that_a_store_refuses_takes_nothing_along_though_it_is_refused_at_many_times() {
+    const SERIES: u64 = 40;
+    const TIMES: i64 = 20;
+    let (store, taken) = store(|_, samples| if samples.contains_key("__name__=n k1=7") { "400 Bad" } else { "200 OK" });
+    let mut held = Held::new(1 << 20);
+    let paths: Vec<String> = (0..SERIES).map(|id| format!("n,{id}")).collect();
+    for at in 0..TIMES {
+        let numbers: Vec<(u64, &str, f64)> =
+            (1..).zip(&paths).map(|(id, path)| (id, path.as_str(), at as f64)).collect();
+        held.numbers(at * EVERY, at == TIMES - 1, &numbers);
+    }
+    held.send_to(store);
+    let most = (SERIES - 1) * TIMES.cast_unsigned();
+    let mut all = 0;
+    while all < most {
+        all += next(&taken).values().map(|samples| samples.len() as u64).sum::<u64>();
+    }
+    // What comes after is sent when all before is done.
+    held.numbers(TIMES * EVERY, true, &[(100, "end", 1.0)]);
+    assert_eq!(next(&taken), of(&[("__name__=end", &[(TIMES * EVERY, 1.0)])]));
+    assert_eq!((all, held.link().figures().refused), (most, TIMES.cast_unsigned()));
+}
+
+#[test]
+fn what_has_been_taken_of_a_request_is_not_sent_again_where_the_rest_cannot_be() {
+    // The first half is taken, then the store goes away, and has that of the first time when it is back.
+    let answer = |number, _: &Samples| match number {
+        0 => "400 Bad",
+        1 => "200 OK",
+        2 | 3 => "503 Down",
+        _ => "204 Done",
+    };
+    let (store, taken) = store(answer);
+    let mut held = Held::new(1 << 20);
+    held.numbers(0, false, &[(1, "a", 1.0)]);
+    held.numbers(EVERY, true, &[(1, "a", 2.0)]);
+    held.send_to(store);
+    assert_eq!(next(&taken), of(&[("__name__=a", &[(0, 1.0)])]));
+    assert_eq!(next(&taken), of(&[("__name__=a", &[(EVERY, 2.0)])]));
 }
 
 #[test]
@@ -275,13 +320,12 @@ fn a_daemon_that_goes_on_at_the_time_at_which_it_was_killed_tells_one_value_of_i
     let mut held = Held::open(folder, 1 << 20);
     held.send_to(store);
     held.numbers(EVERY, false, &[(1, "a", 3.0)]);
-    assert_eq!(next(&taken), of(&[("__name__=a", &[(0, 1.0)])]));
+    assert_eq!(next(&taken), of(&[("__name__=a", &[(0, 1.0), (EVERY, 2.0)]), ("__name__=b", &[(EVERY, 2.0)])]));
     held.numbers(EVERY, true, &[(3, "c", 3.0)]);
-    let last = [("__name__=a", 3.0_f64), ("__name__=b", 2.0), ("__name__=c", 3.0)];
-    assert_eq!(
-        next(&taken),
-        last.iter().map(|(name, x)| ((*name).to_owned(), vec![(START + EVERY, x.to_bits())])).collect()
-    );
+    held.numbers(2 * EVERY, true, &[(4, "d", 4.0)]);
+    let last = [("__name__=a", 3.0_f64), ("__name__=c", 3.0), ("__name__=d", 4.0)];
+    let told = |x: f64| vec![(START + 2 * EVERY, x.to_bits())];
+    assert_eq!(next(&taken), last.iter().map(|(name, x)| ((*name).to_owned(), told(*x))).collect());
 }
 
 #[test]
