@@ -62,6 +62,7 @@ mod tests {
     use crate::http::testing::shared;
     use crate::limits::BODY_BYTES_SHORT;
     use std::sync::Arc;
+    use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
 
@@ -76,7 +77,9 @@ mod tests {
             let mut client = TcpStream::connect(address).await.unwrap();
             client.write_all(text.as_bytes()).await.unwrap();
             let mut said = String::new();
-            client.read_to_string(&mut said).await.unwrap();
+            // Else the connection would go on.
+            let heard = tokio::time::timeout(Duration::from_secs(20), client.read_to_string(&mut said)).await;
+            heard.expect("it ends").unwrap();
             assert_eq!(said, "{\"end\":true,\"error\":\"this daemon is stopping\"}\n");
         }
         assert_eq!((shared.counters.push_documents.growth(), shared.counters.push_faults.growth()), (0, 0));
