@@ -201,9 +201,9 @@ impl Figures {
     }
 
     /// A request came to nothing, and what it had is left out.
-    pub(super) fn refused(&self, why: String, now: Instant) {
+    pub(super) fn refused(&self, why: &str, now: Instant) {
         self.failed.fetch_add(1, Ordering::Relaxed);
-        if self.said.lock().refused(&why, now) {
+        if self.said.lock().refused(why, now) {
             tracing::warn!("{why}; what else it refuses is counted");
         }
     }

@@ -197,10 +197,10 @@ impl Sender {
             current.done.refused += given_up;
             match given_up {
                 0 => {}
-                1 => self.link.told.refused(current.why.clone(), Instant::now()),
+                1 => self.link.told.refused(&current.why, Instant::now()),
                 many => {
                     let why = format!("{} ({many} values of one time are left out, for it refuses many)", current.why);
-                    self.link.told.refused(why, Instant::now());
+                    self.link.told.refused(&why, Instant::now());
                 }
             }
         }
