@@ -5,6 +5,7 @@ use super::folders::Folders;
 use super::glance::{Glance, Which};
 use super::saves::{Saves, What};
 use super::scan::speaks;
+use super::ways::Ways;
 use crate::core::{Event, Events};
 use crate::limits::{FILES_REST, FILES_REST_MAX, FOLDERS_LOOK, RESCAN, SETTLE};
 use std::collections::BTreeSet;
@@ -27,14 +28,14 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts to watch. Folders that are not there are waited for. Where the system cannot watch (no inotify left), they are
-    /// glanced at each [`FOLDERS_LOOK`].
+    /// Starts to watch. Folders that are not there are waited for. Where the system cannot watch (no inotify left), or
+    /// not all that may happen is heard, they are glanced at each [`FOLDERS_LOOK`].
     ///
     /// # Errors
     /// The thread cannot be started.
     pub(crate) fn start(folders: &Folders, events: Events) -> std::io::Result<Watch> {
         let (ears, hearing, wake) = Ears::new();
-        let mut watching = Watching::new(folders.clone(), ears);
+        let mut watching = Watching::new(folders.clone(), ears, Ways::new(wake.clone()));
         // What is there now is looked at by whoever starts; from here on nothing is missed.
         watching.attend();
         let stop = Arc::new(AtomicBool::new(false));
@@ -68,6 +69,7 @@ struct Due {
 struct Watching {
     folders: Folders,
     ears: Ears,
+    ways: Ways,
     saves: Saves,
     /// What links looked like at the last look; all files where nothing is heard.
     glance: Glance,
@@ -82,11 +84,12 @@ struct Watching {
 }
 
 impl Watching {
-    fn new(folders: Folders, ears: Ears) -> Watching {
+    fn new(folders: Folders, ears: Ears, ways: Ways) -> Watching {
         let now = Instant::now();
         Watching {
             folders,
             ears,
+            ways,
             saves: Saves::default(),
             glance: Glance::default(),
             real: Vec::new(),
@@ -138,6 +141,8 @@ impl Watching {
         if self.hears() {
             self.attend();
         }
+        // There may be links whose ways are not watched yet.
+        self.next_glance = self.next_glance.min(now + FOLDERS_LOOK);
         true
     }
 
@@ -159,6 +164,7 @@ impl Watching {
     fn take(&mut self, heard: Heard, now: Instant) {
         match heard {
             Heard::Wake => {}
+            Heard::Way => self.next_glance = now,
             Heard::Lost => {
                 // What is being written is not known any more either.
                 self.saves.clear();
@@ -245,9 +251,23 @@ impl Watching {
         if self.hears() { Which::Links } else { Which::All }
     }
 
-    /// Looks at what is not heard.
+    /// Nothing can happen unheard: neither in the folders and where links lead, nor to the ways there, as they were seen at the last
+    /// glance.
+    fn is_sure(&mut self) -> bool {
+        let links = self.glance.folders();
+        let ways = self.folders.both().map(PathBuf::as_path).chain(self.glance.files());
+        let sure = self.ways.follow(ways);
+        sure && self.hears() && links.iter().all(|folder| self.ears.watches(folder))
+    }
+
+    /// Looks at what is not heard, or was heard of as a way. Where all can be heard the next is as far as the next look is: what is
+    /// heard is told at once.
     fn glance(&mut self, now: Instant) {
-        self.next_glance = now + FOLDERS_LOOK;
+        self.look_around(now);
+        self.next_glance = now + if self.is_sure() { RESCAN } else { FOLDERS_LOOK };
+    }
+
+    fn look_around(&mut self, now: Instant) {
         if self.turn() {
             // Whoever made it may be filling it.
             self.ask(now, SETTLE);
