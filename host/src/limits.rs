@@ -124,6 +124,9 @@ pub const PUSH_LINGER_MAX: Duration = Duration::from_secs(1);
 /// How often the datagrams that the kernel dropped are counted: it looks through a list of all UDP sockets.
 pub const PUSH_DROPS_EVERY: Duration = Duration::from_secs(5);
 
+/// How often they are counted where none is received.
+pub const PUSH_DROPS_QUIET_EVERY: Duration = Duration::from_secs(60);
+
 /// How long a line of a push by TCP may take to be whole; slower ones are cut off.
 pub const PUSH_LINE_MAX: Duration = Duration::from_secs(60);
 

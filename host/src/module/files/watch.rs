@@ -302,3 +302,56 @@ impl Watching {
 fn may_be_written(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.nlink() == 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_is_heard_is_not_looked_for_and_a_way_that_leads_elsewhere_is_heard() {
+        let base = std::env::temp_dir().join(format!("graftd-watching-{}", std::process::id()));
+        for folder in ["conf", "plugins", "out/v1", "out/v2"] {
+            fs::create_dir_all(base.join(folder)).unwrap();
+        }
+        fs::write(base.join("out/v1/x.so"), "").unwrap();
+        fs::write(base.join("out/v2/x.so"), "").unwrap();
+        symlink("v1", base.join("out/current")).unwrap();
+        symlink("../out/current/x.so", base.join("plugins/x.so")).unwrap();
+        let both = (Some(base.join("plugins")), Some(base.join("conf")));
+        let folders = Folders { plugins: both.0, conf: both.1, ..Folders::default() };
+        let (ears, hearing, wake) = Ears::new();
+        let mut watching = Watching::new(folders, ears, Ways::new(wake));
+        watching.attend();
+        let now = Instant::now();
+        let mut next = |watching: &mut Watching| {
+            watching.glance(now);
+            watching.next_glance - now
+        };
+        assert_eq!(next(&mut watching), FOLDERS_LOOK);
+        assert_eq!(next(&mut watching), RESCAN);
+
+        // No folder that is watched hears of it.
+        symlink("v2", base.join("out/next")).unwrap();
+        fs::rename(base.join("out/next"), base.join("out/current")).unwrap();
+        while hearing.recv_timeout(Duration::from_secs(20)).unwrap() != Heard::Way {}
+        watching.take(Heard::Way, now);
+        assert_eq!(watching.next_glance, now);
+        assert_eq!(next(&mut watching), FOLDERS_LOOK);
+        assert!(watching.due.is_some());
+        assert_eq!(next(&mut watching), RESCAN);
+
+        // What is to come can come from anywhere.
+        fs::remove_file(base.join("out/v2/x.so")).unwrap();
+        assert_eq!(next(&mut watching), FOLDERS_LOOK);
+        assert_eq!(next(&mut watching), FOLDERS_LOOK);
+        fs::write(base.join("out/v2/x.so"), "").unwrap();
+        assert_eq!(next(&mut watching), FOLDERS_LOOK);
+        assert_eq!(next(&mut watching), RESCAN);
+        // A look may find links that are not watched yet.
+        watching.ask(now, Duration::ZERO);
+        assert!(watching.due(now));
+        assert_eq!(watching.next_glance - now, FOLDERS_LOOK);
+        fs::remove_dir_all(&base).unwrap();
+    }
+}
