@@ -23,14 +23,14 @@ fn slept(process: u32) -> BTreeMap<String, u64> {
 #[test]
 fn an_agent_at_rest_sleeps_and_hears_of_a_change_all_the_same() {
     let daemon = Daemon::builder().plugins(&["status"]).tick(Duration::from_secs(1)).arg("--role").arg("agent").start();
-    // Beside the folders: nothing that is watched for what is in it hears of what happens there.
-    let out = daemon.folders().root().join("out");
+    // A folder below: nothing that is watched for what is in it hears of what happens there.
+    let out = daemon.conf("below");
     for (folder, plugin) in [("v1", "status"), ("v2", "nothing")] {
         fs::create_dir_all(out.join(folder)).expect("a folder");
         fs::write(out.join(folder).join("led.on"), format!("plugin = {plugin:?}\n")).expect("written");
     }
     symlink("v1", out.join("current")).expect("linked");
-    symlink(out.join("current/led.on"), daemon.conf("led.on")).expect("linked");
+    symlink("below/current/led.on", daemon.conf("led.on")).expect("linked");
     daemon.await_state("led", "running");
     // It has glanced twice, and knows that it hears all; what is counted is a span, and not that something comes.
     sleep(Duration::from_secs(2));
