@@ -324,7 +324,7 @@ mod tests {
         let mut watching = Watching::new(folders, ears, Ways::new(wake));
         watching.attend();
         let now = Instant::now();
-        let mut next = |watching: &mut Watching| {
+        let next = |watching: &mut Watching| {
             watching.glance(now);
             watching.next_glance - now
         };
