@@ -41,7 +41,13 @@ fn an_agent_at_rest_sleeps_and_hears_of_a_change_all_the_same() {
     let most = |name: &str| after[name] - before.get(name).copied().unwrap_or(0);
     // Once a tick, and a commit; a glance came each 400 ms, and a timer woke the core three times a tick.
     assert!(most("graftd-core") <= 9, "{after:?} {before:?}");
-    assert!(most("graftd-watch") <= 4, "{after:?} {before:?}");
+    if after.contains_key("graftd-ways") {
+        assert!(most("graftd-watch") <= 4, "{after:?} {before:?}");
+    } else {
+        eprintln!(
+            "how seldom it glances is not tried: this system has no inotify left (fs.inotify.max_user_instances)"
+        );
+    }
     assert!(most("tokio-rt-worker") <= 8, "{after:?} {before:?}");
 
     let began = Instant::now();
