@@ -10,6 +10,7 @@ mod import;
 pub mod ingest;
 pub mod json;
 mod limits;
+mod memory;
 pub mod module;
 mod relay;
 mod text;

@@ -124,6 +124,9 @@ pub const PUSH_LINGER_MAX: Duration = Duration::from_secs(1);
 /// How often the datagrams that the kernel dropped are counted: it looks through a list of all UDP sockets.
 pub const PUSH_DROPS_EVERY: Duration = Duration::from_secs(5);
 
+/// How often they are counted where none is received.
+pub const PUSH_DROPS_QUIET_EVERY: Duration = Duration::from_secs(60);
+
 /// How long a line of a push by TCP may take to be whole; slower ones are cut off.
 pub const PUSH_LINE_MAX: Duration = Duration::from_secs(60);
 
@@ -340,9 +343,18 @@ pub const SETTLE: Duration = Duration::from_millis(50);
 /// whoever writes may never close it.
 pub const WRITE_SILENCE_MAX: Duration = Duration::from_secs(2);
 
-/// How often is looked where nothing can be heard: where links lead, whether a folder is another by now, and at all files
-/// where the system cannot watch. Twice of it is a second, in which a change has to be noticed.
+/// How long a thread that loads modules waits for another before it ends.
+pub const LOADER_REST: Duration = Duration::from_secs(5);
+
+/// How long nothing was loaded when an agent gives back what only starting needed.
+pub const SETTLED: Duration = Duration::from_secs(20);
+
+/// How often is looked where not all can be heard: where a link leads nowhere, a folder is not there, other machines may change it
+/// or the system cannot watch. Twice of it is a second, in which a change has to be noticed.
 pub const FOLDERS_LOOK: Duration = Duration::from_millis(400);
+
+/// Links on the way to a file, each of which is watched; the kernel follows as many.
+pub const WAY_LINKS_MAX: usize = 40;
 
 /// Things heard of files that wait to be understood; where more are lost, the folders are looked through instead.
 pub const FILES_HEARD_MAX: usize = 4_096;

@@ -23,6 +23,7 @@ mod push_get;
 mod python;
 mod python_fences;
 mod relay;
+mod rest;
 mod sample_on;
 mod self_log;
 mod shared_worker;

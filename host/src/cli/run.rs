@@ -10,6 +10,7 @@ use crate::ingest::format::Format;
 use crate::ingest::sources::Sources;
 use crate::ingest::{LOG_OWN, LOG_PUSH, LogHandle, LogParts, Remember, push};
 use crate::limits::{BUILT_INS_READY_MAX, EVENTS_MAX, LOCK_AGAIN, LOCK_PATIENCE, STOP_GRACE};
+use crate::memory::{self, Program, Settling};
 use crate::module::{
     self, Blamed, BuiltIns, Disposer, Folders, Loader, Registry, Watch, guard_signals, install_crash_handler,
 };
@@ -108,9 +109,14 @@ impl Run {
         }
         let _lock = lock(&data)?;
         raise_descriptors();
-        // Two threads serve any number of idle clients, and leave the other cores to the pipes.
+        let small = conf.role == Role::Agent;
+        if small {
+            memory::one_heap();
+        }
+        // Two threads serve any number of idle clients, and leave the other cores to the pipes. An agent has few, and where there
+        // are two one has to be woken for the other's sake.
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
+            .worker_threads(if small { 1 } else { 2 })
             .enable_all()
             .build()
             .map_err(|error| Failure::work(format_args!("threads cannot be started: {error}")))?;
@@ -125,6 +131,7 @@ async fn serve(conf: DaemonConf, secrets: Secrets, folders: Folders, data: &Path
     let (http, push) = (address(listeners.http.local_addr())?, address(listeners.push_tcp.local_addr())?);
     let relay = listeners.relay.as_ref().map(|relay| address(relay.local_addr())).transpose()?;
     let clock = Timepiece::start();
+    let settling = (conf.role == Role::Agent).then(|| Settling::new(Program::now()));
     let (events, inbox) = Events::new(EVENTS_MAX);
     let broken = |what: &'static str| move |error: io::Error| Failure::work(format_args!("{what}: {error}"));
     let disposer = Disposer::start().map_err(broken("a thread"))?;
@@ -140,7 +147,7 @@ async fn serve(conf: DaemonConf, secrets: Secrets, folders: Folders, data: &Path
     let signals = Signals::listen().map_err(broken("signals"))?;
     guard_signals();
     let aside = data.join(format!("{ASIDE}{}", std::process::id()));
-    let loader = Loader::start(&aside, data, &shared.host, &events, &folders, blamed)
+    let loader = Loader::start(&aside, data, &shared.host, &events, &folders, blamed, settling.is_some())
         .map_err(broken("the folder of plugins on their way, in the data folder"))?;
     for folder in folders.both() {
         if folder.is_dir() {
@@ -152,7 +159,7 @@ async fn serve(conf: DaemonConf, secrets: Secrets, folders: Folders, data: &Path
     let watch = Watch::start(&folders, events.clone()).map_err(broken("watching the folders"))?;
     let registry = Registry::new(folders, loader, disposer.clone(), BuiltIns::new(&shared, &disposer));
     let (listening, built_ins) = oneshot::channel();
-    let parts = CoreParts { shared: Arc::clone(&shared), registry, kept, events: inbox, listening };
+    let parts = CoreParts { shared: Arc::clone(&shared), registry, settling, kept, events: inbox, listening };
     let core = core_thread(parts).map_err(broken("the core"))?;
 
     let (stop, stopping) = watch::channel(false);
@@ -318,9 +325,8 @@ fn raise_descriptors() {
 /// Starts the core's thread; the receiver hears when it has ended.
 fn core_thread(parts: CoreParts) -> io::Result<std::sync::mpsc::Receiver<()>> {
     let (ended, end) = channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     thread::Builder::new().name("graftd-core".to_owned()).spawn(move || {
-        drop(runtime.block_on(Core::run(parts)));
+        drop(Core::run(parts));
         // Nobody listens any more when the grace is over.
         let _ = ended.send(());
     })?;

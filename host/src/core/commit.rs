@@ -25,6 +25,8 @@ pub(super) struct Commits {
     /// None where nothing is kept.
     keeper: Option<Keeper>,
     every: Duration,
+    /// They begin as the wall clock comes to a whole multiple of the interval, for the sake of the history.
+    even: bool,
     /// When the last one began, by the wall clock too.
     began: Instant,
     began_ms: i64,
@@ -108,11 +110,12 @@ impl Fills {
 }
 
 impl Commits {
-    pub(super) fn new(kept: Option<Kept>, every: Duration) -> Commits {
+    pub(super) fn new(kept: Option<Kept>, every: Duration, role: Role) -> Commits {
         let (mark, newest) = kept.as_ref().map(|kept| (kept.mark, kept.newest)).unwrap_or_default();
         Commits {
             keeper: kept.map(|kept| kept.keeper),
             every,
+            even: role != Role::Agent,
             began: Instant::now(),
             began_ms: 0,
             stamps: Stamps::after(newest),
@@ -156,13 +159,14 @@ impl Commits {
     }
 
     /// Whether one is to begin now: when the last is old enough, at best as the wall clock comes to a whole multiple of the
-    /// interval, so that all the times in the history lie evenly.
+    /// interval, so that all the times in the history lie evenly. An agent has no history: what its collectors find is written
+    /// down at their beat, for it is to be sent, and a second commit between two of those would have nothing but itself to tell of.
     /// Where something waits to be sent to another daemon, they are as often as that wants (`sooner`).
     pub(super) fn is_due(&self, unix_ms: i64, sooner: Option<Duration>) -> bool {
         let age = self.began.elapsed();
         let is_over = |every: Duration| {
             let every_ms = millis(every);
-            let even = unix_ms.div_euclid(every_ms) > self.began_ms.div_euclid(every_ms);
+            let even = self.even && unix_ms.div_euclid(every_ms) > self.began_ms.div_euclid(every_ms);
             age >= every || even && age * 2 >= every
         };
         // A large tree is not written all the time.

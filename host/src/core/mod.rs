@@ -2,6 +2,7 @@
 
 mod commit;
 mod event;
+mod inbox;
 mod report;
 mod run;
 mod shared;

@@ -50,6 +50,9 @@ pub(super) struct SelfReport {
     host: String,
     out: Delta,
     ticks: u64,
+    /// Something had happened when it was told last, and what counters outside the core came to by then.
+    stirred: bool,
+    counted: u64,
     gauges: BTreeMap<String, f64>,
     texts: BTreeMap<String, String>,
     /// The modules that are told of, and what has been told of their calls.
@@ -70,6 +73,8 @@ impl SelfReport {
             host: host.to_owned(),
             out: Delta::new(),
             ticks: 0,
+            stirred: false,
+            counted: 0,
             gauges: BTreeMap::new(),
             texts: BTreeMap::new(),
             modules: BTreeMap::new(),
@@ -87,14 +92,30 @@ impl SelfReport {
         log.ended = ended;
     }
 
-    /// Notes what there is to say at this tick.
-    pub(super) fn tick(&mut self, shared: &Shared, modules: &[ModuleStatus], merge_ms: f64, commits: &CommitFigures) {
+    /// Notes what there is to say at this tick. Where nothing has `stirred`, that is looked for now and then alone.
+    pub(super) fn tick(
+        &mut self,
+        shared: &Shared,
+        modules: &[ModuleStatus],
+        merge_ms: f64,
+        commits: &CommitFigures,
+        stirred: bool,
+    ) {
+        let slow = self.ticks.is_multiple_of(SLOW_TICKS);
+        self.ticks += 1;
+        let counted = shared.counters.sum();
+        // What a tick has told of itself is over at the next.
+        let stirs = stirred || self.counted != counted;
+        if !(stirs || slow || self.stirred) {
+            return;
+        }
+        self.stirred = stirs;
+        self.counted = counted;
         self.gauge(&["tree", "merge_ms"], (merge_ms * 1e3).round() / 1e3);
         self.gauge(&["events", "waiting"], shared.events.waiting() as f64);
-        if self.ticks.is_multiple_of(SLOW_TICKS) {
+        if slow {
             self.slow(shared);
         }
-        self.ticks += 1;
         for (name, counter) in shared.counters.each() {
             let growth = counter.growth();
             if growth > 0 {

@@ -2,10 +2,12 @@
 
 use super::commit::Commits;
 use super::event::{Delta, Event, LogReport, Position, Pushed};
+use super::inbox::{Inbox, Ticks};
 use super::report::SelfReport;
 use super::shared::Shared;
 use crate::ingest::{LogHandle, LogSerial};
 use crate::limits::{LAST_COMMIT_MAX, LOGS_END_MAX};
+use crate::memory::Settling;
 use crate::module::Registry;
 use crate::relay::{Refusal, Relayed, Relays, Taken};
 use crate::tree::Tree;
@@ -13,9 +15,8 @@ use crate::trend::Kept;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::MissedTickBehavior;
 
 /// What the core is made of.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct CoreParts {
     pub registry: Registry,
     /// What wakes it.
     pub events: mpsc::Receiver<Event>,
+    /// What gives back what only starting needed, where the daemon is to be small.
+    pub(crate) settling: Option<Settling>,
     /// What writes down; none where that cannot be.
     pub(crate) kept: Option<Kept>,
     /// Told where built-in modules listen, when the folders have been looked into for the first time.
@@ -43,19 +46,28 @@ pub struct Core {
     ended: Vec<LogSerial>,
     /// Told about itself in the tree.
     merge_ms: f64,
+    /// Something has happened since the daemon told of itself.
+    stirred: bool,
+    settling: Option<Settling>,
 }
 
 impl Core {
-    /// Runs until it is told to stop; gives the registry back, for the modules to be stopped.
-    pub async fn run(parts: CoreParts) -> Registry {
-        let CoreParts { shared, registry, mut events, kept, listening } = parts;
-        let tick = shared.conf.tick;
-        let commits = Commits::new(kept, shared.conf.commit);
-        let mut core =
-            Core { report: SelfReport::new(&shared.host), shared, registry, commits, ended: Vec::new(), merge_ms: 0.0 };
-        let mut ticks = tokio::time::interval(tick);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        ticks.tick().await;
+    /// Runs on this thread until it is told to stop; gives the registry back, for the modules to be stopped.
+    pub fn run(parts: CoreParts) -> Registry {
+        let CoreParts { shared, registry, events, settling, kept, listening } = parts;
+        let mut inbox = Inbox::new(events);
+        let mut ticks = Ticks::new(shared.conf.tick, Instant::now());
+        let commits = Commits::new(kept, shared.conf.commit, shared.conf.role);
+        let mut core = Core {
+            report: SelfReport::new(&shared.host),
+            shared,
+            registry,
+            commits,
+            ended: Vec::new(),
+            merge_ms: 0.0,
+            stirred: true,
+            settling,
+        };
         core.registry.files(&core.shared);
         let mut listening = Some(listening);
         loop {
@@ -69,15 +81,18 @@ impl Core {
                 // Who waited for it may have given up.
                 let _ = listening.send(core.registry.addresses());
             }
-            let event = tokio::select! {
-                // The tick first: it is due once a tick at most, so it holds nothing up, and a full queue cannot hold it up.
-                biased;
-                _ = ticks.tick() => Event::Tick,
-                event = events.recv() => event.unwrap_or(Event::Stop),
+            // The tick first: it is due once a tick at most, so it holds nothing up, and a full queue cannot hold it up.
+            let event = if ticks.is_over(Instant::now()) {
+                Event::Tick
+            } else {
+                match inbox.wait(ticks.next()) {
+                    Some(event) => event.unwrap_or(Event::Stop),
+                    None => continue,
+                }
             };
             if !core.handle(event) {
                 core.note_begun();
-                core.end(&mut events).await;
+                core.end(&mut inbox);
                 return core.registry;
             }
         }
@@ -85,6 +100,7 @@ impl Core {
 
     /// The one place that knows everything that can wake the daemon. Whether it goes on.
     fn handle(&mut self, event: Event) -> bool {
+        self.stirred |= !matches!(event, Event::Tick);
         match event {
             Event::Tick => self.tick(),
             Event::Push { frames, reply } => {
@@ -95,7 +111,12 @@ impl Core {
             Event::Delta(delta) => self.delta(delta),
             Event::Relayed(relayed) => self.relayed(relayed),
             Event::Files => self.registry.files(&self.shared),
-            Event::Loaded(loaded) => self.registry.loaded(loaded, &self.shared),
+            Event::Loaded(loaded) => {
+                if let Some(settling) = &mut self.settling {
+                    settling.stir(Instant::now());
+                }
+                self.registry.loaded(loaded, &self.shared);
+            }
             Event::Commit { reply } => {
                 self.commits.want(reply);
                 self.commit_if_due();
@@ -207,15 +228,22 @@ impl Core {
 
     fn tick(&mut self) {
         let now_ms = self.shared.clock.monotonic_ms();
-        self.registry.tick(&self.shared);
+        self.stirred |= self.registry.tick(&self.shared);
         let merge_ms = std::mem::take(&mut self.merge_ms);
-        self.report.tick(&self.shared, self.registry.statuses(), merge_ms, &self.commits.told);
+        let stirred = std::mem::take(&mut self.stirred);
+        self.report.tick(&self.shared, self.registry.statuses(), merge_ms, &self.commits.told, stirred);
         let mut tree = self.shared.tree.write();
-        merge_own(&self.shared.relays, &mut tree, self.report.flush(), now_ms);
+        let own = self.report.flush();
+        if !own.is_empty() {
+            merge_own(&self.shared.relays, &mut tree, own, now_ms);
+        }
         let over = tree.end_tick(now_ms);
         drop(tree);
         self.shared.live.tick(over.tick);
         self.commit_if_due();
+        if self.settling.as_mut().is_some_and(|settling| settling.settle(Instant::now())) {
+            tracing::debug!("what only starting needed is given back");
+        }
     }
 
     fn commit_if_due(&mut self) {
@@ -234,7 +262,7 @@ impl Core {
     }
 
     /// The daemon stops: what logs have folded is merged and written down.
-    async fn end(&mut self, events: &mut mpsc::Receiver<Event>) {
+    fn end(&mut self, inbox: &mut Inbox) {
         let logs = self.shared.logs.all();
         self.shared.relays.end();
         // First those who hand them lines: else there is always one more.
@@ -243,10 +271,9 @@ impl Core {
         let ending: Vec<LogSerial> = logs.iter().map(LogHandle::serial).collect();
         drop(logs);
         let began = Instant::now();
-        let left = |of: Duration| of.saturating_sub(began.elapsed());
         // Who hangs in a call of a pipe does not come.
         while !ending.iter().all(|log| self.ended.contains(log))
-            && let Ok(Some(event)) = tokio::time::timeout(left(LOGS_END_MAX), events.recv()).await
+            && let Some(Some(event)) = inbox.wait(began + LOGS_END_MAX)
         {
             if !matches!(event, Event::Loaded(_) | Event::Files) {
                 self.handle(event);
@@ -256,7 +283,7 @@ impl Core {
             return;
         }
         let mut last = false;
-        while left(LAST_COMMIT_MAX) > Duration::ZERO {
+        while began.elapsed() < LAST_COMMIT_MAX {
             if !self.commits.is_under_way() {
                 if last {
                     break;
@@ -264,8 +291,7 @@ impl Core {
                 self.commit();
                 last = true;
             }
-            let event = tokio::time::timeout(left(LAST_COMMIT_MAX), events.recv()).await;
-            if let Ok(Some(Event::Committed(written))) = event {
+            if let Some(Some(Event::Committed(written))) = inbox.wait(began + LAST_COMMIT_MAX) {
                 self.commits.done(written, &self.shared);
             }
         }

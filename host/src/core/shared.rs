@@ -144,6 +144,11 @@ macro_rules! counters {
             pub fn each(&self) -> impl Iterator<Item = (&'static str, &Counter)> {
                 [$((stringify!($name), &self.$name)),+].into_iter()
             }
+
+            /// What all of them come to: another number whenever something has been counted.
+            pub(crate) fn sum(&self) -> u64 {
+                0u64$(.wrapping_add(self.$name.count.load(Ordering::Relaxed)))+
+            }
         }
     };
 }

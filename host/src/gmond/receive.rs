@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 use tokio::net::UdpSocket;
+use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
@@ -39,11 +40,13 @@ pub(super) async fn serve(
     let mut tick = interval(shared.conf.tick);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut datagram = vec![0; DATAGRAM_BYTES];
+    let received = Notify::new();
     let taking = async {
         loop {
             tokio::select! {
                 ready = socket.readable() => {
                     ready?;
+                    received.notify_one();
                     for _ in 0..AT_ONCE {
                         match socket.try_recv_from(&mut datagram) {
                             Ok((length, from)) => {
@@ -67,7 +70,7 @@ pub(super) async fn serve(
     };
     tokio::select! {
         ended = taking => ended,
-        ended = count_drops(&socket, &shared.counters.gmond_dropped, &dropped) => ended,
+        ended = count_drops(&socket, &shared.counters.gmond_dropped, &dropped, &received) => ended,
     }
 }
 

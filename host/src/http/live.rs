@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use warp::hyper::body::Bytes;
 
 /// What is waited for.
@@ -154,24 +154,34 @@ struct Group {
 pub(super) struct Groups {
     shared: Arc<Shared>,
     groups: Mutex<HashMap<Arc<Query>, Arc<Group>>>,
+    /// Told when there is a group where there was none.
+    first: Notify,
 }
 
 impl Groups {
     pub(super) fn new(shared: Arc<Shared>) -> Arc<Groups> {
-        Arc::new(Groups { shared, groups: Mutex::default() })
+        Arc::new(Groups { shared, groups: Mutex::default(), first: Notify::new() })
     }
 
-    /// Looks at every group whenever a tick is over, until nobody closes ticks any more.
+    /// Looks at every group whenever a tick is over, until nobody closes ticks any more. Where there is none, ticks wake nobody.
     pub(super) async fn follow(self: Arc<Groups>) {
-        let mut ticks = self.shared.live.follow();
-        while ticks.changed().await.is_ok() {
-            if self.groups.lock().is_empty() {
-                continue;
-            }
-            let groups = Arc::clone(&self);
-            // Ten thousand groups take their time: not on a thread that serves.
-            if tokio::task::spawn_blocking(move || groups.look()).await.is_err() {
-                return;
+        loop {
+            self.first.notified().await;
+            let mut ticks = self.shared.live.follow();
+            // One may have been closed between the first group's begin and this: what was looked at is looked at again for nothing.
+            ticks.mark_changed();
+            loop {
+                if ticks.changed().await.is_err() {
+                    return;
+                }
+                if self.groups.lock().is_empty() {
+                    break;
+                }
+                let groups = Arc::clone(&self);
+                // Ten thousand groups take their time: not on a thread that serves.
+                if tokio::task::spawn_blocking(move || groups.look()).await.is_err() {
+                    return;
+                }
             }
         }
     }
@@ -220,6 +230,9 @@ impl Groups {
                     seats: Mutex::default(),
                 });
                 groups.insert(query, Arc::clone(&group));
+                if groups.len() == 1 {
+                    self.first.notify_one();
+                }
                 group
             }
         };

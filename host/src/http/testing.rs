@@ -125,7 +125,8 @@ impl Server {
         let (shared, inbox) = parts(None, Duration::from_secs(3_600));
         let aside = std::env::temp_dir().join(format!("graftd-http-{}-{:p}", std::process::id(), Arc::as_ptr(&shared)));
         let blamed = Arc::new(Blamed::read(&std::env::temp_dir().join("nowhere"), "now"));
-        let loader = Loader::start(&aside, &aside, &shared.host, &shared.events, &Folders::default(), blamed).unwrap();
+        let loader =
+            Loader::start(&aside, &aside, &shared.host, &shared.events, &Folders::default(), blamed, false).unwrap();
         let registry = Registry::new(
             Folders::default(),
             loader,
@@ -133,9 +134,9 @@ impl Server {
             BuiltIns::new(&shared, &Disposer::start().unwrap()),
         );
         let listening = oneshot::channel().0;
-        let core = CoreParts { shared: Arc::clone(&shared), registry, kept: None, events: inbox, listening };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        std::thread::spawn(move || drop(runtime.block_on(Core::run(core))));
+        let core =
+            CoreParts { shared: Arc::clone(&shared), registry, settling: None, kept: None, events: inbox, listening };
+        std::thread::spawn(move || drop(Core::run(core)));
         Server::of(shared, Patience::default()).await
     }
 

@@ -15,7 +15,7 @@ use super::stats::ModuleStats;
 use crate::conf::{ModuleConf, nearest};
 use crate::core::{Event, Events};
 use crate::ingest::Grouping;
-use crate::limits::NEW_TIME_MAX;
+use crate::limits::{LOADER_REST, NEW_TIME_MAX};
 use parking_lot::{Condvar, Mutex};
 use plugin_api::Fields;
 use std::collections::VecDeque;
@@ -81,7 +81,8 @@ pub(crate) enum ReadyWhat {
     Collector(Collecting),
 }
 
-/// Threads that load: one that is held up by a plugin leaves the others to the rest.
+/// Threads that load, at most: one that is held up by a plugin leaves the others to the rest. They are there when there is something
+/// to load.
 const THREADS: usize = 8;
 
 /// Loads plugins and makes their modules.
@@ -105,28 +106,56 @@ struct Waiting {
     jobs: VecDeque<Job>,
     /// No more will come.
     closed: bool,
+    /// Threads that wait for a job.
+    idle: usize,
+    /// What threads that are not there at the moment would work with.
+    resting: Vec<Rest>,
 }
+
+/// What a thread works with, and its desk.
+type Rest = (Box<Hand>, Arc<Desk<Hand>>);
 
 impl Queue {
     fn put(&self, job: Job) {
-        let jobs = &mut self.waiting.lock().jobs;
-        match jobs.iter_mut().find(|waiting| waiting.name == job.name) {
+        let mut waiting = self.waiting.lock();
+        match waiting.jobs.iter_mut().find(|waiting| waiting.name == job.name) {
             Some(waiting) => *waiting = job,
-            None => jobs.push_back(job),
+            None => waiting.jobs.push_back(job),
         }
+        drop(waiting);
         self.more.notify_one();
+        self.rouse();
     }
 
-    /// The next, waited for; none when no more will come.
-    fn take(&self) -> Option<Job> {
+    /// Starts a thread, if more waits than threads that could take it, and one may be.
+    fn rouse(&self) {
         let mut waiting = self.waiting.lock();
+        let wanted = waiting.jobs.len() > waiting.idle && !waiting.closed;
+        let Some((hand, desk)) = waiting.resting.pop_if(|_| wanted) else { return };
+        drop(waiting);
+        if let Err((error, hand)) = start(hand, &desk) {
+            tracing::error!("no thread to load modules: {error}; it is tried again");
+            self.waiting.lock().resting.extend(hand.map(|hand| (hand, desk)));
+        }
+    }
+
+    /// The next, waited for; none when no more will come, or none has come for long: then the hand rests.
+    fn take(&self, hand: Box<Hand>, desk: &Arc<Desk<Hand>>) -> Option<(Box<Hand>, Job)> {
+        let mut waiting = self.waiting.lock();
+        let until = Instant::now() + LOADER_REST;
         loop {
             if waiting.closed {
                 return None;
             }
-            match waiting.jobs.pop_front() {
-                Some(job) => return Some(job),
-                None => self.more.wait(&mut waiting),
+            if let Some(job) = waiting.jobs.pop_front() {
+                return Some((hand, job));
+            }
+            waiting.idle += 1;
+            let over = self.more.wait_until(&mut waiting, until).timed_out();
+            waiting.idle -= 1;
+            if over && waiting.jobs.is_empty() && !waiting.closed {
+                waiting.resting.push((hand, Arc::clone(desk)));
+                return None;
             }
         }
     }
@@ -141,15 +170,17 @@ pub(super) struct Hand {
     pub(super) aside: PathBuf,
     pub(super) host: String,
     pub(super) blamed: Arc<Blamed>,
+    /// The daemon is to be small.
+    small: bool,
     gmod: GmodMaker,
 }
 
 impl Loader {
     /// Starts the loader. Plugins are copied to `aside` and loaded from there: what lies in `plugins/` may be written
-    /// over at any time. What workers ask to be kept lies in `data`.
+    /// over at any time. What workers ask to be kept lies in `data`. A daemon that is to be `small` lets go of what only loading needs.
     ///
     /// # Errors
-    /// The folder cannot be made (or is there already, so that nobody knows who made it), or the threads not be started.
+    /// The folder cannot be made (or is there already, so that nobody knows who made it).
     pub(crate) fn start(
         aside: &Path,
         data: &Path,
@@ -157,6 +188,7 @@ impl Loader {
         events: &Events,
         folders: &Folders,
         blamed: Arc<Blamed>,
+        small: bool,
     ) -> io::Result<Loader> {
         fs::DirBuilder::new().mode(0o700).create(aside)?;
         let queue = Arc::new(Queue::default());
@@ -168,12 +200,13 @@ impl Loader {
             aside: aside.to_owned(),
             host: host.to_owned(),
             blamed: Arc::clone(&blamed),
+            small,
             gmod: gmod.clone(),
         };
         let mut watched = Vec::new();
         for _ in 0..THREADS {
             let desk = Arc::new(Desk::default());
-            start(Box::new(hand.clone()), &desk).map_err(|(error, _)| error)?;
+            queue.waiting.lock().resting.push((Box::new(hand.clone()), Arc::clone(&desk)));
             watched.push(Watched::new(desk));
         }
         Ok(Loader { queue, watched, blamed, gmod })
@@ -197,6 +230,7 @@ impl Loader {
 
     /// Gives up what does not come back from being made; `apart` is the time between two looks.
     pub(crate) fn watch(&self, apart: Duration, now: Instant) -> Vec<Arc<Callee>> {
+        self.queue.rouse();
         let looks = self.watched.iter().filter_map(|one| one.look(apart, now, |_| NEW_TIME_MAX, |_, _, _| {}, start));
         looks.filter(|look| look.given_up).map(|look| look.call.callee).collect()
     }
@@ -204,7 +238,12 @@ impl Loader {
 
 impl Drop for Loader {
     fn drop(&mut self) {
-        self.queue.waiting.lock().closed = true;
+        let mut waiting = self.queue.waiting.lock();
+        waiting.closed = true;
+        // They have the queue.
+        let resting = std::mem::take(&mut waiting.resting);
+        drop(waiting);
+        drop(resting);
         self.queue.more.notify_all();
     }
 }
@@ -214,9 +253,11 @@ fn start(hand: Box<Hand>, desk: &Arc<Desk<Hand>>) -> Started<Hand> {
     spawn("graftd-load", hand, move |hand| run(hand, &desk))
 }
 
-fn run(mut hand: Box<Hand>, desk: &Desk<Hand>) {
+fn run(mut hand: Box<Hand>, desk: &Arc<Desk<Hand>>) {
     loop {
-        let Some(job) = hand.queue.take() else { return };
+        let queue = Arc::clone(&hand.queue);
+        let Some((taken, job)) = queue.take(hand, desk) else { return };
+        hand = taken;
         let taken =
             Copy::of(&job.plugin, &hand.folders, &hand.aside).and_then(|copy| Ok((language(&job, &copy)?, copy)));
         let copy = match taken {
@@ -238,8 +279,8 @@ fn run(mut hand: Box<Hand>, desk: &Desk<Hand>) {
             Err(refusal) => Err(refusal),
             Ok(prepared) if prepared.isolated => make_apart(&job, prepared, &hand.blamed),
             Ok(prepared) => {
-                let callee = Arc::clone(&prepared.callee);
-                let made = desk.call(hand, &callee, Doing::New, Instant::now(), || make_here(&job, prepared));
+                let (callee, lets_go) = (Arc::clone(&prepared.callee), hand.small);
+                let made = desk.call(hand, &callee, Doing::New, Instant::now(), || make_here(&job, prepared, lets_go));
                 let Some((back, made)) = made else { return };
                 hand = back;
                 made

@@ -14,6 +14,7 @@ use crate::limits::{
     BATCH_TIME_MAX, COLLECT_EVERY, COLLECT_TIME_MAX, NEW_TIME_MAX, WORKER_BATCHES_AHEAD, WORKER_GRACE,
     WORKER_MEMORY_BYTES,
 };
+use crate::memory;
 use crate::worker::{Worker, WorkerConf, WorkerError};
 use plugin_api::Fields;
 use std::path::Path;
@@ -114,11 +115,11 @@ fn died_apart(error: WorkerError, job: &Job, tag: &Tag, blamed: &Blamed) -> Refu
     refused(error, &job.conf)
 }
 
-/// Loads it, and makes its module: in this process, so it may take for ever.
-pub(super) fn make_here(job: &Job, prepared: Prepared) -> Result<Ready, Refusal> {
+/// Loads it, and makes its module: in this process, so it may take for ever. A daemon that is to be small `lets_go` of what only
+/// that needed.
+pub(super) fn make_here(job: &Job, prepared: Prepared, lets_go: bool) -> Result<Ready, Refusal> {
     let Prepared { copy, callee, branch, isolated, remark, .. } = prepared;
     let library = Library::load_as(&copy.path, Some(&callee.tag)).map_err(|why| named(&job.plugin.path, why.into()))?;
-    drop(copy);
     check_conf(&library.declared(), &job.conf)?;
     let what = if library.is_pipe() {
         let make = |log: &String| {
@@ -134,6 +135,10 @@ pub(super) fn make_here(job: &Job, prepared: Prepared) -> Result<Ready, Refusal>
         let collector = library.collector(&job.conf.params).map_err(|error| refusal(&error, &job.conf))?;
         collecting(job, &callee, &branch, CollectorBody::Here(collector))
     };
+    if lets_go {
+        // Of its code a tenth is needed from now on: the rest compared layouts, and made it.
+        memory::let_go_of(&copy.path);
+    }
     Ok(Ready { callee, branch, what, isolated, remark })
 }
 

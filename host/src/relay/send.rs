@@ -201,7 +201,11 @@ impl Met<'_> {
         loop {
             let done = tokio::select! {
                 message = reading.next(RELAY_HELLO_BYTES_MAX) => match message {
-                    Ok(message) => self.hear(message, out).await,
+                    Ok(message) => {
+                        // Who has said something need not be asked for a sign of life.
+                        pings.reset();
+                        self.hear(message, out).await
+                    }
                     Err(broken) => return broken,
                 },
                 told = changed.changed() => match told {

@@ -93,6 +93,9 @@ pub(super) fn said(error: &rusqlite::Error) -> String {
     format!("{error}; {way_out}")
 }
 
+/// Statements that are kept for the next commit: it has some thirty, and where they are fewer than it has, each is made anew each time.
+const STATEMENTS_KEPT: usize = 64;
+
 /// Which daemon has written a commit, and which of its tries that was: a file is told from older copies of it by that.
 pub(super) type Written = (i64, i64);
 
@@ -120,6 +123,7 @@ impl Database {
         let flags = flags | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(file, flags)?;
         connection.busy_timeout(BUSY)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
         let (application, schema) = (number("application_id")?, number("user_version")?);
         let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;

@@ -1,22 +1,29 @@
 //! What the kernel dropped before it could be received.
 
 use crate::core::Counter;
-use crate::limits::PUSH_DROPS_EVERY;
+use crate::limits::{PUSH_DROPS_EVERY, PUSH_DROPS_QUIET_EVERY};
 use std::future::pending;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::net::UdpSocket;
+use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
-use tokio::time::interval;
+use tokio::time::{sleep, timeout};
 
 /// Counts what the kernel dropped before it could be received. Where it does not tell, nothing is counted. What has been
-/// `counted` stays with the socket: it may be handed on.
-pub(crate) async fn count_drops<T>(socket: &UdpSocket, counter: &Counter, counted: &AtomicU32) -> io::Result<T> {
+/// `counted` stays with the socket: it may be handed on. As long as nothing is `received` it is looked for seldom: what is dropped
+/// for want of room comes with what is not.
+pub(crate) async fn count_drops<T>(
+    socket: &UdpSocket,
+    counter: &Counter,
+    counted: &AtomicU32,
+    received: &Notify,
+) -> io::Result<T> {
     let Some(inode) = inode(socket) else { return pending().await };
-    let mut every = interval(PUSH_DROPS_EVERY);
     loop {
-        every.tick().await;
+        let _ = timeout(PUSH_DROPS_QUIET_EVERY, received.notified()).await;
+        sleep(PUSH_DROPS_EVERY).await;
         let Ok(Some(drops)) = spawn_blocking(move || drops(inode)).await else { continue };
         // The kernel's figure has 32 bits and begins anew.
         counter.add(u64::from(drops.wrapping_sub(counted.swap(drops, Ordering::Relaxed))));

@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use tokio::net::UdpSocket;
+use tokio::sync::Notify;
 
 /// The largest datagram there is.
 const DATAGRAM_BYTES: usize = 64 * 1024;
@@ -17,14 +18,14 @@ const DATAGRAM_BYTES: usize = 64 * 1024;
 /// # Errors
 /// The socket is broken.
 pub async fn serve_udp(socket: UdpSocket, shared: Arc<Shared>) -> io::Result<()> {
-    let counted = AtomicU32::new(0);
+    let (counted, received) = (AtomicU32::new(0), Notify::new());
     tokio::select! {
-        ended = datagrams(&socket, &shared) => ended,
-        ended = count_drops(&socket, &shared.counters.push_dropped, &counted) => ended,
+        ended = datagrams(&socket, &shared, &received) => ended,
+        ended = count_drops(&socket, &shared.counters.push_dropped, &counted, &received) => ended,
     }
 }
 
-async fn datagrams(socket: &UdpSocket, shared: &Shared) -> io::Result<()> {
+async fn datagrams(socket: &UdpSocket, shared: &Shared, received: &Notify) -> io::Result<()> {
     let mut datagram = vec![0; DATAGRAM_BYTES];
     loop {
         let (length, peer) = match socket.recv_from(&mut datagram).await {
@@ -34,6 +35,7 @@ async fn datagrams(socket: &UdpSocket, shared: &Shared) -> io::Result<()> {
                 continue;
             }
         };
+        received.notify_one();
         let datagram = &datagram[..length];
         let too_fast = shared.sources.wait(peer).is_some();
         if too_fast || may(datagram, shared).is_err() {

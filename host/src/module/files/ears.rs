@@ -19,6 +19,8 @@ pub(super) enum Heard {
     File(What, PathBuf),
     /// A file got another name; that it left one and arrived at the other was heard before.
     Renamed(PathBuf, PathBuf),
+    /// A way to a folder or to where a link leads may lead elsewhere now.
+    Way,
     /// Something was lost.
     Lost,
     /// Nothing; only to be awake.

@@ -82,6 +82,11 @@ impl Glance {
         glance
     }
 
+    /// All of them, by the paths that they have in the folders.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.keys().map(PathBuf::as_path)
+    }
+
     /// There is nothing to glance at.
     pub(super) fn is_empty(&self) -> bool {
         self.files.is_empty()

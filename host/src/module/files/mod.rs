@@ -9,6 +9,7 @@ mod shell;
 mod trust;
 mod unread;
 mod watch;
+mod ways;
 
 pub use folders::Folders;
 pub use scan::{BUILT_IN, Plan, Planned, Seen, look, plan, plan_after};

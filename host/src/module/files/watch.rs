@@ -5,6 +5,7 @@ use super::folders::Folders;
 use super::glance::{Glance, Which};
 use super::saves::{Saves, What};
 use super::scan::speaks;
+use super::ways::Ways;
 use crate::core::{Event, Events};
 use crate::limits::{FILES_REST, FILES_REST_MAX, FOLDERS_LOOK, RESCAN, SETTLE};
 use std::collections::BTreeSet;
@@ -27,14 +28,14 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts to watch. Folders that are not there are waited for. Where the system cannot watch (no inotify left), they are
-    /// glanced at each [`FOLDERS_LOOK`].
+    /// Starts to watch. Folders that are not there are waited for. Where the system cannot watch (no inotify left), or
+    /// not all that may happen is heard, they are glanced at each [`FOLDERS_LOOK`].
     ///
     /// # Errors
     /// The thread cannot be started.
     pub(crate) fn start(folders: &Folders, events: Events) -> std::io::Result<Watch> {
         let (ears, hearing, wake) = Ears::new();
-        let mut watching = Watching::new(folders.clone(), ears);
+        let mut watching = Watching::new(folders.clone(), ears, Ways::new(wake.clone()));
         // What is there now is looked at by whoever starts; from here on nothing is missed.
         watching.attend();
         let stop = Arc::new(AtomicBool::new(false));
@@ -68,6 +69,7 @@ struct Due {
 struct Watching {
     folders: Folders,
     ears: Ears,
+    ways: Ways,
     saves: Saves,
     /// What links looked like at the last look; all files where nothing is heard.
     glance: Glance,
@@ -82,11 +84,12 @@ struct Watching {
 }
 
 impl Watching {
-    fn new(folders: Folders, ears: Ears) -> Watching {
+    fn new(folders: Folders, ears: Ears, ways: Ways) -> Watching {
         let now = Instant::now();
         Watching {
             folders,
             ears,
+            ways,
             saves: Saves::default(),
             glance: Glance::default(),
             real: Vec::new(),
@@ -138,6 +141,8 @@ impl Watching {
         if self.hears() {
             self.attend();
         }
+        // There may be links whose ways are not watched yet.
+        self.next_glance = self.next_glance.min(now + FOLDERS_LOOK);
         true
     }
 
@@ -159,6 +164,7 @@ impl Watching {
     fn take(&mut self, heard: Heard, now: Instant) {
         match heard {
             Heard::Wake => {}
+            Heard::Way => self.next_glance = now,
             Heard::Lost => {
                 // What is being written is not known any more either.
                 self.saves.clear();
@@ -245,9 +251,23 @@ impl Watching {
         if self.hears() { Which::Links } else { Which::All }
     }
 
-    /// Looks at what is not heard.
+    /// Nothing can happen unheard: neither in the folders and where links lead, nor to the ways there, as they were seen at the last
+    /// glance.
+    fn is_sure(&mut self) -> bool {
+        let links = self.glance.folders();
+        let ways = self.folders.both().map(PathBuf::as_path).chain(self.glance.files());
+        let sure = self.ways.follow(ways);
+        sure && self.hears() && links.iter().all(|folder| self.ears.watches(folder))
+    }
+
+    /// Looks at what is not heard, or was heard of as a way. Where all can be heard the next is as far as the next look is: what is
+    /// heard is told at once.
     fn glance(&mut self, now: Instant) {
-        self.next_glance = now + FOLDERS_LOOK;
+        self.look_around(now);
+        self.next_glance = now + if self.is_sure() { RESCAN } else { FOLDERS_LOOK };
+    }
+
+    fn look_around(&mut self, now: Instant) {
         if self.turn() {
             // Whoever made it may be filling it.
             self.ask(now, SETTLE);
@@ -281,4 +301,58 @@ impl Watching {
 /// A file that was made and that somebody may be writing to: no link, no pipe, no second name of another.
 fn may_be_written(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() && meta.nlink() == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_is_heard_is_not_looked_for_and_a_way_that_leads_elsewhere_is_heard() {
+        let base = std::env::temp_dir().join(format!("graftd-watching-{}", std::process::id()));
+        for folder in ["conf", "plugins", "out/v1", "out/v2"] {
+            fs::create_dir_all(base.join(folder)).unwrap();
+        }
+        fs::write(base.join("out/v1/x.so"), "").unwrap();
+        fs::write(base.join("out/v2/x.so"), "").unwrap();
+        symlink("v1", base.join("out/current")).unwrap();
+        symlink("../out/current/x.so", base.join("plugins/x.so")).unwrap();
+        let both = (Some(base.join("plugins")), Some(base.join("conf")));
+        let folders = Folders { plugins: both.0, conf: both.1, ..Folders::default() };
+        let (ears, hearing, wake) = Ears::new();
+        let mut watching = Watching::new(folders, ears, Ways::new(wake));
+        watching.attend();
+        let now = Instant::now();
+        let next = |watching: &mut Watching| {
+            watching.glance(now);
+            watching.next_glance - now
+        };
+        assert_eq!(next(&mut watching), FOLDERS_LOOK);
+        assert_eq!(next(&mut watching), RESCAN);
+
+        // No folder that is watched hears of it.
+        symlink("v2", base.join("out/next")).unwrap();
+        fs::rename(base.join("out/next"), base.join("out/current")).unwrap();
+        while hearing.recv_timeout(Duration::from_secs(20)).unwrap() != Heard::Way {}
+        watching.take(Heard::Way, now);
+        assert_eq!(watching.next_glance, now);
+        assert_eq!(next(&mut watching), FOLDERS_LOOK);
+        assert!(watching.due.is_some());
+        assert_eq!(next(&mut watching), RESCAN);
+
+        // What is to come can come from anywhere.
+        fs::remove_file(base.join("out/v2/x.so")).unwrap();
+        assert_eq!(next(&mut watching), FOLDERS_LOOK);
+        assert_eq!(next(&mut watching), FOLDERS_LOOK);
+        fs::write(base.join("out/v2/x.so"), "").unwrap();
+        assert_eq!(next(&mut watching), FOLDERS_LOOK);
+        assert_eq!(next(&mut watching), RESCAN);
+        // A look may find links that are not watched yet.
+        watching.ask(now, Duration::ZERO);
+        let later = now + FILES_REST_MAX;
+        assert!(watching.due(later));
+        assert_eq!(watching.next_glance - later, FOLDERS_LOOK);
+        fs::remove_dir_all(&base).unwrap();
+    }
 }

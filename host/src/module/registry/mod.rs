@@ -410,8 +410,9 @@ impl Registry {
         self.loader.blamed().all_well();
     }
 
-    /// A tick is over: modules whose pause is over are made anew, and calls that do not come back are given up.
-    pub(crate) fn tick(&mut self, shared: &Shared) {
+    /// A tick is over: modules whose pause is over are made anew, and calls that do not come back are given up. Whether anything
+    /// is another now.
+    pub(crate) fn tick(&mut self, shared: &Shared) -> bool {
         let now_ms = shared.clock.monotonic_ms();
         let due = |module: &Module| module.retry_ms.is_some_and(|at_ms| at_ms <= now_ms);
         let due: Vec<String> =
@@ -426,9 +427,11 @@ impl Registry {
             self.make(name, shared);
         }
         self.settle(shared);
-        if self.watch_calls(shared) || !due.is_empty() {
+        let changed = self.watch_calls(shared) || !due.is_empty();
+        if changed {
             self.publish(shared);
         }
+        changed
     }
 
     /// Modules whose branch another had, which does not hang there any more.

@@ -1,0 +1,13 @@
+//! Has what a daemon at rest runs lie together in the program: see `at-rest.ld`.
+
+use std::env;
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=at-rest.ld");
+    let is = |what: &str, wanted: &str| env::var(what).is_ok_and(|is| is == wanted);
+    if is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") {
+        println!("cargo:rustc-link-arg-bin=graftd=-Xlinker");
+        println!("cargo:rustc-link-arg-bin=graftd=--script={}/at-rest.ld", env!("CARGO_MANIFEST_DIR"));
+    }
+}

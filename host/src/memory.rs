@@ -1,0 +1,165 @@
+//! What a small daemon does not hold on to: heaps of its own for each thread, and code that only starting needs.
+//!
+//! A server's threads allocate side by side, and its memory is the tree's; an agent is to take little beside what it watches.
+
+#![allow(unsafe_code)] // Two calls of libc's and one of the kernel's, for which there is no safe one.
+
+use crate::limits::SETTLED;
+use rustix::mm::{Advice, madvise};
+use std::ffi::c_void;
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+use std::time::Instant;
+
+/// All threads allocate from one heap: for each other one, what it had at its largest stays. To be called before there are threads.
+pub(crate) fn one_heap() {
+    #[cfg(target_env = "gnu")]
+    // Safety: it sets a number. Where it is not taken, heaps are as they were.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
+/// Gives back what was freed.
+fn trim() {
+    #[cfg(target_env = "gnu")]
+    // Safety: it gives back what nobody has, under the heap's own lock.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Where the kernel says what is mapped, and how much of it was written to.
+const MAPS: &str = "/proc/self/smaps";
+
+/// Code and constants that were there before any plugin was: the program and its libraries, which are never unloaded.
+#[derive(Debug, Default)]
+pub(crate) struct Program(Vec<Range<usize>>);
+
+impl Program {
+    /// What is mapped now. To be called before anything is loaded that may be unloaded.
+    pub(crate) fn now() -> Program {
+        Program(fs::read_to_string(MAPS).map(|maps| unwritten(&maps, |_| true)).unwrap_or_default())
+    }
+
+    /// Lets go of it: what is needed is mapped again at its next use, from the same file.
+    fn let_go(&self) {
+        self.0.iter().for_each(let_go);
+    }
+}
+
+/// What gives back what only starting needed, when modules have been loaded and nothing more comes.
+#[derive(Debug)]
+pub(crate) struct Settling {
+    program: Program,
+    due: Option<Instant>,
+}
+
+impl Settling {
+    /// The daemon has just begun.
+    pub(crate) fn new(program: Program) -> Settling {
+        Settling { program, due: Some(Instant::now() + SETTLED) }
+    }
+
+    /// Something was loaded.
+    pub(crate) fn stir(&mut self, now: Instant) {
+        self.due = Some(now + SETTLED);
+    }
+
+    /// Gives back, if it is time; whether it was.
+    pub(crate) fn settle(&mut self, now: Instant) -> bool {
+        let due = self.due.take_if(|due| *due <= now).is_some();
+        if due {
+            trim();
+            self.program.let_go();
+        }
+        due
+    }
+}
+
+/// Lets go of a loaded object's code, as after a plugin's start. The object must stay loaded meanwhile.
+pub(crate) fn let_go_of(object: &Path) {
+    let Ok(object) = fs::canonicalize(object) else { return };
+    let Ok(maps) = fs::read_to_string(MAPS) else { return };
+    unwritten(&maps, |path| Path::new(path) == object).iter().for_each(let_go);
+}
+
+fn let_go(range: &Range<usize>) {
+    // Safety: it is a private mapping of a file that was never writable and stays mapped (the callers see to both), so what is
+    // dropped is what the file has, and comes back from there.
+    let _ = unsafe { madvise(range.start as *mut c_void, range.len(), Advice::LinuxDontNeed) };
+}
+
+/// Private mappings of files that cannot be written to, and were not: none has a page that is the process's own, as what a loader has
+/// filled in (proc_pid_smaps(5)).
+fn unwritten(maps: &str, wanted: impl Fn(&str) -> bool) -> Vec<Range<usize>> {
+    let head = |line: &str| {
+        let mut fields = line.split_ascii_whitespace();
+        let (start, end) = fields.next()?.split_once('-')?;
+        let number = |text| usize::from_str_radix(text, 16).ok();
+        let range = number(start)?..number(end)?;
+        let kept = matches!(fields.next()?, "r-xp" | "r--p");
+        let path = line.find('/').map_or("", |at| line[at..].trim_end());
+        Some((range, kept && !path.is_empty() && wanted(path)))
+    };
+    let (mut found, mut at) = (Vec::new(), None);
+    for line in maps.lines() {
+        if let Some(own) = line.strip_prefix("Anonymous:") {
+            // Where the kernel does not say so, nothing is let go.
+            found.extend(at.take().filter(|_| own.trim() == "0 kB"));
+        } else if let Some((range, kept)) = head(line) {
+            at = Some(range).filter(|_| kept);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_never_written_to_is_let_go() {
+        let maps = [
+            ("5000-6000 r--p 00000000 fe:00 7    /opt/my graftd/bin", 0),
+            ("6000-8000 r-xp 00001000 fe:00 7    /opt/my graftd/bin", 0),
+            ("8000-9000 r--p 00003000 fe:00 7    /opt/my graftd/bin", 4),
+            ("9000-a000 rw-p 00004000 fe:00 7    /opt/my graftd/bin", 0),
+            ("a000-b000 rw-p 00000000 00:00 0    [heap]", 4),
+            ("b000-c000 r-xp 00000000 00:00 0    [vdso]", 0),
+            ("c000-d000 rwxp 00000000 fe:00 8    /lib/rwx.so", 0),
+            ("d000-e000 r--s 00000000 fe:00 9    /data/shared", 0),
+            ("e000-f000 r-xp 00001000 fe:00 10   /lib/libc.so.6", 0),
+            ("f000-10000 r-xp 00001000 fe:00 11   /lib/patched.so", 8),
+        ];
+        let maps: String = (maps.iter())
+            .map(|(head, own)| format!("{head}\nSize: 4 kB\nAnonymous:             {own} kB\nVmFlags: rd ex mr\n"))
+            .collect();
+        assert_eq!(unwritten(&maps, |_| true), [0x5000..0x6000, 0x6000..0x8000, 0xe000..0xf000]);
+        assert_eq!(unwritten(&maps, |path| path == "/opt/my graftd/bin").len(), 2);
+        assert!(unwritten("x\n5000-6000\n5000-zz r-xp 0 0 0 /a\nAnonymous: 0 kB\n", |_| true).is_empty());
+        assert!(unwritten("5000-6000 r-xp 0 0 0 /a\n6000-7000 rw-p 0 0 0 /a\nAnonymous: 0 kB\n", |_| true).is_empty());
+    }
+
+    #[test]
+    fn what_was_let_go_is_there_again() {
+        let resident = || {
+            let statm = fs::read_to_string("/proc/self/statm").unwrap();
+            statm.split(' ').nth(2).unwrap().parse::<u64>().unwrap()
+        };
+        let program = Program::now();
+        assert!(!program.0.is_empty());
+        // All of it is there, so that what is let go shows.
+        let sum = |range: &Range<usize>| {
+            // Safety: it is mapped and readable, and nobody writes to it.
+            let bytes = unsafe { std::slice::from_raw_parts(range.start as *const u8, range.len()) };
+            bytes.iter().step_by(4_096).map(|byte| u64::from(*byte)).sum::<u64>()
+        };
+        let own = program.0.iter().max_by_key(|range| range.len()).unwrap();
+        let (before, held) = (sum(own), resident());
+        program.let_go();
+        assert!(resident() < held, "{held}");
+        assert_eq!(sum(own), before);
+    }
+}
