@@ -197,11 +197,21 @@ impl Server {
     }
 
     pub(super) fn get(&self, path: &str, accept: &str) -> Result<Response<ureq::Body>, Failure> {
+        good(self.ask(path, accept)?)
+    }
+
+    /// The same; none where this token may not read, and is good all the same.
+    pub(super) fn get_if_allowed(&self, path: &str, accept: &str) -> Result<Option<Response<ureq::Body>>, Failure> {
+        let answer = self.ask(path, accept)?;
+        if answer.status().as_u16() == 403 { Ok(None) } else { good(answer).map(Some) }
+    }
+
+    fn ask(&self, path: &str, accept: &str) -> Result<Response<ureq::Body>, Failure> {
         let mut request = self.agent()?.get(self.at(path)?).header("Accept", accept);
         if let Some(token) = self.token()? {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
-        good(request.call().map_err(|error| self.unreachable(&error))?)
+        request.call().map_err(|error| self.unreachable(&error))
     }
 
     pub(super) fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Result<Response<ureq::Body>, Failure> {
