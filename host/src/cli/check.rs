@@ -67,11 +67,12 @@ fn found(name: &str, plan: Plan, folders: &Folders) -> (&'static str, String) {
         Planned::Run { plugin, conf } => (plugin, conf),
     };
     let tried = tried(name, &plugin.path, &conf, folders.plugins.as_deref()).unwrap_or_else(|| {
-        probe(&plugin.path, conf.source())
+        probe(&plugin.path, conf.source(), (plan.file == plugin.path).then_some(name))
             .map(|found| format!("{} at {} ({} {})", found.kind, found.path, plugin.path.display(), found.version))
     });
     match tried {
         Ok(what) => ("ok", what),
+        Err(Refusal { why, off: true, .. }) => ("off", why),
         Err(why) => ("rejected", format!("{}: {why}", plan.file.display())),
     }
 }

@@ -291,8 +291,12 @@ impl Registry {
                 self.join_logs(shared);
             }
             // The moment's fault, perhaps: what runs goes on meanwhile.
-            Err(Refusal { why, again: true }) => self.fail(&name, why, shared),
-            Err(Refusal { why, again: false }) => self.enter(&name, State::Rejected, why, shared),
+            Err(Refusal { why, off: true, .. }) => {
+                self.stop(&name, shared);
+                self.enter(&name, State::Off, why, shared);
+            }
+            Err(Refusal { why, again: true, .. }) => self.fail(&name, why, shared),
+            Err(Refusal { why, again: false, .. }) => self.enter(&name, State::Rejected, why, shared),
         }
         self.settle(shared);
         self.publish(shared);
@@ -456,6 +460,10 @@ impl Registry {
             self.make(name, shared);
             self.publish(shared);
             return Ok(());
+        }
+        if to == Switch::On && module.status.state == State::Off && matches!(module.plan.what, Planned::Run { .. }) {
+            // There is nothing to rename.
+            return Err(SwitchError::Failed(module.status.why.clone()));
         }
         let Some(folder) = &self.folders.conf else {
             return Err(SwitchError::Failed("there is no conf folder; start graftd with --conf DIR".to_owned()));
