@@ -1,7 +1,7 @@
 //! `graftd modules`: what lives in a running daemon, and the switches.
 
 use super::Failure;
-use super::client::{Server, good, json, text};
+use super::client::{Server, json, text};
 use super::error::print;
 use super::show::printable;
 use crate::conf::nearest;
@@ -72,7 +72,7 @@ impl Modules {
             }
         };
         let in_url: String = form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20");
-        let mut response = good(self.server.post(&format!("/modules/{in_url}/{to}"), "", &[])?)?;
+        let mut response = self.server.good(self.server.post(&format!("/modules/{in_url}/{to}"), "", &[])?)?;
         let mut module = json(&text(&mut response)?)?;
         let until = Instant::now() + SWITCH_WAIT_MAX;
         while !has_taken_effect(&module, to) && Instant::now() < until {
