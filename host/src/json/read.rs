@@ -152,7 +152,10 @@ impl Documents {
                 let behind = Place { at, line };
                 match next_value(text, behind) {
                     None => return Ok(None),
-                    Some(next) if matches!(text[next.at], b'{' | b'[') || next.line > line => return Ok(Some(next)),
+                    Some(next) if matches!(text[next.at], b'{' | b'[') => return Ok(Some(next)),
+                    Some(next) if next.line > line && !matches!(text[next.at], b'}' | b']' | b',' | b':') => {
+                        return Ok(Some(next));
+                    }
                     // What is broken right behind it may have been meant to be a part of it.
                     Some(next) => trailing(text, next, begins),
                 }

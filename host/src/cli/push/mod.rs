@@ -201,7 +201,8 @@ impl Push {
             let said = serde_json::json!({ "documents": documents, "merged": merged, "rejected": rejected });
             print(&said.to_string())?;
         }
-        let said = if by_tcp { format!("{} sent", documents_were(documents)) } else { format!("merged {merged}") };
+        let plural = if documents == 1 { "" } else { "s" };
+        let said = if by_tcp { format!("sent {documents} document{plural}") } else { format!("merged {merged}") };
         match (rejected, unread) {
             (0, false) if self.json => Ok(()),
             (0, false) => print(&said),

@@ -111,7 +111,8 @@ impl Tcp {
         });
         written.map_err(|error| {
             let said = self.said(PUSH_ANSWER_MAX).unwrap_or_default();
-            let why = said.first.first().map_or_else(|| error.to_string(), |said| printable(said));
+            let why =
+                said.end.as_ref().or(said.first.first()).map_or_else(|| error.to_string(), |said| printable(said));
             Failure::work(format_args!(
                 "{} ended the connection: {} ({} sent before)",
                 self.to,

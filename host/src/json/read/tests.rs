@@ -174,6 +174,8 @@ fn what_is_wrong_with_one_of_several_is_said_with_its_line_and_costs_that_alone(
         ("{\"a\":1\n{\"b\":2}\n{\"c\":3}", "b c", "line 2 column 1: expected `,` or `}`"),
         ("{\"a\":1}\n7\n{\"c\":3}", "a c", "line 2 column 1: invalid type: integer `7`"),
         ("{\"a\":1}\n{\"b\":2}}\n{\"c\":3}", "a c", "line 2 column 8: trailing characters"),
+        // What closes more than was opened tells of a document that is not whole.
+        ("{\"a\":1}\n{\"b\":2}\n}\n{\"c\":3}", "a", "line 3 column 1: trailing characters"),
         ("{\"a\":1}\n[{\"b\":2},7]", "a b", "line 2, document 2: a document must be an object, such as {\"hits\": 1}"),
         // Where lines do not tell what is whole, nothing is guessed.
         ("{\n\"a\":\n{\"b\":tru},\n\"x\":\n{\n\"c\": 1}\n}", "", "line 3 column 9: expected ident"),
