@@ -1,6 +1,6 @@
 //! Modules come, go and are switched while the daemon runs; what is done to one leaves the others alone.
 
-use graftd_tests::{Daemon, GRACE, HOST, PROMISED, Watched, copy, plugin};
+use graftd_tests::{Daemon, GRACE, HOST, PROMISED, Watched, copy, graftd, plugin};
 use serde_json::{Value, json};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -332,7 +332,7 @@ fn what_has_to_be_told_something_is_off_until_it_is() {
     std::fs::remove_file(daemon.conf("nginx.on")).expect("removed");
     daemon.await_state("nginx", "off");
     // Whoever tries it by hand is told all that is wrong.
-    let nginx = daemon.plugin("nginx").display().to_string();
+    let nginx = daemon.plugin("nginx.so").display().to_string();
     graftd(["probe", &nginx]).good();
 }
 

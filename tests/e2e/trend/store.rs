@@ -265,7 +265,9 @@ fn numbers_that_are_in_a_store_alone_are_asked_of_it() {
         // Another engine is none of it.
         daemon.get("/trend/?key-cpu&engine=sqlite").refused(400, &["engine"]);
         store.stop();
-        daemon.get("/trend/?key-shop,sold").refused(503, &["the store (trend.read) does not answer: http", "/api/v1/series"]);
+        daemon
+            .get("/trend/?key-shop,sold")
+            .refused(503, &["the store (trend.read) does not answer: http", "/api/v1/series"]);
         // What is no number is there all the same.
         assert_eq!(last(&daemon, "key-time&step=all&as=count"), Some(9.0));
         assert!(last(&daemon, "key-time&step=all&as=p50").is_some_and(|p50| (1.9..2.1).contains(&p50)));

@@ -169,7 +169,7 @@ fn what_is_wrong_with_one_of_several_is_said_with_its_line_and_costs_that_alone(
         ("{\"a\":1}\n{\"b\":null}\n{\"c\":3}", "a c", "line 2, b: null is no value; leave the key out"),
         ("{\"a\":{\"x\":null}}\n{\"c\":3}", "c", "line 1, a,x: null is no value; leave the key out"),
         ("{\"a\":1}\n{\"b\":tru}\n{\"c\":3}", "a c", "line 2 column 9: expected ident"),
-        ("{\"a\":1} {\"b\":tru}\n{\"c\":3}", "a c", "line 1 column 18: expected ident"),
+        ("{\"a\":1} {\"b\":tru}\n{\"c\":3}", "a c", "line 1 column 17: expected ident"),
         // One that is cut off costs no other.
         ("{\"a\":1\n{\"b\":2}\n{\"c\":3}", "b c", "line 2 column 1: expected `,` or `}`"),
         ("{\"a\":1}\n7\n{\"c\":3}", "a c", "line 2 column 1: invalid type: integer `7`"),
