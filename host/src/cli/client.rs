@@ -248,8 +248,9 @@ impl Server {
         let address = self.url.trim_end_matches('/');
         let bad = |why: &str| {
             let url = printable(&self.url);
-            let as_it_is = if url.contains("://") || url.contains(char::is_whitespace) { "" } else { &url };
-            let example = if as_it_is.is_empty() { "127.0.0.1:8650" } else { as_it_is };
+            // Only the scheme may be missing.
+            let port = url.rsplit_once(':').filter(|(host, port)| !host.contains([':', '/', ' ']) && port.parse::<u16>().is_ok());
+            let example = if port.is_some() { &url } else { "127.0.0.1:8650" };
             Failure::usage(format_args!("{url:?} is no address of a daemon: {why}; write it as http://{example}"))
         };
         let begins = |scheme: &str| address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
