@@ -249,7 +249,9 @@ impl Server {
         let bad = |why: &str| {
             let url = printable(&self.url);
             // Only the scheme may be missing.
-            let port = url.rsplit_once(':').filter(|(host, port)| !host.contains([':', '/', ' ']) && port.parse::<u16>().is_ok());
+            let port = url
+                .rsplit_once(':')
+                .filter(|(host, port)| !host.contains([':', '/', ' ']) && port.parse::<u16>().is_ok());
             let example = if port.is_some() { &url } else { "127.0.0.1:8650" };
             Failure::usage(format_args!("{url:?} is no address of a daemon: {why}; write it as http://{example}"))
         };

@@ -468,7 +468,7 @@ fn tell(stream: Stream<'_>, running: &mut Running, dropped: u64, connection: &Co
              graftd,HOST,relay,{name},dropped and dropped_leaves; a larger \"spool\" in its .on loses less"
         ),
         Strained::Over => {
-            tracing::info!("the relay {name}: its spool is not full any more, all that waited is under way")
+            tracing::info!("the relay {name}: its spool is not full any more, all that waited is under way");
         }
     }
 }
