@@ -9,7 +9,7 @@ OUT := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE)
 PLUGINS := $(patsubst plugins/%/Cargo.toml,%,$(shell grep -ls cdylib plugins/*/Cargo.toml))
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build build-all plugins run run-agent test test-rust test-doc lint fmt soak bench clean
+.PHONY: help deps build build-all plugins run run-agent agent-conf test test-rust test-doc lint fmt soak bench clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
@@ -37,13 +37,26 @@ run: build ## Build, and start the daemon on the embedded defaults
 	@mkdir -p data
 	@exec $(OUT)/graftd run --plugins plugins --conf conf --data data
 
-TO ?= 127.0.0.1:8652
+AGENT ?= agent
+# Some shells have a HOST of their own.
+NAMED := $(if $(filter command,$(origin HOST)),$(HOST))
 
-run-agent: build ## Build, and start an agent that relays to TO=host:port, with folders of its own in agent/
-	@mkdir -p agent/conf agent/data && chmod go-w agent agent/conf agent/data
-	@test -e agent/conf/relay.on || printf 'plugin = "relay"\nto = "%s"\n' '$(TO)' > agent/conf/relay.on
-	@chmod go-w agent/conf/relay.on
-	@exec $(OUT)/graftd run --role agent --plugins plugins --conf agent/conf --data agent/data --http 127.0.0.1:0 --push 127.0.0.1:0
+run-agent: build agent-conf ## Build, and start an agent that relays to TO=host:port (TOKEN_FILE=, HOST=), with folders of its own in agent/
+	@exec $(OUT)/graftd run --role agent --plugins plugins --conf $(AGENT)/conf --data $(AGENT)/data --http 127.0.0.1:0 --push 127.0.0.1:0
+
+# What is there already is somebody's: it stays, and what was said in vain is told.
+agent-conf:
+	@mkdir -p $(AGENT)/conf $(AGENT)/data && chmod go-w $(AGENT) $(AGENT)/conf $(AGENT)/data
+	@on='$(AGENT)/conf/relay.on'; off='$(AGENT)/conf/relay.off'; token='$(abspath $(TOKEN_FILE))'; \
+	lines() { printf 'to = "%s"\n' '$(or $(TO),127.0.0.1:8652)'; \
+	  test -z "$$token" || printf 'token_file = "%s"\n' "$$token"; test -z '$(NAMED)' || printf 'host = "%s"\n' '$(NAMED)'; }; \
+	in_vain() { test -z "$$2" || grep -qxF "$$3" "$$1" || echo "$$1 is there already; $$2 is not used" >&2; }; \
+	there="$$on"; test -e "$$on" || there="$$off"; \
+	if test -e "$$there"; then \
+	  in_vain "$$there" $(if $(TO),TO,'') 'to = "$(TO)"'; in_vain "$$there" $(if $(TOKEN_FILE),TOKEN_FILE,'') "token_file = \"$$token\""; \
+	  in_vain "$$there" $(if $(NAMED),HOST,'') 'host = "$(NAMED)"'; \
+	  test -e "$$on" || echo "$$off keeps the relay off: this agent sends nothing" >&2; \
+	else there="$$on"; { echo 'plugin = "relay"'; lines; } > "$$on"; fi; chmod go-w "$$there"
 
 test: build-all lint test-rust test-doc ## Test everything: unit, property, doc, end to end, lint
 

@@ -79,7 +79,8 @@ impl<T: Into<Value>> From<Vec<T>> for Value {
 pub struct ParamDecl {
     /// The name under `[params]`.
     pub name: RStr<'static>,
-    /// What holds when it is not given, as it would be written; empty where it must be given.
+    /// What holds when it is not given, as it would be written; empty where it must be given. A plugin that has such a
+    /// parameter is off until there is a `.on` for it.
     pub default: RStr<'static>,
     /// What it is for, in a line.
     pub help: RStr<'static>,

@@ -49,8 +49,10 @@ fn help_teaches() {
 fn what_is_asked_wrongly_ends_with_2() {
     graftd(["ru"]).failed(2, &["ru", "run"]);
     graftd(["get"]).failed(2, &["PATH"]);
-    graftd(["push"]).failed(2, &["JSON"]);
-    graftd(["run", "--http", "8650"]).failed(2, &["--http", "8650"]);
+    graftd(["run", "--http", "8650"]).failed(2, &["--http", "such as 127.0.0.1:8650;"]);
+    graftd(["run", "--relay", "8652"]).failed(2, &["--relay", "such as 127.0.0.1:8652; 0.0.0.0:8652 is reached"]);
+    graftd(["get", "x", "--url", "stats:99"]).failed(2, &["write it as http://stats:99\n"]);
+    graftd(["get", "x", "--url", "ftp://stats:99"]).failed(2, &["write it as http://127.0.0.1:8650\n"]);
     let folders = Folders::new();
     let none = folders.root().join("none").display().to_string();
     for flag in ["--conf", "--plugins", "--data"] {
@@ -59,7 +61,8 @@ fn what_is_asked_wrongly_ends_with_2() {
         if flag != "--data" {
             args.extend(["--data", &data]);
         }
-        graftd(args).failed(2, &[flag, &none]);
+        let hint = if flag == "--data" { format!("make it: mkdir -p {none}") } else { String::new() };
+        graftd(args).failed(2, &[flag, &none, &hint]);
     }
     folders.write_conf("graftd.conf", "tick = \"1s\"\nhtp = \"127.0.0.1:0\"\n");
     let args = folders.args();
@@ -125,6 +128,32 @@ fn check_says_what_would_run() {
     daemon.write_conf("graftd.conf", "commit = \"0s\"\n");
     check(&daemon, &[]).failed(2, &["graftd.conf:1", "commit"]);
     check(&Folders::new(), &[]).good();
+
+    // What is named is there.
+    let named = Folders::new();
+    named.write_conf(
+        "relay.on",
+        "to = \"a\"\ntoken_file = \"token\"\ntls = true\nca = \"ca.pem\"\ncert = \"c\"\nkey = \"k\"",
+    );
+    let at = |name: &str| named.conf(name).display().to_string();
+    named.write_conf("ca.pem", "");
+    named.write_conf("graftd.conf", "write_token_file = \"w\"\n[tls]\ncert = \"c\"\nkey = \"k\"");
+    let said = check(&named, &[]);
+    said.failed(2, &["6 files that are named are not there"]);
+    for (who, key, file) in
+        [("relay", "token_file", "token"), ("relay", "key", "k"), ("graftd.conf", "write_token_file", "w")]
+    {
+        let line = format!("lacks     {who:<16} {key} {}: No such file", at(file));
+        assert!(said.stdout.contains(&line), "{line}: {said:?}");
+    }
+    assert_eq!(
+        check(&named, &["--json"]).json().as_array().expect("a list").iter().filter(|f| f["state"] == "lacks").count(),
+        6
+    );
+    for name in ["token", "c", "k", "w"] {
+        named.write_conf(name, "");
+    }
+    check(&named, &[]).good();
 
     // ganglia's own files are easily thought to be read.
     let ganglia = Folders::new().plugins(&["status"]);

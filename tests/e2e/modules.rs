@@ -1,6 +1,6 @@
 //! Modules come, go and are switched while the daemon runs; what is done to one leaves the others alone.
 
-use graftd_tests::{Daemon, GRACE, HOST, PROMISED, Watched, copy, plugin};
+use graftd_tests::{Daemon, GRACE, HOST, PROMISED, Watched, copy, graftd, plugin};
 use serde_json::{Value, json};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -299,7 +299,41 @@ fn they_are_switched_from_the_command_line() {
     let one = daemon.cli(&["modules", "url"]).good().stdout;
     assert!(one.starts_with("url ") && one.contains("plugins/url.so since 20") && !one.contains("status"), "{one}");
     assert_eq!(daemon.cli(&["modules", "url", "--json"]).good().json()["name"], "url");
+    // The name may come first, as where one is looked at.
+    daemon.cli(&["modules", "url", "off"]).good();
+    assert_eq!(daemon.module("url")["state"], "off");
+    daemon.cli(&["modules", "url", "on", "status"]).failed(2, &["One module is switched at a time"]);
+    daemon.cli(&["modules", "on"]).failed(2, &["graftd modules on NAME"]);
     daemon.cli(&["modules", "ulr"]).failed(1, &["there is no module \"ulr\"; did you mean \"url\"?"]);
+}
+
+#[test]
+fn what_has_to_be_told_something_is_off_until_it_is() {
+    let daemon = Daemon::builder().plugins(&["nginx", "url-check", "geo", "status"]).start();
+    daemon.await_state("status", "running");
+    for (name, param) in [("nginx", "url"), ("url-check", "urls"), ("geo", "database")] {
+        let why = format!("needs conf/{name}.on, which says \"{param}\" under [params]");
+        assert_eq!(daemon.await_state(name, "off").found["why"], why, "{name}");
+        daemon.cli(&["modules", "on", name]).failed(1, &[&why]);
+        // Nor is it rejected where it is only looked at.
+        let found = graftd(["check", "--json"].into_iter().chain(daemon.folders().args().iter().map(String::as_str)))
+            .good()
+            .json();
+        let found = found.as_array().expect("a list").iter().find(|finding| finding["name"] == name).cloned();
+        assert_eq!(
+            found.map(|found| (found["state"].clone(), found["what"].clone())),
+            Some((json!("off"), json!(why)))
+        );
+    }
+    assert!(!daemon.stderr().contains("WARN"), "{}", daemon.stderr());
+    // A .on is what it waits for; without it, it is off again.
+    daemon.folders().write_conf("nginx.on", "[params]\nurl = \"http://127.0.0.1:1/\"");
+    daemon.await_state("nginx", "running");
+    std::fs::remove_file(daemon.conf("nginx.on")).expect("removed");
+    daemon.await_state("nginx", "off");
+    // Whoever tries it by hand is told all that is wrong.
+    let nginx = daemon.plugin("nginx.so").display().to_string();
+    graftd(["probe", &nginx]).good();
 }
 
 #[test]

@@ -23,10 +23,15 @@ fn files_of_every_form() {
     let url = format!("http://{}", daemon.http());
     let ran = graftd_with_input(["push", "-", "--json", "--url", &url], lines.as_bytes()).good();
     assert_eq!(ran.json(), json!({"documents": 1000, "merged": 1000, "rejected": 0}));
+    // What is produced is read without a word, and what is not read here has a way.
+    let ran = graftd_with_input(["push", "--url", &url], lines.as_bytes()).good();
+    assert_eq!(ran.stdout, "merged 1000\n");
+    let packed = folders.write("v.jsonl.xz", b"\xfd7zXZ\0\0\x04");
+    daemon.cli(&["push", &packed]).failed(1, &["is packed by xz", "xz -dc FILE | graftd push -"]);
     // A block is four megabytes: this is several.
     let many = folders.write("many.jsonl", format!("{{\"n\":1,\"text\":\"{}\"}}\n", "x".repeat(4_000)).repeat(3_000));
     assert_eq!(daemon.cli(&["push", &many]).good().stdout, "merged 6000\n");
-    assert_eq!(daemon.value("n"), 6_003);
+    assert_eq!(daemon.value("n"), 7_003);
 }
 
 #[test]
@@ -71,6 +76,8 @@ fn by_tcp_with_a_token() {
     push(&["--token-file", &other]).failed(1, &["token"]);
     push(&[]).failed(1, &["token"]);
     assert_eq!(daemon.value("n"), 3);
+    let one = graftd(["push", "--to", &to, "{\"m\":1}", "--token-file", &file]);
+    assert_eq!(one.good().stdout, "sent 1 document\n");
     // What is refused with its connection is not told as sent but for one.
     push(&[]).failed(1, &["how many of them were taken is not known"]);
     graftd(["push", "--to", "127.0.0.1", "{}"]).failed(2, &["HOST:PORT"]);

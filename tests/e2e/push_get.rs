@@ -272,6 +272,28 @@ fn of_several_documents_the_good_ones_are_merged() {
     assert!(said["errors"][1]["why"].as_str().is_some_and(|why| why.contains("sum")), "{answer:?}");
     assert_eq!(daemon.tree(), json!({"a": 1, "c": {"d": 2}}));
 
+    // One behind another, whatever the body is called, and in a field of a form; of what is broken as JSON its line tells.
+    let lines = "{\"l\":{\"a\":1}}\n{\"l\":{\"b\":}}\r\n\n{\"l\":{\"a\":null}}{\"l\":{\"c\":1}}\n[{\"l\":{\"c\":1}}]\n";
+    let form =
+        format!("json={}", lines.replace('{', "%7B").replace('}', "%7D").replace('\n', "%0A").replace('\r', "%0D"));
+    for (kind, body) in [
+        ("application/json", lines),
+        ("application/x-ndjson", lines),
+        ("", lines),
+        ("application/x-www-form-urlencoded", &form),
+    ] {
+        let answer = daemon.post("/push", kind, body.as_bytes());
+        let said = answer.json();
+        assert_eq!(
+            (answer.status, &said["merged"], &said["rejected"]),
+            (200, &json!(3), &json!(2)),
+            "{kind}: {answer:?}"
+        );
+        assert_eq!(said["errors"][0]["at"], "line 2 column 11", "{answer:?}");
+        assert_eq!(said["errors"][1]["at"], "line 4, l,a", "{answer:?}");
+    }
+    assert_eq!(daemon.subtree("l"), json!({"a": 4, "c": 8}));
+
     // Of many, the first ten are named and all are counted.
     let many = format!("[{}]", vec!["{\"x\":null}"; 25].join(","));
     let answer = daemon.post("/push", "application/json", many.as_bytes());

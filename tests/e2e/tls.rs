@@ -46,6 +46,22 @@ fn what_is_made_says_what_comes_next_and_is_nobody_elses() {
     assert!(made(&tls, "web.example").good().stdout.contains("by the authority that was there"));
     let after = (fs::read(tls.join("ca.pem")).expect("one"), fs::read(tls.join("cert.pem")).expect("one"));
     assert!(before.0 == after.0 && before.1 != after.1);
+    let out = tls.display().to_string();
+    let again = |names: &[&str]| {
+        let names = names.iter().flat_map(|name| ["--name", name]);
+        graftd(["tls", "self-signed", "--out", &out].into_iter().chain(names)).good().stdout
+    };
+    // The names that it has stay, unless others are said.
+    let said = again(&["b.example", "192.0.2.7"]);
+    assert!(said.contains("no longer for: web.example\n") && said.contains("192.0.2.7"), "{said}");
+    let said = again(&[]);
+    assert!(
+        said.contains("for b.example, 192.0.2.7, localhost, 127.0.0.1, ::1") && !said.contains("no longer"),
+        "{said}"
+    );
+    fs::write(tls.join("cert.pem"), "x").expect("written");
+    graftd(["tls", "self-signed", "--out", &out]).failed(1, &["cert.pem", "--name HOST"]);
+    assert!(!again(&["web.example"]).contains("no longer"));
     fs::remove_file(tls.join("ca-key.pem")).expect("removed");
     made(&tls, "web.example").failed(1, &["ca-key.pem", "another folder"]);
 }
@@ -69,7 +85,18 @@ fn it_is_asked_by_https() {
     // Who has other authorities believes nobody.
     let other = tls.with_file_name("other");
     made(&other, "web.example").good();
-    ask(&daemon, &other.join("ca.pem"), &["get", "n"]).failed(1, &["--ca"]);
+    let unknown = format!("by an authority that {} does not have", other.join("ca.pem").display());
+    ask(&daemon, &other.join("ca.pem"), &["get", "n"]).failed(1, &[&unknown]);
+    ask(&daemon, &other.join("ca.pem"), &["push", "{\"n\":1}"]).failed(1, &[&unknown]);
+    for args in [&["get", "n"][..], &["watch", "n"], &["push", "{\"n\":1}"], &["modules"], &["trend", "n"]] {
+        let plain = format!("http://{}", daemon.http());
+        for flag in ["--ca", "--cert"] {
+            let file = ca.display().to_string();
+            let more = if flag == "--cert" { vec!["--key", &file] } else { vec![] };
+            let args = args.iter().copied().chain(["--url", &plain, flag, &file]).chain(more);
+            graftd(args).failed(2, &[&format!("{flag} is for https:// and tls://")]);
+        }
+    }
     let url = format!("https://{}", daemon.http());
     graftd(["get", "n", "--url", &url]).failed(1, &["--ca"]);
     graftd(["get", "n", "--url", &url, "--ca", "/nowhere"]).failed(2, &["/nowhere"]);
@@ -133,7 +160,10 @@ fn documents_are_pushed_by_tcp_with_tls_and_without() {
     let (daemon, tls) = daemon("");
     let ca = tls.join("ca.pem").display().to_string();
     let file = daemon.folders().write("lines", "{\"n\":1}\n".repeat(20_000));
-    let push = |to: &str| graftd(["push", "--to", to, &file, "--ca", &ca]);
+    let push = |to: &str| match to.starts_with("tls://") {
+        true => graftd(["push", "--to", to, &file, "--ca", &ca]),
+        false => graftd(["push", "--to", to, &file]),
+    };
     let (secure, plain) = (format!("tls://{}", daemon.push_address()), daemon.push_address().to_string());
     assert_eq!(push(&secure).good().stdout, "sent 20000 documents\n");
     daemon.await_value("n", 20_000);
@@ -142,7 +172,10 @@ fn documents_are_pushed_by_tcp_with_tls_and_without() {
     let other = tls.with_file_name("other");
     made(&other, "web.example").good();
     let other = other.join("ca.pem").display().to_string();
-    graftd(["push", "--to", &secure, &file, "--ca", &other]).failed(1, &["--ca"]);
+    let unknown = format!("its certificate is by an authority that {other} does not have");
+    graftd(["push", "--to", &secure, &file, "--ca", &other]).failed(1, &[&unknown]);
+    // Nobody is to think that an authority is asked for where none is.
+    graftd(["push", "--to", &plain, &file, "--ca", &ca]).failed(2, &["--ca is for https:// and tls://"]);
 }
 
 #[test]

@@ -72,6 +72,53 @@ fn each_token_does_what_it_is_for() {
 }
 
 #[test]
+fn the_command_line_says_what_a_token_may_not_and_where_a_wrong_one_is_from() {
+    let (daemon, folders) = daemon();
+    folders.copy_plugins(&["status"]);
+    let (write, read) = (folders.write("w", WRITE), folders.write("r", READ));
+    let wrong = folders.write("wrong", "somebody-elses-token");
+    let until = Instant::now() + PATIENCE;
+    let runs = || {
+        let headers = [("Authorization", &*bearer(ALL)), ("Accept", "application/json")];
+        let modules = daemon.request("GET", "/modules", &headers, b"").good().json();
+        modules.as_array().expect("a list").iter().any(|module| module["state"] == "running")
+    };
+    while !runs() {
+        assert!(Instant::now() < until, "it does not run");
+    }
+    // What the answer says is all that may be known.
+    for to in ["off", "on", "reload"] {
+        let said = daemon.cli(&["modules", to, "status", "--token-file", &write]).good();
+        let known =
+            said.stdout.starts_with("status ") || said.stdout == "switched; this token cannot read how it went\n";
+        assert!(known && said.stderr.is_empty(), "{to}: {said:?}");
+    }
+    assert!(
+        daemon
+            .cli(&["modules", "off", "status", "--token-file", &write])
+            .good()
+            .stdout
+            .starts_with("status           off")
+    );
+    daemon.cli(&["modules", "on", "status", "--token-file", &read]).failed(1, &["this token reads"]);
+    let tcp = daemon.push_address().to_string();
+    for args in [
+        &["get", "n"][..],
+        &["push", "{\"n\":1}"],
+        &["push", "--to", &tcp, "{\"n\":1}"],
+        &["modules", "off", "status"],
+        &["trend", "n"],
+    ] {
+        daemon.cli(args).failed(1, &["this daemon asks for its token; name it: --token-file FILE, or GRAFTD_TOKEN"]);
+        let said = format!("that is no token of this daemon: --token-file {wrong}");
+        daemon.cli(&[args, &["--token-file", &wrong]].concat()).failed(1, &[&said]);
+    }
+    let web = daemon.http().to_string();
+    let said = daemon.cli(&["push", "--to", &web, "--token-file", &write, "{\"n\":1}"]);
+    said.failed(1, &["that speaks HTTP: use --url"]);
+}
+
+#[test]
 fn by_tcp_and_udp_it_is_the_token_for_writing() {
     let (daemon, _) = daemon();
     let say = |lines: &str| {
@@ -157,6 +204,7 @@ fn the_environment_says_it_too_and_what_is_wrong_is_refused_at_the_start() {
     args.extend(folders.args());
     for (settings, words) in [
         (format!("token_file = {short:?}"), ["token_file", "at least 16"]),
+        ("token_file = \"missing\"".to_owned(), ["token_file", "conf/missing: cannot be read"]),
         (format!("read_token_file = {spaced:?}"), ["read_token_file", "without spaces"]),
         (format!("read_token_file = {one:?}"), ["read_token_file", "write_token_file"]),
         (format!("read_token_file = {one:?}\nwrite_token_file = {other:?}"), ["the same token", "token_file"]),
@@ -168,6 +216,18 @@ fn the_environment_says_it_too_and_what_is_wrong_is_refused_at_the_start() {
     folders.write_conf("graftd.conf", &format!("write_token_file = {one:?}"));
     let outside = args.iter().map(|arg| if arg == "127.0.0.1:0" { "0.0.0.0:0" } else { arg.as_str() });
     graftd(outside).failed(2, &["http = 0.0.0.0:0", "read_token_file"]);
+    // It lies beside the file that names it; one in the current folder is told of.
+    let here = folders.write("here", READ);
+    folders.write_conf("graftd.conf", "token_file = \"here\"");
+    let missing = Command::new(binary()).args(&args).current_dir(folders.root()).output().expect("run");
+    let said = String::from_utf8_lossy(&missing.stderr).into_owned();
+    let (file, hint) = (folders.conf("here").display().to_string(), format!("; {here} is there, but"));
+    assert!(missing.status.code() == Some(2) && said.contains(&file) && said.contains(&hint), "{said}");
+    folders.write_conf("graftd.conf", &format!("read_token_file = {one:?}"));
+    let ran = Command::new(binary()).args(&args).env("GRAFTD_TOKEN", READ).output().expect("run");
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    let both = format!("$GRAFTD_TOKEN (of the environment) and read_token_file ({one}) say the same token");
+    assert!(ran.status.code() == Some(2) && said.contains(&both), "{said}");
     folders.write_conf("graftd.conf", "");
     let ran = Command::new(binary()).args(&args).env("GRAFTD_TOKEN", "short").output().expect("run");
     let said = String::from_utf8_lossy(&ran.stderr).into_owned();

@@ -230,7 +230,13 @@ fn nobody_else_writes_while_a_daemon_runs() {
     graftd(["trend", "compact", "--data", &data]).failed(1, &["another graftd keeps its data"]);
     let out = graftd(["trend", "export", "--data", &data, "a"]).good().stdout;
     assert!(out.lines().all(|line| line.starts_with("\"a\",") && line.ends_with(",1")) && !out.is_empty(), "{out}");
-    let told = daemon.cli(&["trend", "a", "--from", "-1m", "--step", "raw"]).good().json();
+    let told = daemon.cli(&["trend", "a", "--from", "-1m", "--step", "raw", "--json"]).good().json();
+    let table = daemon.cli(&["trend", "a", "--from", "-1m", "--step", "1s"]).good().stdout;
+    let (title, rows) = table.split_once('\n').expect("lines");
+    assert_eq!(title.split_whitespace().collect::<Vec<_>>(), ["time", "a"], "{table}");
+    assert!(!rows.is_empty() && rows.lines().all(|row| row.starts_with("20") && row.ends_with(" 1")), "{table}");
+    let none = daemon.cli(&["trend", "nothing", "--from", "-1m"]).good();
+    assert!(none.stdout.is_empty() && none.stderr.contains("nothing at nothing"), "{none:?}");
     assert_eq!(told[0]["a"]["values"].as_array().and_then(|values| values.last()), Some(&json!(1)));
     assert_eq!(daemon.stop().code(), Some(0));
     graftd(["trend", "compact", "--data", &data]).good();
@@ -369,7 +375,7 @@ fn what_a_text_was_is_told_by_its_changes() {
     let second = all["events"][1][0].as_f64().expect("a time");
     // What held as the range began comes first.
     assert_eq!(texts("app,h1,version", &(second + 0.1).to_string()), ["1.1, \"beta\"", "2.0"]);
-    let told = daemon.cli(&["trend", "app,h1,version", "--from", "-1h"]).good().json();
+    let told = daemon.cli(&["trend", "app,h1,version", "--from", "-1h", "--json"]).good().json();
     assert_eq!(told[0]["app,h1,version"], all);
     let table = daemon.get("/trend/?key-app,*,version&from=-1h&format=csv").good().body;
     let rows: Vec<&str> = table.lines().map(|row| row.split_once(',').expect("a row").1).collect();

@@ -21,6 +21,13 @@ pub struct Declared {
     pub remarks: Vec<String>,
 }
 
+impl Declared {
+    /// The parameters that must be given: with one of these it does nothing by itself.
+    pub fn must_be_given(&self) -> impl Iterator<Item = &str> {
+        self.params.iter().filter(|param| param.default.is_empty()).map(|param| param.name.as_str())
+    }
+}
+
 /// A parameter that a plugin takes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeclaredParam {

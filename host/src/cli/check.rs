@@ -2,8 +2,8 @@
 
 use super::error::print;
 use super::{Dirs, Failure, dirs};
-use crate::conf::ModuleConf;
-use crate::module::{Folders, Once, Plan, Planned, Refusal, Unread, look, once, plan, probe};
+use crate::conf::{ModuleConf, lie_elsewhere};
+use crate::module::{BuiltInConf, Folders, Once, Plan, Planned, Refusal, Unread, look, once, plan, probe};
 use clap::Args;
 use serde_json::json;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::path::Path;
 /// Check the configuration and the plugins without running them.
 ///
 /// Reads graftd.conf and every NAME.on, and probes every plugin that would run, each in a process of its own. Ends with 2 when
-/// something would be rejected.
+/// something would be rejected, or a file that graftd.conf or a relay's .on names is not there.
 #[derive(Args, Debug)]
 pub(super) struct Check {
     /// Print the findings as JSON
@@ -24,12 +24,16 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(self) -> Result<(), Failure> {
         let folders = self.dirs.folders()?;
-        dirs::daemon_conf(&folders)?;
+        let conf = dirs::daemon_conf(&folders)?;
         let seen = look(&folders).map_err(Failure::usage)?;
         let mut rejected = 0;
         let mut findings = Vec::new();
+        let mut lacking = lacks(folders.conf.as_deref(), "graftd.conf", &conf.files());
         for (name, plan) in plan(&seen) {
             let file = plan.file.clone();
+            if let Planned::BuiltIn(BuiltInConf::Relay(relay)) = &plan.what {
+                lacking.extend(lacks(file.parent(), &name, &relay.files()));
+            }
             let (state, what) = found(&name, plan, &folders);
             rejected += usize::from(state == "rejected");
             if self.json {
@@ -45,17 +49,41 @@ impl Check {
                 print(&format!("{:<9} {name:<16} {why}", "unread"))?;
             }
         }
+        for (name, what) in &lacking {
+            if self.json {
+                findings.push(json!({"name": name, "file": null, "state": "lacks", "what": what}));
+            } else {
+                print(&format!("{:<9} {name:<16} {what}", "lacks"))?;
+            }
+        }
         if self.json {
             print(&serde_json::Value::from(findings).to_string())?;
         } else if seen.plugins.is_empty() && seen.confs.is_empty() && seen.unread.is_empty() {
             print("no plugins and no configuration found")?;
         }
-        match rejected {
-            0 => Ok(()),
-            1 => Err(Failure::usage("one module would be rejected")),
-            n => Err(Failure::usage(format_args!("{n} modules would be rejected"))),
-        }
+        let rejected = match rejected {
+            0 => None,
+            1 => Some("one module would be rejected".to_owned()),
+            n => Some(format!("{n} modules would be rejected")),
+        };
+        let lacking = match lacking.len() {
+            0 => None,
+            1 => Some("one file that is named is not there".to_owned()),
+            n => Some(format!("{n} files that are named are not there")),
+        };
+        let wrong: Vec<String> = rejected.into_iter().chain(lacking).collect();
+        if wrong.is_empty() { Ok(()) } else { Err(Failure::usage(wrong.join("; "))) }
     }
+}
+
+/// Which files are not there that the configuration in a folder names.
+fn lacks(folder: Option<&Path>, who: &str, files: &[(&'static str, &Path)]) -> Vec<(String, String)> {
+    let missing = files.iter().filter_map(|(key, file)| {
+        let error = file.metadata().err()?;
+        let hint = folder.map_or_else(String::new, |folder| lie_elsewhere([*file], folder));
+        Some((who.to_owned(), format!("{key} {}: {error}{hint}", file.display())))
+    });
+    missing.collect()
 }
 
 /// What would become of a module, and why.
@@ -67,11 +95,12 @@ fn found(name: &str, plan: Plan, folders: &Folders) -> (&'static str, String) {
         Planned::Run { plugin, conf } => (plugin, conf),
     };
     let tried = tried(name, &plugin.path, &conf, folders.plugins.as_deref()).unwrap_or_else(|| {
-        probe(&plugin.path, conf.source())
+        probe(&plugin.path, conf.source(), (plan.file == plugin.path).then_some(name))
             .map(|found| format!("{} at {} ({} {})", found.kind, found.path, plugin.path.display(), found.version))
     });
     match tried {
         Ok(what) => ("ok", what),
+        Err(Refusal { why, off: true, .. }) => ("off", why),
         Err(why) => ("rejected", format!("{}: {why}", plan.file.display())),
     }
 }

@@ -54,8 +54,44 @@ pub(super) struct Trust {
 }
 
 impl Trust {
+    /// Whether all that it says is put to use: an address without TLS shows no certificate, and asks for none.
+    ///
+    /// # Errors
+    /// Nobody is to think that it is.
+    pub(super) fn check_for_plain(&self, address: &str) -> Result<(), Failure> {
+        let said = [("--ca", &self.ca), ("--cert", &self.cert), ("--key", &self.key)];
+        match said.into_iter().find(|(_, file)| file.is_some()) {
+            Some((flag, _)) => Err(Failure::usage(format_args!(
+                "{flag} is for https:// and tls://, and {} speaks neither",
+                printable(address)
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn ca(&self) -> Option<PathBuf> {
         self.ca.clone().or_else(|| std::env::var_os(CA_VARIABLE).filter(|ca| !ca.is_empty()).map(PathBuf::from))
+    }
+
+    /// What to do where it is TLS that does not come about.
+    pub(super) fn hint(&self, said: &str) -> Option<String> {
+        let unknown = match (&self.ca, self.ca()) {
+            (Some(ca), _) => format!("its certificate is by an authority that {} does not have", ca.display()),
+            (None, Some(ca)) => {
+                format!("its certificate is by an authority that {} (${CA_VARIABLE}) does not have", ca.display())
+            }
+            (None, None) => "name the file with its authority: --ca ca.pem".to_owned(),
+        };
+        let hints = [
+            ("UnknownIssuer", &*unknown),
+            // Two authorities may have one name.
+            ("BadSignature", &*unknown),
+            ("not valid for name", "call it by a name that its certificate has"),
+            ("Expired", "its certificate is to be renewed"),
+            ("CertificateRequired", "it asks for a certificate of yours: --cert FILE --key FILE"),
+            ("InvalidContentType", "it speaks without TLS"),
+        ];
+        hints.iter().find(|(word, _)| said.contains(word)).map(|(_, hint)| (*hint).to_owned())
     }
 
     /// What makes streams of sockets by it.
@@ -134,7 +170,9 @@ impl Server {
     /// It is no address.
     pub(super) fn at_url(url: String, token_file: Option<PathBuf>, trust: Trust) -> Result<Server, Failure> {
         let server = Server { url, token_file, trust, agent: OnceLock::new() };
-        server.at("/").map(|_| server)
+        server.at("/")?;
+        server.agent()?;
+        Ok(server)
     }
 
     fn agent(&self) -> Result<&Agent, Failure> {
@@ -149,6 +187,9 @@ impl Server {
             .proxy(None);
         if self.is_secure() {
             config = config.tls_config(self.trust.config()?);
+        } else {
+            self.at("/")?;
+            self.trust.check_for_plain(&self.url)?;
         }
         Ok(self.agent.get_or_init(|| config.build().into()))
     }
@@ -173,11 +214,46 @@ impl Server {
         Ok(Some(token.trim().to_owned()))
     }
 
+    /// Why a daemon does not know who asks: it was told no token, or a wrong one.
+    pub(super) fn unknown(&self) -> Failure {
+        let source = match &self.token_file {
+            Some(file) => format!("--token-file {}", file.display()),
+            None => format!("${TOKEN_VARIABLE}"),
+        };
+        match self.token() {
+            Ok(None) => Failure::work(format_args!(
+                "this daemon asks for its token; name it: --token-file FILE, or {TOKEN_VARIABLE}"
+            )),
+            Ok(Some(_)) => Failure::work(format_args!("that is no token of this daemon: {source}")),
+            Err(failure) => failure,
+        }
+    }
+
+    /// An answer that is none of success is an error in the daemon's own words.
+    pub(super) fn good(&self, mut response: Response<ureq::Body>) -> Result<Response<ureq::Body>, Failure> {
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        if status.as_u16() == 401 {
+            return Err(self.unknown());
+        }
+        let text = response.body_mut().read_to_string().unwrap_or_default();
+        let said = serde_json::from_str::<Value>(&text).ok();
+        let said = said.as_ref().and_then(|said| said.get("error")).and_then(Value::as_str);
+        Err(Failure::work(said.map_or_else(|| format!("the daemon answers {status}"), printable)))
+    }
+
     fn at(&self, path: &str) -> Result<Uri, Failure> {
         let address = self.url.trim_end_matches('/');
         let bad = |why: &str| {
             let url = printable(&self.url);
-            Failure::usage(format_args!("{url:?} is no address of a daemon: {why}; write it as http://127.0.0.1:8650"))
+            // Only the scheme may be missing.
+            let port = url
+                .rsplit_once(':')
+                .filter(|(host, port)| !host.contains([':', '/', ' ']) && port.parse::<u16>().is_ok());
+            let example = if port.is_some() { &url } else { "127.0.0.1:8650" };
+            Failure::usage(format_args!("{url:?} is no address of a daemon: {why}; write it as http://{example}"))
         };
         let begins = |scheme: &str| address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
         if !begins("http://") && !begins("https://") {
@@ -192,16 +268,26 @@ impl Server {
 
     fn unreachable(&self, error: &ureq::Error) -> Failure {
         let said = error.to_string();
-        let hint = tls_hint(&said).unwrap_or("does `graftd run` run there?");
+        let hint = self.trust.hint(&said).unwrap_or_else(|| "does `graftd run` run there?".to_owned());
         Failure::work(format_args!("{} does not answer: {said}; {hint}", self.url))
     }
 
     pub(super) fn get(&self, path: &str, accept: &str) -> Result<Response<ureq::Body>, Failure> {
+        self.good(self.ask(path, accept)?)
+    }
+
+    /// The same; none where this token may not read, and is good all the same.
+    pub(super) fn get_if_allowed(&self, path: &str, accept: &str) -> Result<Option<Response<ureq::Body>>, Failure> {
+        let answer = self.ask(path, accept)?;
+        if answer.status().as_u16() == 403 { Ok(None) } else { self.good(answer).map(Some) }
+    }
+
+    fn ask(&self, path: &str, accept: &str) -> Result<Response<ureq::Body>, Failure> {
         let mut request = self.agent()?.get(self.at(path)?).header("Accept", accept);
         if let Some(token) = self.token()? {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
-        good(request.call().map_err(|error| self.unreachable(&error))?)
+        request.call().map_err(|error| self.unreachable(&error))
     }
 
     pub(super) fn post(&self, path: &str, content_type: &str, body: &[u8]) -> Result<Response<ureq::Body>, Failure> {
@@ -224,30 +310,6 @@ impl Server {
             }
         }
     }
-}
-
-/// What to do where it is TLS that does not come about.
-pub(super) fn tls_hint(said: &str) -> Option<&'static str> {
-    let hints = [
-        ("UnknownIssuer", "name the file with its authority: --ca ca.pem"),
-        ("not valid for name", "call it by a name that its certificate has"),
-        ("Expired", "its certificate is to be renewed"),
-        ("CertificateRequired", "it asks for a certificate of yours: --cert FILE --key FILE"),
-        ("InvalidContentType", "it speaks without TLS"),
-    ];
-    hints.iter().find(|(word, _)| said.contains(word)).map(|(_, hint)| *hint)
-}
-
-/// An answer that is none of success is an error in the daemon's own words.
-pub(super) fn good(mut response: Response<ureq::Body>) -> Result<Response<ureq::Body>, Failure> {
-    if response.status().is_success() {
-        return Ok(response);
-    }
-    let status = response.status();
-    let text = response.body_mut().read_to_string().unwrap_or_default();
-    let said = serde_json::from_str::<Value>(&text).ok();
-    let said = said.as_ref().and_then(|said| said.get("error")).and_then(Value::as_str);
-    Err(Failure::work(said.map_or_else(|| format!("the daemon answers {status}"), printable)))
 }
 
 pub(super) fn text(response: &mut Response<ureq::Body>) -> Result<String, Failure> {

@@ -19,6 +19,9 @@ fn default(in_checkout: &str, installed: &str) -> PathBuf {
     checkout().map_or_else(|| PathBuf::from(installed), |root| root.join(in_checkout))
 }
 
+/// The folder that is anybody's to make.
+const DATA: &str = "--data";
+
 /// Where plugins lie when nobody says.
 pub(super) fn default_plugins() -> PathBuf {
     default("plugins", "/usr/lib/graftd/plugins")
@@ -47,13 +50,17 @@ fn named(folder: Option<&Path>, flag: &str) -> Result<Option<PathBuf>, Failure> 
     let Some(folder) = folder else { return Ok(None) };
     match fs::read_dir(folder) {
         Ok(_) => Ok(Some(folder.to_owned())),
-        Err(error) => Err(Failure::usage(format_args!("{flag} {}: {error}", folder.display()))),
+        Err(error) => {
+            let missing = error.kind() == io::ErrorKind::NotFound && flag == DATA;
+            let hint = if missing { format!("; make it: mkdir -p {}", folder.display()) } else { String::new() };
+            Err(Failure::usage(format_args!("{flag} {}: {error}{hint}", folder.display())))
+        }
     }
 }
 
 /// The folder for what the daemon keeps. One that is named must be there; the default one is made.
 pub(super) fn data(folder: Option<&Path>) -> Result<PathBuf, Failure> {
-    if let Some(folder) = named(folder, "--data")? {
+    if let Some(folder) = named(folder, DATA)? {
         return Ok(folder);
     }
     let folder = default("data", "/var/lib/graftd");

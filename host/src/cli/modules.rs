@@ -1,7 +1,7 @@
 //! `graftd modules`: what lives in a running daemon, and the switches.
 
 use super::Failure;
-use super::client::{Server, good, json, text};
+use super::client::{Server, json, text};
 use super::error::print;
 use super::show::printable;
 use crate::conf::nearest;
@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 use std::thread;
 use std::time::{Duration, Instant};
+use ureq::http::Response;
 
 /// How often it is asked whether a switch has taken effect.
 const ASK_EVERY: Duration = Duration::from_millis(50);
@@ -36,18 +37,18 @@ pub(super) struct Modules {
 enum SwitchMode {
     /// Switch a module on: NAME.off becomes NAME.on
     On {
-        /// The module's name
-        name: String,
+        /// The module's name; it may stand before the switch, too
+        name: Option<String>,
     },
     /// Switch a module off: NAME.on becomes NAME.off
     Off {
-        /// The module's name
-        name: String,
+        /// The module's name; it may stand before the switch, too
+        name: Option<String>,
     },
     /// Load a module anew
     Reload {
-        /// The module's name
-        name: String,
+        /// The module's name; it may stand before the switch, too
+        name: Option<String>,
     },
 }
 
@@ -59,22 +60,39 @@ impl Modules {
             Some(SwitchMode::Off { name }) => (name, "off"),
             Some(SwitchMode::Reload { name }) => (name, "reload"),
         };
+        let name = match (&self.name, name) {
+            (Some(name), None) | (None, Some(name)) => name,
+            (None, None) => {
+                return Err(Failure::usage(format_args!("which module? Name it: graftd modules {to} NAME")));
+            }
+            (Some(one), Some(other)) => {
+                return Err(Failure::usage(format_args!(
+                    "{one:?} or {other:?}? One module is switched at a time: graftd modules {to} {other}"
+                )));
+            }
+        };
         let in_url: String = form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20");
-        let mut response = good(self.server.post(&format!("/modules/{in_url}/{to}"), "", &[])?)?;
+        let mut response = self.server.good(self.server.post(&format!("/modules/{in_url}/{to}"), "", &[])?)?;
         let mut module = json(&text(&mut response)?)?;
         let until = Instant::now() + SWITCH_WAIT_MAX;
         while !has_taken_effect(&module, to) && Instant::now() < until {
             thread::sleep(ASK_EVERY);
+            let Some(answer) = self.server.get_if_allowed("/modules", "application/json")? else {
+                return if self.json {
+                    print(&module.to_string())
+                } else {
+                    print("switched; this token cannot read how it went")
+                };
+            };
             // A module that is nothing but its file may be gone.
-            let Some(now) = self.all()?.into_iter().find(|module| module["name"] == **name) else { break };
+            let Some(now) = listed(answer)?.into_iter().find(|module| module["name"] == **name) else { break };
             module = now;
         }
         if self.json { print(&module.to_string()) } else { print_module(&module) }
     }
 
     fn all(&self) -> Result<Vec<Value>, Failure> {
-        let answer = json(&text(&mut self.server.get("/modules", "application/json")?)?)?;
-        Ok(if let Value::Array(modules) = answer { modules } else { Vec::new() })
+        listed(self.server.get("/modules", "application/json")?)
     }
 
     fn list(&self) -> Result<(), Failure> {
@@ -98,6 +116,12 @@ impl Modules {
         let part = |name: &str| printable(module[name].as_str().unwrap_or_default());
         print(&format!("    {} since {}", part("file"), part("since")))
     }
+}
+
+/// The modules in an answer.
+fn listed(mut answer: Response<ureq::Body>) -> Result<Vec<Value>, Failure> {
+    let answer = json(&text(&mut answer)?)?;
+    Ok(if let Value::Array(modules) = answer { modules } else { Vec::new() })
 }
 
 /// Whether a module is as it is to be, or cannot be so.

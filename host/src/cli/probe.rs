@@ -34,13 +34,16 @@ pub(super) struct Probe {
     /// The child's side of a probe
     #[arg(long, hide = true, value_name = "WORD")]
     inside: Option<String>,
+    /// As which module it is to run without a .on, for the child's side
+    #[arg(long, hide = true, value_name = "NAME")]
+    by_itself: Option<String>,
 }
 
 impl Probe {
     pub(super) fn run(self) -> Result<(), Failure> {
         let conf = self.conf.as_deref();
         if let Some(word) = &self.inside {
-            inside(word, &self.file, conf);
+            inside(word, &self.file, conf, self.by_itself.as_deref());
             return Ok(());
         }
         let file = self.file.display();
@@ -52,7 +55,7 @@ impl Probe {
         if let Some(done) = sampled::probe(&self.file, conf.zip(text.as_deref()), self.json) {
             return done;
         }
-        match probe(&self.file, conf.zip(text.as_deref())) {
+        match probe(&self.file, conf.zip(text.as_deref()), None) {
             Ok(probed) if self.json => {
                 print(&json!({"file": self.file, "ok": true, "plugin": shown(&probed)}).to_string())?;
                 Ok(())

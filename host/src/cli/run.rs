@@ -3,7 +3,7 @@
 use super::tokens::tokens;
 use super::{Dirs, Failure, dirs};
 use crate::clock::Timepiece;
-use crate::conf::{DaemonConf, Prefix, Role};
+use crate::conf::{DaemonConf, Prefix, Role, TlsFiles, lie_elsewhere};
 use crate::core::{Core, CoreParts, Counters, Event, Events, Live, Logs, Shared};
 use crate::http;
 use crate::ingest::format::Format;
@@ -49,16 +49,16 @@ pub(super) struct Run {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Where HTTP listens; port 0 takes a free one [default: 127.0.0.1:8650]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = listens)]
     http: Option<SocketAddr>,
     /// Where pushes by TCP and UDP are taken [default: 127.0.0.1:8651]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = listens)]
     push: Option<SocketAddr>,
     /// What the daemon is for: server, or agent, which has no pages and keeps no history [default: server]
     #[arg(long, value_name = "ROLE")]
     role: Option<Role>,
     /// Where relays of other daemons connect; nowhere unless it is said
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = listens)]
     relay: Option<SocketAddr>,
     /// Say more: every step of every module
     #[arg(long, short)]
@@ -67,6 +67,15 @@ pub(super) struct Run {
 
 /// Who is let in, and how nobody else hears it.
 type Secrets = (Tokens, Option<Arc<Acceptor>>);
+
+/// Where to listen.
+fn listens(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        let port = text.trim_start_matches(':').parse::<u16>().ok();
+        let port = port.map_or_else(|| "8652".to_owned(), |port| port.to_string());
+        format!("must be an address and a port, such as 127.0.0.1:{port}; 0.0.0.0:{port} is reached from other hosts")
+    })
+}
 
 /// Bound, but not served yet.
 struct Listeners {
@@ -95,7 +104,13 @@ impl Run {
         conf.push = self.push.unwrap_or(conf.push);
         conf.relay = self.relay.or(conf.relay);
         let tokens = tokens(&conf, &folders)?;
-        let open = |files| Acceptor::open(files, &folders).map_err(|why| Failure::usage(format_args!("[tls] {why}")));
+        let open = |files: &TlsFiles| {
+            Acceptor::open(files, &folders).map_err(|why| {
+                let files = files.each().map(|(_, file)| file);
+                let hint = folders.conf.as_deref().map_or_else(String::new, |folder| lie_elsewhere(files, folder));
+                Failure::usage(format_args!("[tls] {why}{hint}"))
+            })
+        };
         let tls = conf.tls.as_ref().map(open).transpose()?;
         let lost = |error: io::Error| Failure::work(format_args!("the current folder: {error}"));
         let folders = folders.absolute().map_err(lost)?;

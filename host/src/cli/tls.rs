@@ -30,7 +30,8 @@ enum What {
     after_help = "Example:\n  graftd tls self-signed --name metrics.example --name 192.0.2.7 --out /etc/graftd/tls"
 )]
 struct SelfSigned {
-    /// Name or address by which clients call the daemon; several are named one by one [default: this host's name]
+    /// Name or address by which clients call the daemon; several are named one by one [default: those of the
+    /// certificate that lies there, else this host's name]
     #[arg(long, value_name = "HOST")]
     name: Vec<String>,
     /// Folder to put them into
@@ -48,7 +49,13 @@ impl Tls {
 
 impl SelfSigned {
     fn run(self) -> Result<(), Failure> {
-        let mut names = self.name;
+        let before = match tls::made_for(&self.out) {
+            Ok(before) => before.unwrap_or_default(),
+            // Whoever names them does not need those that are in it.
+            Err(_) if !self.name.is_empty() => Vec::new(),
+            Err(why) => return Err(Failure::work(format_args!("{why}; say for which it is to be: --name HOST"))),
+        };
+        let mut names = if self.name.is_empty() { before.clone() } else { self.name };
         if names.is_empty() {
             names.push(DaemonConf::default().host_name());
         }
@@ -62,6 +69,10 @@ impl SelfSigned {
         let at = |file: &Path| std::path::absolute(file).unwrap_or_else(|_| file.to_owned()).display().to_string();
         let by = if made.renewed { "by the authority that was there" } else { "by an authority of its own" };
         print(&format!("{}: good for {TLS_CERT_DAYS} days and for {}, {by}", at(&made.cert), names.join(", ")))?;
+        let gone: Vec<&str> = before.iter().filter(|name| !names.contains(name)).map(String::as_str).collect();
+        if !gone.is_empty() {
+            print(&format!("no longer for: {}", gone.join(", ")))?;
+        }
         if made.renewed {
             return print("A daemon that has it takes it up within seconds; clients notice nothing.");
         }

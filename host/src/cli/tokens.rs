@@ -1,7 +1,7 @@
 //! The daemon's tokens: out of files, or out of the environment.
 
 use super::Failure;
-use crate::conf::{DaemonConf, read_text};
+use crate::conf::{DaemonConf, TokenFiles, lie_elsewhere, read_text};
 use crate::limits::TOKEN_BYTES_MIN;
 use crate::module::{Folders, open_anywhere};
 use crate::tokens::{Access, Tokens};
@@ -27,19 +27,34 @@ pub(super) fn tokens(conf: &DaemonConf, folders: &Folders) -> Result<Tokens, Fai
     let all = [("token_file", &tokens.all), ("read_token_file", &tokens.read), ("write_token_file", &tokens.write)];
     for (i, (name, token)) in all.iter().enumerate() {
         if let Some((other, _)) = all[i + 1..].iter().find(|(_, other)| token.is_some() && *token == *other) {
+            let (name, other) = (source(files, name), source(files, other));
             return Err(Failure::usage(format_args!(
                 "{name} and {other} say the same token; leave both out and name it with token_file, which allows everything"
             )));
         }
     }
     if tokens.ask_for(Access::Read) && !tokens.ask_for(Access::Write) {
-        return Err(Failure::usage(
-            "read_token_file is set and no token for writing is: who may not read could push and switch all the same; name \
-             a file with another token: write_token_file",
-        ));
+        let read = source(files, "read_token_file");
+        return Err(Failure::usage(format_args!(
+            "{read} is set and no token for writing is: who may not read could push and switch all the same; name a file with \
+             another token: write_token_file"
+        )));
     }
     check(conf, &tokens)?;
     Ok(tokens)
+}
+
+/// Where a token comes from: the key that names its file, or the variable of the environment.
+fn source(files: &TokenFiles, key: &str) -> String {
+    let (file, variable) = match key {
+        "token_file" => (&files.all, "GRAFTD_TOKEN"),
+        "read_token_file" => (&files.read, "GRAFTD_READ_TOKEN"),
+        _ => (&files.write, "GRAFTD_WRITE_TOKEN"),
+    };
+    match file {
+        Some(file) => format!("{key} ({})", file.display()),
+        None => format!("${variable} (of the environment)"),
+    }
 }
 
 /// Whoever can be reached from other hosts asks for a token, whatever is wanted.
@@ -69,7 +84,10 @@ fn token(name: &str, file: Option<&Path>, variable: &str, folders: &Folders) -> 
     };
     let text = match file {
         Some(file) => {
-            let opened = open_anywhere(file, folders).map_err(|why| Failure::usage(format_args!("{name}: {why}")))?;
+            let opened = open_anywhere(file, folders).map_err(|why| {
+                let hint = folders.conf.as_deref().map_or_else(String::new, |folder| lie_elsewhere([file], folder));
+                Failure::usage(format_args!("{name}: {why}{hint}"))
+            })?;
             if opened.metadata().is_ok_and(|meta| meta.mode() & OTHERS_READ != 0) {
                 tracing::warn!(
                     "{name} {}: everybody on this host can read it; chmod o-r makes it a secret",

@@ -1,7 +1,8 @@
 //! `graftd trend`: history, from a running daemon; and what is done with it where none runs.
 
-use super::client::{Server, good, text};
+use super::client::{Server, json, text};
 use super::error::{print, unless_pipe_closed};
+use super::show::trend as table;
 use super::{Dirs, Failure, dirs, run};
 use crate::clock::Timepiece;
 use crate::conf::TrendConf;
@@ -50,9 +51,12 @@ pub(super) struct Trend {
     /// Where history is asked for, where there is more of it than one: sqlite or prometheus
     #[arg(long)]
     engine: Option<String>,
-    /// Print a table, with a column for each path
-    #[arg(long)]
+    /// Print CSV, with a column for each path, empty steps too
+    #[arg(long, conflicts_with = "json")]
     csv: bool,
+    /// Print the answer as the daemon sent it
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     server: Server,
 }
@@ -159,8 +163,16 @@ impl Trend {
                         query.append_pair(name, value);
                     }
                 }
-                let mut answer = good(self.server.get(&format!("/trend/?{}", query.finish()), "*/*")?)?;
-                print(text(&mut answer)?.trim_end())
+                let mut answer = self.server.get(&format!("/trend/?{}", query.finish()), "*/*")?;
+                let answer = text(&mut answer)?;
+                if self.csv || self.json {
+                    return print(answer.trim_end());
+                }
+                let lines = table(&json(&answer)?);
+                if lines.is_empty() {
+                    eprintln!("graftd: there is nothing at {} in this time", self.paths.join(", "));
+                }
+                lines.iter().try_for_each(|line| print(line))
             }
             Some(Tool::Export(export)) => export.run(),
             Some(Tool::Import(import)) => import.run(),

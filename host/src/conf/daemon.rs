@@ -1,7 +1,8 @@
 //! `graftd.conf`: the daemon itself.
 
-use super::engine::{self, EngineConf};
+use super::engine::{self, EngineConf, StoreConf};
 use super::error::ConfError;
+use super::file::beside;
 use super::intake::IntakeLimits;
 use super::table::{Source, Table};
 use super::tls::TlsFiles;
@@ -204,10 +205,10 @@ impl DaemonConf {
             ("write_token_file", &mut conf.tokens.write),
         ] {
             if let Some(given) = table.take(key) {
-                *place = Some(given.text()?.into());
+                *place = Some(beside(file, &given.text()?));
             }
         }
-        conf.tls = TlsFiles::read(&mut table)?;
+        conf.tls = TlsFiles::read(&mut table, file)?;
         let mut limits = table.table("limits")?;
         for (key, place) in [("nodes", &mut conf.limits.nodes), ("branch_nodes", &mut conf.limits.branch_nodes)] {
             if let Some(given) = limits.take(key) {
@@ -225,6 +226,22 @@ impl DaemonConf {
         conf.trend.read(trend)?;
         table.finish(&DaemonConf::KEYS)?;
         Ok(conf)
+    }
+}
+
+impl DaemonConf {
+    /// The files that it names, with their keys.
+    pub(crate) fn files(&self) -> Vec<(&'static str, &Path)> {
+        let TokenFiles { all, read, write } = &self.tokens;
+        let tokens = [("token_file", all), ("read_token_file", read), ("write_token_file", write)];
+        let store = self.engine.store.as_ref().map(|store| {
+            let StoreConf { token_file, password_file, ca, .. } = store;
+            [("[trend] token_file", token_file), ("[trend] password_file", password_file), ("[trend] ca", ca)]
+        });
+        let named = tokens.into_iter().chain(store.into_iter().flatten());
+        let named = named.filter_map(|(key, file)| Some((key, file.as_deref()?)));
+        let tls = self.tls.iter().flat_map(TlsFiles::each);
+        named.chain(tls).collect()
     }
 }
 
@@ -274,6 +291,19 @@ mod tests {
         assert_eq!(parse("").unwrap(), DaemonConf::default());
         let conf = parse("tick = \"200ms\"\nhttp = \"[::1]:0\"\n[limits]\nnodes = 5_000\n").unwrap();
         assert_eq!((conf.tick.as_millis(), conf.http.port(), conf.limits.nodes), (200, 0, 5_000));
+    }
+
+    #[test]
+    fn files_that_are_not_absolute_lie_beside_it() {
+        let text = "token_file = \"all\"\nread_token_file = \"/r\"\nwrite_token_file = \"../w\"\n[tls]\ncert = \"c\"\nkey = \"tls/k\"";
+        let conf = DaemonConf::parse(Path::new("/etc/graftd/graftd.conf"), text).unwrap();
+        let at = |path: &str| Some(PathBuf::from(path));
+        let TokenFiles { all, read, write } = conf.tokens;
+        assert_eq!((all, read, write), (at("/etc/graftd/all"), at("/r"), at("/etc/graftd/../w")));
+        let tls = conf.tls.unwrap();
+        assert_eq!((Some(tls.cert), Some(tls.key)), (at("/etc/graftd/c"), at("/etc/graftd/tls/k")));
+        let here = std::env::current_dir().unwrap().join("conf/all");
+        assert_eq!(DaemonConf::parse(Path::new("conf/graftd.conf"), text).unwrap().tokens.all, Some(here));
     }
 
     #[test]

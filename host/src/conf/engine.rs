@@ -1,6 +1,7 @@
 //! `[trend]` of `graftd.conf`: where history is kept, and how a store of Prometheus' kind is reached.
 
 use super::error::ConfError;
+use super::file::beside;
 use super::table::Table;
 use crate::limits::{STORE_BUFFER_BYTES, STORE_BUFFER_BYTES_RANGE, STORE_HEADERS_MAX};
 use std::collections::BTreeMap;
@@ -103,9 +104,8 @@ impl EngineConf {
         if read.is_none() && !own {
             return Err(missing("read", "http://127.0.0.1:9090"));
         }
-        let base = file.parent().unwrap_or(Path::new("."));
         let mut path = |key: &'static str| -> Result<Option<PathBuf>, ConfError> {
-            trend.take(key).map(|given| Ok(base.join(given.text()?))).transpose()
+            trend.take(key).map(|given| Ok(beside(file, &given.text()?))).transpose()
         };
         let (token_file, password_file, ca) = (path("token_file")?, path("password_file")?, path("ca")?);
         if token_file.is_some() && password_file.is_some() {

@@ -20,7 +20,7 @@ pub use access_log::AccessLogConf;
 pub use daemon::{DaemonConf, Role, TokenFiles, TrendConf};
 pub use engine::{EngineConf, StoreConf};
 pub use error::ConfError;
-pub(crate) use file::read_text;
+pub(crate) use file::{lie_elsewhere, read_text};
 pub use gmond::{Cluster, GANGLIA_PORT, GmondConf};
 pub use group::{GroupBy, GroupField, OWN_BRANCH, Prefix, PrefixTemplate};
 pub use intake::IntakeLimits;

@@ -159,6 +159,20 @@ impl RelayConf {
         Ok(RelayConf { to, host, prefix, token_file, tls, branches, every, spool_bytes })
     }
 
+    /// The files that it names, with their keys.
+    pub(crate) fn files(&self) -> Vec<(&'static str, &Path)> {
+        let tls = self.tls.iter().flat_map(|tls| {
+            let identity = tls.identity.as_ref();
+            [
+                ("ca", tls.ca.as_deref()),
+                ("cert", identity.map(|(cert, _)| &**cert)),
+                ("key", identity.map(|(_, key)| &**key)),
+            ]
+        });
+        let named = [("token_file", self.token_file.as_deref())].into_iter().chain(tls);
+        named.filter_map(|(key, file)| Some((key, file?))).collect()
+    }
+
     /// The token, if there is to be one.
     ///
     /// # Errors

@@ -209,7 +209,8 @@ fn parse_size(text: &str) -> Option<u64> {
     let (number, unit) = text.split_at(unit_at);
     let bytes_a_unit: u64 = match unit {
         "B" => 1,
-        "kB" => 1_000,
+        // Only k is what SI has for it, and K what everybody writes.
+        "kB" | "KB" => 1_000,
         "MB" => 1_000_000,
         "GB" => 1_000_000_000,
         "TB" => 1_000_000_000_000,
@@ -255,6 +256,8 @@ mod tests {
             ("512MiB", Some(512 << 20)),
             ("2GiB", Some(2 << 30)),
             ("64MB", Some(64_000_000)),
+            ("64KB", Some(64_000)),
+            ("64kB", Some(64_000)),
             ("1.5GiB", Some(3 << 29)),
             ("7B", Some(7)),
             ("99999999999999999999TiB", Some(u64::MAX)),

@@ -1,8 +1,9 @@
 //! `[tls]` of `graftd.conf`: the certificate that the daemon shows.
 
 use super::error::ConfError;
+use super::file::beside;
 use super::table::Table;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where a certificate lies and what belongs to it, in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,16 +17,22 @@ pub struct TlsFiles {
 }
 
 impl TlsFiles {
-    /// Reads the table; `None` when there is none, or nothing in it.
-    pub(super) fn read(table: &mut Table<'_>) -> Result<Option<TlsFiles>, ConfError> {
+    /// All of them, with the keys that name them.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let client_ca = self.client_ca.as_deref().map(|ca| ("client_ca", ca));
+        [("cert", &*self.cert), ("key", &*self.key)].into_iter().chain(client_ca)
+    }
+
+    /// Reads the table of `file`; `None` when there is none, or nothing in it.
+    pub(super) fn read(table: &mut Table<'_>, file: &Path) -> Result<Option<TlsFiles>, ConfError> {
         let mut tls = table.table("tls")?;
         let (cert, key, client_ca) = (tls.take("cert"), tls.take("key"), tls.take("client_ca"));
         tls.finish(&["cert", "key", "client_ca"])?;
         match (cert, key) {
             (Some(cert), Some(key)) => Ok(Some(TlsFiles {
-                cert: cert.text()?.into(),
-                key: key.text()?.into(),
-                client_ca: client_ca.map(|ca| ca.text()).transpose()?.map(PathBuf::from),
+                cert: beside(file, &cert.text()?),
+                key: beside(file, &key.text()?),
+                client_ca: client_ca.map(|ca| ca.text()).transpose()?.map(|ca| beside(file, &ca)),
             })),
             (None, None) if client_ca.is_none() => Ok(None),
             (cert, key) => {

@@ -42,8 +42,8 @@ pub enum Event {
         /// What happened.
         why: String,
     },
-    /// A log has looked at its files for the first time.
-    LogBegun,
+    /// There may be something else to say of a built-in module: a log has looked at its files, a relay has met somebody or nobody.
+    Remark,
     /// Somebody switches a module.
     Switch {
         /// The module's name.

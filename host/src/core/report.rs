@@ -28,10 +28,21 @@ const MODULE_COUNTERS: [&str; 6] = ["calls", "errors", "cpu", "late", "lateness"
 
 /// What is told of a relay, at `graftd,HOST,relay,NAME,…`: to whom it sends and since when (Unix seconds, 0 while it is not
 /// connected), entries that wait and their bytes, how many of them may be on their way, entries that were acknowledged, that were
-/// folded into others and that were dropped for want of room, values that there was no room for before they were entries, and why
-/// nothing is sent.
-const RELAY_KEYS: [&str; 10] =
-    ["to", "since", "queued", "bytes", "promised", "acknowledged", "folded", "dropped", "lost", "error"];
+/// folded into others and that were dropped for want of room, values in those dropped, values that there was no room for before
+/// they were entries, and why nothing is sent.
+const RELAY_KEYS: [&str; 11] = [
+    "to",
+    "since",
+    "queued",
+    "bytes",
+    "promised",
+    "acknowledged",
+    "folded",
+    "dropped",
+    "dropped_leaves",
+    "lost",
+    "error",
+];
 
 /// What was read of a log.
 #[derive(Debug, Default)]
@@ -232,6 +243,7 @@ impl SelfReport {
             self.total(&["relay", name, "acknowledged"], told.acknowledged as f64);
             self.total(&["relay", name, "folded"], load.folded as f64);
             self.total(&["relay", name, "dropped"], load.dropped as f64);
+            self.total(&["relay", name, "dropped_leaves"], load.dropped_leaves as f64);
             self.total(&["relay", name, "lost"], *lost as f64);
             self.text(&["relay", name, "error"], &told.error);
         }

@@ -127,7 +127,7 @@ impl Core {
                 self.commit_if_due();
             }
             Event::BuiltInEnded { life, why } => self.registry.built_in_ended(&life, &why, &self.shared),
-            Event::LogBegun => self.registry.remarks(&self.shared),
+            Event::Remark => self.registry.remarks(&self.shared),
             Event::Switch { name, to, reply } => {
                 let _ = reply.send(self.registry.switch(&name, to, &self.shared));
             }

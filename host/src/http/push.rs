@@ -33,7 +33,8 @@ const LINES_AGAIN: Duration = Duration::from_millis(5);
 const BEHIND: &str = "this daemon is behind with what was pushed before; try again later";
 
 /// What bodies may be.
-const TYPES: &str = "application/json, text/plain, application/x-www-form-urlencoded, multipart/form-data";
+const TYPES: &str =
+    "application/json, application/x-ndjson, text/plain, application/x-www-form-urlencoded, multipart/form-data";
 
 /// What a body holds.
 #[derive(Debug, Default)]
@@ -150,7 +151,9 @@ pub(super) fn kind(headers: &HeaderMap) -> Result<Kind, Refusal> {
     let written = written.to_str().unwrap_or_default();
     let essence = written.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
-        "application/json" | "text/json" => Ok(Kind::Documents),
+        "application/json" | "text/json" | "application/x-ndjson" | "application/ndjson" | "application/jsonl" => {
+            Ok(Kind::Documents)
+        }
         "text/plain" => Ok(Kind::Lines),
         "application/x-www-form-urlencoded" => Ok(Kind::Form),
         "multipart/form-data" => multer::parse_boundary(written).map(Kind::Multipart).map_err(|_| {

@@ -17,11 +17,12 @@ use warp::reply::Response;
 use warp::{Buf, Filter, Rejection};
 
 /// Every URL, as an answer to an unknown one lists them.
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 14] = [
     "/",
     "/push",
     "/get/",
     "/pull/",
+    "/trend/",
     "/api/q/",
     "/modules",
     "/modules/NAME/on",

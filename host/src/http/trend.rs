@@ -99,7 +99,10 @@ pub(super) async fn trend(web: &Web, query: &str) -> Result<Answer, Refusal> {
             let answer = trend.ask(&ask).map_err(|error| match error {
                 AskError::TooMuch(why) => bad(format_args!("key-{pattern}: {why}")),
                 AskError::Elsewhere(why) => {
-                    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, format_args!("/trend/: history elsewhere: {why}"))
+                    // It may have answered, with another status than it should have.
+                    let does = if why.contains(" answered ") { "refuses" } else { "does not answer" };
+                    let why = format_args!("/trend/: the store (trend.read) {does}: {why}");
+                    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why)
                 }
                 AskError::Failed(error) => Refusal::new(
                     StatusCode::SERVICE_UNAVAILABLE,

@@ -48,13 +48,71 @@ pub struct Documents {
     pub rejected: u64,
 }
 
-/// Reads a document, or an array of documents. What is broken as JSON ends the reading there; what is wrong in one
-/// document (a bad action, too deep a nesting) costs that document alone.
+/// Reads documents, and arrays of documents, one behind another: lines of JSON, say. What is broken as JSON costs its line where it
+/// has one of its own, else it ends the reading there; what is wrong in one document (a bad action, too deep a nesting) costs
+/// that document alone.
 #[must_use]
 pub fn read_documents(text: &[u8]) -> Documents {
     let mut documents = Documents::default();
-    documents.read(text, None);
-    documents
+    let first = next_value(text, Place::default()).unwrap_or_default();
+    // What stands there may be no value at all, but not a text that is none from its beginning.
+    let go_on = |broken: Broken, at: Place| {
+        let may_be_lines = at.at > first.at || text.get(at.at) == Some(&b'{');
+        if may_be_lines { broken.passed_over(text, at) } else { None }
+    };
+    // The faults of a text that has one value name no line.
+    let Some(mut rest) = documents.value(text, first).unwrap_or_else(|broken| go_on(broken, first)) else {
+        return documents;
+    };
+    documents.faults.iter_mut().for_each(|fault| fault.stands_in_line(first.line + 1));
+    loop {
+        let faults = documents.faults.len();
+        let next = documents.value(text, rest).unwrap_or_else(|broken| go_on(broken, rest));
+        documents.faults[faults..].iter_mut().for_each(|fault| fault.stands_in_line(rest.line + 1));
+        match next {
+            Some(next) => rest = next,
+            None => return documents,
+        }
+    }
+}
+
+/// Where a value begins.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    /// Bytes before it.
+    at: usize,
+    /// Lines before it.
+    line: usize,
+}
+
+/// A value that is no JSON.
+struct Broken {
+    /// The line in which that is seen, from 0, and whether it is seen at the beginning of it.
+    line: usize,
+    at_its_begin: bool,
+}
+
+impl Broken {
+    /// Where the next one begins, if this had a line of its own: else nobody knows what belongs to it.
+    fn passed_over(&self, text: &[u8], begins: Place) -> Option<Place> {
+        let own = self.line == begins.line || self.line == begins.line + 1 && self.at_its_begin;
+        if !own || text.get(begins.at) == Some(&b'[') {
+            return None;
+        }
+        let end = begins.at + memchr::memchr(b'\n', &text[begins.at..])?;
+        next_value(text, Place { at: end, line: begins.line })
+    }
+}
+
+fn lines_before(text: &[u8], end: usize) -> usize {
+    memchr::memchr_iter(b'\n', &text[..end]).count()
+}
+
+/// Where the next value begins behind what is white.
+fn next_value(text: &[u8], behind: Place) -> Option<Place> {
+    let white = text[behind.at..].iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))?;
+    let at = behind.at + white;
+    Some(Place { at, line: behind.line + lines_before(&text[behind.at..], white) })
 }
 
 impl Documents {
@@ -76,10 +134,85 @@ impl Documents {
         }
     }
 
+    /// Reads the value that begins there; where the next one begins, if there is another.
+    ///
+    /// # Errors
+    /// It is no JSON; that is noted among the faults.
+    fn value(&mut self, text: &[u8], begins: Place) -> Result<Option<Place>, Broken> {
+        let (frames, good) = (self.frames.len(), self.good);
+        let mut json = serde_json::Deserializer::from_slice(&text[begins.at..]);
+        let read = Top { documents: self, tokens: None }.deserialize(&mut json);
+        let error = match read {
+            Ok(()) => {
+                let at = begins.at + json.into_iter::<IgnoredAny>().byte_offset();
+                if text[at..].trim_ascii_start().is_empty() {
+                    return Ok(None);
+                }
+                let line = begins.line + lines_before(&text[begins.at..], at - begins.at);
+                let behind = Place { at, line };
+                match next_value(text, behind) {
+                    None => return Ok(None),
+                    Some(next) if matches!(text[next.at], b'{' | b'[') => return Ok(Some(next)),
+                    Some(next) if next.line > line && !matches!(text[next.at], b'}' | b']' | b',' | b':') => {
+                        return Ok(Some(next));
+                    }
+                    // What is broken right behind it may have been meant to be a part of it.
+                    Some(next) => trailing(text, next, begins),
+                }
+            }
+            Err(error) => {
+                let mut fault = syntax(&error);
+                let line = begins.line + error.line().saturating_sub(1);
+                if begins.at > 0 {
+                    let column = if line == begins.line {
+                        error.column() + begins.at - start_of_line(text, begins.at)
+                    } else {
+                        error.column()
+                    };
+                    fault.at = format!("line {} column {column}", line + 1);
+                }
+                (fault, Broken { line, at_its_begin: error.column() <= 1 })
+            }
+        };
+        let (fault, broken) = error;
+        self.reject(fault);
+        if text[begins.at..].trim_ascii_start().first() == Some(&b'{') {
+            // One document, with something broken behind it: what it was meant to be is anybody's guess.
+            self.frames.truncate(frames);
+            self.good = good;
+        }
+        Err(broken)
+    }
+
     fn reject(&mut self, fault: Fault) {
         self.rejected += 1;
         if self.faults.len() < PUSH_FAULTS_MAX {
             self.faults.push(fault);
+        }
+    }
+}
+
+fn start_of_line(text: &[u8], at: usize) -> usize {
+    memchr::memrchr(b'\n', &text[..at]).map_or(0, |end| end + 1)
+}
+
+/// Something stands behind a value, in its last line, that no value begins with.
+fn trailing(text: &[u8], found: Place, begins: Place) -> (Fault, Broken) {
+    let column = found.at - start_of_line(text, found.at) + 1;
+    let at = format!("line {} column {column}", found.line + 1);
+    // Where that was the only line of the value, the next one is another's.
+    let line = if found.line == begins.line { begins.line } else { usize::MAX };
+    (Fault { at, why: "trailing characters".to_owned() }, Broken { line, at_its_begin: false })
+}
+
+impl Fault {
+    /// It is one of several values' of a text: the line where that begins tells which.
+    fn stands_in_line(&mut self, line: usize) {
+        if let Some(inside) = self.at.strip_prefix("document ") {
+            self.at = match inside.strip_prefix('1').filter(|inside| inside.is_empty() || inside.starts_with(',')) {
+                Some(inside) => format!("line {line}{inside}"),
+                None => format!("line {line}, {}", self.at),
+            };
         }
     }
 }

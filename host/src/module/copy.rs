@@ -81,6 +81,6 @@ impl Drop for Copy {
 }
 
 /// Says which file it is that is refused.
-pub(super) fn named(file: &Path, Refusal { why, again }: Refusal) -> Refusal {
-    Refusal { why: format!("{}: {why}", file.display()), again }
+pub(super) fn named(file: &Path, Refusal { why, again, off }: Refusal) -> Refusal {
+    Refusal { why: format!("{}: {why}", file.display()), again, off }
 }

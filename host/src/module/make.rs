@@ -72,10 +72,11 @@ fn place(job: &Job, copy: &Copy, blamed: &Blamed) -> Result<(bool, String), Refu
 }
 
 fn try_here(job: &Job, copy: &Copy) -> Result<Declared, Refusal> {
-    let probed = probe(&copy.path, job.conf.source()).map_err(|refusal| {
+    let by_itself = job.conf_file.is_none().then_some(job.name.as_str());
+    let probed = probe(&copy.path, job.conf.source(), by_itself).map_err(|refusal| {
         // What is wrong in the `.on` is said with its place already.
         let placed = job.conf_file.as_deref().is_some_and(|conf| refusal.why.starts_with(&*conf.to_string_lossy()));
-        if placed { refusal } else { named(&job.plugin.path, refusal) }
+        if placed || refusal.off { refusal } else { named(&job.plugin.path, refusal) }
     })?;
     Ok(probed.declared)
 }

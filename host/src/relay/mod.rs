@@ -265,6 +265,10 @@ impl Relay {
     pub(crate) fn remark(&self) -> String {
         let to: Vec<String> = self.conf.to.iter().map(send::address).collect();
         let by = if self.conf.tls.is_some() { " by TLS" } else { "" };
+        let told = self.line.told.lock();
+        if told.since.is_none() && !told.error.is_empty() {
+            return format!("waits: {}", told.error);
+        }
         format!("sends to {}{by}", to.join(", or "))
     }
 }

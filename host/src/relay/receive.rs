@@ -130,7 +130,7 @@ impl Drop for Peer<'_> {
     fn drop(&mut self) {
         let senders = &self.shared.relays.senders;
         senders.leave(&self.source, self.connection);
-        senders.part(&self.shown);
+        senders.part(&self.shown, self.connection);
     }
 }
 
@@ -200,6 +200,7 @@ async fn converse(
     }
     write(out, &Message::Welcome { version, said: answer }.encode()).await.map_err(Broken::Ended)?;
     tracing::info!("{} relays from {from}", peer.host);
+    warn_of_names(shared, &peer, &stream, from);
     reading.share(&rooms.bytes);
     let mut alive: Vec<oneshot::Sender<()>> = Vec::new();
     loop {
@@ -231,6 +232,26 @@ async fn converse(
                 return Err(Broken::Wrong(format!("no sign of life within {RELAY_IDLE_MAX:?}")));
             }
         }
+    }
+}
+
+/// Two by one name are told once: what they measure is at the same paths, and each writes over the other's.
+fn warn_of_names(shared: &Shared, peer: &Peer<'_>, stream: &str, from: SocketAddr) {
+    let senders = &shared.relays.senders;
+    let host = &peer.host;
+    let id = stream.split('.').next().unwrap_or_default();
+    let way_out =
+        "give each daemon a name of its own: host = \"…\" in its graftd.conf, and in its relay.on if it says one there";
+    if let Some(other) = senders.called(peer.connection, host, id, from) {
+        tracing::warn!(
+            "two senders call themselves {host}, from {other} and from {from}: what they measure is at the same paths; {way_out}"
+        );
+    }
+    if **host == *shared.host && senders.called_as_here(host) {
+        tracing::warn!(
+            "the sender from {from} calls itself {host}, as this daemon does: what both measure is at the same paths, and what it says \
+             of its own health is left out; {way_out}"
+        );
     }
 }
 

@@ -3,7 +3,7 @@
 use super::wire::{Broken, MARK, Message, Reading, Said, VERSIONS, place, write};
 use super::{Line, secure};
 use crate::conf::RelayConf;
-use crate::core::Shared;
+use crate::core::{Event, Shared};
 use crate::limits::{
     RELAY_CONNECT_MAX, RELAY_HELLO_BYTES_MAX, RELAY_HELLO_MAX, RELAY_IDLE_MAX, RELAY_PAUSE, RELAY_PAUSE_MAX,
     RELAY_PING_EVERY, RELAY_READ_BYTES, RELAY_REFUSED_MAX,
@@ -86,10 +86,8 @@ impl Sender {
             for to in &self.conf.to {
                 let Err(why) = self.converse(to, &mut met).await else { continue };
                 let why = format!("{}: {why}", address(to));
-                let mut told = self.line.told.lock();
-                if told.error != why {
-                    tracing::warn!("the relay {}: {why}; what it has to send waits", self.line.name);
-                    told.error = why;
+                if self.waits(why) {
+                    self.shared.events.send_async(Event::Remark).await;
                 }
             }
             if met {
@@ -132,11 +130,23 @@ impl Sender {
             self.line.tell_all.store(which, Ordering::Release);
         }
         self.greet(is("host"), to);
+        self.shared.events.send_async(Event::Remark).await;
         let said = met_now.go_on(&mut reading, &mut out).await;
         Err(match said {
             Broken::Ended(error) => secure::ended(&error),
             Broken::Wrong(why) => why,
         })
+    }
+
+    /// Nobody takes what there is to send; whether that, or why, is news.
+    fn waits(&self, why: String) -> bool {
+        let mut told = self.line.told.lock();
+        if told.error == why {
+            return false;
+        }
+        tracing::warn!("the relay {}: {why}; what it has to send waits", self.line.name);
+        told.error = why;
+        true
     }
 
     fn greet(&self, host: &str, to: &(String, u16)) {

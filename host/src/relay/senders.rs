@@ -49,6 +49,14 @@ pub(crate) struct Senders {
     changed: watch::Sender<()>,
     live: Mutex<HashMap<String, Live>>,
     received: Mutex<BTreeMap<String, Received>>,
+    called: Mutex<Called>,
+}
+
+/// Who is connected by which name, by their connections, and the names that more than one has: said once.
+#[derive(Debug, Default)]
+struct Called {
+    now: HashMap<u64, (String, String, SocketAddr)>,
+    told: BTreeSet<String>,
 }
 
 impl Default for Senders {
@@ -58,6 +66,7 @@ impl Default for Senders {
             changed: watch::Sender::new(()),
             live: Mutex::default(),
             received: Mutex::default(),
+            called: Mutex::default(),
         }
     }
 }
@@ -172,6 +181,20 @@ impl Senders {
         }
     }
 
+    /// A connection is that of a daemon, known by its id, that calls itself `host`: from where another comes that does so too, if that
+    /// has not been said before.
+    pub(super) fn called(&self, connection: u64, host: &str, id: &str, from: SocketAddr) -> Option<SocketAddr> {
+        let mut called = self.called.lock();
+        let other = called.now.values().find(|(name, other, _)| name == host && other != id).map(|(.., from)| *from);
+        called.now.insert(connection, (host.to_owned(), id.to_owned(), from));
+        other.filter(|_| called.told(host))
+    }
+
+    /// Whether it is news that a sender calls itself as this daemon does.
+    pub(super) fn called_as_here(&self, host: &str) -> bool {
+        self.called.lock().told(host)
+    }
+
     /// A sender has connected: by what name is told what comes of it.
     pub(super) fn join(&self, host: &str) -> String {
         let mut received = self.received.lock();
@@ -181,7 +204,8 @@ impl Senders {
     }
 
     /// It has gone. Of one that has sent nothing there is nothing to tell.
-    pub(super) fn part(&self, host: &str) {
+    pub(super) fn part(&self, host: &str, connection: u64) {
+        self.called.lock().now.remove(&connection);
         let mut received = self.received.lock();
         if let Some(found) = received.get_mut(host) {
             found.connected = found.connected.saturating_sub(1);
@@ -204,6 +228,13 @@ impl Senders {
         let received = self.received.lock();
         let some = received.iter().filter(|(_, received)| received.entries > 0);
         some.map(|(host, received)| (host.clone(), *received)).collect()
+    }
+}
+
+impl Called {
+    /// Whether it is news that a name is somebody else's too.
+    fn told(&mut self, host: &str) -> bool {
+        self.told.len() < RELAY_RECEIVED_MAX && self.told.insert(host.to_owned())
     }
 }
 
@@ -255,16 +286,33 @@ mod tests {
         let senders = Senders::default();
         for n in 0..RELAY_RECEIVED_MAX * 2 {
             let name = senders.join(&format!("host{n}"));
-            senders.part(&name);
+            senders.part(&name, 0);
         }
         assert!(senders.received().is_empty() && senders.received.lock().is_empty());
         let names: Vec<String> = (0..RELAY_RECEIVED_MAX + 9).map(|n| senders.join(&format!("host{n}"))).collect();
         names.iter().for_each(|name| senders.note(name, 5));
-        names.iter().for_each(|name| senders.part(name));
+        names.iter().for_each(|name| senders.part(name, 0));
         let received = senders.received();
         assert_eq!(received.len(), RELAY_RECEIVED_MAX + 1);
         let other = received.iter().find(|(name, _)| name == OTHER).map(|(_, received)| *received);
         assert_eq!(other, Some(Received { connected: 0, entries: 9, bytes: 45 }));
+    }
+
+    #[test]
+    fn two_that_call_themselves_by_one_name_are_told_of_once() {
+        let senders = Senders::default();
+        let from = |n| SocketAddr::from(([127, 0, 0, 1], n));
+        // The same daemon by two relays, and anew.
+        assert_eq!(senders.called(1, "web", "id1", from(1)), None);
+        assert_eq!(senders.called(2, "web", "id1", from(2)), None);
+        assert_eq!(senders.called(3, "db", "id2", from(3)), None);
+        // Another that was there once, and is gone.
+        senders.part("db", 3);
+        assert_eq!(senders.called(4, "db", "id3", from(4)), None);
+        senders.part("web", 1);
+        assert_eq!(senders.called(5, "web", "id4", from(5)), Some(from(2)));
+        assert_eq!(senders.called(6, "web", "id5", from(6)), None);
+        assert!(senders.called_as_here("top") && !senders.called_as_here("top"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Certificates for who has none: an authority of one's own, and a certificate by it.
 
+use super::files;
+use super::names::names;
 use crate::limits::{TLS_CA_DAYS, TLS_CERT_DAYS};
 use crate::when::rfc3339;
 use rcgen::{
@@ -28,12 +30,27 @@ pub(crate) struct Made {
     pub(crate) renewed: bool,
 }
 
+/// For which names and addresses the certificate is that lies in a folder; none where there is no certificate.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn made_for(out: &Path) -> Result<Option<Vec<String>>, String> {
+    let file = out.join("cert.pem");
+    let opened = match fs::File::open(&file) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(|error| format!("{}: {error}", file.display()))?,
+    };
+    let chain = files::certificates(opened, &file)?;
+    let found = chain.first().and_then(|own| names(own));
+    found.map(Some).ok_or_else(|| format!("{}: for which names it is cannot be read", file.display()))
+}
+
 /// Makes a certificate for these names and addresses in a folder, by the authority that lies there, or by a new one.
 /// Everything is for its owner's eyes alone (0600).
 ///
 /// # Errors
 /// A name is none; a file cannot be read or written; there is a certificate by another authority.
-pub(crate) fn make(names: &[String], out: &Path, now_ms: i64) -> Result<Made, String> {
+pub(crate) fn make(wanted: &[String], out: &Path, now_ms: i64) -> Result<Made, String> {
     let at = |name: &str| out.join(name);
     let mut made =
         Made { ca: at("ca.pem"), ca_key: at("ca-key.pem"), cert: at("cert.pem"), key: at("key.pem"), renewed: false };
@@ -63,8 +80,8 @@ pub(crate) fn make(names: &[String], out: &Path, now_ms: i64) -> Result<Made, St
             ));
         }
     };
-    let mut params = CertificateParams::new(names).map_err(|error| format!("{}: {error}", names.join(", ")))?;
-    params.distinguished_name = named(names.first().map_or("graftd", String::as_str));
+    let mut params = CertificateParams::new(wanted).map_err(|error| format!("{}: {error}", wanted.join(", ")))?;
+    params.distinguished_name = named(wanted.first().map_or("graftd", String::as_str));
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     // A relay shows the same one to its receiver.
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];

@@ -7,13 +7,14 @@ mod accept;
 mod connect;
 mod files;
 mod make;
+mod names;
 mod stream;
 
 pub(crate) use accept::{Acceptor, NotTaken};
 pub(crate) use connect::{Connector, authorities};
 #[cfg(test)]
 use make::Made;
-pub(crate) use make::make;
+pub(crate) use make::{made_for, make};
 pub(crate) use stream::Stream;
 
 use rustls::crypto::{CryptoProvider, ring};

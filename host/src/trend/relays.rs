@@ -7,7 +7,7 @@ mod tests;
 
 use super::spool::{self, Load, Place, Stream};
 use super::sqlite::Database;
-use crate::limits::RELAY_UNWRITTEN_BYTES_MAX;
+use crate::limits::{RELAY_SPOOL_ENTRIES_MAX, RELAY_UNWRITTEN_BYTES_MAX};
 use crate::relay::{Fold, Packed, pack};
 use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction};
@@ -118,6 +118,45 @@ struct Running {
     began: u64,
     /// It is switched off.
     off: bool,
+    strain: Strain,
+}
+
+/// What has been said of a spool that is full. It is said once, until nothing waits for a receiver any more.
+#[derive(Clone, Copy, Debug, Default)]
+struct Strain {
+    /// How it stood when it was looked at last; not since it was opened, or an entry was given up.
+    seen: Option<Load>,
+    folds: bool,
+    drops: bool,
+}
+
+/// What is new about a spool that is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Strained {
+    Folds,
+    Drops,
+    Over,
+}
+
+impl Strain {
+    /// Looks at how it stands now.
+    fn look(&mut self, now: Load) -> Option<Strained> {
+        let seen = self.seen.replace(now)?;
+        if now.dropped > seen.dropped {
+            let new = !std::mem::replace(&mut self.drops, true);
+            self.folds = true;
+            return new.then_some(Strained::Drops);
+        }
+        if now.folded > seen.folded {
+            return (!std::mem::replace(&mut self.folds, true)).then_some(Strained::Folds);
+        }
+        // Somebody takes it again, and has been promised all there is.
+        let over = self.folds && now.entries == now.promised;
+        if over {
+            (self.folds, self.drops) = (false, false);
+        }
+        over.then_some(Strained::Over)
+    }
 }
 
 /// All relays.
@@ -245,10 +284,11 @@ impl Relays {
         let done = match job {
             RelayJob::Open { limit, addresses, tell, board } => {
                 let before = self.running.remove(name);
+                let strain = before.as_ref().map_or_else(Strain::default, |before| before.strain);
                 // What a receiver said before it was edited still holds.
                 let (peer, acknowledged, began) =
                     before.map_or((None, None, 0), |before| (before.peer, before.acknowledged, before.began));
-                let running = Running { limit, addresses, board, peer, acknowledged, began, off: false };
+                let running = Running { limit, addresses, board, peer, acknowledged, began, off: false, strain };
                 self.running.insert(name.to_owned(), running);
                 connection.map(|connection| match tell {
                     true => within(connection, |to| stream.tell(to)).map(|()| connection),
@@ -269,6 +309,10 @@ impl Relays {
                 else {
                     return;
                 };
+                // Whoever gives it up says why it is dropped.
+                if let Some(running) = self.running.get_mut(name) {
+                    running.strain.seen = None;
+                }
                 connection.map(|connection| {
                     within(connection, |to| {
                         stream.give_up(to, &peer, number)?;
@@ -369,7 +413,7 @@ impl Relays {
         };
         match done {
             Some(Ok(connection)) => {
-                if let Some(running) = self.running.get(name) {
+                if let Some(running) = self.running.get_mut(name) {
                     tell(stream, running, self.dropped, connection);
                 }
             }
@@ -402,10 +446,30 @@ fn within<T>(
     Ok(done)
 }
 
-fn tell(stream: Stream<'_>, running: &Running, dropped: u64, connection: &Connection) {
-    match stream.load(connection) {
-        Ok(load) => running.board.tell(Load { dropped: load.dropped + dropped, ..load }),
-        Err(error) => tracing::error!("how much a relay has to send cannot be read: {error}"),
+fn tell(stream: Stream<'_>, running: &mut Running, dropped: u64, connection: &Connection) {
+    let load = match stream.load(connection) {
+        Ok(load) => Load { dropped: load.dropped + dropped, ..load },
+        Err(error) => return tracing::error!("how much a relay has to send cannot be read: {error}"),
+    };
+    running.board.tell(load);
+    let Some(strained) = running.strain.look(load) else { return };
+    let Load { entries, bytes, .. } = load;
+    let (name, limit) = (stream.relay, running.limit);
+    let full = format!(
+        "the relay {name}: its spool is full ({limit} bytes, or {RELAY_SPOOL_ENTRIES_MAX} entries); {entries} entries of {bytes} \
+         bytes wait now"
+    );
+    match strained {
+        Strained::Folds => tracing::warn!(
+            "{full}: from now on the oldest are folded into each other; sums stay exact, the times in between are gone"
+        ),
+        Strained::Drops => tracing::warn!(
+            "{full}: folding is not enough, from now on the oldest are dropped, and counted at \
+             graftd,HOST,relay,{name},dropped and dropped_leaves; a larger \"spool\" in its .on loses less"
+        ),
+        Strained::Over => {
+            tracing::info!("the relay {name}: its spool is not full any more, all that waited is under way");
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod tests;
 
 use crate::limits::{RELAY_FOLD_BYTES, RELAY_LINEAGE_MAX, RELAY_SPOOL_ENTRIES_MAX, RELAY_WINDOW_ENTRIES};
 use crate::relay::{Fold, Packed, pack, unpack};
+use plugin_api::delta::wire::{Op, Reader};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -59,6 +60,8 @@ pub(crate) struct Load {
     /// Entries that were folded into another, and dropped, since the spool was made.
     pub(crate) folded: u64,
     pub(crate) dropped: u64,
+    /// Values that were in those dropped.
+    pub(crate) dropped_leaves: u64,
 }
 
 /// A relay's name and the tag of this life of the daemon.
@@ -224,12 +227,26 @@ impl Stream<'_> {
 
     /// Drops an entry that its receiver refuses, and counts it.
     pub(super) fn give_up(self, to: &Connection, peer: &str, number: u64) -> Result<()> {
-        let gone = "DELETE FROM spool WHERE relay = ? AND peer = ? AND number = ? RETURNING folded";
-        let folded = to.query_row(gone, params![self.relay, peer, number.cast_signed()], |row| row.get::<_, i64>(0));
-        if let Some(folded) = folded.optional()? {
-            self.count(to, "dropped", folded.max(1).cast_unsigned())?;
+        let gone = "DELETE FROM spool WHERE relay = ? AND peer = ? AND number = ? RETURNING folded, data";
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?));
+        let gone = to.query_row(gone, params![self.relay, peer, number.cast_signed()], row).optional()?;
+        if let Some((folded, data)) = gone {
+            self.dropped(to, folded, leaves(&data))?;
         }
         Ok(())
+    }
+
+    /// Counts what was dropped.
+    fn dropped(self, to: &Connection, folded: i64, leaves: u64) -> Result<()> {
+        self.count(to, "dropped", folded.max(1).cast_unsigned())?;
+        let more = "INSERT INTO info VALUES(?1, ?2) ON CONFLICT DO UPDATE SET value = value + ?2";
+        to.prepare_cached(more)?.execute(params![self.dropped_leaves(), leaves.cast_signed()])?;
+        Ok(())
+    }
+
+    /// Under what the values are counted that were dropped.
+    fn dropped_leaves(self) -> String {
+        format!("dropped_leaves {}", self.relay)
     }
 
     /// Why a receiver's last entry cannot be one of this spool's.
@@ -303,13 +320,15 @@ impl Stream<'_> {
         let most = limit - limit / 8;
         let mut dropped = false;
         while is_large && bytes > most {
-            let oldest = "SELECT number, length(data), folded FROM spool WHERE relay = ? AND peer IS NULL ORDER BY number LIMIT 1";
+            let oldest =
+                "SELECT number, data, folded FROM spool WHERE relay = ? AND peer IS NULL ORDER BY number LIMIT 1";
             let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-            let oldest: Option<(i64, i64, i64)> = to.prepare_cached(oldest)?.query_row([self.relay], row).optional()?;
-            let Some((number, length, folded)) = oldest else { break };
+            let oldest: Option<(i64, Vec<u8>, i64)> =
+                to.prepare_cached(oldest)?.query_row([self.relay], row).optional()?;
+            let Some((number, data, folded)) = oldest else { break };
             to.execute("DELETE FROM spool WHERE relay = ? AND number = ?", params![self.relay, number])?;
-            self.count(to, "dropped", folded.max(1).cast_unsigned())?;
-            bytes = bytes.saturating_sub(length.cast_unsigned());
+            self.dropped(to, folded, leaves(&data))?;
+            bytes = bytes.saturating_sub(data.len() as u64);
             dropped = true;
         }
         if dropped {
@@ -356,8 +375,9 @@ impl Stream<'_> {
     pub(super) fn load(self, from: &Connection) -> Result<Load> {
         let sums = "SELECT count(*), coalesce(sum(length(data)), 0), count(peer), \
                     coalesce((SELECT folded FROM relay WHERE name = ?1), 0), \
-                    coalesce((SELECT dropped FROM relay WHERE name = ?1), 0) FROM spool WHERE relay = ?1";
-        from.prepare_cached(sums)?.query_row([self.relay], |row| {
+                    coalesce((SELECT dropped FROM relay WHERE name = ?1), 0), \
+                    coalesce((SELECT value FROM info WHERE key = ?2), 0) FROM spool WHERE relay = ?1";
+        from.prepare_cached(sums)?.query_row([self.relay, &*self.dropped_leaves()], |row| {
             let number = |at| row.get::<_, i64>(at).map(i64::cast_unsigned);
             Ok(Load {
                 entries: number(0)?,
@@ -365,6 +385,7 @@ impl Stream<'_> {
                 promised: number(2)?,
                 folded: number(3)?,
                 dropped: number(4)?,
+                dropped_leaves: number(5)?,
             })
         })
     }
@@ -383,6 +404,17 @@ fn fold(entries: &[Packed]) -> (Fold, u64) {
         }
     }
     (fold, folded)
+}
+
+/// How many values an entry has; none that can be counted if it is damaged.
+fn leaves(data: &[u8]) -> u64 {
+    let Ok(frame) = unpack(data) else { return 0 };
+    let Ok(mut reader) = Reader::new(&frame) else { return 0 };
+    let mut leaves = 0;
+    while let Ok(Some(entry)) = reader.next_entry() {
+        leaves += u64::from(!matches!(entry.op, Op::Action(_) | Op::Lifetime(_) | Op::Meta(_)));
+    }
+    leaves
 }
 
 /// The id by which receivers know what this file has sent.

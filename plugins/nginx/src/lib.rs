@@ -37,7 +37,8 @@ pub struct Nginx {
 
 impl Collector for Nginx {
     const PARAMS: &'static [ParamDecl] = &[
-        ParamDecl::new("url", "\"http://127.0.0.1/nginx_status\"", "where its stub_status is; http only"),
+        // Nobody's nginx is asked unless somebody wants it: so it has no default. A `.on` that does not say it means this host's.
+        ParamDecl::new("url", "", "where its stub_status is, such as \"http://127.0.0.1/nginx_status\"; http only"),
         ParamDecl::new("socket", "\"\"", "the Unix socket that it listens at; the URL's host is then only a name"),
         ParamDecl::new("timeout", "\"5s\"", "how long an answer may take, 10ms to 8s"),
     ];

@@ -46,6 +46,14 @@ fn what_cannot_be_folded_is_dropped_and_counted() {
         (figure(leaf, "leaf", "dropped") > 2.0).then_some(())
     });
     assert!(figure(&leaf, "leaf", "bytes") <= 65_536.0);
+    // At least what was pushed at once.
+    assert!(figure(&leaf, "leaf", "dropped_leaves") >= 300.0);
+    let said = leaf.stderr();
+    for begins in ["the oldest are folded into each other", "the oldest are dropped"] {
+        assert!(said.matches(begins).count() <= 1, "{said}");
+    }
+    let full = "WARN the relay relay: its spool is full (65536 bytes, or ";
+    assert!(said.contains(full) && said.contains("the oldest are dropped"), "{said}");
     let top = server.start();
     server.wire.as_ref().expect("it receives").mend();
     leaf.push(&json!({"last": 1}));

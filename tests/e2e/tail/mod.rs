@@ -111,6 +111,20 @@ fn await_lines(daemon: &Daemon, lines: u64) -> Watched<()> {
 }
 
 #[test]
+fn the_format_is_named_once_there_are_lines() {
+    let folders = folders("");
+    let mut writer = Writer::new(&folders);
+    let daemon = start(&folders);
+    let why = || daemon.module(LOG)["why"].as_str().unwrap_or_default().to_owned();
+    daemon.await_change(&format!("graftd,{HOST}"), |_| why().starts_with("no line is there yet").then_some(()));
+    writer.write(3);
+    await_lines(&daemon, 3);
+    let found =
+        daemon.await_change(&format!("graftd,{HOST}"), |_| Some(why()).filter(|why| why.starts_with("format "))).found;
+    assert!(found.starts_with("format \"combined\": ") && found.contains("each line may be one of"), "{found}");
+}
+
+#[test]
 fn what_is_written_is_counted_from_the_end_on_or_from_the_beginning() {
     for (start_at, old) in [("end", 0), ("begin", 1_000)] {
         let folders = folders(&format!("start = {start_at:?}"));

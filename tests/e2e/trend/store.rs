@@ -267,7 +267,9 @@ fn numbers_that_are_in_a_store_alone_are_asked_of_it() {
         // Another engine is none of it.
         daemon.get("/trend/?key-cpu&engine=sqlite").refused(400, &["engine"]);
         store.stop();
-        daemon.get("/trend/?key-shop,sold").refused(503, &["history elsewhere", "/api/v1/series"]);
+        daemon
+            .get("/trend/?key-shop,sold")
+            .refused(503, &["the store (trend.read) does not answer: http", "/api/v1/series"]);
         // What is no number is there all the same.
         assert_eq!(last(&daemon, "key-time&step=all&as=count"), Some(9.0));
         assert!(last(&daemon, "key-time&step=all&as=p50").is_some_and(|p50| (1.9..2.1).contains(&p50)));
@@ -366,7 +368,7 @@ fn a_store_may_ask_for_a_password_and_have_a_certificate_of_its_own() {
         let told = daemon.subtree("graftd,web1,trend,remote");
         (told["error"].as_str()?.contains("answered 401") && told["waiting"].as_f64() > Some(0.0)).then_some(())
     });
-    daemon.get("/trend/?key-shop,sold").refused(503, &["history elsewhere", "answered 401"]);
+    daemon.get("/trend/?key-shop,sold").refused(503, &["the store (trend.read) refuses: http", "answered 401"]);
     let _ = store.folders.write("password", "graft:secret:1\n");
     until(&Some(3.0), || {
         let answer = daemon.get("/trend/?key-shop,sold&step=1s&from=-1m").json();

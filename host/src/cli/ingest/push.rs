@@ -6,7 +6,7 @@
 use super::part::{Part, tell_format};
 use super::progress::Progress;
 use crate::cli::Failure;
-use crate::cli::client::{Server, good, json, text};
+use crate::cli::client::{Server, json, text};
 use crate::cli::read::{Lines, read_lines};
 use crate::cli::show::printable;
 use crate::ingest::format::Format;
@@ -154,7 +154,7 @@ impl<'a> Pusher<'a> {
         let status = response.status();
         // 400 says of lines that none of them was good; that is no reason to keep others back.
         if !status.is_success() && status.as_u16() != 400 {
-            good(response)?;
+            self.server.good(response)?;
             return Ok((0, 0));
         }
         let answer = json(&text(&mut response)?)?;

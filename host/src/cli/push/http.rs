@@ -1,8 +1,8 @@
 //! By HTTP: blocks of documents, each answered with what came of it.
 
-use super::{Faults, Place, Sum, Way};
+use super::{Faults, Place, Sum, Way, documents_were};
 use crate::cli::Failure;
-use crate::cli::client::{Server, good, json, text};
+use crate::cli::client::{Server, json, text};
 use crate::cli::show::printable;
 use crate::limits::PUSH_BLOCK_BYTES;
 use serde_json::Value;
@@ -31,7 +31,7 @@ impl<'s> Http<'s> {
         self.block.clear();
         self.places.clear();
         let before = self.sum.documents;
-        posted.map_err(|failure| Failure::work(format_args!("{failure} ({before} documents were taken before)")))
+        posted.map_err(|failure| Failure::work(format_args!("{failure} ({} taken before)", documents_were(before))))
     }
 
     fn answered(&mut self, faults: &mut Faults<'_>) -> Result<(), Failure> {
@@ -39,7 +39,7 @@ impl<'s> Http<'s> {
         let status = response.status();
         // 400 says of documents that none of them was good.
         if !status.is_success() && status.as_u16() != 400 {
-            return good(response).map(drop);
+            return self.server.good(response).map(drop);
         }
         let answer = json(&text(&mut response)?)?;
         let number = |name: &str| answer.get(name).and_then(Value::as_u64);

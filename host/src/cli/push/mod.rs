@@ -8,7 +8,7 @@ mod http;
 mod tcp;
 
 use super::Failure;
-use super::client::{Server, good, json, text};
+use super::client::{Server, json, text};
 use super::error::print;
 use super::ingest::{self, Progress};
 use super::show::printable;
@@ -18,7 +18,7 @@ use clap::Args;
 use cut::{Cutter, Piece};
 use serde_json::Value;
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
 
 /// Push documents, or lines of an access log, to a running daemon.
@@ -31,8 +31,8 @@ use std::path::PathBuf;
 produce | graftd push -\n  graftd push --to 127.0.0.1:8651 values.jsonl\n  tail -n 1000 access.log | graftd push --accesslog -"
 )]
 pub(super) struct Push {
-    /// A document, or files of documents; - is standard input
-    #[arg(value_name = "JSON|FILE", required_unless_present = "file")]
+    /// A document, or files of documents; - is standard input, which is read too where nothing is named and it is no terminal
+    #[arg(value_name = "JSON|FILE")]
     what: Vec<OsString>,
     /// A file, whatever its name is
     #[arg(short, long, value_name = "FILE")]
@@ -105,7 +105,14 @@ impl Push {
     pub(super) fn run(self) -> Result<(), Failure> {
         let documents: Vec<&str> = self.what.iter().filter_map(as_document).collect();
         let files = self.what.iter().filter(|text| as_document(text).is_none()).map(PathBuf::from);
-        let files: Vec<PathBuf> = files.chain(self.file.iter().cloned()).collect();
+        let mut files: Vec<PathBuf> = files.chain(self.file.iter().cloned()).collect();
+        if files.is_empty() && documents.is_empty() {
+            if io::stdin().is_terminal() {
+                let why = "what is to be pushed? A document such as '{\"hits\": 1}', a file, or - for standard input";
+                return Err(Failure::usage(why));
+            }
+            files.push(PathBuf::from("-"));
+        }
         if self.accesslog {
             if let Some(document) = documents.first() {
                 return Err(Failure::usage(format_args!("{document:?} is no file with lines of an access log")));
@@ -145,12 +152,12 @@ impl Push {
         for file in files {
             let name = file.display().to_string();
             let opened = ingest::open(file, faults.progress);
-            let read = opened.map_err(|error| error.to_string()).and_then(|opened| {
-                match read(opened, &name, way, faults, &mut own) {
-                    Ok(()) => Ok(Ok(())),
-                    Err(Stopped::Unread(why)) => Err(why),
-                    Err(Stopped::Failed(failure)) => Ok(Err(failure)),
-                }
+            // It is told there how logs are read.
+            let mode = |error: io::Error| error.to_string().replace("| graftd ingest -", "| graftd push -");
+            let read = opened.map_err(mode).and_then(|opened| match read(opened, &name, way, faults, &mut own) {
+                Ok(()) => Ok(Ok(())),
+                Err(Stopped::Unread(why)) => Err(why),
+                Err(Stopped::Failed(failure)) => Ok(Err(failure)),
             });
             match read {
                 Ok(sent) => sent?,
@@ -169,7 +176,7 @@ impl Push {
         let mut response = self.server.post("/push", "application/json", document.as_bytes())?;
         let status = response.status();
         if !status.is_success() && status.as_u16() != 400 {
-            return good(response).map(drop);
+            return self.server.good(response).map(drop);
         }
         let answer = json(&text(&mut response)?)?;
         for fault in answer.get("errors").and_then(Value::as_array).into_iter().flatten() {
@@ -194,7 +201,8 @@ impl Push {
             let said = serde_json::json!({ "documents": documents, "merged": merged, "rejected": rejected });
             print(&said.to_string())?;
         }
-        let said = if by_tcp { format!("sent {documents} documents") } else { format!("merged {merged}") };
+        let plural = if documents == 1 { "" } else { "s" };
+        let said = if by_tcp { format!("sent {documents} document{plural}") } else { format!("merged {merged}") };
         match (rejected, unread) {
             (0, false) if self.json => Ok(()),
             (0, false) => print(&said),
@@ -203,6 +211,11 @@ impl Push {
             (_, true) => Err(Failure::work(format_args!("{said}, {rejected} rejected; not every file could be read"))),
         }
     }
+}
+
+/// `1 document was`, `7 documents were`.
+fn documents_were(n: u64) -> String {
+    if n == 1 { "1 document was".to_owned() } else { format!("{n} documents were") }
 }
 
 /// A word of the command line that is a document, and no file's name.

@@ -1,8 +1,8 @@
 //! By TCP: a document a line. The daemon says nothing of good ones.
 
-use super::{Faults, Place, Sum, Way};
+use super::{Faults, Place, Sum, Way, documents_were};
 use crate::cli::Failure;
-use crate::cli::client::{Server, tls_hint};
+use crate::cli::client::Server;
 use crate::cli::show::printable;
 use crate::limits::{PUSH_ANSWER_MAX, PUSH_CONNECT_MAX, PUSH_FAULTS_MAX};
 use crate::tls::Stream;
@@ -18,6 +18,9 @@ use tokio::time::timeout;
 
 /// Bytes of an answer that are read: a line of it is some hundred.
 const ANSWER_BYTES: u64 = 1024 * 1024;
+
+/// What the daemon says where a token is missing or wrong begins so.
+const FIRST_LINE: &str = "the first line must be";
 
 /// What the daemon said was wrong: the first of it, and how much.
 #[derive(Debug, Default)]
@@ -37,6 +40,8 @@ pub(super) struct Tcp {
     read: Option<JoinHandle<Said>>,
     line: Vec<u8>,
     sent: u64,
+    /// What is to be said where the daemon does not know the token.
+    unknown: Failure,
 }
 
 impl Tcp {
@@ -57,6 +62,9 @@ impl Tcp {
         else {
             return Err(Failure::usage(format_args!("--to {to}: is no HOST:PORT, such as 127.0.0.1:8651")));
         };
+        if !secure {
+            server.trust().check_for_plain(to)?;
+        }
         let connector = secure.then(|| server.trust().connector()).transpose()?;
         let token = server.token()?;
         let runtime = Builder::new_current_thread().enable_all().build();
@@ -81,12 +89,13 @@ impl Tcp {
         });
         let stream = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
             let said = error.to_string();
-            let hint = tls_hint(&said).unwrap_or("does `graftd run` run there?");
+            let hint = server.trust().hint(&said).unwrap_or_else(|| "does `graftd run` run there?".to_owned());
             Failure::work(format_args!("{to} does not answer: {said}; {hint}"))
         })?;
         let (read, write) = split(stream);
         let read = Some(runtime.spawn(answers(read)));
-        let mut tcp = Tcp { to: to.to_owned(), runtime, write, read, line: Vec::new(), sent: 0 };
+        let mut tcp =
+            Tcp { to: to.to_owned(), runtime, write, read, line: Vec::new(), sent: 0, unknown: server.unknown() };
         if let Some(token) = token {
             tcp.line = json!({ "token": token }).to_string().into_bytes();
             tcp.write_line()?;
@@ -102,12 +111,20 @@ impl Tcp {
         });
         written.map_err(|error| {
             let said = self.said(PUSH_ANSWER_MAX).unwrap_or_default();
-            let why = said.first.first().map_or_else(|| error.to_string(), |said| printable(said));
+            let why =
+                said.end.as_ref().or(said.first.first()).map_or_else(|| error.to_string(), |said| printable(said));
             Failure::work(format_args!(
-                "{} ended the connection: {why} ({} documents were sent before)",
-                self.to, self.sent
+                "{} ended the connection: {} ({} sent before)",
+                self.to,
+                self.in_our_words(&why),
+                documents_were(self.sent)
             ))
         })
+    }
+
+    /// What the daemon says of a token, as it is mended here.
+    fn in_our_words(&self, said: &str) -> String {
+        if said.starts_with(FIRST_LINE) { self.unknown.to_string() } else { said.to_owned() }
     }
 
     /// What the daemon says until it ends the connection; none if it does not end it.
@@ -132,7 +149,8 @@ impl Way for Tcp {
         let (to, sent) = (self.to.clone(), self.sent);
         let unknown = move |why: &dyn std::fmt::Display| {
             Failure::work(format_args!(
-                "{to}: {why}; {sent} documents were sent, and how many of them were taken is not known"
+                "{to}: {why}; {} sent, and how many of them were taken is not known",
+                documents_were(sent)
             ))
         };
         // Who has ended the connection before has not read all of it.
@@ -142,7 +160,7 @@ impl Way for Tcp {
             return Err(unknown(&format_args!("it has not read them within {} s", PUSH_ANSWER_MAX.as_secs())));
         };
         if let Some(why) = &said.end {
-            return Err(unknown(&printable(why)));
+            return Err(unknown(&self.in_our_words(&printable(why))));
         }
         if early || shut.is_err() {
             return Err(unknown(&"it ended the connection"));
@@ -167,6 +185,10 @@ async fn answers(read: ReadHalf<Stream>) -> Said {
             }
             Ok(None) | Err(_) => break,
         };
+        if line.starts_with("HTTP/1.") {
+            said.end = Some("that speaks HTTP: use --url http://HOST:PORT rather than --to".to_owned());
+            break;
+        }
         let answer: Value = serde_json::from_str(&line).unwrap_or_default();
         if answer.get("end").and_then(Value::as_bool) == Some(true) {
             said.end = answer.get("error").and_then(Value::as_str).map(ToOwned::to_owned);

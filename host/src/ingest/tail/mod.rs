@@ -121,6 +121,7 @@ impl Tail {
             has_header,
             guesses,
             remark: Arc::clone(&remark),
+            untold: false,
             beginning: None,
             trouble: Trouble::default(),
             ears: Ears::new(&shared.logs.share),
@@ -187,6 +188,20 @@ fn guessed(patterns: &[String]) -> (Option<Format>, String) {
     (None, format!("no line is there yet to tell the format from: each may be one of {}", UNTOLD.join(", ")))
 }
 
+/// What is to be said of the lines that came first into a log that had none when it began; nothing where no format fits them.
+fn said_of(lines: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(lines);
+    let found = guess(&first_lines(&text, true));
+    if found.share == 0.0 {
+        return None;
+    }
+    if UNTOLD.contains(&found.format.spec()) {
+        return Some(format!("{}; each line may be one of {}", found.said, UNTOLD.join(", ")));
+    }
+    // Only what is told from the first lines of a file is read so.
+    Some(format!("{}; `graftd modules reload` has them read so, or \"format\" in the .on", found.said))
+}
+
 /// A log that has not looked at its files yet. Who is told that the daemon is ready may write at once, so that waits for it.
 #[derive(Debug)]
 struct Beginning {
@@ -197,7 +212,7 @@ impl Drop for Beginning {
     fn drop(&mut self) {
         self.shared.logs.beginning.fetch_sub(1, Ordering::Release);
         // When the core is gone nobody waits.
-        let _ = self.shared.events.send(Event::LogBegun);
+        let _ = self.shared.events.send(Event::Remark);
     }
 }
 

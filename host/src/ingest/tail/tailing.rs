@@ -6,9 +6,9 @@ use super::follow::{Files, Found, LINE_PATIENCE};
 use super::position::{LogPosition, Step};
 use super::tell::Told;
 use super::trouble::Trouble;
-use super::{Beginning, Ending, guessed, source};
-use crate::core::{Position, Shared};
-use crate::ingest::log::{LogHandle, LogMessage, Read};
+use super::{Beginning, Ending, guessed, said_of, source};
+use crate::core::{Event, Position, Shared};
+use crate::ingest::log::{LogHandle, LogMessage, Read, ReadLines};
 use crate::limits::{LOG_DEAF, LOG_LOOK_SELDOM};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -39,6 +39,8 @@ pub(super) struct Tailing {
     pub(super) guesses: bool,
     /// What is said of that.
     pub(super) remark: Arc<Mutex<String>>,
+    /// There was no line to tell it from when the log began: each line tells it for itself.
+    pub(super) untold: bool,
     /// Until it has looked for the first time.
     pub(super) beginning: Option<Beginning>,
     /// What is wrong, as far as looking tells.
@@ -83,7 +85,10 @@ impl Tailing {
         }
         let (format, remark) = guessed(&self.files.patterns);
         *self.remark.lock() = remark;
-        let Some(format) = format else { return true };
+        let Some(format) = format else {
+            self.untold = true;
+            return true;
+        };
         self.has_header = format.has_header();
         self.log.send(LogMessage::Read(Read { format: Some(Box::new(format)), ..Read::default() }))
     }
@@ -210,6 +215,15 @@ impl Tailing {
                 Step::File(file.number, file.position())
             };
             self.last_read = Some(file.number);
+            if self.untold
+                && let ReadLines::Whole(lines) = &lines
+                && let Some(said) = said_of(lines)
+            {
+                self.untold = false;
+                *self.remark.lock() = said;
+                // When the core is gone nobody asks.
+                let _ = self.shared.events.send(Event::Remark);
+            }
             let read = Read { lines, header, steps: vec![step], ..Read::default() };
             if self.ending.is_told() || !self.log.send(LogMessage::Read(read)) {
                 return None;

@@ -138,3 +138,51 @@ proptest! {
         }
     }
 }
+
+/// Each frame's first path, and what is wrong.
+fn many(text: &str) -> (Vec<String>, Vec<String>, u64) {
+    let read = read_documents(text.as_bytes());
+    let path = |frame: &Vec<u8>| {
+        let mut reader = Reader::new(frame).unwrap();
+        reader.next_entry().unwrap();
+        encode_path(reader.path().iter().copied())
+    };
+    (read.frames.iter().map(path).collect(), read.faults.iter().map(ToString::to_string).collect(), read.rejected)
+}
+
+#[test]
+fn documents_one_behind_another_are_each_read_whole_or_not_at_all() {
+    for text in [
+        "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n",
+        "{\"a\":1}{\"b\":2} {\"c\":3}",
+        "\r\n {\"a\":1}\r\n\r\n{\n\"b\":\n2}\r\n{\"c\":3}",
+        "{\"a\":1}\n[{\"b\":2},{\"c\":3}]",
+        "[{\"a\":1},{\"b\":2}][{\"c\":3}]\n[]{}",
+    ] {
+        assert_eq!(many(text), (vec!["a".to_owned(), "b".to_owned(), "c".to_owned()], vec![], 0), "{text:?}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_one_of_several_is_said_with_its_line_and_costs_that_alone() {
+    for (text, good, faults) in [
+        ("{\"a\":1}\n{\"b\":null}\n{\"c\":3}", "a c", "line 2, b: null is no value; leave the key out"),
+        ("{\"a\":{\"x\":null}}\n{\"c\":3}", "c", "line 1, a,x: null is no value; leave the key out"),
+        ("{\"a\":1}\n{\"b\":tru}\n{\"c\":3}", "a c", "line 2 column 9: expected ident"),
+        ("{\"a\":1} {\"b\":tru}\n{\"c\":3}", "a c", "line 1 column 17: expected ident"),
+        // One that is cut off costs no other.
+        ("{\"a\":1\n{\"b\":2}\n{\"c\":3}", "b c", "line 2 column 1: expected `,` or `}`"),
+        ("{\"a\":1}\n7\n{\"c\":3}", "a c", "line 2 column 1: invalid type: integer `7`"),
+        ("{\"a\":1}\n{\"b\":2}}\n{\"c\":3}", "a c", "line 2 column 8: trailing characters"),
+        // What closes more than was opened tells of a document that is not whole.
+        ("{\"a\":1}\n{\"b\":2}\n}\n{\"c\":3}", "a", "line 3 column 1: trailing characters"),
+        ("{\"a\":1}\n[{\"b\":2},7]", "a b", "line 2, document 2: a document must be an object, such as {\"hits\": 1}"),
+        // Where lines do not tell what is whole, nothing is guessed.
+        ("{\n\"a\":\n{\"b\":tru},\n\"x\":\n{\n\"c\": 1}\n}", "", "line 3 column 9: expected ident"),
+        ("{\"a\":1}\n{\"b\":", "a", "line 2 column 5: EOF while parsing a value"),
+    ] {
+        let (found, told, rejected) = many(text);
+        assert_eq!((found.join(" ").as_str(), rejected), (good, 1), "{text:?}");
+        assert!(told.len() == 1 && told[0].starts_with(faults), "{text:?}: {told:?}");
+    }
+}

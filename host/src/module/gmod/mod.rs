@@ -253,7 +253,7 @@ impl Wanted<'_> {
             WorkerError::Module(said) => {
                 let is_conf = said.kind() == ErrorKind::Config;
                 let why = if is_conf { self.conf.place(said.message()) } else { said.to_string() };
-                Refusal { why, again: said.kind() == ErrorKind::Failed }
+                Refusal { why, again: said.kind() == ErrorKind::Failed, off: false }
             }
             _ => refused(error, self.conf),
         };

@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 /// The child's side. What it has come to goes to standard output behind `word`.
-pub fn inside(word: &str, file: &Path, conf: Option<&Path>) {
+pub fn inside(word: &str, file: &Path, conf: Option<&Path>, by_itself: Option<&str>) {
     limit(Resource::As, PROBE_MEMORY_BYTES);
     limit(Resource::Core, 0);
     limit(Resource::Cpu, PROBE_TIME_MAX.as_secs());
@@ -25,9 +25,9 @@ pub fn inside(word: &str, file: &Path, conf: Option<&Path>) {
     if let Err(error) = set_parent_process_death_signal(Some(Signal::KILL)) {
         eprintln!("graftd: the probe cannot be tied to its parent: {error}");
     }
-    let said = match try_once(word, file, conf) {
+    let said = match try_once(word, file, conf, by_itself) {
         Ok(probed) => Said::Is(Box::new(probed)),
-        Err(Refusal { why, again }) => Said::Wrong { why, again },
+        Err(Refusal { why, again, off }) => Said::Wrong { why, again, off },
     };
     say(word, &said);
     // The standard library takes a closed output for one that nobody wants to read: nothing of the above was heard.
@@ -64,7 +64,7 @@ fn handed_over() -> io::Result<String> {
     Ok(text)
 }
 
-fn try_once(word: &str, file: &Path, conf: Option<&Path>) -> Result<Probed, Refusal> {
+fn try_once(word: &str, file: &Path, conf: Option<&Path>, by_itself: Option<&str>) -> Result<Probed, Refusal> {
     let conf = match conf {
         Some(path) => {
             let text = handed_over().map_err(|error| format!("{}: {error}", path.display()))?;
@@ -76,6 +76,9 @@ fn try_once(word: &str, file: &Path, conf: Option<&Path>) -> Result<Probed, Refu
     let library = Library::load(file)?;
     let declared = library.declared();
     check_conf(&declared, &conf)?;
+    if let Some(name) = by_itself {
+        Refusal::unless_it_runs_by_itself(&declared, name)?;
+    }
     let name = file.file_stem().unwrap_or_default().to_string_lossy();
     let name = name.strip_prefix("lib").unwrap_or(&name);
     let branch = Branch::of(name, &conf, &declared, "{host}")?;

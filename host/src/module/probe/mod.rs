@@ -42,19 +42,33 @@ pub struct Refusal {
     pub why: String,
     /// It may have been the moment's fault and not the plugin's: to be tried again.
     pub again: bool,
+    /// Nothing is wrong: it is off until somebody tells it what it has to know.
+    pub off: bool,
 }
 
 impl Refusal {
     /// The moment's fault, perhaps.
     pub(crate) fn now(why: impl Into<String>) -> Refusal {
-        Refusal { why: why.into(), again: true }
+        Refusal { why: why.into(), again: true, off: false }
+    }
+}
+
+impl Refusal {
+    /// Why a plugin is off that has parameters that must be given, and no `.on`; none if it has no such parameters.
+    pub(super) fn unless_it_runs_by_itself(declared: &Declared, name: &str) -> Result<(), Refusal> {
+        let wanted: Vec<String> = declared.must_be_given().map(|param| format!("{param:?}")).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let why = format!("needs conf/{name}.on, which says {} under [params]", wanted.join(" and "));
+        Err(Refusal { why, again: false, off: true })
     }
 }
 
 impl From<String> for Refusal {
     /// The plugin's fault.
     fn from(why: String) -> Refusal {
-        Refusal { why, again: false }
+        Refusal { why, again: false, off: false }
     }
 }
 
@@ -68,7 +82,7 @@ impl std::fmt::Display for Refusal {
 pub(crate) fn refusal(error: &plugin_api::Error, conf: &ModuleConf) -> Refusal {
     let why = if error.kind() == ErrorKind::Config { conf.place(error.message()) } else { error.to_string() };
     // What a plugin says is one line; only modules in Python have more to tell.
-    Refusal { why: why.replace('\n', " "), again: error.kind() == ErrorKind::Failed }
+    Refusal { why: why.replace('\n', " "), again: error.kind() == ErrorKind::Failed, off: false }
 }
 
 /// What a plugin turned out to be.
@@ -159,15 +173,16 @@ const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 enum Said {
     At(Step),
     Is(Box<Probed>),
-    Wrong { why: String, again: bool },
+    Wrong { why: String, again: bool, off: bool },
 }
 
 /// Probes a plugin, with the parameters of its `.on` if there is one: its path and what stands in it. What stands there is
-/// handed over, for the file may be another by the time that the child would read it.
+/// handed over, for the file may be another by the time that the child would read it. One that is to run by itself, as the
+/// module of the name that is given, is not even made where it has to be told something first.
 ///
 /// # Errors
 /// Why it may not be let in, in one readable line.
-pub fn probe(file: &Path, conf: Option<(&Path, &str)>) -> Result<Probed, Refusal> {
+pub fn probe(file: &Path, conf: Option<(&Path, &str)>, by_itself: Option<&str>) -> Result<Probed, Refusal> {
     let meta = std::fs::metadata(file).map_err(|error| format!("cannot be read: {error}"))?;
     if !meta.is_file() {
         let what = if meta.is_dir() { "a folder" } else { "no regular file" };
@@ -183,6 +198,8 @@ pub fn probe(file: &Path, conf: Option<(&Path, &str)>) -> Result<Probed, Refusal
     command.arg("probe").arg("--inside").arg(&word).arg(file);
     if let Some((conf, _)) = conf {
         command.arg("--conf").arg(conf);
+    } else if let Some(name) = by_itself {
+        command.arg("--by-itself").arg(name);
     }
     let lost = |error: &dyn std::fmt::Display| Refusal::now(format!("cannot be probed: {error}"));
     // What a plugin prints is nobody's: it could fill the daemon's log.
@@ -235,7 +252,7 @@ pub fn probe(file: &Path, conf: Option<(&Path, &str)>) -> Result<Probed, Refusal
                 (step, since) = (now, at);
             }
             Ok((Said::Is(probed), _)) => found = Some(*probed),
-            Ok((Said::Wrong { why, again }, _)) => return Err(Refusal { why, again }),
+            Ok((Said::Wrong { why, again, off }, _)) => return Err(Refusal { why, again, off }),
             // All is read; or something that the plugin started holds the pipe open.
             Err(RecvTimeoutError::Disconnected) if ended.is_some() => break,
             Err(RecvTimeoutError::Timeout) if ended.is_some() && Instant::now() > last_words => break,

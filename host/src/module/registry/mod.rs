@@ -12,7 +12,7 @@ mod status;
 pub use status::{Kind, ModuleStatus, State};
 
 use super::branch::Branch;
-use super::built_in::{BuiltIn, BuiltIns};
+use super::built_in::{BuiltIn, BuiltInConf, BuiltIns};
 use super::collector::{Around, CollectorThread};
 use super::dispose::Disposer;
 use super::fence::Callee;
@@ -20,7 +20,7 @@ use super::files::{Folders, Plan, Planned, Unread, look, plan_after};
 use super::load::{Job, Loaded, Loader, Ready, ReadyWhat};
 use super::probe::Refusal;
 use super::stats::ModuleStats;
-use crate::conf::{Isolation, nearest};
+use crate::conf::{Isolation, Role, nearest};
 use crate::core::{Shared, Switch, SwitchError};
 use crate::ingest::{LogName, LogSerial, PipeRun};
 use crate::limits::{BACKOFF, BACKOFF_MAX, DETAIL_BYTES_MAX, START_PATIENCE, WHY_BYTES_MAX};
@@ -104,6 +104,8 @@ pub struct Registry {
     last_generation: u64,
     /// Why the folders could not be looked into last time.
     trouble: Option<String>,
+    /// It is an agent, and no relay is there that would send what it measures.
+    sends_nothing: bool,
     /// The files that were told to be unread.
     unread: BTreeSet<Unread>,
     /// All that was found at the start runs, or cannot: the logs may begin.
@@ -128,6 +130,7 @@ impl Registry {
             statuses: Arc::default(),
             last_generation: 0,
             trouble: None,
+            sends_nothing: false,
             unread: BTreeSet::new(),
             settled: false,
             began: Instant::now(),
@@ -160,6 +163,14 @@ impl Registry {
             tracing::warn!("{}", unread.why);
         }
         let plans = plan_after(&seen, |name| self.modules.get(name).map(|module| module.plan.clone()));
+        let sends = |plan: &Plan| matches!(&plan.what, Planned::BuiltIn(BuiltInConf::Relay(_)));
+        let sends_nothing = shared.conf.role == Role::Agent && !plans.values().any(sends);
+        if sends_nothing && !self.sends_nothing {
+            tracing::warn!(
+                "an agent without a relay sends nothing: say where to in relay.on of the conf folder (conf/relay.off shows it)"
+            );
+        }
+        self.sends_nothing = sends_nothing;
         let gone: Vec<String> = self.modules.keys().filter(|name| !plans.contains_key(*name)).cloned().collect();
         for name in gone {
             self.stop(&name, shared);
@@ -291,8 +302,12 @@ impl Registry {
                 self.join_logs(shared);
             }
             // The moment's fault, perhaps: what runs goes on meanwhile.
-            Err(Refusal { why, again: true }) => self.fail(&name, why, shared),
-            Err(Refusal { why, again: false }) => self.enter(&name, State::Rejected, why, shared),
+            Err(Refusal { why, off: true, .. }) => {
+                self.stop(&name, shared);
+                self.enter(&name, State::Off, why, shared);
+            }
+            Err(Refusal { why, again: true, .. }) => self.fail(&name, why, shared),
+            Err(Refusal { why, again: false, .. }) => self.enter(&name, State::Rejected, why, shared),
         }
         self.settle(shared);
         self.publish(shared);
@@ -459,6 +474,10 @@ impl Registry {
             self.make(name, shared);
             self.publish(shared);
             return Ok(());
+        }
+        if to == Switch::On && module.status.state == State::Off && matches!(module.plan.what, Planned::Run { .. }) {
+            // There is nothing to rename.
+            return Err(SwitchError::Failed(module.status.why.clone()));
         }
         let Some(folder) = &self.folders.conf else {
             return Err(SwitchError::Failed("there is no conf folder; start graftd with --conf DIR".to_owned()));

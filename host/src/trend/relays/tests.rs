@@ -218,3 +218,28 @@ fn what_cannot_be_written_stays_within_its_limit_however_often_it_fails() {
     assert_eq!(waiting.last().map(|packed| packed.data[0]), Some(39), "the newest are left");
     assert_eq!(relays.dropped + waiting.len() as u64, 40);
 }
+
+#[test]
+fn a_spool_that_is_full_says_so_once_until_it_is_empty_again() {
+    let mut strain = Strain::default();
+    let load = |entries, promised, folded, dropped| Load { entries, promised, folded, dropped, ..Load::default() };
+    // What was folded and dropped in an earlier life is no news.
+    for (now, want) in [
+        (load(5, 0, 7, 9), None),
+        (load(6, 0, 7, 9), None),
+        (load(6, 0, 8, 9), Some(Strained::Folds)),
+        (load(2, 0, 9, 9), None),
+        (load(3, 0, 9, 10), Some(Strained::Drops)),
+        (load(3, 0, 10, 10), None),
+        (load(3, 0, 10, 11), None),
+        (load(3, 2, 10, 11), None),
+        (load(3, 3, 10, 11), Some(Strained::Over)),
+        (load(0, 0, 10, 11), None),
+        (load(9, 0, 10, 12), Some(Strained::Drops)),
+        (load(9, 0, 11, 12), None),
+        (load(1, 1, 11, 12), Some(Strained::Over)),
+        (load(9, 0, 12, 12), Some(Strained::Folds)),
+    ] {
+        assert_eq!(strain.look(now), want, "{now:?}");
+    }
+}

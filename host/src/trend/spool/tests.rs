@@ -1,7 +1,6 @@
 //! What is promised, folded, dropped and told of a spool.
 
 use super::*;
-use plugin_api::delta::wire::{Op, Reader};
 
 const STREAM: Stream<'static> = Stream { relay: "up", tag: 7 };
 
@@ -155,6 +154,8 @@ fn what_has_nothing_in_common_is_dropped_oldest_first_and_counted() {
     within(&mut db, |to| STREAM.shrink(to, 4_000));
     let load = STREAM.load(&db).unwrap();
     assert!(load.bytes <= 4_000 && load.dropped > 0, "{load:?}");
+    let left = all(&db).0;
+    assert_eq!(load.dropped_leaves as f64 + left, 2_000.0, "each has added 1: {load:?}");
     let first = id(&db).unwrap();
     assert_eq!(id(&db).unwrap(), first);
     assert_ne!(renew(&db).unwrap(), first);
