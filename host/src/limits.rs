@@ -98,14 +98,29 @@ pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of lines that `graftd ingest --push` sends at once: well within a body, and the daemon's other clients get their turn.
 pub const PUSH_BLOCK_BYTES: usize = 4 * 1024 * 1024;
 
+/// How long `graftd push` waits for more before it sends what it has.
+pub const PUSH_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long it gathers where more keeps coming.
+pub const PUSH_GATHER_MAX: Duration = Duration::from_millis(500);
+
 /// The longest line of a push by TCP, in bytes; a document has to fit.
 pub const PUSH_LINE_BYTES_MAX: usize = BODY_BYTES_MAX;
 
 /// Connections that push by TCP at a time; more are closed at once and counted.
 pub const PUSH_CONNECTIONS_MAX: usize = 16_384;
 
+/// Connections at a time that have to say a token before they push by TCP, beside those that have: for one more, another leaves.
+pub const PUSH_STRANGERS_MAX: usize = 2_048;
+
+/// Bytes of a connection that pushes by TCP that are its own: what it sends beyond them takes of the room for all.
+pub const PUSH_OWN_BYTES: usize = 512;
+
 /// Bytes of the first line of a push by TCP where a token is asked for: nobody fills the room before saying it.
 pub const PUSH_OPENING_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes that all first lines with a token may take that are longer than [`PUSH_OWN_BYTES`]; as a rule none is.
+pub const PUSH_OPENINGS_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Bytes that all pushes by TCP hold at a time: a read for each connection, and some of the longest lines on top. A
 /// connection that finds no room is told so and closed; waiting, half lines would wait for each other.
@@ -575,6 +590,15 @@ pub const RELAY_FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of entries, packed, that all senders together may have under way here: each waits for room.
 pub const RELAY_BYTES_MAX: usize = 96 * 1024 * 1024;
 
+/// How long a large entry may take in all, at the rate at which it comes, while others wait for its room.
+pub const RELAY_ENTRY_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// How long it is under way before that is looked at.
+pub const RELAY_ENTRY_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often who waits for room looks who is too slow.
+pub const RELAY_ROOM_LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// Bytes of a message of a relay's for which no room is waited for. Each connection may have so many.
 pub const RELAY_STEP_BYTES: usize = 16 * 1024;
 
@@ -640,7 +664,7 @@ pub const RELAY_EVERY: Duration = Duration::from_secs(1);
 /// How long a connection to a receiver may take, name lookup included.
 pub const RELAY_CONNECT_MAX: Duration = Duration::from_secs(10);
 
-/// How long each side waits for the other's hello.
+/// How long each side waits for the other's hello; a receiver with all that comes before it, such as a handshake.
 pub const RELAY_HELLO_MAX: Duration = Duration::from_secs(10);
 
 /// After so long without a message a sender asks for a sign of life.
@@ -666,6 +690,9 @@ pub const RELAY_PAUSE_MAX: Duration = Duration::from_secs(15);
 
 /// Senders connected at a time.
 pub const RELAY_CONNECTIONS_MAX: usize = 4_096;
+
+/// Connections at a time that have not said the hello of a relay yet, beside those that have: for one more, another leaves.
+pub const RELAY_STRANGERS_MAX: usize = 1_024;
 
 /// Relays of one source that are connected at a time: half, so that nobody takes all places alone.
 pub const RELAY_CONNECTIONS_PER_SOURCE: usize = RELAY_CONNECTIONS_MAX / 2;

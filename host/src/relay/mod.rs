@@ -20,9 +20,11 @@
 mod fold;
 #[cfg(test)]
 mod fuzz;
+mod meet;
 mod outbox;
 mod pack;
 mod receive;
+mod room;
 mod secure;
 mod send;
 mod senders;

@@ -1,18 +1,18 @@
 //! Takes what relays send.
 
+use super::meet::{Hello, Met, meet, named, refuse};
 use super::pack::{Unpacking, unpack, unpack_within};
-use super::secure;
+use super::room::Room;
 use super::senders::{Claim, Claimant, NotNow};
 use super::sink::{Refusal, Relayed, Taken, source_of, without_own};
-use super::wire::{Broken, MARK, Message, Reading, SAYS_REFUSED, Said, VERSIONS, put_place, write};
+use super::wire::{Broken, Message, Reading, SAYS_REFUSED, Said, VERSIONS, put_place, write};
 use crate::core::{Event, Shared};
+use crate::ingest::sources::{Stranger, Strangers};
 use crate::limits::{
-    RELAY_BYTES_MAX, RELAY_CLAIM_MAX, RELAY_CONNECTIONS_MAX, RELAY_ENTRY_BYTES_MAX, RELAY_HELLO_BYTES_MAX,
-    RELAY_HELLO_MAX, RELAY_IDLE_MAX, RELAY_LINGER_MAX, RELAY_SENDERS_MAX, RELAY_SMALL_FRAME_BYTES,
-    RELAY_SMALL_FRAMES_MAX, RELAY_STEP_BYTES, RELAY_VIA_DIGITS, RELAY_VIA_MAX,
+    RELAY_BYTES_MAX, RELAY_CLAIM_MAX, RELAY_CONNECTIONS_MAX, RELAY_ENTRY_BYTES_MAX, RELAY_IDLE_MAX, RELAY_PING_EVERY,
+    RELAY_SMALL_FRAME_BYTES, RELAY_SMALL_FRAMES_MAX, RELAY_STEP_BYTES, RELAY_STRANGERS_MAX, RELAY_VIA_MAX,
 };
 use crate::tls::Stream;
-use crate::tokens::Access;
 use crate::trend::Place;
 use std::borrow::Cow;
 use std::io;
@@ -20,24 +20,38 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
-
-/// The longest name that a sender may go by, in bytes.
-const NAME_BYTES_MAX: usize = 255;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 /// What all connections share.
 #[derive(Debug)]
-struct Rooms {
+pub(super) struct Rooms {
     /// For bytes that are on their way.
-    bytes: Arc<Semaphore>,
+    bytes: Arc<Room>,
     /// For frames that are unpacked: a few bytes may stand for a large one.
     small: Semaphore,
     large: Semaphore,
+    /// For senders.
+    pub(super) places: Arc<Semaphore>,
+    /// Those that have not said yet who they are.
+    strangers: Arc<Strangers>,
     connections: AtomicU64,
+}
+
+impl Rooms {
+    fn new() -> Rooms {
+        Rooms {
+            bytes: Room::new(RELAY_BYTES_MAX),
+            small: Semaphore::new(RELAY_SMALL_FRAMES_MAX),
+            large: Semaphore::new(1),
+            places: Arc::new(Semaphore::new(RELAY_CONNECTIONS_MAX)),
+            strangers: Strangers::new(RELAY_STRANGERS_MAX),
+            connections: AtomicU64::new(0),
+        }
+    }
 }
 
 /// Takes connections of relays.
@@ -45,13 +59,10 @@ struct Rooms {
 /// # Errors
 /// The listener is broken.
 pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
-    let connections = Arc::new(Semaphore::new(RELAY_CONNECTIONS_MAX));
-    let rooms = Arc::new(Rooms {
-        bytes: Arc::new(Semaphore::new(RELAY_BYTES_MAX)),
-        small: Semaphore::new(RELAY_SMALL_FRAMES_MAX),
-        large: Semaphore::new(1),
-        connections: AtomicU64::new(0),
-    });
+    serve_in(listener, shared, Arc::new(Rooms::new())).await
+}
+
+async fn serve_in(listener: TcpListener, shared: Arc<Shared>, rooms: Arc<Rooms>) -> io::Result<()> {
     loop {
         let (stream, from) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -62,50 +73,27 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>) -> io::Res
                 continue;
             }
         };
-        let call = shared.sources.relay.call(from.ip());
-        let (Ok(permit), Some(call)) = (Arc::clone(&connections).try_acquire_owned(), call) else {
-            shared.counters.relay_connections_refused.add(1);
-            continue;
-        };
+        crate::ingest::keep_alive(&stream);
+        let stranger = rooms.strangers.meet(from.ip());
         let (shared, rooms) = (Arc::clone(&shared), Arc::clone(&rooms));
-        tokio::spawn(async move {
-            let _here = (permit, call);
-            connection(stream, from, &shared, &rooms).await;
-        });
+        tokio::spawn(async move { connection(stream, from, stranger, &shared, &rooms).await });
     }
 }
 
 /// Speaks with a peer until that ends; tells it why, where it can be told.
-async fn connection(stream: TcpStream, from: SocketAddr, shared: &Arc<Shared>, rooms: &Rooms) {
-    let _ = stream.set_nodelay(true);
-    let (stream, turned_away) = match secure::accept(stream, from, shared.tls.as_deref()).await {
-        Ok(accepted) => accepted,
-        Err(why) => {
-            shared.counters.tls_refused.add(1);
-            if let Some(why) = why {
-                shared.counters.relay_refused.add(1);
-                tracing::warn!("a relay from {from} is refused: {why}");
-            }
+async fn connection(stream: TcpStream, from: SocketAddr, mut stranger: Stranger, shared: &Arc<Shared>, rooms: &Rooms) {
+    let met = tokio::select! {
+        met = meet(stream, from, shared, rooms) => met,
+        () = stranger.sent_away() => {
+            shared.counters.relay_connections_refused.add(1);
             return;
         }
     };
-    let (from_peer, mut out) = tokio::io::split(stream);
-    let mut reading = Reading::new(from_peer);
-    let mut marked = false;
-    let why = match converse(&mut reading, &mut out, from, shared, rooms, turned_away, &mut marked).await {
-        Ok(()) | Err(Broken::Ended(_)) => return,
-        Err(Broken::Wrong(why)) => why,
-    };
-    shared.counters.relay_refused.add(1);
-    tracing::warn!("a relay from {from} is refused: {why}");
-    let said = if marked { Message::Error(why).encode() } else { format!("graftd: {why}\n").into_bytes() };
-    let over = async { write(&mut out, &said).await.is_ok() && out.shutdown().await.is_ok() };
-    if timeout(RELAY_LINGER_MAX, over).await == Ok(true) {
-        // Closing while the peer sends would reset the connection, and it might never see the answer.
-        let mut dropped = vec![0; 4 * 1024];
-        let mut from = reading.into_inner();
-        let drain = async { while matches!(from.read(&mut dropped).await, Ok(1..)) {} };
-        let _ = timeout(RELAY_LINGER_MAX, drain).await;
+    drop(stranger);
+    let Some(Met { mut reading, mut out, hello, _place }) = met else { return };
+    match converse(&mut reading, &mut out, hello, from, shared, rooms).await {
+        Ok(()) | Err(Broken::Ended(_)) => {}
+        Err(Broken::Wrong(why)) => refuse(reading, out, why, true, from, shared).await,
     }
 }
 
@@ -137,27 +125,12 @@ impl Drop for Peer<'_> {
 async fn converse(
     reading: &mut Reading<ReadHalf<Stream>>,
     out: &mut WriteHalf<Stream>,
+    hello: Hello,
     from: SocketAddr,
     shared: &Arc<Shared>,
     rooms: &Rooms,
-    turned_away: Option<&str>,
-    marked: &mut bool,
 ) -> Result<(), Broken> {
-    let late = |_| Broken::Wrong(format!("no hello within {RELAY_HELLO_MAX:?}"));
-    let hello = async {
-        reading.mark().await?;
-        *marked = true;
-        write(out, MARK).await.map_err(Broken::Ended)?;
-        match turned_away {
-            Some(why) => Err(Broken::Wrong(why.to_owned())),
-            None => reading.next(RELAY_HELLO_BYTES_MAX).await,
-        }
-    };
-    let hello = timeout(RELAY_HELLO_MAX, hello).await.map_err(late)??;
-    let Message::Hello { least, most, said } = hello else {
-        return Err(Broken::Wrong("a relay begins with a hello".to_owned()));
-    };
-    let (host, stream) = check(shared, least, most, &said).map_err(Broken::Wrong)?;
+    let Hello { host, stream, most, said } = hello;
     let source = source_of(&stream);
     let senders = &shared.relays.senders;
     let (claims, mut claimed) = mpsc::channel(4);
@@ -203,6 +176,8 @@ async fn converse(
     warn_of_names(shared, &peer, &stream, from);
     reading.share(&rooms.bytes);
     let mut alive: Vec<oneshot::Sender<()>> = Vec::new();
+    let mut signs = interval(RELAY_PING_EVERY);
+    signs.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         // More may have come of a message meanwhile: that is seen when this is over.
         let over = reading.heard() + RELAY_IDLE_MAX;
@@ -227,6 +202,10 @@ async fn converse(
                 Some(Claim::Over) | None => {
                     return Err(Broken::Wrong("the sender has connected anew".to_owned()));
                 }
+            },
+            // What it asks stands behind what there is no room for.
+            _ = signs.tick() => if reading.waits() {
+                write(out, &Message::Ping.encode()).await.map_err(Broken::Ended)?;
             },
             () = sleep_until(over) => if reading.heard() + RELAY_IDLE_MAX <= Instant::now() {
                 return Err(Broken::Wrong(format!("no sign of life within {RELAY_IDLE_MAX:?}")));
@@ -253,60 +232,6 @@ fn warn_of_names(shared: &Shared, peer: &Peer<'_>, stream: &str, from: SocketAdd
              of its own health is left out; {way_out}"
         );
     }
-}
-
-/// By what a daemon's id is named among those that send on.
-fn named(id: &str) -> &str {
-    id.get(..RELAY_VIA_DIGITS).unwrap_or(id)
-}
-
-/// Whether a sender may send: by what names it goes.
-fn check(shared: &Shared, least: u64, most: u64, said: &Said) -> Result<(String, String), String> {
-    if least > *VERSIONS.end() || most < *VERSIONS.start() {
-        let (first, last) = (VERSIONS.start(), VERSIONS.end());
-        return Err(format!(
-            "it speaks versions {least} to {most} of the relay's protocol, and this graftd {} speaks {first} to {last}",
-            env!("CARGO_PKG_VERSION")
-        ));
-    }
-    let is = |name: &str| said.get(name).map_or("", String::as_str);
-    let token = is("token");
-    let rights = shared.tokens.rights(token.as_bytes());
-    if shared.tokens.ask_for(Access::Write) && !rights.is_some_and(|rights| rights.allow(Access::Write)) {
-        let what = match rights {
-            Some(_) => "the token is one for reading",
-            None if token.is_empty() => "this daemon asks for its token",
-            None => "the token is another",
-        };
-        return Err(format!(
-            "{what}; name a file with what is in the file of write_token_file or token_file in graftd.conf here: token_file = \"…\" \
-             in relay.on"
-        ));
-    }
-    let Some(spooler) = shared.relays.spooler() else {
-        return Err("this daemon keeps nothing, for its database could not be opened".to_owned());
-    };
-    let (host, stream) = (is("host"), is("stream"));
-    if host.is_empty() || host.len() > NAME_BYTES_MAX || stream.is_empty() || stream.len() > NAME_BYTES_MAX {
-        return Err(format!("the names of a sender have 1 to {NAME_BYTES_MAX} bytes"));
-    }
-    if stream.split('.').next() == Some(&spooler.id) {
-        return Err(
-            "that is this daemon itself, or a copy of its data folder; `graftd relay renew --data DIR`, while it is \
-                    stopped, makes a copy a sender of its own"
-                .to_owned(),
-        );
-    }
-    if is("via").split(' ').any(|id| named(id) == named(&spooler.id)) {
-        return Err("it sends what this daemon sends to it, or to others before it: deltas would go round for ever; take one of \
-                    the relays away"
-            .to_owned());
-    }
-    let senders = &shared.relays.senders;
-    if senders.known() >= RELAY_SENDERS_MAX && senders.has(&source_of(stream)).is_none() {
-        return Err(format!("{RELAY_SENDERS_MAX} senders are known here; no more are taken"));
-    }
-    Ok((host.to_owned(), stream.to_owned()))
 }
 
 impl Peer<'_> {

@@ -1,12 +1,12 @@
 //! A relay's task: connects to a receiver, and sends what is promised to it.
 
-use super::wire::{Broken, MARK, Message, Reading, Said, VERSIONS, place, write};
+use super::wire::{Broken, MARK, Message, Reading, Said, VERSIONS, place, write, write_listening};
 use super::{Line, secure};
 use crate::conf::RelayConf;
 use crate::core::{Event, Shared};
 use crate::limits::{
     RELAY_CONNECT_MAX, RELAY_HELLO_BYTES_MAX, RELAY_HELLO_MAX, RELAY_IDLE_MAX, RELAY_PAUSE, RELAY_PAUSE_MAX,
-    RELAY_PING_EVERY, RELAY_READ_BYTES, RELAY_REFUSED_MAX,
+    RELAY_PING_EVERY, RELAY_READ_BYTES, RELAY_REFUSED_MAX, RELAY_WRITE_MAX,
 };
 use crate::tls::Stream;
 use crate::trend::{RelayJob, Sent, SpoolReader, Spooler};
@@ -53,6 +53,8 @@ struct Met<'s> {
     asked: bool,
     /// Who sends here, as the receiver has been told.
     via: String,
+    /// The receiver has asked for a sign of life.
+    owed: bool,
 }
 
 impl Drop for Met<'_> {
@@ -124,7 +126,8 @@ impl Sender {
         }
         let tell = answer.await.map_err(|_| ends())???;
         let sent = merged.or(committed).map_or(0, |place| place.number);
-        let mut met_now = Met { sender: self, connection, peer, sent, under_way: VecDeque::new(), asked: false, via };
+        let mut met_now =
+            Met { sender: self, connection, peer, sent, under_way: VecDeque::new(), asked: false, via, owed: false };
         *met = true;
         if let Some(which) = tell {
             self.line.tell_all.store(which, Ordering::Release);
@@ -214,14 +217,14 @@ impl Met<'_> {
                     Ok(message) => {
                         // Who has said something need not be asked for a sign of life.
                         pings.reset();
-                        self.hear(message, out).await
+                        self.hear(message)
                     }
                     Err(broken) => return broken,
                 },
                 told = changed.changed() => match told {
                     Ok(()) => {
                         let began = Instant::now();
-                        let sent = self.send_all(&mut spool, out).await;
+                        let sent = self.send_all(&mut spool, reading, out).await;
                         // Nobody has listened meanwhile, and who reads slowly is alive.
                         reading.rested(began.elapsed());
                         sent
@@ -235,13 +238,19 @@ impl Met<'_> {
                     write(out, &Message::Ping.encode()).await.map_err(Broken::Ended)
                 }
             };
+            let done = match done {
+                Ok(()) if std::mem::take(&mut self.owed) => {
+                    write(out, &Message::Pong.encode()).await.map_err(Broken::Ended)
+                }
+                done => done,
+            };
             if let Err(broken) = done {
                 return broken;
             }
         }
     }
 
-    async fn hear(&mut self, message: Message, out: &mut WriteHalf<Stream>) -> Result<(), Broken> {
+    fn hear(&mut self, message: Message) -> Result<(), Broken> {
         match message {
             Message::Acknowledged { number } if number > self.sent => {
                 Err(Broken::Wrong("it acknowledges what was not sent".to_owned()))
@@ -261,7 +270,10 @@ impl Met<'_> {
                 self.sender.spooler.send(&line.name, job);
                 Ok(())
             }
-            Message::Ping => write(out, &Message::Pong.encode()).await.map_err(Broken::Ended),
+            Message::Ping => {
+                self.owed = true;
+                Ok(())
+            }
             Message::Pong => Ok(()),
             Message::Refused { number, why } => {
                 self.refused(number, &why);
@@ -290,7 +302,12 @@ impl Met<'_> {
     }
 
     /// Sends what was promised and is not sent.
-    async fn send_all(&mut self, spool: &mut Option<SpoolReader>, out: &mut WriteHalf<Stream>) -> Result<(), Broken> {
+    async fn send_all(
+        &mut self,
+        spool: &mut Option<SpoolReader>,
+        reading: &mut Reading<ReadHalf<Stream>>,
+        out: &mut WriteHalf<Stream>,
+    ) -> Result<(), Broken> {
         // Before anything of theirs is sent on: so nothing goes round in a ring.
         if self.sender.shared.relays.senders.via() != self.via {
             return Err(Broken::Wrong("other daemons send here now, of which the receiver is to know".to_owned()));
@@ -305,7 +322,8 @@ impl Met<'_> {
                 self.under_way.push_back(place.number);
                 // Before it is, for it may arrive although this ends here.
                 self.sender.line.note_sent(&self.peer, place.number);
-                write(out, &Message::Entry { place, data }.encode()).await.map_err(Broken::Ended)?;
+                let entry = Message::Entry { place, data }.encode();
+                write_listening(out, &entry, reading, RELAY_WRITE_MAX, |message| self.hear(message)).await?;
             }
         }
         let load = self.sender.line.board.load();

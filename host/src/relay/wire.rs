@@ -20,15 +20,15 @@
 #[cfg(test)]
 mod tests;
 
-use crate::limits::{RELAY_SLOW_BYTES, RELAY_STEP_BYTES, RELAY_WRITE_MAX};
+use super::room::{Asked, Held, Room};
+use crate::limits::{RELAY_ENTRY_TIME_MAX, RELAY_HELLO_BYTES_MAX, RELAY_SLOW_BYTES, RELAY_STEP_BYTES, RELAY_WRITE_MAX};
 use crate::trend::Place;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// What each side says first.
 pub(super) const MARK: &[u8; 13] = b"graftd-relay\n";
@@ -204,13 +204,14 @@ pub(super) fn place(text: &str) -> Option<Place> {
 }
 
 /// Reads messages of a connection. Reading may be broken off at any time, and goes on where it was.
-#[derive(Debug)]
 pub(super) struct Reading<R> {
     from: R,
     bytes: Vec<u8>,
     /// Where room is taken for large messages, and what was taken for the one that is read, or was read last.
-    room: Option<Arc<Semaphore>>,
-    held: Option<OwnedSemaphorePermit>,
+    room: Option<Arc<Room>>,
+    held: Option<Held>,
+    /// Room that is waited for, and since when.
+    asked: Option<(Instant, Asked)>,
     /// The last message is done with when the next is asked for.
     done: bool,
     /// When the peer gave a sign of life last: a message, or so much of one that it is not held back on purpose.
@@ -233,22 +234,28 @@ pub(super) enum Broken {
 
 impl<R: AsyncRead + Unpin> Reading<R> {
     pub(super) fn new(from: R) -> Reading<R> {
-        Reading { from, bytes: Vec::new(), room: None, held: None, done: false, heard: Instant::now(), since: 0 }
+        let heard = Instant::now();
+        Reading { from, bytes: Vec::new(), room: None, held: None, asked: None, done: false, heard, since: 0 }
     }
 
     /// From now on large messages wait for room that is shared with others.
-    pub(super) fn share(&mut self, room: &Arc<Semaphore>) {
+    pub(super) fn share(&mut self, room: &Arc<Room>) {
         self.room = Some(Arc::clone(room));
     }
 
-    /// When the peer gave a sign of life last.
+    /// When the peer gave a sign of life last. While there is no room for what it sends nobody listens.
     pub(super) fn heard(&self) -> Instant {
-        self.heard
+        self.asked.as_ref().map_or(self.heard, |(since, _)| self.heard + since.elapsed())
+    }
+
+    /// Whether the peer has to wait, for want of room.
+    pub(super) fn waits(&self) -> bool {
+        self.asked.is_some()
     }
 
     /// Nothing was read for so long because nobody here did.
     pub(super) fn rested(&mut self, time: Duration) {
-        self.heard += time;
+        self.heard = (self.heard + time).min(Instant::now());
     }
 
     /// Bytes that it has room for.
@@ -293,17 +300,17 @@ impl<R: AsyncRead + Unpin> Reading<R> {
                     return Err(Broken::Wrong(format!("a message of {length} bytes, where {most} are the most")));
                 }
                 whole += length;
-                if length > RELAY_STEP_BYTES
-                    && self.held.is_none()
-                    && let Some(room) = &self.room
-                {
-                    let ends = |_| Broken::Wrong("the daemon ends".to_owned());
-                    let began = Instant::now();
-                    self.held = Some(Arc::clone(room).acquire_many_owned(length as u32).await.map_err(ends)?);
-                    self.heard += began.elapsed();
+                if length > RELAY_STEP_BYTES && self.held.is_none() {
+                    self.wait_for_room(length).await?;
+                }
+                if let Some(held) = &self.held {
+                    held.came(self.bytes.len());
                 }
                 if self.bytes.len() >= whole {
                     self.done = true;
+                    if let Some(held) = &self.held {
+                        held.is_whole();
+                    }
                     self.heard = Instant::now();
                     self.since = 0;
                     return self.take(whole).map_err(|why| Broken::Wrong(why.to_owned()));
@@ -311,6 +318,18 @@ impl<R: AsyncRead + Unpin> Reading<R> {
             }
             self.more(whole).await?;
         }
+    }
+
+    /// Waits for room for a message of so many bytes, where that is shared.
+    async fn wait_for_room(&mut self, length: usize) -> Result<(), Broken> {
+        let Some(room) = &self.room else { return Ok(()) };
+        // It is kept where this is broken off: its place in the queue would be lost.
+        let (since, asked) = self.asked.get_or_insert_with(|| (Instant::now(), room.ask(length)));
+        let held = asked.await;
+        self.heard += since.elapsed();
+        self.asked = None;
+        self.held = Some(held.ok_or_else(|| Broken::Wrong("the daemon ends".to_owned()))?);
+        Ok(())
     }
 
     /// Takes out a message that is there.
@@ -340,7 +359,20 @@ impl<R: AsyncRead + Unpin> Reading<R> {
         } else {
             self.bytes.reserve(RELAY_STEP_BYTES.min(has.max(4 * 1024)));
         }
-        match self.from.read_buf(&mut self.bytes).await {
+        let read = match &self.held {
+            None => self.from.read_buf(&mut self.bytes).await,
+            Some(held) => tokio::select! {
+                biased;
+                read = self.from.read_buf(&mut self.bytes) => read,
+                () = held.gives_way() => {
+                    return Err(Broken::Wrong(format!(
+                        "an entry that would take more than {RELAY_ENTRY_TIME_MAX:?} at the rate at which it comes, while others \
+                         wait for room"
+                    )));
+                }
+            },
+        };
+        match read {
             Ok(0) => {
                 Err(Broken::Ended(io::Error::new(io::ErrorKind::UnexpectedEof, "the other side closed the connection")))
             }
@@ -374,4 +406,36 @@ async fn write_within(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8], most: Du
     }
     // What TLS has gathered: no more than a sign of life is.
     timeout(most, to.flush()).await.map_err(|_| stuck())?
+}
+
+/// Writes bytes, and hands on what is said meanwhile: a receiver that has no room for an entry yet reads nothing, and says that it is
+/// alive. Who does neither for so long is given up.
+pub(super) async fn write_listening<R: AsyncRead + Unpin>(
+    to: &mut (impl AsyncWrite + Unpin),
+    bytes: &[u8],
+    from: &mut Reading<R>,
+    most: Duration,
+    mut hear: impl FnMut(Message) -> Result<(), Broken>,
+) -> Result<(), Broken> {
+    let mut rest = bytes;
+    let mut taken = Instant::now();
+    while !rest.is_empty() {
+        let until = taken.max(from.heard()) + most;
+        tokio::select! {
+            biased;
+            written = to.write(rest) => match written.map_err(Broken::Ended)? {
+                0 => return Err(Broken::Ended(io::ErrorKind::WriteZero.into())),
+                written => {
+                    rest = &rest[written..];
+                    taken = Instant::now();
+                }
+            },
+            message = from.next(RELAY_HELLO_BYTES_MAX) => hear(message?)?,
+            () = sleep_until(until) => {
+                return Err(Broken::Wrong(format!("the other side reads nothing, and says nothing, for {most:?}")));
+            }
+        }
+    }
+    // What TLS has gathered.
+    write(to, &[]).await.map_err(Broken::Ended)
 }

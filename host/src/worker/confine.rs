@@ -135,12 +135,18 @@ pub(super) fn image_of(plugin: &Path) -> io::Result<Image> {
     let mut memory = File::from(memory);
     io::copy(&mut file, &mut memory)?;
     let seals = SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+    unless_busy(|| fcntl_add_seals(&memory, seals), || std::thread::sleep(SEAL_AGAIN))?;
+    Ok(Image(memory))
+}
+
+/// Seals a file; where that is busy, again after some time.
+fn unless_busy(mut seal: impl FnMut() -> rustix::io::Result<()>, mut wait: impl FnMut()) -> io::Result<()> {
     for _ in 0..SEAL_TRIES {
-        match fcntl_add_seals(&memory, seals) {
+        match seal() {
             // The kernel itself may hold a page for a moment, as it moves it, and waits for that no longer than a fraction of
             // a second (memfd_wait_for_pins in its mm/memfd.c).
-            Err(Errno::BUSY) => std::thread::sleep(SEAL_AGAIN),
-            sealed => return Ok(sealed.map(|()| Image(memory))?),
+            Err(Errno::BUSY) => wait(),
+            sealed => return Ok(sealed?),
         }
     }
     Err(Errno::BUSY.into())
@@ -165,4 +171,37 @@ fn bare_bytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: u64 = statm.split(' ').next().and_then(|pages| pages.parse().ok()).unwrap_or(0);
     pages.saturating_mul(rustix::param::page_size() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::io::Write;
+
+    #[test]
+    fn what_is_busy_is_sealed_when_it_no_longer_is() {
+        let (tries, waits) = (Cell::new(0), Cell::new(0));
+        let tried = |busy: u32, then: rustix::io::Result<()>| {
+            tries.set(0);
+            waits.set(0);
+            let seal = || {
+                tries.set(tries.get() + 1);
+                if tries.get() <= busy { Err(Errno::BUSY) } else { then }
+            };
+            unless_busy(seal, || waits.set(waits.get() + 1)).map_err(|error| Errno::from_io_error(&error))
+        };
+        assert_eq!((tried(3, Ok(())), tries.get(), waits.get()), (Ok(()), 4, 3));
+        assert_eq!((tried(0, Err(Errno::PERM)), tries.get()), (Err(Some(Errno::PERM)), 1));
+        assert_eq!((tried(u32::MAX, Ok(())), tries.get()), (Err(Some(Errno::BUSY)), SEAL_TRIES));
+    }
+
+    #[test]
+    fn an_image_cannot_be_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let plugin = folder.path().join("plugin.so");
+        std::fs::write(&plugin, "not really").unwrap();
+        let mut image = image_of(&plugin).unwrap().0;
+        assert_eq!(image.write_all(b"x").unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+    }
 }

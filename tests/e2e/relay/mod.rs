@@ -3,6 +3,7 @@
 mod away;
 mod exact;
 mod faults;
+mod hostile;
 mod many;
 mod refused;
 mod roles;

@@ -1,7 +1,7 @@
 //! What connections have sent that is not merged yet: bounded for each, for each source, and for all together.
 
 use crate::ingest::sources::Share;
-use crate::limits::PUSH_LINE_BYTES_MAX;
+use crate::limits::{PUSH_LINE_BYTES_MAX, PUSH_OWN_BYTES};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -22,15 +22,38 @@ impl Held {
         Held { bytes: Vec::new(), all: Arc::clone(all), room: None, share }
     }
 
+    /// Holds what has been read elsewhere; `false` when there is no room for it.
+    pub(super) fn take_over(&mut self, bytes: Vec<u8>) -> bool {
+        if bytes.capacity() > PUSH_OWN_BYTES && !self.claim(bytes.capacity()) {
+            return false;
+        }
+        self.bytes = bytes;
+        true
+    }
+
     /// Makes room for a read; `false` when there is none. Nobody waits: half lines would wait for each other.
     pub(super) fn grow(&mut self) -> bool {
         let (length, capacity) = (self.bytes.len(), self.bytes.capacity());
         if length < capacity {
             return true;
         }
+        // So much each has of its own: who sends a byte now and then holds nothing that is shared.
+        if capacity == 0 {
+            self.bytes.reserve_exact(PUSH_OWN_BYTES);
+            return true;
+        }
         // Doubled, so that a long line is not copied again and again; what is beyond the longest one is never needed.
         let wanted = (2 * capacity).min(PUSH_LINE_BYTES_MAX + READ_BYTES).max(length + READ_BYTES);
-        let more = wanted - self.permits();
+        if !self.claim(wanted) {
+            return false;
+        }
+        self.bytes.reserve_exact(wanted - length);
+        true
+    }
+
+    /// Takes room for so many bytes in all; `false` when there is none.
+    fn claim(&mut self, wanted: usize) -> bool {
+        let more = wanted.saturating_sub(self.permits());
         if !self.share.grow(more) {
             return false;
         }
@@ -44,7 +67,6 @@ impl Held {
             Some(room) => room.merge(more),
             None => self.room = Some(more),
         }
-        self.bytes.reserve_exact(wanted - length);
         true
     }
 
@@ -90,28 +112,37 @@ mod tests {
 
     #[test]
     fn room_is_bounded_over_all_and_given_back() {
-        let all = Arc::new(Semaphore::new(3 * READ_BYTES));
+        // What is read first of what is no longer one's own.
+        const STEP: usize = PUSH_OWN_BYTES + READ_BYTES;
+        let all = Arc::new(Semaphore::new(3 * STEP));
         let (mut one, mut other) = (held(&all), held(&all));
+        for held in [&mut one, &mut other] {
+            assert!(held.grow());
+            held.bytes.resize(PUSH_OWN_BYTES, b'x');
+        }
+        assert_eq!(all.available_permits(), 3 * STEP, "a few bytes are everybody's own");
         assert!(one.grow() && one.grow(), "what is there is enough");
-        assert_eq!(all.available_permits(), 2 * READ_BYTES);
-        one.bytes.resize(READ_BYTES, b'x');
+        assert_eq!(all.available_permits(), 2 * STEP);
+        one.bytes.resize(STEP, b'x');
         assert!(one.grow(), "twice as much");
         assert!(other.grow());
-        other.bytes.resize(READ_BYTES, b'x');
+        other.bytes.resize(STEP, b'x');
         assert!(!other.grow(), "all is taken");
-        let text = one.split(READ_BYTES - 1);
-        assert_eq!((text.len(), one.bytes.as_slice()), (READ_BYTES - 1, &b"x"[..]));
+        assert!(held(&all).take_over(vec![b'x'; PUSH_OWN_BYTES]));
+        assert!(!held(&all).take_over(vec![b'x'; PUSH_OWN_BYTES + 1]));
+        let text = one.split(STEP - 1);
+        assert_eq!((text.len(), one.bytes.as_slice()), (STEP - 1, &b"x"[..]));
         assert_eq!(all.available_permits(), 0, "the text has its room until it is merged");
         one.settle();
         assert!(other.grow());
         other.bytes.clear();
         other.rest();
-        assert_eq!(all.available_permits(), 3 * READ_BYTES - 1, "one has a byte of a line, the other nothing");
+        assert_eq!(all.available_permits(), 3 * STEP - 1, "one has a byte of a line, the other nothing");
         one.rest();
         assert_eq!(one.bytes, b"x");
-        assert_eq!(all.available_permits(), 3 * READ_BYTES - 1, "half a line is kept");
+        assert_eq!(all.available_permits(), 3 * STEP - 1, "half a line is kept");
         drop((one, other));
-        assert_eq!(all.available_permits(), 3 * READ_BYTES);
+        assert_eq!(all.available_permits(), 3 * STEP);
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 mod drops;
 mod held;
+mod opening;
+mod rooms;
 mod tcp;
 mod udp;
 

@@ -1,13 +1,14 @@
 //! Documents by TCP: one a line, with TLS or without.
 
 use super::held::Held;
-use super::{may, merge};
+use super::merge;
+use super::opening::opening;
+use super::rooms::{Guest, Place, Rooms};
 use crate::core::Shared;
 use crate::ingest::sources::{Figures, Way};
 use crate::json::Documents;
 use crate::limits::{
-    BODY_BYTES_SHORT, PUSH_BYTES_MAX, PUSH_CONNECTIONS_MAX, PUSH_IDLE_MAX, PUSH_LINE_BYTES_MAX, PUSH_LINE_MAX,
-    PUSH_LINGER_MAX, PUSH_MERGE_BYTES_MAX, PUSH_OPENING_BYTES_MAX, PUSH_OPENING_MAX, PUSH_TURNED_AWAY_MAX,
+    BODY_BYTES_SHORT, PUSH_BYTES_MAX, PUSH_LINE_BYTES_MAX, PUSH_LINGER_MAX, PUSH_MERGE_BYTES_MAX, PUSH_TURNED_AWAY_MAX,
     PUSH_WRITE_MAX,
 };
 use crate::tls::{NotTaken, Stream};
@@ -21,50 +22,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep, timeout};
-
-/// How long a client is waited for.
-#[derive(Clone, Copy, Debug)]
-struct Patience {
-    /// For the first line, where it has to say a token.
-    opening: Duration,
-    /// For a line to be whole.
-    line: Duration,
-    /// For the next line.
-    idle: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Patience {
-        Patience { opening: PUSH_OPENING_MAX, line: PUSH_LINE_MAX, idle: PUSH_IDLE_MAX }
-    }
-}
-
-/// What all connections share.
-#[derive(Debug)]
-struct Rooms {
-    patience: Patience,
-    /// For bytes that are held.
-    bytes: Arc<Semaphore>,
-    /// For bytes that are read and merged.
-    merging: Semaphore,
-}
-
-impl Rooms {
-    fn new(bytes: usize) -> Rooms {
-        let (patience, bytes) = (Patience::default(), Arc::new(Semaphore::new(bytes)));
-        Rooms { patience, bytes, merging: Semaphore::new(PUSH_MERGE_BYTES_MAX) }
-    }
-}
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// Takes documents, one a line. What is wrong with one is answered with a line, `{"error":…}`; good ones are not answered.
 ///
 /// # Errors
 /// The listener is broken.
 pub async fn serve_tcp(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
-    let connections = Arc::new(Semaphore::new(PUSH_CONNECTIONS_MAX));
+    serve(listener, shared, Arc::new(Rooms::new(PUSH_BYTES_MAX))).await
+}
+
+async fn serve(listener: TcpListener, shared: Arc<Shared>, rooms: Arc<Rooms>) -> io::Result<()> {
     let turned_away = Arc::new(Semaphore::new(PUSH_TURNED_AWAY_MAX));
-    let rooms = Arc::new(Rooms::new(PUSH_BYTES_MAX));
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok((stream, peer)) => (stream, peer.ip()),
@@ -76,22 +45,17 @@ pub async fn serve_tcp(listener: TcpListener, shared: Arc<Shared>) -> io::Result
             }
         };
         crate::ingest::keep_alive(&stream);
-        let permit = Arc::clone(&connections).try_acquire_owned().ok();
-        let why = match permit.map(|permit| (permit, shared.sources.tcp.call(peer))) {
-            Some((permit, Some(call))) => {
+        let asks = shared.tokens.ask_for(Access::Write);
+        let why = match rooms.meet(peer, asks, &shared) {
+            Ok(guest) => {
                 let (shared, rooms) = (Arc::clone(&shared), Arc::clone(&rooms));
                 tokio::spawn(async move {
-                    let _here = (permit, call);
                     // A connection that breaks is its client's affair.
-                    let _ = connection(stream, peer, &shared, &rooms).await;
+                    let _ = connection(stream, peer, guest, &shared, &rooms).await;
                 });
                 continue;
             }
-            Some((_, None)) => {
-                let most = shared.sources.tcp.connections_max();
-                format!("your address has {most} connections here already; send more over one of them, or close some")
-            }
-            None => format!("there are {PUSH_CONNECTIONS_MAX} connections already; try again later"),
+            Err(why) => why,
         };
         shared.counters.push_connections_refused.add(1);
         shared.sources.count(Way::Tcp, peer, Figures::REFUSED);
@@ -105,31 +69,85 @@ pub async fn serve_tcp(listener: TcpListener, shared: Arc<Shared>) -> io::Result
     }
 }
 
-async fn connection(stream: TcpStream, peer: IpAddr, shared: &Arc<Shared>, rooms: &Rooms) -> io::Result<()> {
-    let asks = shared.tokens.ask_for(Access::Write);
-    let mut stream = match &shared.tls {
-        None => Stream::Plain(stream),
-        Some(acceptor) => {
-            match acceptor.take(stream, peer, if asks { rooms.patience.opening } else { rooms.patience.idle }).await {
-                Ok(stream) => stream,
-                Err(refused) => {
-                    shared.counters.tls_refused.add(1);
+async fn connection(
+    stream: TcpStream,
+    peer: IpAddr,
+    guest: Guest,
+    shared: &Arc<Shared>,
+    rooms: &Rooms,
+) -> io::Result<()> {
+    let (mut stream, begin, _place) = match guest {
+        Guest::Known(place) => match secured(stream, peer, rooms.patience.idle, shared).await? {
+            Some(stream) => (stream, Vec::new(), place),
+            None => return Ok(()),
+        },
+        Guest::Stranger(mut stranger) => {
+            let introduced = tokio::select! {
+                introduced = introduce(stream, peer, shared, rooms) => introduced?,
+                () = stranger.sent_away() => {
+                    shared.counters.push_connections_refused.add(1);
                     shared.sources.count(Way::Tcp, peer, Figures::REFUSED);
-                    return match refused {
-                        NotTaken::Plain(stream) => {
-                            turn_away(&mut Stream::Plain(stream), "this daemon speaks TLS: graftd push --to tls://…")
-                                .await
-                        }
-                        NotTaken::Failed(error) => {
-                            tracing::debug!("push: no TLS with {peer}: {error}");
-                            Ok(())
-                        }
-                    };
+                    return Ok(());
                 }
-            }
+            };
+            let Some(known) = introduced else { return Ok(()) };
+            known
         }
     };
-    let (why, figures) = match take(&mut stream, peer, shared, rooms).await? {
+    let ended = take(&mut stream, begin, peer, shared, rooms).await?;
+    end(&mut stream, ended, peer, shared).await
+}
+
+/// Waits until a connection has said a token; without one it ends here. What was read of it, and its place among those that push.
+async fn introduce(
+    stream: TcpStream,
+    peer: IpAddr,
+    shared: &Arc<Shared>,
+    rooms: &Rooms,
+) -> io::Result<Option<(Stream, Vec<u8>, Place)>> {
+    let until = Instant::now() + rooms.patience.opening;
+    let secured = timeout_at(until, secured(stream, peer, rooms.patience.opening, shared)).await;
+    let Some(mut stream) = secured.map_err(|_| io::ErrorKind::TimedOut)?? else { return Ok(None) };
+    let why = match opening(&mut stream, until, shared, rooms).await? {
+        Ok(begin) => match rooms.place(peer, shared) {
+            Ok(place) => return Ok(Some((stream, begin, place))),
+            Err(why) => {
+                shared.counters.push_connections_refused.add(1);
+                Ended::Refused(why)
+            }
+        },
+        Err(ended) => ended,
+    };
+    end(&mut stream, why, peer, shared).await?;
+    Ok(None)
+}
+
+/// A connection with TLS where that is spoken here; none where there is no agreement, of which it was told if it could be.
+async fn secured(
+    stream: TcpStream,
+    peer: IpAddr,
+    patience: Duration,
+    shared: &Arc<Shared>,
+) -> io::Result<Option<Stream>> {
+    let Some(acceptor) = &shared.tls else { return Ok(Some(Stream::Plain(stream))) };
+    let refused = match acceptor.take(stream, peer, patience).await {
+        Ok(stream) => return Ok(Some(stream)),
+        Err(refused) => refused,
+    };
+    shared.counters.tls_refused.add(1);
+    shared.sources.count(Way::Tcp, peer, Figures::REFUSED);
+    match refused {
+        NotTaken::Plain(stream) => {
+            turn_away(&mut Stream::Plain(stream), "this daemon speaks TLS: graftd push --to tls://…").await?;
+        }
+        NotTaken::Failed(error) => tracing::debug!("push: no TLS with {peer}: {error}"),
+    }
+    Ok(None)
+}
+
+/// Counts how a connection ended, and says why.
+async fn end(stream: &mut Stream, ended: Ended, peer: IpAddr, shared: &Shared) -> io::Result<()> {
+    let (why, figures) = match ended {
         Ended::Closed => return Ok(()),
         Ended::Late(why) => (why.to_owned(), None),
         Ended::Broken(why) => (why, Some(Figures { errors: 1, ..Figures::default() })),
@@ -139,7 +157,7 @@ async fn connection(stream: TcpStream, peer: IpAddr, shared: &Arc<Shared>, rooms
         shared.counters.push_faults.add(1);
         shared.sources.count(Way::Tcp, peer, figures);
     }
-    turn_away(&mut stream, &why).await
+    turn_away(stream, &why).await
 }
 
 /// Says why, and ends the connection.
@@ -155,7 +173,7 @@ async fn turn_away(stream: &mut Stream, why: &str) -> io::Result<()> {
 }
 
 /// How a connection ended.
-enum Ended {
+pub(super) enum Ended {
     Closed,
     /// What was waited for did not come, or the daemon is stopping.
     Late(&'static str),
@@ -165,12 +183,23 @@ enum Ended {
     Refused(String),
 }
 
-async fn take(stream: &mut Stream, peer: IpAddr, shared: &Arc<Shared>, rooms: &Rooms) -> io::Result<Ended> {
+/// Takes lines until that ends; `begin` has been read already.
+async fn take(
+    stream: &mut Stream,
+    begin: Vec<u8>,
+    peer: IpAddr,
+    shared: &Arc<Shared>,
+    rooms: &Rooms,
+) -> io::Result<Ended> {
+    let full =
+        || format!("more than {PUSH_BYTES_MAX} bytes are being pushed at once, or half as many by you; come again");
     let mut held = Held::new(&rooms.bytes, shared.sources.tcp.share(peer));
     let mut begun = false;
-    // With a token set, the first line says it.
-    let mut trusted = !shared.tokens.ask_for(Access::Write);
-    let connected = Instant::now();
+    // What was read before anybody held anything.
+    let mut unread = !begin.is_empty();
+    if !held.take_over(begin) {
+        return Ok(Ended::Refused(full()));
+    }
     // Since when a line has been half there.
     let mut half = None;
     loop {
@@ -181,48 +210,45 @@ async fn take(stream: &mut Stream, peer: IpAddr, shared: &Arc<Shared>, rooms: &R
             half = half.map(|since: Instant| since + wait);
             continue;
         }
-        let (until, late) = match half {
-            _ if !trusted => {
-                (connected + rooms.patience.opening, "the first line, with the token, was not there in time")
+        let (fresh, last) = if std::mem::take(&mut unread) {
+            (0, false)
+        } else {
+            let (until, late) = match half {
+                Some(since) => {
+                    (since + rooms.patience.line, "a line was not whole in time; send it in smaller documents")
+                }
+                None => (Instant::now() + rooms.patience.idle, "nothing was sent for too long"),
+            };
+            // Room is taken when there is something to read: a connection that is only open holds none.
+            match timeout_at(until, stream.ready()).await {
+                Ok(ready) => ready?,
+                Err(_) => return Ok(Ended::Late(late)),
             }
-            Some(since) => (since + rooms.patience.line, "a line was not whole in time; send it in smaller documents"),
-            None => (Instant::now() + rooms.patience.idle, "nothing was sent for too long"),
-        };
-        // Room is taken when there is something to read: a connection that is only open holds none.
-        match tokio::time::timeout_at(until, stream.ready()).await {
-            Ok(ready) => ready?,
-            Err(_) => return Ok(Ended::Late(late)),
-        }
-        if !held.grow() {
-            let why = format!(
-                "more than {PUSH_BYTES_MAX} bytes are being pushed at once, or half as many by you; come again"
-            );
-            return Ok(Ended::Refused(why));
-        }
-        let fresh = held.bytes.len();
-        let last = match stream.try_read(&mut held.bytes) {
-            Ok(read) => read == 0,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                // What was readable has been read before; from here on the connection is only open.
-                held.rest();
-                continue;
+            if !held.grow() {
+                return Ok(Ended::Refused(full()));
             }
-            Err(error) => return Err(error),
+            let fresh = held.bytes.len();
+            match stream.try_read(&mut held.bytes) {
+                Ok(read) => (fresh, read == 0),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // What was readable has been read before; from here on the connection is only open.
+                    held.rest();
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
         };
-        if !begun && let Some(first) = held.bytes.trim_ascii_start().first() {
-            // A web page can send an HTTP request here whose body is lines, with no leave asked. Its head gives it away.
-            if !matches!(first, b'{' | b'[') {
-                let why = "the first line must be a document, such as {\"hits\": 1}; HTTP has a port of its own";
-                return Ok(Ended::Broken(why.to_owned()));
+        if !begun && !held.bytes.trim_ascii_start().is_empty() {
+            if !is_begin(&held.bytes) {
+                return Ok(Ended::Broken(NO_DOCUMENT.to_owned()));
             }
             begun = true;
         }
-        let longest = if trusted { PUSH_LINE_BYTES_MAX } else { PUSH_OPENING_BYTES_MAX };
         let end = match memchr::memrchr(b'\n', &held.bytes[fresh..]) {
             Some(at) => fresh + at + 1,
             None if last => held.bytes.len(),
-            None if held.bytes.len() > longest => {
-                return Ok(Ended::Broken(format!("a line of more than {longest} bytes")));
+            None if held.bytes.len() > PUSH_LINE_BYTES_MAX => {
+                return Ok(Ended::Broken(format!("a line of more than {PUSH_LINE_BYTES_MAX} bytes")));
             }
             None => {
                 half = half.or_else(|| Some(Instant::now()));
@@ -230,13 +256,6 @@ async fn take(stream: &mut Stream, peer: IpAddr, shared: &Arc<Shared>, rooms: &R
             }
         };
         let text = held.split(end);
-        if !trusted && let Some(line) = lines(&text).next() {
-            if let Err(why) = may(line, shared) {
-                shared.counters.push_refused.add(1);
-                return Ok(Ended::Refused(why.to_owned()));
-            }
-            trusted = true;
-        }
         let Some((faults, rejected)) = merge_text(text, peer, shared, rooms).await else {
             return Ok(Ended::Late("this daemon is stopping"));
         };
@@ -256,7 +275,17 @@ async fn take(stream: &mut Stream, peer: IpAddr, shared: &Arc<Shared>, rooms: &R
     }
 }
 
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// What is said to who begins with something else than a document.
+pub(super) const NO_DOCUMENT: &str =
+    "the first line must be a document, such as {\"hits\": 1}; HTTP has a port of its own";
+
+/// Whether what comes first may be a document. A web page can send an HTTP request here whose body is lines, with no leave asked;
+/// its head gives it away.
+pub(super) fn is_begin(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().first().is_none_or(|first| matches!(first, b'{' | b'['))
+}
+
+pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty())
 }
 
@@ -291,52 +320,4 @@ async fn say(stream: &mut Stream, answers: &[serde_json::Value]) -> io::Result<(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::http::testing::shared;
-
-    const SHORT: Duration = Duration::from_millis(50);
-    const LONG: Duration = Duration::from_secs(30);
-
-    /// What a client hears that sends this, and then drips a byte now and then.
-    async fn heard(token: Option<&str>, patience: Patience, sends: &[u8], drips: bool) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (stream, peer) = listener.accept().await.unwrap();
-        let rooms = Rooms { patience, ..Rooms::new(PUSH_BYTES_MAX) };
-        let shared = shared(token);
-        client.write_all(sends).await.unwrap();
-        let (mut reads, mut writes) = client.split();
-        let drip = async {
-            while drips && writes.write_all(b"x").await.is_ok() {
-                sleep(SHORT / 10).await;
-            }
-            std::future::pending::<()>().await;
-        };
-        let mut said = String::new();
-        tokio::select! {
-            (served, read) = async { tokio::join!(connection(stream, peer.ip(), &shared, &rooms), reads.read_to_string(&mut said)) } => {
-                assert!(served.is_ok() && read.is_ok(), "{served:?} {read:?}");
-            }
-            () = drip => {}
-        }
-        assert_eq!(rooms.bytes.available_permits(), PUSH_BYTES_MAX);
-        said
-    }
-
-    #[tokio::test]
-    async fn nobody_is_waited_for_for_ever() {
-        let patience = Patience { opening: LONG, line: LONG, idle: LONG };
-        for drips in [false, true] {
-            let line = Patience { line: SHORT, ..patience };
-            let said = heard(None, line, b"{\"a\":\"", drips).await;
-            assert!(said.contains("a line was not whole in time"), "{said}");
-            let opening = Patience { opening: SHORT, ..patience };
-            let said = heard(Some("0123456789abcdef"), opening, b"{\"token\":\"", drips).await;
-            assert!(said.contains("the first line, with the token, was not there in time"), "{said}");
-        }
-        let idle = Patience { idle: SHORT, ..patience };
-        let said = heard(None, idle, b"", false).await;
-        assert!(said.contains("nothing was sent for too long"), "{said}");
-    }
-}
+mod tests;

@@ -6,11 +6,13 @@
 mod accounts;
 mod callers;
 mod rates;
+mod strangers;
 
 use accounts::Accounts;
 pub(crate) use accounts::{Figures, Told};
 pub(crate) use callers::{Call, Callers, Share};
 use rates::Rates;
+pub(crate) use strangers::{Stranger, Strangers};
 
 use crate::conf::IntakeLimits;
 use crate::limits::{
@@ -120,6 +122,15 @@ impl Sources {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_source_takes_all_places_of_relays() {
+        let sources = Sources::new(&IntakeLimits::default());
+        let most = crate::limits::RELAY_CONNECTIONS_MAX / 2;
+        let call = |n| sources.relay.call([192, 0, 2, n].into());
+        let taken: Vec<_> = (0..most).map_while(|_| call(1)).collect();
+        assert!(taken.len() == most && call(1).is_none() && call(2).is_some());
+    }
 
     #[test]
     fn a_network_is_one_source() {

@@ -113,3 +113,78 @@ proptest! {
         prop_assert_eq!(Message::decode(&good[4..]).unwrap(), messages().swap_remove(which));
     }
 }
+
+#[tokio::test]
+async fn who_waits_for_room_keeps_its_place_and_is_not_dead() {
+    let room = Room::new(100_000);
+    let first = room.ask(100_000).await.unwrap();
+    let entry = |number| Message::Entry { place: Place { number, tag: 1 }, data: vec![3; 99_000] };
+    let mut ends = Vec::new();
+    for number in 0..2 {
+        let (mut to, from) = tokio::io::duplex(1 << 20);
+        to.write_all(&entry(number).encode()).await.unwrap();
+        let mut reading = Reading::new(from);
+        reading.share(&room);
+        ends.push((to, reading));
+    }
+    let [(_, one), (_, other)] = &mut ends[..] else { panic!() };
+    let began = Instant::now();
+    // Each is broken off again and again, as by a commit.
+    for _ in 0..5 {
+        for reading in [&mut *one, &mut *other] {
+            let _ = timeout(Duration::from_millis(10), reading.next(1 << 20)).await.unwrap_err();
+            assert!(reading.waits() && reading.heard() > began);
+        }
+    }
+    drop(first);
+    // The one that asked first has it, though the other one is asked for first now.
+    let _ = timeout(Duration::from_millis(10), other.next(1 << 20)).await.unwrap_err();
+    assert_eq!(one.next(1 << 20).await.unwrap(), entry(0));
+    assert!(!one.waits() && other.waits());
+    let _ = timeout(Duration::from_millis(10), one.next(1 << 20)).await.unwrap_err();
+    assert_eq!(other.next(1 << 20).await.unwrap(), entry(1));
+}
+
+#[tokio::test]
+async fn an_entry_that_gives_way_ends_its_connection() {
+    let room = Room::new(100_000);
+    let (mut to, from) = tokio::io::duplex(1 << 20);
+    let mut reading = Reading::new(from);
+    reading.share(&room);
+    let entry = Message::Entry { place: Place { number: 1, tag: 1 }, data: vec![3; 99_000] }.encode();
+    to.write_all(&entry[..20_000]).await.unwrap();
+    let _ = timeout(Duration::from_millis(10), reading.next(1 << 20)).await.unwrap_err();
+    room.let_go();
+    let Err(Broken::Wrong(why)) = reading.next(1 << 20).await else { panic!() };
+    assert!(why.contains("while others wait for room"), "{why}");
+}
+
+#[tokio::test]
+async fn who_reads_nothing_but_says_that_it_is_alive_is_waited_for() {
+    const MOST: Duration = Duration::from_millis(150);
+    let (here, there) = tokio::io::duplex(100);
+    let (from, mut to) = tokio::io::split(here);
+    let (mut reads, mut says) = tokio::io::split(there);
+    let mut reading = Reading::new(from);
+    let bytes = vec![7; 10_000];
+    let peer = async {
+        for _ in 0..10 {
+            tokio::time::sleep(MOST / 3).await;
+            says.write_all(&Message::Ping.encode()).await.unwrap();
+        }
+        let mut read = vec![0; bytes.len()];
+        reads.read_exact(&mut read).await.unwrap();
+        read
+    };
+    let mut heard = Vec::new();
+    let hear = |message| {
+        heard.push(message);
+        Ok(())
+    };
+    let (written, read) = tokio::join!(write_listening(&mut to, &bytes, &mut reading, MOST, hear), peer);
+    written.unwrap();
+    assert!(read == bytes && heard.len() == 10, "{}", heard.len());
+    let silent = write_listening(&mut to, &bytes, &mut reading, MOST, |_| Ok(())).await;
+    let Err(Broken::Wrong(why)) = silent else { panic!() };
+    assert!(why.contains("says nothing"), "{why}");
+}
