@@ -2,9 +2,10 @@
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use graftd_tests::{Daemon, Folders, graftd, graftd_with_input};
+use graftd_tests::{Daemon, Folders, binary, graftd, graftd_with_input};
 use serde_json::json;
 use std::io::Write;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 #[test]
@@ -83,4 +84,52 @@ fn by_tcp_with_a_token() {
     graftd(["push", "--to", "127.0.0.1", "{}"]).failed(2, &["HOST:PORT"]);
     graftd(["push", "--to", "http://127.0.0.1:1", "{}"]).failed(2, &["tcp://"]);
     graftd(["push", "--to", "127.0.0.1:1", "{}"]).failed(1, &["does not answer", "graftd run"]);
+}
+
+/// What a program writes now and then is there before it goes on.
+#[test]
+fn what_is_there_goes_when_the_input_pauses() {
+    let daemon = Daemon::builder().plugins(&["status"]).start();
+    let url = format!("http://{}", daemon.http());
+    let line = "192.0.2.1 - - [26/Nov/2026:10:20:30 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"test\"\n";
+    for (args, text, path) in [
+        (&["push", "-"][..], "{\"n\":1}\n{\"n\":1}\n{\"n\":", "n"),
+        (&["push", "--accesslog", "-"], &line.repeat(2)[..], "status,200"),
+    ] {
+        let mut child = Command::new(binary())
+            .args(args)
+            .args(["--url", &url])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("graftd starts");
+        let mut input = child.stdin.take().expect("piped");
+        for round in 1..=3 {
+            // The end of what is half there comes with the next.
+            let text = if round > 1 && path == "n" { format!("0}}\n{text}") } else { text.to_owned() };
+            input.write_all(text.as_bytes()).expect("written");
+            daemon.await_value(path, 2 * round);
+        }
+        input.write_all(if path == "n" { b"0}" } else { b"" }).expect("written");
+        drop(input);
+        let ended = child.wait_with_output().expect("it ends");
+        assert!(ended.status.success(), "{ended:?}");
+        assert!(
+            String::from_utf8_lossy(&ended.stdout).starts_with(if path == "n" { "merged 9" } else { "merged 6" }),
+            "{ended:?}"
+        );
+    }
+}
+
+#[test]
+fn a_document_that_is_too_long_costs_no_other() {
+    const MOST: usize = 16 * 1024 * 1024;
+    let daemon = Daemon::builder().start();
+    // The second is as long as one may be, the third is not; the text is one that is kept.
+    let pad = |bytes: usize| " ".repeat(bytes - "{\"n\":1}".len());
+    let text = format!("{{\"n\":1}}\n{{\"n\":{}1}}\n{{\"n\":{}1}}\n{{\"n\":1}}\n", pad(MOST), pad(MOST + 1));
+    let file = daemon.folders().write("long", &text);
+    let ran = daemon.cli(&["push", &file]);
+    ran.failed(1, &[&format!("{file}: line 3: a document of more than 16777216 bytes"), "merged 3, 1 rejected"]);
+    assert_eq!(daemon.value("n"), 3);
 }

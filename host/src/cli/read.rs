@@ -1,5 +1,6 @@
 //! Blocks of whole lines out of anything that can be read.
 
+use super::ingest::is_pause;
 use crate::limits::{BLOCK_BYTES, GUESS_BYTES_MAX, GUESS_LINES, LINE_BYTES_MAX};
 use std::io::{self, Read};
 
@@ -9,6 +10,8 @@ pub(super) trait Lines {
     fn lines(&mut self, block: &[u8]);
     /// A line too long to be kept was passed over; this is its beginning.
     fn too_long(&mut self, beginning: &[u8]);
+    /// Nothing more comes at the moment.
+    fn pause(&mut self) {}
 }
 
 /// Reads to the end, handing over as many whole lines as fit into a block at a time. Memory stays within
@@ -25,6 +28,10 @@ pub(super) fn read_lines(mut from: impl Read, to: &mut impl Lines) -> io::Result
             Ok(0) => break,
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if is_pause(&error) => {
+                to.pause();
+                continue;
+            }
             Err(error) => return Err(error),
         };
         let fresh = held;

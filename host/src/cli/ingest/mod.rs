@@ -6,6 +6,7 @@
 mod at_time;
 mod files;
 mod part;
+mod pauses;
 mod pieces;
 mod pipes;
 mod progress;
@@ -19,6 +20,7 @@ mod unpack;
 mod zstd;
 
 pub(super) use files::{bytes, files};
+pub(super) use pauses::is_pause;
 pub(super) use progress::Progress;
 pub(super) use push::Pushed;
 
@@ -254,12 +256,12 @@ fn lines_of(server: &Server, named: &[PathBuf], format: Option<&Format>) -> Resu
     pushed
 }
 
-/// A file as it was before it was packed, its progress counted.
+/// A file as it was before it was packed, its progress counted. Where it [pauses](is_pause), a read says so.
 ///
 /// # Errors
 /// It cannot be read.
 pub(super) fn open(file: &Path, progress: &Progress) -> io::Result<Box<dyn io::Read>> {
-    part::Part::whole(0, file).open(false, progress).map(|(opened, _)| opened)
+    part::Part::whole(0, file).open_pausing(progress)
 }
 
 /// What is to be told of each file, put together from its parts.

@@ -1,6 +1,7 @@
 //! Files cut into parts that threads can read beside each other.
 
 use super::files::STDIN;
+use super::pauses::Pausing;
 use super::progress::Progress;
 use super::unpack::{begins, is_packed, unpacked};
 use crate::cli::read::{Beginning, beginning};
@@ -58,6 +59,20 @@ impl Part {
             open.seek(SeekFrom::Start(self.start))?;
         }
         Ok((Box::new(progress.counting(open.take(self.bytes.unwrap_or(u64::MAX)))), header))
+    }
+}
+
+impl Part {
+    /// Opens a whole file or standard input, unpacked. What is no plain file, and may pause, is read by a thread of its own:
+    /// [`is_pause`](super::is_pause) says when nothing comes.
+    pub(super) fn open_pausing(&self, progress: &Progress) -> io::Result<Box<dyn Read>> {
+        let pauses =
+            self.path == Path::new(STDIN) || self.path.metadata().is_ok_and(|meta| !meta.is_file() && !meta.is_dir());
+        if !pauses {
+            return self.open(false, progress).map(|(open, _)| open);
+        }
+        let (part, progress) = (self.clone(), progress.clone());
+        Ok(Box::new(Pausing::new(move || part.open(false, &progress).map(|(open, _)| open))?))
     }
 }
 

@@ -10,11 +10,12 @@ use crate::cli::client::{Server, json, text};
 use crate::cli::read::{Lines, read_lines};
 use crate::cli::show::printable;
 use crate::ingest::format::Format;
-use crate::limits::{LINE_BYTES_MAX, LINE_FAULTS_MAX, PUSH_BLOCK_BYTES};
+use crate::limits::{LINE_BYTES_MAX, LINE_FAULTS_MAX, PUSH_BLOCK_BYTES, PUSH_GATHER_MAX};
 use serde_json::Value;
 use std::cell::Cell;
 use std::io::{self, Read};
 use std::rc::Rc;
+use std::time::Instant;
 
 /// The formats in which a daemon takes lines that are pushed.
 const TAKEN: [&str; 2] = ["combined", "timed"];
@@ -83,6 +84,8 @@ struct Pusher<'a> {
     file: &'a str,
     progress: &'a Progress,
     block: Vec<u8>,
+    /// When the first of it came.
+    since: Instant,
     /// Lines of the file that were pushed, empty ones counted.
     at_line: u64,
     rejected: u64,
@@ -102,6 +105,7 @@ impl<'a> Pusher<'a> {
             file,
             progress,
             block,
+            since: Instant::now(),
             at_line: 0,
             rejected: 0,
             named: 0,
@@ -112,7 +116,7 @@ impl<'a> Pusher<'a> {
     }
 
     fn read(&mut self, part: &Part, format: Option<&Format>) -> io::Result<()> {
-        let (mut open, _) = part.open(false, self.progress)?;
+        let mut open = part.open_pausing(self.progress)?;
         let read = if format.is_none() {
             let (begins, format) = tell_format(&part.path, &mut open, self.progress)?;
             if let Some(format) = &format {
@@ -194,10 +198,17 @@ fn read_on(from: impl Read, pusher: &mut Pusher<'_>) -> io::Result<()> {
 
 impl Lines for Pusher<'_> {
     fn lines(&mut self, block: &[u8]) {
-        if self.block.len() + block.len() > PUSH_BLOCK_BYTES {
+        if self.block.len() + block.len() > PUSH_BLOCK_BYTES || self.since.elapsed() > PUSH_GATHER_MAX {
             self.send();
         }
+        if self.block.is_empty() {
+            self.since = Instant::now();
+        }
         self.block.extend_from_slice(block);
+    }
+
+    fn pause(&mut self) {
+        self.send();
     }
 
     fn too_long(&mut self, _: &[u8]) {

@@ -16,7 +16,7 @@ pub(super) enum Piece<'c> {
         line: u64,
         text: &'c [u8],
     },
-    /// What is none. The rest of its first line is passed over.
+    /// What is none. The rest of its first line is passed over; of one that is too long, all of it.
     Broken { line: u64, why: String },
 }
 
@@ -32,11 +32,13 @@ pub(super) struct Cutter<R> {
     ended: bool,
     /// The rest of a line is to be passed over.
     skipping: bool,
+    /// The rest of a document is, that was not read yet.
+    long: Option<Rest>,
 }
 
 impl<R: Read> Cutter<R> {
     pub(super) fn new(from: R) -> Cutter<R> {
-        Cutter { from, buffer: Vec::new(), start: 0, line: 1, ended: false, skipping: false }
+        Cutter { from, buffer: Vec::new(), start: 0, line: 1, ended: false, skipping: false, long: None }
     }
 
     /// What comes next; `None` at the end.
@@ -45,6 +47,13 @@ impl<R: Read> Cutter<R> {
     /// It cannot be read.
     pub(super) fn next(&mut self) -> io::Result<Option<Piece<'_>>> {
         loop {
+            if self.long.is_some() && !self.pass_over_long() {
+                if self.ended {
+                    return Ok(None);
+                }
+                self.fill()?;
+                continue;
+            }
             self.pass_over();
             let rest = &self.buffer[self.start..];
             if rest.is_empty() {
@@ -61,6 +70,11 @@ impl<R: Read> Cutter<R> {
             let why = match values.next() {
                 Some(Ok(_)) => {
                     let end = self.start + values.byte_offset();
+                    if end - self.start > BODY_BYTES_MAX {
+                        let line = self.line;
+                        self.give_out(end);
+                        return Ok(Some(Piece::Broken { line, why: too_long() }));
+                    }
                     return Ok(Some(self.document(end)));
                 }
                 Some(Err(error)) if error.is_eof() && !self.ended && rest.len() <= BODY_BYTES_MAX => {
@@ -68,7 +82,9 @@ impl<R: Read> Cutter<R> {
                     continue;
                 }
                 Some(Err(error)) if error.is_eof() && !self.ended => {
-                    format!("a document of more than {BODY_BYTES_MAX} bytes; cut it")
+                    // What stands in it must not be taken for documents of its own.
+                    self.long = Some(Rest::default());
+                    return Ok(Some(Piece::Broken { line: self.line, why: too_long() }));
                 }
                 Some(Err(error)) => {
                     let why = error.to_string();
@@ -86,11 +102,25 @@ impl<R: Read> Cutter<R> {
     }
 
     fn document(&mut self, end: usize) -> Piece<'_> {
-        let text = &self.buffer[self.start..end];
-        let line = self.line;
-        self.line += memchr::memchr_iter(b'\n', text).count() as u64;
+        let (start, line) = (self.start, self.line);
+        self.give_out(end);
+        Piece::Document { line, text: &self.buffer[start..end] }
+    }
+
+    fn give_out(&mut self, end: usize) {
+        self.line += memchr::memchr_iter(b'\n', &self.buffer[self.start..end]).count() as u64;
         self.start = end;
-        Piece::Document { line, text }
+    }
+
+    /// Passes over what is there of a document that is too long; whether that was the end of it.
+    fn pass_over_long(&mut self) -> bool {
+        let Some(rest) = &mut self.long else { return true };
+        let end = rest.end(&self.buffer[self.start..]);
+        self.give_out(end.map_or(self.buffer.len(), |end| self.start + end));
+        if end.is_some() {
+            self.long = None;
+        }
+        end.is_some()
     }
 
     fn broken(&mut self, why: String) -> Piece<'_> {
@@ -136,6 +166,43 @@ impl<R: Read> Cutter<R> {
         }
         self.ended = self.buffer.len() == held;
         Ok(())
+    }
+}
+
+fn too_long() -> String {
+    format!("a document of more than {BODY_BYTES_MAX} bytes; cut it")
+}
+
+/// Finds the end of an object, however its bytes come.
+#[derive(Debug, Default)]
+struct Rest {
+    depth: u64,
+    in_string: bool,
+    escaped: bool,
+}
+
+impl Rest {
+    /// Where it ends, if it does in these bytes.
+    fn end(&mut self, bytes: &[u8]) -> Option<usize> {
+        for (at, byte) in bytes.iter().enumerate() {
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' if self.in_string => self.escaped = true,
+                b'"' => self.in_string = !self.in_string,
+                // No string goes on in another line: it is broken there.
+                b'\n' if self.in_string => return Some(at),
+                _ if self.in_string => {}
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' => {
+                    self.depth = self.depth.saturating_sub(1);
+                    if self.depth == 0 {
+                        return Some(at + 1);
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
     }
 }
 
@@ -271,5 +338,33 @@ mod tests {
         assert!(cutter.buffer.len() <= 4 * BODY_BYTES_MAX);
         assert_eq!(cutter.next().unwrap(), Some(Piece::Document { line: 2, text: b"{}" }));
         assert_eq!(cutter.next().unwrap(), None);
+    }
+
+    #[test]
+    fn one_that_is_too_long_is_passed_over_whole() {
+        let fits = BODY_BYTES_MAX - "{\"a\":\"\"}".len();
+        // As long as one may be, a byte longer (which is all there before it is known), and so long that it never is; what
+        // stands in it are no documents.
+        let inner = "{\"x\":\"}\\\"{\"},\n";
+        let text = format!(
+            "{{\"a\":\"{}\"}}\n{{\"b\":\"{}\"}}\n{{\"c\":[\n{}{{}}]}}{{\"d\":1}}\n",
+            "x".repeat(fits),
+            "x".repeat(fits + 1),
+            inner.repeat(3 * BODY_BYTES_MAX / inner.len()),
+        );
+        let mut cutter = Cutter::new(text.as_bytes());
+        let mut found = Vec::new();
+        while let Some(piece) = cutter.next().unwrap() {
+            found.push(match piece {
+                Piece::Document { line, text } => (line, text.len()),
+                Piece::Broken { line, why } => {
+                    assert_eq!(why, "a document of more than 16777216 bytes; cut it");
+                    (line, 0)
+                }
+            });
+        }
+        let last = 4 + (3 * BODY_BYTES_MAX / inner.len()) as u64;
+        assert_eq!(found, [(1, BODY_BYTES_MAX), (2, 0), (3, 0), (last, 7)]);
+        assert!(cutter.buffer.capacity() <= 4 * BODY_BYTES_MAX, "{}", cutter.buffer.capacity());
     }
 }

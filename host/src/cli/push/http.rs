@@ -4,14 +4,17 @@ use super::{Faults, Place, Sum, Way, documents_were};
 use crate::cli::Failure;
 use crate::cli::client::{Server, json, text};
 use crate::cli::show::printable;
-use crate::limits::PUSH_BLOCK_BYTES;
+use crate::limits::{PUSH_BLOCK_BYTES, PUSH_GATHER_MAX};
 use serde_json::Value;
+use std::time::Instant;
 
 /// Documents on their way.
 pub(super) struct Http<'s> {
     server: &'s Server,
     /// An array that is not closed yet.
     block: Vec<u8>,
+    /// When the first of it came.
+    since: Instant,
     /// Where each of them stood.
     places: Vec<Place>,
     sum: Sum,
@@ -19,7 +22,7 @@ pub(super) struct Http<'s> {
 
 impl<'s> Http<'s> {
     pub(super) fn new(server: &'s Server) -> Http<'s> {
-        Http { server, block: Vec::new(), places: Vec::new(), sum: Sum::default() }
+        Http { server, block: Vec::new(), since: Instant::now(), places: Vec::new(), sum: Sum::default() }
     }
 
     fn post(&mut self, faults: &mut Faults<'_>) -> Result<(), Failure> {
@@ -35,7 +38,9 @@ impl<'s> Http<'s> {
     }
 
     fn answered(&mut self, faults: &mut Faults<'_>) -> Result<(), Failure> {
-        let mut response = self.server.post("/push", "application/json", &self.block)?;
+        // One that stands alone is no array: it may be as long as a body.
+        let body = if self.places.len() == 1 { &self.block[1..self.block.len() - 1] } else { &self.block[..] };
+        let mut response = self.server.post("/push", "application/json", body)?;
         let status = response.status();
         // 400 says of documents that none of them was good.
         if !status.is_success() && status.as_u16() != 400 {
@@ -66,13 +71,21 @@ impl<'s> Http<'s> {
 
 impl Way for Http<'_> {
     fn send(&mut self, document: &[u8], place: &Place, faults: &mut Faults<'_>) -> Result<(), Failure> {
-        if !self.places.is_empty() && self.block.len() + document.len() > PUSH_BLOCK_BYTES {
+        let full = self.block.len() + document.len() > PUSH_BLOCK_BYTES || self.since.elapsed() > PUSH_GATHER_MAX;
+        if !self.places.is_empty() && full {
             self.post(faults)?;
+        }
+        if self.places.is_empty() {
+            self.since = Instant::now();
         }
         self.block.push(if self.places.is_empty() { b'[' } else { b',' });
         self.block.extend_from_slice(document);
         self.places.push(place.clone());
         Ok(())
+    }
+
+    fn pause(&mut self, faults: &mut Faults<'_>) -> Result<(), Failure> {
+        self.post(faults)
     }
 
     fn finish(&mut self, faults: &mut Faults<'_>) -> Result<Sum, Failure> {

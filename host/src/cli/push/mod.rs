@@ -73,6 +73,9 @@ trait Way {
     /// Sends a document, now or with others; what is known of those that were sent is added.
     fn send(&mut self, document: &[u8], place: &Place, faults: &mut Faults<'_>) -> Result<(), Failure>;
 
+    /// Sends what is there, for nothing more comes at the moment.
+    fn pause(&mut self, faults: &mut Faults<'_>) -> Result<(), Failure>;
+
     /// Sends what is left; gives what came of all.
     fn finish(&mut self, faults: &mut Faults<'_>) -> Result<Sum, Failure>;
 }
@@ -247,7 +250,16 @@ impl From<Stopped> for Failure {
 /// Sends every good document of a file.
 fn read(from: impl Read, file: &str, way: &mut dyn Way, faults: &mut Faults<'_>, sum: &mut Sum) -> Result<(), Stopped> {
     let mut cutter = Cutter::new(from);
-    while let Some(piece) = cutter.next().map_err(|error| Stopped::Unread(error.to_string()))? {
+    loop {
+        let piece = match cutter.next() {
+            Ok(Some(piece)) => piece,
+            Ok(None) => return Ok(()),
+            Err(error) if ingest::is_pause(&error) => {
+                way.pause(faults)?;
+                continue;
+            }
+            Err(error) => return Err(Stopped::Unread(error.to_string())),
+        };
         let place = |line| Place { file: file.to_owned(), line };
         match piece {
             Piece::Broken { line, why } => {
@@ -267,5 +279,4 @@ fn read(from: impl Read, file: &str, way: &mut dyn Way, faults: &mut Faults<'_>,
             }
         }
     }
-    Ok(())
 }

@@ -145,6 +145,11 @@ impl Way for Tcp {
         Ok(())
     }
 
+    fn pause(&mut self, _: &mut Faults<'_>) -> Result<(), Failure> {
+        // Each went at once.
+        Ok(())
+    }
+
     fn finish(&mut self, faults: &mut Faults<'_>) -> Result<Sum, Failure> {
         let (to, sent) = (self.to.clone(), self.sent);
         let unknown = move |why: &dyn std::fmt::Display| {
