@@ -700,5 +700,41 @@ pub const RELAY_CONNECTIONS_PER_SOURCE: usize = RELAY_CONNECTIONS_MAX / 2;
 /// Hosts of which is told what was received of them; what others send is told as `(other)`'s.
 pub const RELAY_RECEIVED_MAX: usize = 4_096;
 
+/// Bytes of lines that make an entry of a spool, not packed: large enough to be packed well.
+pub const RAW_ENTRY_BYTES: usize = 1024 * 1024;
+
+/// Places in logs at which lines of an entry begin.
+pub const RAW_PIECES_MAX: usize = 64;
+
+/// Bytes of what is said of lines: their log, its prefix and format, and a header.
+pub const RAW_HEAD_BYTES_MAX: usize = 256 * 1024;
+
+/// Formats that the lines of a log may be in, and bytes of one.
+pub const RAW_FORMATS_MAX: usize = 8;
+/// See [`RAW_FORMATS_MAX`].
+pub const RAW_FORMAT_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of lines on their way to other daemons that are on the disk nowhere but in their files; past it their logs are read later.
+pub const RAW_WAITING_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Blocks of lines of a log that wait for room among these.
+pub const RAW_BLOCKS_MAX: usize = 4;
+
+/// Bytes of these at which there is a commit although none is due.
+pub const RAW_COMMIT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Entries of a spool at which logs whose lines are not folded are read later: hours of one that is written each second.
+pub const RAW_SPOOL_ENTRIES_MAX: u64 = 2 * RELAY_SPOOL_ENTRIES_MAX;
+
+/// Logs here of lines that others have sent; those that are read alike and hang at the same place are one. Each has a thread and
+/// an instance of each pipe.
+pub const RAW_LOGS_MAX: usize = 256;
+
+/// Those of one sender, which may be a relay of many.
+pub const RAW_LOGS_PER_SENDER: usize = 128;
+
+/// After so long without a line one makes room for another.
+pub const RAW_LOG_IDLE: Duration = Duration::from_secs(600);
+
 /// Senders whose last entry is remembered. A new one past it is refused.
 pub const RELAY_SENDERS_MAX: usize = 100_000;

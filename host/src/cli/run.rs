@@ -151,6 +151,7 @@ async fn serve(conf: DaemonConf, secrets: Secrets, folders: Folders, data: &Path
     let broken = |what: &'static str| move |error: io::Error| Failure::work(format_args!("{what}: {error}"));
     let disposer = Disposer::start().map_err(broken("a thread"))?;
     let shared = Arc::new(shared(conf, secrets, clock, events.clone(), &disposer)?);
+    shared.relays.raw_logs.dispose_by(&disposer);
     let kept = keep(&shared, data, &events)?;
     clear_leftovers(data);
     let blamed = Arc::new(Blamed::read(data, &rfc3339(clock.unix_ms())));
@@ -371,6 +372,7 @@ fn shared(
             events: events.clone(),
             disposer: disposer.clone(),
             position: None,
+            forwards: None,
         };
         LogHandle::start(parts).map_err(|error| Failure::work(format_args!("the log {name}: {error}")))
     };

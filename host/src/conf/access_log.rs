@@ -19,11 +19,13 @@ pub struct AccessLogConf {
     pub prefix: Option<PrefixTemplate>,
     /// A file never seen before is read from its end, not from its beginning.
     pub from_end: bool,
+    /// Its lines go to another daemon as they are, and are folded there.
+    pub raw: bool,
 }
 
 impl AccessLogConf {
     /// The keys that it knows.
-    pub const KEYS: [&'static str; 6] = ["plugin", "file", "format", "prefix", "vhosts_max", "start"];
+    pub const KEYS: [&'static str; 7] = ["plugin", "file", "format", "prefix", "vhosts_max", "start", "forward"];
 
     /// Reads the text of the `.on`. A path that is not absolute begins at the folder of that.
     ///
@@ -90,8 +92,18 @@ impl AccessLogConf {
             },
             None => true,
         };
+        let raw = match table.take("forward") {
+            Some(given) => match given.text()?.as_str() {
+                "raw" => true,
+                "deltas" => false,
+                other => {
+                    return Err(given.error(format_args!("\"forward\" must be \"deltas\" or \"raw\", not {other:?}")));
+                }
+            },
+            None => false,
+        };
         table.finish(&AccessLogConf::KEYS)?;
-        Ok(AccessLogConf { files, format, prefix, from_end })
+        Ok(AccessLogConf { files, format, prefix, from_end, raw })
     }
 }
 
@@ -109,7 +121,9 @@ mod tests {
         assert_eq!(conf.files, ["/var/log/a.log", "/conf/logs/*.log"]);
         assert_eq!((conf.format.as_str(), conf.from_end), ("timed", false));
         let conf = parse("file = \"/a\"").unwrap();
-        assert_eq!((conf.format.as_str(), conf.from_end, conf.prefix), ("auto", true, None));
+        assert_eq!((conf.format.as_str(), conf.from_end, conf.raw, conf.prefix), ("auto", true, false, None));
+        assert!(parse("file = \"/a\"\nforward = \"raw\"").unwrap().raw);
+        assert!(!parse("file = \"/a\"\nforward = \"deltas\"").unwrap().raw);
     }
 
     #[test]
@@ -130,6 +144,7 @@ mod tests {
             ("file = \"/a[\"", "/conf/shop.on:1: \"file\": "),
             ("file = []", "/conf/shop.on:1: \"file\" must name"),
             ("file = \"/a\"\nstart = \"middle\"", "/conf/shop.on:2: \"start\" must be"),
+            ("file = \"/a\"\nforward = \"lines\"", "/conf/shop.on:2: \"forward\" must be"),
             ("file = \"/a\"\nprefix = \",\"", "/conf/shop.on:2: \"prefix\": "),
             (
                 "file = \"/a\"\nprefix = \"graftd\"",

@@ -32,6 +32,8 @@ pub struct RelayConf {
     pub every: Duration,
     /// Bytes of what waits to be sent.
     pub spool_bytes: u64,
+    /// Lines of logs that are not folded by their hosts are not folded here either.
+    pub raw: bool,
 }
 
 /// Whom a relay believes that speaks TLS, and what it shows.
@@ -81,7 +83,7 @@ impl RelayTls {
 
 impl RelayConf {
     /// The keys that it knows.
-    pub const KEYS: [&'static str; 13] = [
+    pub const KEYS: [&'static str; 14] = [
         "plugin",
         "to",
         "host",
@@ -95,6 +97,7 @@ impl RelayConf {
         "branches",
         "every",
         "spool",
+        "raw",
     ];
 
     /// Reads the text of the `.on`. A file in it that is not absolute is looked for in the folder of that.
@@ -155,8 +158,21 @@ impl RelayConf {
                 return Err(given.error("\"spool\" must be between 64KiB and 1TiB"));
             }
         }
+        let raw = match table.take("raw") {
+            Some(given) => match given.text()?.as_str() {
+                "pass" if !branches.is_empty() => {
+                    return Err(
+                        given.error("\"raw\" is for a relay without \"branches\": what lines make is not known here")
+                    );
+                }
+                "pass" => true,
+                "fold" => false,
+                other => return Err(given.error(format_args!("\"raw\" must be \"pass\" or \"fold\", not {other:?}"))),
+            },
+            None => branches.is_empty(),
+        };
         table.finish(&RelayConf::KEYS)?;
-        Ok(RelayConf { to, host, prefix, token_file, tls, branches, every, spool_bytes })
+        Ok(RelayConf { to, host, prefix, token_file, tls, branches, every, spool_bytes, raw })
     }
 
     /// The files that it names, with their keys.
@@ -202,7 +218,16 @@ mod tests {
         let conf = parse("to = \"stats\"").unwrap();
         assert_eq!(conf.to, [("stats".to_owned(), 8652)]);
         assert_eq!((conf.host, conf.prefix.len(), conf.branches.len(), conf.token_file), (None, 0, 0, None));
-        assert_eq!((conf.every, conf.spool_bytes), (Duration::from_secs(1), 256 << 20));
+        assert_eq!((conf.every, conf.spool_bytes, conf.raw), (Duration::from_secs(1), 256 << 20, true));
+    }
+
+    #[test]
+    fn lines_pass_unless_they_are_folded_or_branches_are_named() {
+        for (more, want) in [("raw = \"pass\"", true), ("raw = \"fold\"", false), ("branches = \"status\"", false)] {
+            assert_eq!(parse(&format!("to = \"a\"\n{more}")).unwrap().raw, want, "{more}");
+        }
+        assert!(parse("to = \"a\"\nraw = \"on\"").unwrap_err().starts_with("/conf/relay.on:2: \"raw\" must be"));
+        assert!(parse("to = \"a\"\nbranches = \"x\"\nraw = \"pass\"").unwrap_err().contains("without \"branches\""));
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(super) struct Commits {
     sources: BTreeMap<String, Option<Arc<str>>>,
     /// Those that are being written, or wait to be written anew.
     writing: Vec<Position>,
+    /// Bytes of lines that go on as they are, of those that are being written or wait to be.
+    raw_bytes: u64,
     /// One is being written.
     under_way: bool,
     /// Somebody does not want to wait for the next one that is due.
@@ -123,6 +125,7 @@ impl Commits {
             mark,
             sources: BTreeMap::new(),
             writing: Vec::new(),
+            raw_bytes: 0,
             under_way: false,
             wanted: false,
             replies: Vec::new(),
@@ -201,6 +204,8 @@ impl Commits {
             history && shared.conf.engine.store.is_some() && self.fills.is_due(stamp, !whole.is_empty(), every_ms);
         let fill = if fills { shared.tree.read().numbers(own) } else { Vec::new() };
         let relays = shared.relays.take(&shared.tree.read());
+        let (raw, bytes) = shared.relays.take_raw();
+        self.raw_bytes += bytes;
         let sources = std::mem::take(&mut self.sources);
         let read = sources
             .iter()
@@ -220,6 +225,7 @@ impl Commits {
             stamp,
             history,
             relays,
+            raw,
             every_ms,
             replies: std::mem::take(&mut self.replies),
         });
@@ -232,6 +238,7 @@ impl Commits {
         match written {
             Ok(()) => {
                 shared.relays.committed(&std::mem::take(&mut self.writing));
+                shared.relays.raw.written(std::mem::take(&mut self.raw_bytes));
                 self.told.written += 1;
                 if !self.told.error.is_empty() {
                     tracing::info!("commits are written again");

@@ -1,8 +1,8 @@
 //! Everything that can wake the core.
 
-use crate::ingest::{LogName, LogSerial, LogStats};
+use crate::ingest::{LogHandle, LogName, LogSerial, LogStats};
 use crate::module::{Branch, Callee, Fault, Loaded};
-use crate::relay::Relayed;
+use crate::relay::{Piece, Relayed};
 use crate::tree::Merged;
 use std::fmt;
 use std::sync::Arc;
@@ -44,6 +44,8 @@ pub enum Event {
     },
     /// There may be something else to say of a built-in module: a log has looked at its files, a relay has met somebody or nobody.
     Remark,
+    /// There is a log that nobody has put pipes into yet.
+    LogCame(LogHandle),
     /// Somebody switches a module.
     Switch {
         /// The module's name.
@@ -69,6 +71,8 @@ pub struct Pushed {
 pub struct Delta {
     /// Frames, each under its branch; they enter the tree together.
     pub frames: Vec<(Branch, Vec<u8>)>,
+    /// Lines that are not folded here.
+    pub(crate) raw: Vec<Piece>,
     /// How a module fares.
     pub report: Option<Report>,
     /// How a log fares.

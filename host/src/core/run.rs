@@ -5,11 +5,11 @@ use super::event::{Delta, Event, LogReport, Position, Pushed};
 use super::inbox::{Inbox, Ticks};
 use super::report::SelfReport;
 use super::shared::Shared;
-use crate::ingest::{LogHandle, LogSerial};
-use crate::limits::{LAST_COMMIT_MAX, LOGS_END_MAX};
+use crate::ingest::{Frames, LogHandle, LogSerial};
+use crate::limits::{LAST_COMMIT_MAX, LOGS_END_MAX, RAW_COMMIT_BYTES};
 use crate::memory::Settling;
 use crate::module::Registry;
-use crate::relay::{Refusal, Relayed, Relays, Taken};
+use crate::relay::{Entry, Piece, Refusal, Relayed, Relays, Taken};
 use crate::tree::Tree;
 use crate::trend::Kept;
 use std::net::SocketAddr;
@@ -128,6 +128,10 @@ impl Core {
             }
             Event::BuiltInEnded { life, why } => self.registry.built_in_ended(&life, &why, &self.shared),
             Event::Remark => self.registry.remarks(&self.shared),
+            Event::LogCame(log) => {
+                self.shared.logs.tailed.lock().push(log);
+                self.registry.logs_came(&self.shared);
+            }
             Event::Switch { name, to, reply } => {
                 let _ = reply.send(self.registry.switch(&name, to, &self.shared));
             }
@@ -166,28 +170,9 @@ impl Core {
     }
 
     fn delta(&mut self, delta: Delta) {
-        let Delta { frames, report, log, position, reply } = delta;
-        if !frames.is_empty() {
-            let began = Instant::now();
-            let now_ms = self.shared.clock.monotonic_ms();
-            let mut tree = self.shared.tree.write();
-            for (branch, frame) in &frames {
-                let keys: Vec<&str> = branch.keys.iter().map(String::as_str).collect();
-                if let Some((depth, action)) = branch.action {
-                    let keys = &keys[..depth.min(keys.len())];
-                    if tree.action_at(keys) != Some(action) {
-                        self.shared.relays.acted(keys, action);
-                    }
-                    tree.set_action(keys, action);
-                }
-                match tree.merge(&keys, frame, now_ms) {
-                    Ok(_) => self.shared.relays.merged(&tree, &keys, frame, false),
-                    Err(error) => tracing::error!("the delta of {} cannot be merged: {error}", keys.join(",")),
-                }
-            }
-            drop(tree);
-            self.merge_ms += began.elapsed().as_secs_f64() * 1e3;
-        }
+        let Delta { frames, raw, report, log, position, reply } = delta;
+        self.merge_frames(&frames);
+        let full = self.forward(raw);
         if let Some(report) = report {
             self.registry.report(report, &self.shared);
         }
@@ -201,29 +186,89 @@ impl Core {
         if let Some(reply) = reply {
             let _ = reply.send(());
         }
+        if full {
+            self.commit_if_due();
+        }
+    }
+
+    fn merge_frames(&mut self, frames: &Frames) {
+        if frames.is_empty() {
+            return;
+        }
+        let began = Instant::now();
+        let now_ms = self.shared.clock.monotonic_ms();
+        let mut tree = self.shared.tree.write();
+        for (branch, frame) in frames {
+            let keys: Vec<&str> = branch.keys.iter().map(String::as_str).collect();
+            if let Some((depth, action)) = branch.action {
+                let keys = &keys[..depth.min(keys.len())];
+                if tree.action_at(keys) != Some(action) {
+                    self.shared.relays.acted(keys, action);
+                }
+                tree.set_action(keys, action);
+            }
+            match tree.merge(&keys, frame, now_ms) {
+                Ok(_) => self.shared.relays.merged(&tree, &keys, frame, false),
+                Err(error) => tracing::error!("the delta of {} cannot be merged: {error}", keys.join(",")),
+            }
+        }
+        drop(tree);
+        self.merge_ms += began.elapsed().as_secs_f64() * 1e3;
+    }
+
+    /// Lines go on as they are; whether there are so many that they are to be committed, once it is noted how far they reach.
+    fn forward(&mut self, raw: Vec<Piece>) -> bool {
+        let full = !raw.is_empty() && self.shared.relays.forward(raw) > RAW_COMMIT_BYTES;
+        if full {
+            self.commits.want(None);
+        }
+        full
     }
 
     /// What another daemon has sent enters the tree, unless it has already.
     fn relayed(&mut self, relayed: Relayed) {
         let known = self.shared.positions.lock().get(&relayed.source).cloned();
         if let Some(known) = known.and_then(|known| relayed.known(&known)) {
+            if let Entry::Lines(pieces) = &relayed.entry {
+                self.shared.relays.raw.written(pieces.iter().map(|piece| piece.bytes() as u64).sum());
+            }
             let _ = relayed.reply.send(known);
             return;
         }
+        let text = relayed.position().into();
+        let Relayed { source, entry, reply, .. } = relayed;
+        let mut full = false;
+        let merged = match entry {
+            Entry::Frame(frame) => self.merge_frame(&frame),
+            Entry::Folded(frames) => {
+                self.merge_frames(&frames);
+                Ok(())
+            }
+            Entry::Lines(pieces) => {
+                full = self.forward(pieces);
+                Ok(())
+            }
+        };
+        if merged.is_ok() {
+            self.commits.read_on(Position { source, text }, &self.shared);
+        }
+        // The connection may be over: the merge stands all the same, and is known by its number.
+        let _ = reply.send(merged.map(|()| Taken::Merged).map_err(Refusal::Entry));
+        if full {
+            self.commit_if_due();
+        }
+    }
+
+    fn merge_frame(&mut self, frame: &[u8]) -> Result<(), String> {
         let began = Instant::now();
         let mut tree = self.shared.tree.write();
-        let merged = tree.merge(&[], &relayed.frame, self.shared.clock.monotonic_ms());
+        let merged = tree.merge(&[], frame, self.shared.clock.monotonic_ms());
         if merged.is_ok() {
-            self.shared.relays.merged(&tree, &[], &relayed.frame, false);
+            self.shared.relays.merged(&tree, &[], frame, false);
         }
         drop(tree);
         self.merge_ms += began.elapsed().as_secs_f64() * 1e3;
-        if merged.is_ok() {
-            let text = relayed.position().into();
-            self.commits.read_on(Position { source: relayed.source, text }, &self.shared);
-        }
-        // The connection may be over: the merge stands all the same, and is known by its number.
-        let _ = relayed.reply.send(merged.map(|_| Taken::Merged).map_err(|error| Refusal::Entry(error.to_string())));
+        merged.map(drop).map_err(|error| error.to_string())
     }
 
     fn tick(&mut self) {

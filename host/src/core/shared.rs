@@ -99,6 +99,12 @@ impl Logs {
         ending.iter().rev().find(|log| log.name == name && !log.wait_for_end(Duration::ZERO)).cloned()
     }
 
+    /// Those that are folded here.
+    #[must_use]
+    pub fn piped(&self) -> Vec<LogHandle> {
+        self.all().into_iter().filter(|log| !log.forwards()).collect()
+    }
+
     /// All of them.
     #[must_use]
     pub fn all(&self) -> Vec<LogHandle> {

@@ -37,6 +37,7 @@ fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Ev
             events: events.clone(),
             disposer: Disposer::start().unwrap(),
             position: None,
+            forwards: None,
         };
         LogHandle::start(parts).unwrap()
     };

@@ -2,13 +2,14 @@
 
 use super::engine::{Engine, PipeRun};
 use super::format::Format;
+use super::forward::{Forward, RawAsked};
 use super::lines::{LineFault, Remember};
 use super::runner::{self, Inlets, Work};
 use super::tail::{LogPosition, Step};
 use crate::clock::Timepiece;
 use crate::conf::Prefix;
 use crate::core::Events;
-use crate::limits::LOG_BLOCKS_MAX;
+use crate::limits::{LOG_BLOCKS_MAX, RAW_BLOCKS_MAX};
 use crate::module::{Desk, Disposer, Look, Watched};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -42,6 +43,8 @@ pub enum LogMessage {
     Lines(Vec<u8>, Option<oneshot::Sender<LinesDone>>),
     /// Of a file: lines, or how far it has been read without any.
     Read(Read),
+    /// Lines that another daemon has sent: what the pipes make of them goes back to who asks, and not into the tree.
+    Raw(RawAsked),
     /// Nothing: only wakes the thread, for there is a change of its pipes.
     Wake,
 }
@@ -126,6 +129,8 @@ pub struct LogHandle {
     watched: Arc<Watched<Work>>,
     disposer: Disposer,
     began: Instant,
+    /// Its lines are not folded here.
+    forwards: bool,
     serial: LogSerial,
     /// Its other end is dropped with the log's work.
     alive: Arc<Mutex<Receiver<()>>>,
@@ -144,6 +149,8 @@ pub(crate) struct LogParts {
     pub(crate) disposer: Disposer,
     /// How far its files had been read; none of a log without files.
     pub(crate) position: Option<LogPosition>,
+    /// Its lines go to another daemon as they are; none of a log that is folded here.
+    pub(crate) forwards: Option<Forward>,
 }
 
 impl LogHandle {
@@ -152,8 +159,11 @@ impl LogHandle {
     /// # Errors
     /// The thread cannot be started.
     pub(crate) fn start(parts: LogParts) -> io::Result<LogHandle> {
-        let LogParts { name, prefix, formats, tick, clock, remember, events, disposer, position } = parts;
-        let (messages, inbox) = sync_channel(LOG_BLOCKS_MAX);
+        let LogParts { name, prefix, formats, tick, clock, remember, events, disposer, position, forwards } = parts;
+        let is_forwarded = forwards.is_some();
+        // What goes elsewhere and has to wait for that, waits in its file.
+        let blocks = if is_forwarded { RAW_BLOCKS_MAX } else { LOG_BLOCKS_MAX };
+        let (messages, inbox) = sync_channel(blocks);
         let changes = Changes::default();
         let (closed, opened) = channel::<()>();
         let (life, alive) = channel::<()>();
@@ -161,7 +171,7 @@ impl LogHandle {
         let desk = Arc::new(Desk::default());
         let engine = Engine::new(formats, clock, remember);
         let inlets = Inlets { inbox, changes: Arc::clone(&changes), serial, _life: life };
-        let work = Work::new(name.clone(), engine, tick, inlets, events, disposer.clone(), position);
+        let work = Work::new(name.clone(), engine, tick, inlets, events, disposer.clone(), (position, forwards));
         // Lines wait until the pipes are there: otherwise they would be counted by those that came first.
         runner::start(Box::new(work), &desk, Some(opened)).map_err(|(error, _)| error)?;
         let closed = Arc::new(Mutex::new(Some(closed)));
@@ -174,6 +184,7 @@ impl LogHandle {
             watched: Arc::new(Watched::new(desk)),
             disposer,
             began: Instant::now(),
+            forwards: is_forwarded,
             serial,
             alive: Arc::new(Mutex::new(alive)),
         })
@@ -203,6 +214,11 @@ impl LogHandle {
     /// Tells a log from one of the same name that was there before.
     pub(crate) fn serial(&self) -> LogSerial {
         self.serial
+    }
+
+    /// Whether its lines go to another daemon as they are.
+    pub(crate) fn forwards(&self) -> bool {
+        self.forwards
     }
 
     /// Whether its lines go through pipes already.

@@ -2,6 +2,7 @@
 
 mod engine;
 pub mod format;
+mod forward;
 mod groups;
 mod lines;
 mod log;
@@ -13,6 +14,7 @@ mod tail;
 
 use crate::limits::{KEEP_ALIVE_AFTER, KEEP_ALIVE_EVERY, KEEP_ALIVE_TRIES};
 pub(crate) use engine::{Frames, PipeReport, PipeRun};
+pub(crate) use forward::{Forward, RawAsked};
 pub(crate) use groups::Grouping;
 pub use lines::{LineFault, LogStats, Remember};
 pub(crate) use log::{LOG_OWN, LOG_PUSH, LogParts, LogSerial};

@@ -4,11 +4,13 @@
 //! stands in the work, never only on its stack, and each turn of its loop begins with what was begun before.
 
 use super::engine::{Engine, Frames, PipeReport, feed_on, flush_on};
+use super::forward::{Forward, RawAsked};
 use super::lines::LineFault;
 use super::log::{Change, Changes, LinesDone, LogMessage, LogName, LogSerial, Read, ReadLines};
 use super::tail::{LogPosition, Step, source};
 use crate::core::{Delta, Event, Events, LogReport, Position, Report};
 use crate::module::{Desk, Disposer, Started, UnderWay, spawn};
+use crate::relay::RawLines;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -25,6 +27,10 @@ pub(crate) struct Work {
     disposer: Disposer,
     /// How far its files have been read, and whether that has been told.
     position: Option<(LogPosition, bool)>,
+    /// Its lines are not folded, but go to another daemon.
+    forwards: Option<Forward>,
+    /// Who wants to have what the pipes make of the lines that are being fed or flushed.
+    folds: Option<oneshot::Sender<Frames>>,
     flushed: Instant,
     /// Something was fed since the last flush.
     pending: bool,
@@ -106,12 +112,12 @@ fn run(mut work: Box<Work>, desk: &Desk<Work>) {
             work.block = None;
             work.pending = true;
             work.step();
-            if work.asked.is_some() || work.fresh || work.commit {
+            if work.asked.is_some() || work.folds.is_some() || work.fresh || work.commit {
                 work.engine.begin_flush();
             }
         } else if work.changes_wait() {
             work.change();
-        } else if work.pending && (work.commit || work.flushed.elapsed() >= work.tick) {
+        } else if work.pending && (work.commit || work.is_full() || work.flushed.elapsed() >= work.tick) {
             work.engine.begin_flush();
         } else {
             work.wait();
@@ -128,7 +134,7 @@ impl Work {
         inlets: Inlets,
         events: Events,
         disposer: Disposer,
-        position: Option<LogPosition>,
+        (position, forwards): (Option<LogPosition>, Option<Forward>),
     ) -> Work {
         Work {
             name,
@@ -138,6 +144,8 @@ impl Work {
             events,
             disposer,
             position: position.map(|position| (position, false)),
+            forwards,
+            folds: None,
             flushed: Instant::now(),
             pending: false,
             fresh: false,
@@ -162,12 +170,20 @@ impl Work {
         let watches = self.engine.has_pipes_apart();
         let wait = if watches { wait.min(self.tick) } else { wait };
         let wait = if self.ending { Duration::ZERO } else { wait };
+        if let Some(forwards) = self.forwards.as_ref().filter(|forwards| !forwards.has_room()) {
+            // What was not taken is read again by who goes on with the log.
+            if self.ending {
+                return self.end();
+            }
+            return forwards.wait(wait);
+        }
         match self.inlets.inbox.recv_timeout(wait) {
             Err(RecvTimeoutError::Timeout) if self.ending => self.end(),
             Err(RecvTimeoutError::Timeout) if watches && self.engine.check_apart() => self.engine.begin_flush(),
             Ok(LogMessage::Wake) | Err(RecvTimeoutError::Timeout) => {}
             Ok(LogMessage::Lines(lines, reply)) => self.begin(lines, reply),
             Ok(LogMessage::Read(read)) => self.read(read),
+            Ok(LogMessage::Raw(raw)) => self.fold(raw),
             // The daemon stops.
             Err(RecvTimeoutError::Disconnected) => self.end(),
         }
@@ -178,8 +194,29 @@ impl Work {
         self.engine.begin_flush();
     }
 
+    fn is_full(&self) -> bool {
+        self.forwards.as_ref().is_some_and(Forward::is_full)
+    }
+
+    /// Lines of another daemon's.
+    fn fold(&mut self, mut raw: RawAsked) {
+        raw.prime(&mut self.engine);
+        self.folds = Some(raw.reply);
+        match raw.lines {
+            RawLines::Whole(lines) => self.begin(lines, None),
+            RawLines::TooLong(beginning) => {
+                self.engine.too_long(&beginning);
+                self.engine.begin_flush();
+            }
+        }
+    }
+
     /// Something of a file.
-    fn read(&mut self, Read { lines, format, header, steps, commit }: Read) {
+    fn read(&mut self, mut read: Read) {
+        if let Some(forwards) = &mut self.forwards {
+            forwards.take(&mut read);
+        }
+        let Read { lines, format, header, steps, commit } = read;
         if let Some(format) = format {
             self.engine.change_format(*format);
         }
@@ -278,11 +315,20 @@ impl Work {
         let position = self.untold();
         let log = Some(LogReport {
             name: self.name.clone(),
-            stats: self.engine.stats().clone(),
+            stats: self.forwards.as_ref().map_or_else(|| self.engine.stats().clone(), Forward::stats),
             serial: self.inlets.serial,
             ended: self.last,
         });
-        let delta = Delta { frames, log, position, ..Delta::default() };
+        let raw = self.forwards.as_mut().map(Forward::hand_over).unwrap_or_default();
+        let frames = match self.folds.take() {
+            Some(folds) => {
+                // Whoever is gone by now does not count them.
+                let _ = folds.send(frames);
+                Frames::new()
+            }
+            None => frames,
+        };
+        let delta = Delta { frames, raw, log, position, ..Delta::default() };
         if self.last {
             // Whoever waits for the end of it takes it that all is in the tree.
             let (merged, is_merged) = oneshot::channel();

@@ -23,6 +23,7 @@ mod fuzz;
 mod meet;
 mod outbox;
 mod pack;
+mod raw;
 mod receive;
 mod room;
 mod secure;
@@ -33,6 +34,7 @@ mod wire;
 
 use crate::conf::RelayConf;
 use crate::core::{Position, Shared};
+use crate::limits::RAW_SPOOL_ENTRIES_MAX;
 use crate::tree::Tree;
 use crate::trend::{Board, RelayJob, Spooler};
 pub(crate) use fold::Fold;
@@ -40,9 +42,10 @@ use outbox::Outbox;
 pub(crate) use pack::{Packed, pack, unpack};
 use parking_lot::Mutex;
 use plugin_api::Action;
+pub(crate) use raw::{Outgoing, Piece, RawLines, RawLogs, RawOrigin, RawRoom, is_raw, pack_raw};
 pub(crate) use receive::serve;
 use senders::Senders;
-pub(crate) use sink::{Refusal, Relayed, Taken};
+pub(crate) use sink::{Entry, Refusal, Relayed, Taken};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -65,6 +68,10 @@ pub(crate) struct Line {
     sent: Mutex<BTreeMap<String, u64>>,
     /// How often it commits, in milliseconds.
     every_ms: AtomicU64,
+    /// It sends lines that are not folded here.
+    takes_raw: AtomicBool,
+    /// Bytes that its spool may have.
+    limit: AtomicU64,
     /// Modules that have it: two while one takes over from the other.
     owners: AtomicUsize,
 }
@@ -101,6 +108,15 @@ pub(crate) struct Relays {
     ending: AtomicBool,
     /// What lines had that run no more, and is not committed yet.
     left: Mutex<Vec<(String, Fold)>>,
+    left_raw: Mutex<Vec<(String, Outgoing)>>,
+    /// Room for lines that go on as they are.
+    pub(crate) raw: RawRoom,
+    /// The logs of lines that others have sent as they are.
+    pub(crate) raw_logs: RawLogs,
+    /// Which line had lines last, for those that come when none runs any more.
+    raw_home: Mutex<String>,
+    /// Bytes of lines since they were taken last.
+    raw_fresh: AtomicU64,
     /// None where nothing is kept.
     spooler: OnceLock<Spooler>,
     pub(crate) senders: Senders,
@@ -162,6 +178,54 @@ impl Relays {
             }
         }
         taken
+    }
+
+    /// Whether lines go on as they are.
+    pub(crate) fn takes_raw(&self) -> bool {
+        self.any.load(Ordering::Acquire) && self.lines.lock().iter().any(|line| line.takes_raw.load(Ordering::Acquire))
+    }
+
+    /// Whether there is room for more lines, where they go on: a spool is never more than three quarters full of them.
+    pub(crate) fn has_raw_room(&self) -> bool {
+        if !self.any.load(Ordering::Acquire) {
+            return false;
+        }
+        let lines = self.lines.lock();
+        let mut takes = lines.iter().filter(|line| line.takes_raw.load(Ordering::Acquire)).peekable();
+        let has_room = |line: &Arc<Line>| {
+            let load = line.board.load();
+            let limit = line.limit.load(Ordering::Acquire);
+            self.raw.has_any(limit) && load.bytes < limit / 4 * 3 && load.entries < RAW_SPOOL_ENTRIES_MAX
+        };
+        takes.peek().is_some() && takes.all(has_room)
+    }
+
+    /// Lines go on as they are; gives how many bytes have since the last commit.
+    pub(crate) fn forward(&self, pieces: Vec<Piece>) -> u64 {
+        let pieces: Vec<Arc<Piece>> = pieces.into_iter().map(Arc::new).collect();
+        let bytes: u64 = pieces.iter().map(|piece| piece.bytes() as u64).sum();
+        let mut any = false;
+        for line in self.lines.lock().iter().filter(|line| line.takes_raw.load(Ordering::Acquire)) {
+            line.outbox.lock().forward(&pieces);
+            any = true;
+            self.raw_home.lock().clone_from(&line.name);
+        }
+        if !any {
+            // It ran when they were read: they wait in its spool until it does again.
+            let (name, prefix) = (self.raw_home.lock().clone(), Vec::new());
+            self.left_raw.lock().push((name, Outgoing { pieces, prefix }));
+        }
+        self.raw_fresh.fetch_add(bytes, Ordering::AcqRel) + bytes
+    }
+
+    /// Lines that are to be committed now, by the lines' names, and how many bytes they have.
+    pub(crate) fn take_raw(&self) -> (Vec<(String, Outgoing)>, u64) {
+        let mut taken = std::mem::take(&mut *self.left_raw.lock());
+        for line in self.lines.lock().iter() {
+            taken.push((line.name.clone(), line.outbox.lock().take_raw()));
+        }
+        taken.retain(|(_, outgoing)| !outgoing.pieces.is_empty());
+        (taken, self.raw_fresh.swap(0, Ordering::AcqRel))
     }
 
     /// How the lines fare.
@@ -239,12 +303,15 @@ impl Relay {
                 refused: Mutex::default(),
                 sent: Mutex::default(),
                 every_ms: AtomicU64::new(0),
+                takes_raw: AtomicBool::new(false),
+                limit: AtomicU64::new(0),
                 owners: AtomicUsize::new(0),
             }),
         };
         // What is set in a branch that did not travel before is not known where it goes.
         let tell = line.outbox.lock().follow(conf) && before.is_some();
         line.every_ms.store(u64::try_from(conf.every.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
+        line.limit.store(conf.spool_bytes, Ordering::Release);
         let addresses = conf.to.iter().map(send::address).collect();
         let open = RelayJob::Open { limit: conf.spool_bytes, addresses, tell, board: Arc::clone(&line.board) };
         if !spooler.send(name, open) {
@@ -254,6 +321,10 @@ impl Relay {
         let mut lines = shared.relays.lines.lock();
         if !lines.iter().any(|other| Arc::ptr_eq(other, &line)) {
             lines.push(Arc::clone(&line));
+        }
+        line.takes_raw.store(conf.raw, Ordering::Release);
+        if conf.raw {
+            shared.relays.raw_home.lock().clone_from(&line.name);
         }
         drop(lines);
         shared.relays.any.store(true, Ordering::Release);
@@ -286,6 +357,10 @@ impl Drop for Relay {
         lines.retain(|line| !Arc::ptr_eq(line, &self.line));
         relays.any.store(!lines.is_empty(), Ordering::Release);
         drop(lines);
+        let lines = self.line.outbox.lock().take_raw();
+        if !lines.pieces.is_empty() {
+            relays.left_raw.lock().push((self.line.name.clone(), lines));
+        }
         let rest = self.line.outbox.lock().take();
         if !rest.is_empty() {
             relays.left.lock().push((self.line.name.clone(), rest));

@@ -1,12 +1,14 @@
 //! What has entered the tree since the last commit, for one relay.
 
 use super::fold::Fold;
+use super::raw::{Outgoing, Piece};
 use crate::conf::RelayConf;
 use crate::ingest::LOG_OWN;
 use crate::limits::RELAY_OUTBOX_BYTES_MAX;
 use crate::tree::Tree;
 use plugin_api::Action;
 use plugin_api::delta::wire::{Op, Reader};
+use std::sync::Arc;
 
 /// Which branches travel, and below what they hang when they have arrived.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +35,8 @@ impl Route {
 pub(crate) struct Outbox {
     route: Route,
     fold: Fold,
+    /// Lines that go as they are.
+    raw: Vec<Arc<Piece>>,
     /// There is more in it than what the daemon says of itself.
     pressing: bool,
     /// Values that there was no room for.
@@ -95,6 +99,17 @@ impl Outbox {
         }
         self.fold.tells_all(which);
         self.pressing = true;
+    }
+
+    /// Lines that go as they are.
+    pub(super) fn forward(&mut self, pieces: &[Arc<Piece>]) {
+        self.raw.extend_from_slice(pieces);
+        self.pressing = true;
+    }
+
+    /// Takes the lines out.
+    pub(super) fn take_raw(&mut self) -> Outgoing {
+        Outgoing { pieces: std::mem::take(&mut self.raw), prefix: self.route.prefix.clone() }
     }
 
     /// Whether there is something that a commit should not wait for long with.

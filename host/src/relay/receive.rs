@@ -2,9 +2,10 @@
 
 use super::meet::{Hello, Met, meet, named, refuse};
 use super::pack::{Unpacking, unpack, unpack_within};
+use super::raw::{is_raw, unpack_raw};
 use super::room::Room;
 use super::senders::{Claim, Claimant, NotNow};
-use super::sink::{Refusal, Relayed, Taken, source_of, without_own};
+use super::sink::{Entry, Refusal, Relayed, Taken, source_of, without_own};
 use super::wire::{Broken, Message, Reading, SAYS_REFUSED, Said, VERSIONS, put_place, write};
 use crate::core::{Event, Shared};
 use crate::ingest::sources::{Stranger, Strangers};
@@ -24,7 +25,10 @@ use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep, sleep_until};
+
+/// How often it is looked whether lines may go on that had to wait.
+const RAW_LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What all connections share.
 #[derive(Debug)]
@@ -250,7 +254,9 @@ impl Peer<'_> {
 
     async fn merge(&mut self, place: Place, data: Vec<u8>, out: &mut WriteHalf<Stream>) -> Result<(), Broken> {
         let bytes = data.len() as u64;
-        match self.enter(place, data).await? {
+        let entered =
+            if is_raw(&data) { self.enter_lines(place, data, out).await? } else { self.enter(place, data).await? };
+        match entered {
             Ok(Taken::Before) => Ok(()),
             Ok(Taken::Last) => {
                 self.sure = place.number;
@@ -296,12 +302,66 @@ impl Peer<'_> {
             Ok(frame) => frame,
             Err(why) => return Ok(Err(Refusal::Entry(why))),
         };
+        self.tell(place, Entry::Frame(frame)).await?.await.map_err(|_| ends())
+    }
+
+    /// Hands an entry to the core, which answers what became of it.
+    async fn tell(&self, place: Place, entry: Entry) -> Result<oneshot::Receiver<Result<Taken, Refusal>>, Broken> {
         let (reply, answer) = oneshot::channel();
-        let relayed = Relayed { source: self.source.clone(), host: self.host.clone(), place, frame, reply };
+        let relayed = Relayed { source: self.source.clone(), host: self.host.clone(), place, entry, reply };
         if !self.shared.events.send_async(Event::Relayed(relayed)).await {
-            return Err(ends());
+            return Err(Broken::Wrong("this daemon ends".to_owned()));
         }
-        answer.await.map_err(|_| ends())
+        Ok(answer)
+    }
+
+    /// Lines of logs: they go on as they are where a relay here takes them, and else the pipes here fold them. The sender hears
+    /// meanwhile that somebody is there.
+    async fn enter_lines(
+        &self,
+        place: Place,
+        data: Vec<u8>,
+        out: &mut WriteHalf<Stream>,
+    ) -> Result<Result<Taken, Refusal>, Broken> {
+        let mut signs = interval_at(Instant::now() + RELAY_PING_EVERY, RELAY_PING_EVERY);
+        let relays = &self.shared.relays;
+        // Which relays and pipes there are is known only when all is ready.
+        while !self.shared.ready.load(Ordering::Acquire) || relays.takes_raw() && !relays.has_raw_room() {
+            tokio::select! {
+                () = sleep(RAW_LOOK_EVERY) => {}
+                _ = signs.tick() => write(out, &Message::Ping.encode()).await.map_err(Broken::Ended)?,
+            }
+        }
+        let work = self.lines(place, data);
+        tokio::pin!(work);
+        let mut gone = None;
+        loop {
+            tokio::select! {
+                done = &mut work => return gone.map_or(done, |error| Err(Broken::Ended(error))),
+                // What the pipes have begun is brought to its end, whoever is there: its number is told with it.
+                _ = signs.tick(), if gone.is_none() => gone = write(out, &Message::Ping.encode()).await.err(),
+            }
+        }
+    }
+
+    async fn lines(&self, place: Place, data: Vec<u8>) -> Result<Result<Taken, Refusal>, Broken> {
+        let ends = || Broken::Wrong("this daemon ends".to_owned());
+        let _room = self.rooms.small.acquire().await.map_err(|_| ends())?;
+        let unpacked = spawn_blocking(move || unpack_raw(&data)).await.map_err(|_| ends())?;
+        let pieces = match unpacked {
+            Ok(pieces) => pieces,
+            Err(why) => return Ok(Err(Refusal::Entry(why))),
+        };
+        let shared = Arc::clone(self.shared);
+        let entry = if shared.relays.takes_raw() {
+            shared.relays.raw.came(pieces.iter().map(|piece| piece.bytes() as u64).sum());
+            Entry::Lines(pieces)
+        } else {
+            let sender = self.source.clone();
+            let folded = spawn_blocking(move || shared.relays.raw_logs.fold(pieces, &sender, &shared)).await;
+            Entry::Folded(folded.map_err(|_| ends())?.map_err(Broken::Wrong)?)
+        };
+        self.tell(place, entry).await?.await.map_err(|_| ends())
     }
 
     /// The frame in an entry, without what it says of this daemon; `None` where it is large and only small ones are wanted.

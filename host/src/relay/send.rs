@@ -1,6 +1,7 @@
 //! A relay's task: connects to a receiver, and sends what is promised to it.
 
-use super::wire::{Broken, MARK, Message, Reading, Said, VERSIONS, place, write, write_listening};
+use super::raw::is_raw;
+use super::wire::{Broken, MARK, Message, Reading, Said, TAKES_LINES, VERSIONS, place, write, write_listening};
 use super::{Line, secure};
 use crate::conf::RelayConf;
 use crate::core::{Event, Shared};
@@ -55,6 +56,8 @@ struct Met<'s> {
     via: String,
     /// The receiver has asked for a sign of life.
     owed: bool,
+    /// The version of the protocol that is spoken.
+    version: u64,
 }
 
 impl Drop for Met<'_> {
@@ -111,7 +114,7 @@ impl Sender {
         let (from, mut out) = tokio::io::split(stream);
         let mut reading = Reading::new(from);
         let via = self.shared.relays.senders.via();
-        let said =
+        let (version, said) =
             within(RELAY_HELLO_MAX, "no answer to the hello", self.hello(&mut reading, &mut out, &via)).await??;
         let is = |name: &str| said.get(name).map_or("", String::as_str);
         let (committed, merged) = (place(is("committed")), place(is("merged")));
@@ -126,8 +129,17 @@ impl Sender {
         }
         let tell = answer.await.map_err(|_| ends())???;
         let sent = merged.or(committed).map_or(0, |place| place.number);
-        let mut met_now =
-            Met { sender: self, connection, peer, sent, under_way: VecDeque::new(), asked: false, via, owed: false };
+        let mut met_now = Met {
+            sender: self,
+            connection,
+            peer,
+            sent,
+            under_way: VecDeque::new(),
+            asked: false,
+            via,
+            owed: false,
+            version,
+        };
         *met = true;
         if let Some(which) = tell {
             self.line.tell_all.store(which, Ordering::Release);
@@ -165,7 +177,7 @@ impl Sender {
         reading: &mut Reading<ReadHalf<Stream>>,
         out: &mut WriteHalf<Stream>,
         via: &str,
-    ) -> Result<Said, String> {
+    ) -> Result<(u64, Said), String> {
         // Anew each time: it may be exchanged, or not be there yet when the system starts.
         let token = self.conf.read_token()?;
         let listens = if self.shared.conf.relay.is_some() { "yes" } else { "" };
@@ -192,11 +204,11 @@ impl Sender {
             Message::Welcome { version, .. } if !VERSIONS.contains(&version) => {
                 Err(format!("it speaks version {version}, which is not known here"))
             }
-            Message::Welcome { said, .. } => {
+            Message::Welcome { version, said } => {
                 if said.get("id").is_none_or(|id| id.is_empty() || *id == self.spooler.id) {
                     return Err("that is this daemon itself, or a copy of it".to_owned());
                 }
-                Ok(said)
+                Ok((version, said))
             }
             Message::Error(why) => Err(format!("refused: {why}")),
             _ => Err("it answers a hello with something else".to_owned()),
@@ -318,6 +330,11 @@ impl Met<'_> {
                 break;
             }
             for Sent { place, data } in entries {
+                if self.version < TAKES_LINES && is_raw(&data) {
+                    let why =
+                        "it is older, and takes no lines of logs (forward = \"raw\"): they wait until it is newer";
+                    return Err(Broken::Wrong(why.to_owned()));
+                }
                 self.sent = place.number;
                 self.under_way.push_back(place.number);
                 // Before it is, for it may arrive although this ends here.

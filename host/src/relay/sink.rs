@@ -1,13 +1,26 @@
 //! What has been received, on its way into the tree.
 
+use super::raw::Piece;
 use super::wire::put_place;
+use crate::ingest::Frames;
 use crate::trend::Place;
 use plugin_api::delta::wire::{Reader, Writer};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use tokio::sync::oneshot;
 
-/// A frame that a sender has sent.
+/// What is in an entry.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    /// A delta's frame.
+    Frame(Vec<u8>),
+    /// What the pipes here have made of lines.
+    Folded(Frames),
+    /// Lines that go on as they are.
+    Lines(Vec<Piece>),
+}
+
+/// An entry that a sender has sent.
 #[derive(Debug)]
 pub(crate) struct Relayed {
     /// Whose it is, as [positions](crate::core::Position) are called.
@@ -16,7 +29,7 @@ pub(crate) struct Relayed {
     pub(crate) host: String,
     /// Which of its entries it is.
     pub(crate) place: Place,
-    pub(crate) frame: Vec<u8>,
+    pub(crate) entry: Entry,
     /// Told whether it was merged, or was there already; or why it cannot be.
     pub(crate) reply: oneshot::Sender<Result<Taken, Refusal>>,
 }
@@ -109,7 +122,7 @@ mod tests {
     fn an_entry_is_known_by_its_number_and_one_of_a_copy_by_its_tag() {
         let relayed = |number, tag| {
             let (source, host, place) = ("relay:x".to_owned(), "web1".to_owned(), Place { number, tag });
-            Relayed { source, host, place, frame: Vec::new(), reply: oneshot::channel().0 }
+            Relayed { source, host, place, entry: Entry::Frame(Vec::new()), reply: oneshot::channel().0 }
         };
         let last = relayed(7, 1).position();
         assert_eq!(relayed(8, 1).known(&last), None);

@@ -9,6 +9,7 @@
 //! welcome    = version:u64 (text text)*
 //! text       = length:u32 bytes                                   UTF-8
 //! entry      = number:u64 tag:u64 zstd                            a frame of `plugin_api::delta::wire`, packed
+//!            | number:u64 tag:u64 "raw" 1 zstd                    lines of logs (raw/piece.rs); since version 3
 //! acknowledged = number:u64                                       it is on the receiver's disk, and so are all before it
 //! refused    = number:u64 UTF-8                                   why this entry is not merged, now or ever; since version 2
 //! error      = UTF-8                                              why the connection is closed
@@ -34,10 +35,13 @@ use tokio::time::{Instant, sleep_until, timeout};
 pub(super) const MARK: &[u8; 13] = b"graftd-relay\n";
 
 /// The versions spoken here.
-pub(super) const VERSIONS: std::ops::RangeInclusive<u64> = 1..=2;
+pub(super) const VERSIONS: std::ops::RangeInclusive<u64> = 1..=3;
 
 /// The first in which a receiver says which entry it refuses.
 pub(super) const SAYS_REFUSED: u64 = 2;
+
+/// The first in which a receiver takes lines of logs.
+pub(super) const TAKES_LINES: u64 = 3;
 
 /// What is said.
 #[derive(Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::relays::{RelayJob, Relays};
 use super::remote::{self, Buffer, Link, Store};
 use super::sqlite::{Database, OpenError, Place, Written, said};
 use crate::core::{Event, Events};
-use crate::relay::Fold;
+use crate::relay::{Fold, Outgoing};
 use crate::tree::{Mark, Rows, Tree};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -54,6 +54,8 @@ pub(crate) struct Commit {
     pub(crate) history: bool,
     /// What relays are to send, by their names.
     pub(crate) relays: Vec<(String, Fold)>,
+    /// Lines that they are to send as they are.
+    pub(crate) raw: Vec<(String, Outgoing)>,
     /// How often there is one, in milliseconds.
     pub(crate) every_ms: i64,
     /// Told when it is on the disk, or why it is not.
@@ -296,8 +298,20 @@ impl Writer {
     }
 
     fn commit(&mut self, commit: Commit, events: &Events) {
-        let Commit { rows, whole, fill, sources, unix_ms, monotonic_ms, stamp, every_ms, history, relays, replies } =
-            commit;
+        let Commit {
+            rows,
+            whole,
+            fill,
+            sources,
+            unix_ms,
+            monotonic_ms,
+            stamp,
+            every_ms,
+            history,
+            relays,
+            raw,
+            replies,
+        } = commit;
         self.look(unix_ms, monotonic_ms);
         self.pending.unix_ms = unix_ms;
         self.pending.stamp = stamp;
@@ -308,6 +322,7 @@ impl Writer {
         self.pending.add_fill(fill);
         self.pending.elsewhere = self.elsewhere;
         self.relays.add(relays);
+        self.relays.add_raw(raw);
         let written = self.write();
         self.wrote(written.is_ok(), unix_ms, stamp);
         self.show();

@@ -8,7 +8,7 @@ mod tests;
 use super::spool::{self, Load, Place, Stream};
 use super::sqlite::Database;
 use crate::limits::{RELAY_SPOOL_ENTRIES_MAX, RELAY_UNWRITTEN_BYTES_MAX};
-use crate::relay::{Fold, Packed, pack};
+use crate::relay::{Fold, Outgoing, Packed, is_raw, pack, pack_raw};
 use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction};
 use std::collections::{BTreeMap, HashMap};
@@ -208,6 +208,13 @@ impl Relays {
             if lost > 0 {
                 tracing::error!("{lost} values of a relay are larger than any that is sent; they are left out");
             }
+        }
+    }
+
+    /// Takes lines that are to be written with the next commit.
+    pub(super) fn add_raw(&mut self, raw: Vec<(String, Outgoing)>) {
+        for (name, outgoing) in raw {
+            self.waiting.entry(name).or_default().append(&mut pack_raw(&outgoing));
         }
     }
 
@@ -424,16 +431,19 @@ impl Relays {
     }
 }
 
-/// Drops the oldest where nothing could be written for so long that there are too many: how many.
+/// Drops the oldest where nothing could be written for so long that there are too many: how many. Lines are never dropped: who reads them
+/// waits until they are written.
 fn trim(entries: &mut Vec<Packed>) -> u64 {
-    let mut bytes: usize = entries.iter().map(|packed| packed.data.len()).sum();
-    let mut old = 0;
-    while bytes > RELAY_UNWRITTEN_BYTES_MAX && old < entries.len() {
-        bytes -= entries[old].data.len();
-        old += 1;
+    let mut bytes: usize = entries.iter().filter(|packed| !is_raw(&packed.data)).map(|packed| packed.data.len()).sum();
+    let before = entries.len();
+    if bytes > RELAY_UNWRITTEN_BYTES_MAX {
+        entries.retain(|packed| {
+            let goes = bytes > RELAY_UNWRITTEN_BYTES_MAX && !is_raw(&packed.data);
+            bytes -= if goes { packed.data.len() } else { 0 };
+            !goes
+        });
     }
-    entries.drain(..old);
-    old as u64
+    (before - entries.len()) as u64
 }
 
 fn within<T>(

@@ -12,7 +12,7 @@
 mod tests;
 
 use crate::limits::{RELAY_FOLD_BYTES, RELAY_LINEAGE_MAX, RELAY_SPOOL_ENTRIES_MAX, RELAY_WINDOW_ENTRIES};
-use crate::relay::{Fold, Packed, pack, unpack};
+use crate::relay::{Fold, Packed, is_raw, pack, unpack};
 use plugin_api::delta::wire::{Op, Reader};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use std::fs;
@@ -178,10 +178,13 @@ impl Stream<'_> {
             })?;
             let entries = entries.collect::<Result<Vec<_>>>()?;
             drop(select);
+            let (lines, entries): (Vec<Packed>, Vec<Packed>) =
+                entries.into_iter().partition(|packed| is_raw(&packed.data));
             let (mut fold, folded) = fold(&entries);
             fold.forget_what_was_set();
             to.execute("DELETE FROM spool WHERE relay = ? AND peer = ?", [self.relay, &peer])?;
             self.append(to, &pack(fold, folded).0)?;
+            self.append(to, &lines)?;
             to.execute("DELETE FROM peer WHERE relay = ? AND id = ?", [self.relay, &peer])?;
         }
         Ok(any)
@@ -274,6 +277,7 @@ impl Stream<'_> {
     /// is not enough.
     pub(super) fn shrink(self, to: &Transaction<'_>, limit: u64) -> Result<()> {
         let (mut count, mut bytes) = self.size(to)?;
+        let limit = limit.saturating_sub(self.raw_bytes(to)?).max(limit / 4);
         let is_large = bytes > limit;
         // Where entries are large there are not many, or many are wanted.
         let are_many = count > RELAY_SPOOL_ENTRIES_MAX && bytes / count < SMALL_BYTES;
@@ -320,8 +324,8 @@ impl Stream<'_> {
         let most = limit - limit / 8;
         let mut dropped = false;
         while is_large && bytes > most {
-            let oldest =
-                "SELECT number, data, folded FROM spool WHERE relay = ? AND peer IS NULL ORDER BY number LIMIT 1";
+            let oldest = "SELECT number, data, folded FROM spool WHERE relay = ? AND peer IS NULL \
+                          AND substr(data, 1, 4) <> x'72617701' ORDER BY number LIMIT 1";
             let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
             let oldest: Option<(i64, Vec<u8>, i64)> =
                 to.prepare_cached(oldest)?.query_row([self.relay], row).optional()?;
@@ -338,17 +342,24 @@ impl Stream<'_> {
         Ok(())
     }
 
-    /// Entries, and their bytes.
+    /// Bytes of entries of lines. These are never folded and never dropped: where there are too many, their logs are read later.
+    fn raw_bytes(self, from: &Connection) -> Result<u64> {
+        let bytes =
+            "SELECT coalesce(sum(length(data)), 0) FROM spool WHERE relay = ? AND substr(data, 1, 4) = x'72617701'";
+        from.prepare_cached(bytes)?.query_row([self.relay], |row| row.get(0)).map(i64::cast_unsigned)
+    }
+
+    /// Entries, and their bytes; but for those of lines.
     fn size(self, from: &Connection) -> Result<(u64, u64)> {
-        let size = "SELECT count(*), coalesce(sum(length(data)), 0) FROM spool WHERE relay = ?";
+        let size = "SELECT count(*), coalesce(sum(length(data)), 0) FROM spool WHERE relay = ? AND substr(data, 1, 4) <> x'72617701'";
         let number = |row: &rusqlite::Row<'_>, at| row.get::<_, i64>(at).map(i64::cast_unsigned);
         from.prepare_cached(size)?.query_row([self.relay], |row| Ok((number(row, 0)?, number(row, 1)?)))
     }
 
     /// The oldest entries behind a number that are promised to nobody: as many as are folded at once.
     fn oldest(self, from: &Connection, behind: i64) -> Result<Vec<(i64, Packed)>> {
-        let oldest =
-            "SELECT number, folded, data FROM spool WHERE relay = ? AND peer IS NULL AND number > ? ORDER BY number";
+        let oldest = "SELECT number, folded, data FROM spool WHERE relay = ? AND peer IS NULL AND number > ? \
+             AND substr(data, 1, 4) <> x'72617701' ORDER BY number";
         let mut select = from.prepare_cached(oldest)?;
         let mut rows = select.query(params![self.relay, behind])?;
         let (mut found, mut bytes) = (Vec::new(), 0);

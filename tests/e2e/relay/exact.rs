@@ -31,7 +31,7 @@ fn check(host: &Host) {
 }
 
 /// Ends a daemon, one way or the other, and starts it anew.
-fn again(host: &Host, daemon: &mut Option<Daemon>, chance: &mut Chance) {
+pub(super) fn again(host: &Host, daemon: &mut Option<Daemon>, chance: &mut Chance) {
     let ending = daemon.take().expect("it runs");
     if chance.below(5) == 0 {
         assert_eq!(ending.stop().code(), Some(0));

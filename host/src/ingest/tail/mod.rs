@@ -27,9 +27,9 @@ mod trouble;
 pub(crate) use position::{LogPosition, Step};
 pub(crate) use share::Share;
 
-use super::Remember;
 use super::format::{Format, first_lines, guess};
 use super::log::{LogHandle, LogName, LogParts};
+use super::{Forward, Remember};
 use crate::conf::AccessLogConf;
 use crate::core::{Event, Shared};
 use crate::module::Disposer;
@@ -90,6 +90,7 @@ impl Tail {
         let (formats, guesses) = formats(conf)?;
         let has_header = formats.iter().any(Format::has_header);
         let prefix = conf.prefix.as_ref().map(|prefix| prefix.on(&shared.host)).unwrap_or_default();
+        let forwards = conf.raw.then(|| Forward::new(around.name, &prefix, &formats, shared));
         let parts = LogParts {
             name: around.name.to_owned(),
             prefix,
@@ -100,6 +101,7 @@ impl Tail {
             events: shared.events.clone(),
             disposer: around.disposer.clone(),
             position: Some(LogPosition::new()),
+            forwards,
         };
         let broken = |error: std::io::Error| format!("a thread cannot be started: {error}");
         let log = LogHandle::start(parts).map_err(broken)?;

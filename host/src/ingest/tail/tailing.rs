@@ -127,6 +127,16 @@ impl Tailing {
     /// Looks as far as there is a reason to: at everything where names came or went, and now and then; at what files hold where
     /// something was written; and always at those that were left behind, which may be where nobody listens.
     fn look(&mut self) -> Found {
+        let mut found = self.look_at_files();
+        if self.log.forwards() && !self.shared.relays.takes_raw() {
+            found
+                .trouble
+                .add("forward = \"raw\", and no relay runs here that takes its lines: they wait in their files");
+        }
+        found
+    }
+
+    fn look_at_files(&mut self) -> Found {
         let now = Instant::now();
         let heard = self
             .ears

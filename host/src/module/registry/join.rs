@@ -11,7 +11,7 @@ use std::sync::Arc;
 impl Registry {
     /// Has pipes made for logs that have none yet.
     pub(super) fn join_logs(&mut self, shared: &Shared) {
-        let logs = shared.logs.all();
+        let logs = shared.logs.piped();
         for (name, module) in &mut self.modules {
             // What is being loaded replaces what runs, and joins when it is there.
             if module.loading.is_some() || module.joining.is_some() {

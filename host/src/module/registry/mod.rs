@@ -192,6 +192,12 @@ impl Registry {
         self.publish(shared);
     }
 
+    /// There may be logs that pipes have to be made for.
+    pub(crate) fn logs_came(&mut self, shared: &Shared) {
+        self.join_logs(shared);
+        self.settle(shared);
+    }
+
     /// Lets the logs begin when everything that was there at the start has been tried.
     pub(super) fn settle(&mut self, shared: &Shared) {
         let ready = self.modules.values().all(|module| module.loading.is_none());
@@ -557,7 +563,7 @@ impl Registry {
 
 /// The names of the logs that pipes run in.
 fn log_names(shared: &Shared) -> Vec<LogName> {
-    shared.logs.all().into_iter().map(|log| log.name).collect()
+    shared.logs.piped().into_iter().map(|log| log.name).collect()
 }
 
 fn take_pipes(name: &str, shared: &Shared) {

@@ -1,0 +1,145 @@
+//! A log whose lines are not folded here: they go to another daemon as they are.
+
+use super::engine::Engine;
+use super::format::Format;
+use super::lines::LogStats;
+use super::log::{Read, ReadLines};
+use crate::conf::Prefix;
+use crate::core::Shared;
+use crate::limits::RAW_ENTRY_BYTES;
+use crate::relay::{Piece, RawLines, RawOrigin};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long is waited for room before it is looked for what else there is to do.
+const ROOM_LOOK: Duration = Duration::from_millis(100);
+
+/// What begins the line that names a log's columns.
+const FIELDS: &[u8] = b"#Fields:";
+
+/// Gathers what was read of a log until it is handed to the core.
+#[derive(Debug)]
+pub(crate) struct Forward {
+    shared: Arc<Shared>,
+    origin: Arc<RawOrigin>,
+    has_header: bool,
+    /// The header that holds where the next lines begin.
+    header: String,
+    pieces: Vec<Piece>,
+    bytes: usize,
+    stats: LogStats,
+}
+
+impl Forward {
+    /// Of the log of that name.
+    pub(crate) fn new(log: &str, prefix: &Prefix, formats: &[Format], shared: &Arc<Shared>) -> Forward {
+        let specs = formats.iter().map(|format| format.spec().to_owned()).collect();
+        Forward {
+            shared: Arc::clone(shared),
+            origin: Arc::new(RawOrigin::new(&shared.host, log, prefix, specs)),
+            has_header: formats.iter().any(Format::has_header),
+            header: String::new(),
+            pieces: Vec::new(),
+            bytes: 0,
+            stats: LogStats::default(),
+        }
+    }
+
+    /// Whether more may be taken: nothing is dropped, so what there is no room for stays in its file.
+    pub(crate) fn has_room(&self) -> bool {
+        self.shared.relays.has_raw_room()
+    }
+
+    /// Waits for room, for a while.
+    pub(crate) fn wait(&self, most: Duration) {
+        self.shared.relays.raw.wait(most.min(ROOM_LOOK));
+    }
+
+    /// Whether so much is there that it is not to wait for the tick.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes >= RAW_ENTRY_BYTES
+    }
+
+    /// Takes what was read of a file.
+    pub(crate) fn take(&mut self, read: &mut Read) {
+        if let Some(format) = read.format.take() {
+            let origin = Arc::make_mut(&mut self.origin);
+            origin.formats = vec![format.spec().to_owned()];
+            self.has_header = format.has_header();
+        }
+        let elsewhere = read.header.take().map(|header| self.header = header).is_some();
+        let lines = match std::mem::take(&mut read.lines) {
+            ReadLines::None => return,
+            ReadLines::Whole(lines) => RawLines::Whole(lines),
+            ReadLines::TooLong(beginning) => RawLines::TooLong(beginning),
+        };
+        let header = self.has_header.then(|| self.header.clone());
+        match &lines {
+            RawLines::Whole(lines) => {
+                self.stats.bytes += lines.len() as u64;
+                self.stats.lines += memchr::memchr_iter(b'\n', lines).count() as u64;
+                self.stats.lines += u64::from(!lines.ends_with(b"\n"));
+                self.bytes += lines.len();
+                if self.has_header {
+                    self.follow(lines);
+                }
+            }
+            RawLines::TooLong(beginning) => {
+                self.stats.lines += 1;
+                self.bytes += beginning.len();
+            }
+        }
+        if let (RawLines::Whole(more), Some(Piece { origin, lines: RawLines::Whole(before), .. })) =
+            (&lines, self.pieces.last_mut())
+            && !elsewhere
+            && Arc::ptr_eq(origin, &self.origin)
+            && before.ends_with(b"\n")
+            && before.len() + more.len() <= RAW_ENTRY_BYTES
+        {
+            before.extend_from_slice(more);
+            return;
+        }
+        self.pieces.push(Piece { origin: Arc::clone(&self.origin), header, lines });
+    }
+
+    /// The header that holds behind some lines.
+    fn follow(&mut self, lines: &[u8]) {
+        for at in memchr::memmem::rfind_iter(lines, FIELDS) {
+            if at == 0 || lines[at - 1] == b'\n' {
+                let line = lines[at..].split(|byte| *byte == b'\n').next().unwrap_or_default();
+                self.header = String::from_utf8_lossy(line).trim_end().to_owned();
+                return;
+            }
+        }
+    }
+
+    /// What was gathered; it is on its way from now on.
+    pub(crate) fn hand_over(&mut self) -> Vec<Piece> {
+        self.shared.relays.raw.came(self.bytes as u64);
+        self.bytes = 0;
+        std::mem::take(&mut self.pieces)
+    }
+
+    /// What has been read.
+    pub(crate) fn stats(&self) -> LogStats {
+        self.stats.clone()
+    }
+}
+
+/// Lines that somebody else has sent, and who wants to know what the pipes make of them.
+#[derive(Debug)]
+pub struct RawAsked {
+    pub(crate) lines: RawLines,
+    /// The header that holds where they begin, where the log has some.
+    pub(crate) header: Option<String>,
+    pub(crate) reply: tokio::sync::oneshot::Sender<super::Frames>,
+}
+
+impl RawAsked {
+    /// Readies an engine for the lines.
+    pub(super) fn prime(&mut self, engine: &mut Engine) {
+        if let Some(header) = self.header.take() {
+            engine.prime(&header);
+        }
+    }
+}
