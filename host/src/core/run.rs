@@ -320,8 +320,10 @@ impl Core {
         while !ending.iter().all(|log| self.ended.contains(log))
             && let Some(Some(event)) = inbox.wait(began + LOGS_END_MAX)
         {
-            if !matches!(event, Event::Loaded(_) | Event::Files) {
-                self.handle(event);
+            match event {
+                Event::Loaded(_) | Event::Files => {}
+                Event::LogCame(log) => log.end(),
+                event => drop(self.handle(event)),
             }
         }
         if !self.commits.is_kept() {
