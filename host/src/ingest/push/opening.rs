@@ -34,7 +34,7 @@ pub(super) async fn opening(
             let Ok(more) = Arc::clone(&rooms.openings).try_acquire_many_owned(PUSH_OPENING_BYTES_MAX as u32) else {
                 let why = format!(
                     "more than {PUSH_OPENINGS_BYTES_MAX} bytes of first lines are under way; say the token in a line of its own, \
-                     or come again"
+                     or try again later"
                 );
                 return Ok(Err(Ended::Refused(why)));
             };

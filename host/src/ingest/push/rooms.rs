@@ -86,7 +86,8 @@ impl Rooms {
     /// There is none: in words.
     pub(super) fn place(&self, peer: IpAddr, shared: &Shared) -> Result<Place, String> {
         let permit = Arc::clone(&self.connections).try_acquire_owned();
-        let permit = permit.map_err(|_| format!("there are {PUSH_CONNECTIONS_MAX} connections already; try again later"))?;
+        let permit =
+            permit.map_err(|_| format!("there are {PUSH_CONNECTIONS_MAX} connections already; try again later"))?;
         let Some(call) = shared.sources.tcp.call(peer) else {
             let most = shared.sources.tcp.connections_max();
             return Err(format!(

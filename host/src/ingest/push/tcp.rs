@@ -191,8 +191,9 @@ async fn take(
     shared: &Arc<Shared>,
     rooms: &Rooms,
 ) -> io::Result<Ended> {
-    let full =
-        || format!("more than {PUSH_BYTES_MAX} bytes are being pushed at once, or half as many by you; come again");
+    let full = || {
+        format!("more than {PUSH_BYTES_MAX} bytes are being pushed at once, or half as many by you; try again later")
+    };
     let mut held = Held::new(&rooms.bytes, shared.sources.tcp.share(peer));
     let mut begun = false;
     // What was read before anybody held anything.

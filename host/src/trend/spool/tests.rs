@@ -161,3 +161,46 @@ fn what_has_nothing_in_common_is_dropped_oldest_first_and_counted() {
     assert_ne!(renew(&db).unwrap(), first);
     assert_eq!(STREAM.load(&db).unwrap().entries, 0);
 }
+
+#[test]
+fn lines_are_never_folded_nor_dropped() {
+    use crate::relay::{Outgoing, Piece, RawLines, RawOrigin, pack_raw};
+    let mut db = database();
+    let mut random = graftd_fuzz::Random::new(2);
+    let mut lines = |n: u64| {
+        // They do not pack well.
+        let text: String = (0..500).map(|_| format!("{:016x}", random.next())).chain([n.to_string()]).collect();
+        let origin = RawOrigin { host: "h".to_owned(), log: "l".to_owned(), ..RawOrigin::default() };
+        let piece = Piece { origin: origin.into(), header: None, lines: RawLines::Whole(text.into_bytes()) };
+        pack_raw(&Outgoing { pieces: vec![piece.into()], prefix: Vec::new() })
+    };
+    let mut sent = Vec::new();
+    for n in 0..60 {
+        within(&mut db, |to| STREAM.append(to, &entry(n % 5, n as f64)));
+        if n % 3 == 0 {
+            let lines = lines(n);
+            sent.push(lines[0].data.clone());
+            within(&mut db, |to| STREAM.append(to, &lines));
+        }
+    }
+    let found = |db: &Connection| -> Vec<Vec<u8>> {
+        let mut select = db.prepare("SELECT data FROM spool ORDER BY number").unwrap();
+        let all = select.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap().map(std::result::Result::unwrap);
+        all.filter(|data| is_raw(data)).collect()
+    };
+    let raw = STREAM.raw_bytes(&db).unwrap();
+    assert_eq!(raw, sent.iter().map(|data| data.len() as u64).sum::<u64>());
+    // There is room for the lines and little else: the others are folded around them, and nothing of them is lost.
+    within(&mut db, |to| STREAM.shrink(to, raw + 1_000));
+    assert!(STREAM.size(&db).unwrap().1 <= 1_000 && found(&db) == sent);
+    // Who reads lines is to wait long before; even so the others keep a quarter, and only they are dropped.
+    within(&mut db, |to| STREAM.shrink(to, 200));
+    let load = STREAM.load(&db).unwrap();
+    assert!(STREAM.size(&db).unwrap().1 <= 50 && load.dropped > 0 && found(&db) == sent, "{load:?}");
+    // A receiver that is not waited for any more may have had some: they go to the next.
+    within(&mut db, |to| STREAM.meet(to, ("a", "a:1"), [None, None]));
+    within(&mut db, |to| STREAM.promise(to, "a"));
+    assert!(numbers(&db, None).is_empty());
+    within(&mut db, |to| STREAM.keep_to(to, &["b:1".to_owned()]));
+    assert!(found(&db) == sent && numbers(&db, Some("a")).is_empty());
+}
