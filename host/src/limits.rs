@@ -731,7 +731,7 @@ pub const RAW_SPOOL_ENTRIES_MAX: u64 = 2 * RELAY_SPOOL_ENTRIES_MAX;
 pub const RAW_LOGS_MAX: usize = 256;
 
 /// Those of one sender, which may be a relay of many.
-pub const RAW_LOGS_PER_SENDER: usize = 128;
+pub const RAW_LOGS_PER_SENDER: usize = 64;
 
 /// After so long without a line one makes room for another.
 pub const RAW_LOG_IDLE: Duration = Duration::from_secs(600);

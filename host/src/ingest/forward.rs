@@ -105,7 +105,8 @@ impl Forward {
     /// The header that holds behind some lines.
     fn follow(&mut self, lines: &[u8]) {
         for at in memchr::memmem::rfind_iter(lines, FIELDS) {
-            if at == 0 || lines[at - 1] == b'\n' {
+            // The first line may have a byte order mark before it.
+            if matches!(&lines[..at], [] | [.., b'\n'] | b"\xef\xbb\xbf") {
                 let line = lines[at..].split(|byte| *byte == b'\n').next().unwrap_or_default();
                 self.header = String::from_utf8_lossy(line).trim_end().to_owned();
                 return;
@@ -141,5 +142,57 @@ impl RawAsked {
         if let Some(header) = self.header.take() {
             engine.prime(&header);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::testing::shared;
+
+    fn read(lines: &str, header: Option<&str>) -> Read {
+        let header = header.map(str::to_owned);
+        Read { lines: ReadLines::Whole(lines.as_bytes().to_vec()), header, ..Read::default() }
+    }
+
+    #[test]
+    fn lines_are_gathered_and_each_piece_has_the_header_that_holds_where_it_begins() {
+        let shared = shared(None);
+        let format = Format::compile("w3c").unwrap();
+        let mut forward = Forward::new("shop", &Prefix::default(), &[format], &shared);
+        forward.take(&mut read("\u{feff}#Fields: a\n1\n", None));
+        forward.take(&mut read("2\n", None));
+        forward.take(&mut read("3\n#Fields: b\n4\n", None));
+        // Another file, and what is too long stands for itself.
+        forward.take(&mut read("5\n", Some("#Fields: c")));
+        forward.take(&mut Read { lines: ReadLines::TooLong(b"6".to_vec()), ..Read::default() });
+        forward.take(&mut read("x #Fields: no\n7\n", None));
+        assert!(!forward.is_full());
+        let pieces = forward.hand_over();
+        let found: Vec<(&str, &str)> = pieces
+            .iter()
+            .map(|piece| match &piece.lines {
+                RawLines::Whole(lines) | RawLines::TooLong(lines) => {
+                    (piece.header.as_deref().unwrap(), str::from_utf8(lines).unwrap())
+                }
+            })
+            .collect();
+        let first = "\u{feff}#Fields: a\n1\n2\n3\n#Fields: b\n4\n";
+        let want = [("", first), ("#Fields: c", "5\n"), ("#Fields: c", "6"), ("#Fields: c", "x #Fields: no\n7\n")];
+        assert_eq!(found, want);
+        forward.take(&mut read("8\n", None));
+        assert_eq!(forward.hand_over()[0].header.as_deref(), Some("#Fields: c"));
+        let bytes = pieces.iter().map(|piece| piece.bytes() as u64).sum::<u64>() + 2;
+        assert!(!shared.relays.raw.has_any(bytes) && shared.relays.raw.has_any(bytes + 1));
+        shared.relays.raw.written(bytes);
+        assert!(shared.relays.raw.has_any(1));
+        // Nobody takes them.
+        assert!(!forward.has_room());
+        assert_eq!((forward.stats().lines, forward.stats().errors), (11, 0));
+        let format = Format::compile("timed").unwrap();
+        let mut lines = Read { format: Some(Box::new(format)), ..read("9\n", None) };
+        forward.take(&mut lines);
+        let piece = &forward.hand_over()[0];
+        assert_eq!((piece.origin.formats.as_slice(), &piece.header), (&["timed".to_owned()][..], &None));
     }
 }

@@ -160,10 +160,13 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), RAW_LOGS_PER_SENDER);
+        let bad = RawOrigin { formats: vec!["%>s %>".to_owned()], ..origin("web1", 1) };
+        assert!(logs.log(&bad, "third", &shared).unwrap_err().contains("the log shop"));
         let why = logs.log(&origin("web1", 1_000), "one", &shared).unwrap_err();
-        assert!(why.contains("more than 128 logs"), "{why}");
+        assert!(why.contains("more than 64 logs"), "{why}");
         for n in 0..RAW_LOGS_MAX - RAW_LOGS_PER_SENDER {
-            logs.log(&origin("web1", 2_000 + n), "other", &shared).unwrap();
+            let sender = (n / RAW_LOGS_PER_SENDER).to_string();
+            logs.log(&origin("web1", 2_000 + n), &sender, &shared).unwrap();
         }
         let why = logs.log(&origin("web1", 3_000), "third", &shared).unwrap_err();
         assert!(why.contains("256 different logs"), "{why}");
@@ -173,8 +176,6 @@ mod tests {
         logs.logs.lock().get_mut(&kind).unwrap().used = long_ago;
         logs.log(&origin("web1", 3_000), "third", &shared).unwrap();
         assert!(!logs.logs.lock().contains_key(&kind) && logs.logs.lock().len() == RAW_LOGS_MAX);
-        let bad = RawOrigin { formats: vec!["%>s %>".to_owned()], ..origin("web1", 1) };
-        assert!(logs.log(&bad, "third", &shared).unwrap_err().contains("the log shop"));
         logs.logs.lock().values().for_each(|log| log.handle.end());
     }
 }
