@@ -139,10 +139,11 @@ async fn who_waits_for_room_keeps_its_place_and_is_not_dead() {
     drop(first);
     // The one that asked first has it, though the other one is asked for first now.
     let _ = timeout(Duration::from_millis(10), other.next(1 << 20)).await.unwrap_err();
-    assert_eq!(one.next(1 << 20).await.unwrap(), entry(0));
+    let soon = Duration::from_secs(10);
+    assert_eq!(timeout(soon, one.next(1 << 20)).await.unwrap().unwrap(), entry(0));
     assert!(!one.waits() && other.waits());
     let _ = timeout(Duration::from_millis(10), one.next(1 << 20)).await.unwrap_err();
-    assert_eq!(other.next(1 << 20).await.unwrap(), entry(1));
+    assert_eq!(timeout(soon, other.next(1 << 20)).await.unwrap().unwrap(), entry(1));
 }
 
 #[tokio::test]
@@ -155,7 +156,8 @@ async fn an_entry_that_gives_way_ends_its_connection() {
     to.write_all(&entry[..20_000]).await.unwrap();
     let _ = timeout(Duration::from_millis(10), reading.next(1 << 20)).await.unwrap_err();
     room.let_go();
-    let Err(Broken::Wrong(why)) = reading.next(1 << 20).await else { panic!() };
+    let ended = timeout(Duration::from_secs(10), reading.next(1 << 20)).await.unwrap();
+    let Err(Broken::Wrong(why)) = ended else { panic!() };
     assert!(why.contains("while others wait for room"), "{why}");
 }
 
