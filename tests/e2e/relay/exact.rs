@@ -34,7 +34,8 @@ fn check(host: &Host) {
 pub(super) fn again(host: &Host, daemon: &mut Option<Daemon>, chance: &mut Chance) {
     let ending = daemon.take().expect("it runs");
     if chance.below(5) == 0 {
-        assert_eq!(ending.stop().code(), Some(0));
+        let ended = ending.stop();
+        assert_eq!(ended.code(), Some(0), "{}: {ended}", host.name);
     } else {
         ending.kill();
     }
