@@ -49,6 +49,8 @@ pub(crate) struct Senders {
     changed: watch::Sender<()>,
     live: Mutex<HashMap<String, Live>>,
     received: Mutex<BTreeMap<String, Received>>,
+    /// Daemons whose deltas came by streams.
+    by_streams: Mutex<BTreeSet<String>>,
     called: Mutex<Called>,
 }
 
@@ -66,6 +68,7 @@ impl Default for Senders {
             changed: watch::Sender::new(()),
             live: Mutex::default(),
             received: Mutex::default(),
+            by_streams: Mutex::default(),
             called: Mutex::default(),
         }
     }
@@ -168,9 +171,24 @@ impl Senders {
     /// The daemons that send here, or to those that do: a receiver among them would get what it has sent. Daemons that take nothing
     /// from others are not among them.
     pub(super) fn via(&self) -> String {
-        let live = self.live.lock();
-        let ids: BTreeSet<&str> = live.values().flat_map(|live| &live.via).map(String::as_str).collect();
+        let (live, by_streams) = (self.live.lock(), self.by_streams.lock());
+        let ids = live.values().flat_map(|live| &live.via).chain(&*by_streams);
+        let ids: BTreeSet<&str> = ids.map(String::as_str).collect();
         ids.into_iter().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Deltas of these daemons come by a stream. Whether they can all be named where they are sent on.
+    pub(super) fn by_stream<'i>(&self, ids: impl Iterator<Item = &'i str>) -> bool {
+        let mut known = self.by_streams.lock();
+        for id in ids {
+            if !known.contains(id) {
+                if known.len() >= RELAY_VIA_MAX {
+                    return false;
+                }
+                known.insert(id.to_owned());
+            }
+        }
+        true
     }
 
     /// A connection is over.
