@@ -79,7 +79,8 @@ impl Bus {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("connected");
         stream.set_read_timeout(Some(PATIENCE)).expect("set");
         let length = what.len();
-        let asks = format!("CONNECT {{\"verbose\":false}}\r\nSUB answer 1\r\nPUB {subject} answer {length}\r\n{what}\r\n");
+        let asks =
+            format!("CONNECT {{\"verbose\":false}}\r\nSUB answer 1\r\nPUB {subject} answer {length}\r\n{what}\r\n");
         stream.write_all(asks.as_bytes()).expect("asked");
         let mut from = BufReader::new(stream);
         let mut line = String::new();
@@ -139,7 +140,8 @@ fn what_an_agent_counts_is_counted_at_each_that_reads_the_stream() {
     one.await_change("graftd", |_| {
         let consumers = bus.ask("$JS.API.CONSUMER.LIST.graftd", "");
         let consumers = consumers["consumers"].as_array()?;
-        let done = |of: &Value| of["num_ack_pending"].as_u64() < Some(8) && of["ack_floor"]["stream_seq"].as_u64() > Some(2);
+        let done =
+            |of: &Value| of["num_ack_pending"].as_u64() < Some(8) && of["ack_floor"]["stream_seq"].as_u64() > Some(2);
         (consumers.len() == 2 && consumers.iter().all(done)).then_some(())
     });
     // One that comes later reads what the stream holds.
@@ -205,7 +207,8 @@ fn each_line_counts_once_at_two_receivers_whatever_dies() {
 /// Paths that do not pack well.
 fn large(round: u64) -> Value {
     let mut chance = Chance(round);
-    let keys: Map<_, _> = (0..8_000).map(|_| (format!("{:016x}", chance.below(u64::MAX)), json!(chance.below(1_000_000)))).collect();
+    let keys: Map<_, _> =
+        (0..8_000).map(|_| (format!("{:016x}", chance.below(u64::MAX)), json!(chance.below(1_000_000)))).collect();
     json!({"large": keys, "rounds": 1})
 }
 
