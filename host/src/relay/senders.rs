@@ -141,7 +141,8 @@ impl Senders {
                     // Nobody, or one that has given itself up, or that gave no sign of life.
                     _ => {
                         let others = live.iter().filter(|(name, _)| *name != source).flat_map(|(_, live)| &live.via);
-                        let via: BTreeSet<&String> = others.chain(&by.via).collect();
+                        let by_streams = self.by_streams.lock();
+                        let via: BTreeSet<&String> = others.chain(&by.via).chain(&*by_streams).collect();
                         if via.len() > RELAY_VIA_MAX && !by.via.is_empty() {
                             return Err(NotNow::TooMany);
                         }
@@ -179,10 +180,11 @@ impl Senders {
 
     /// Deltas of these daemons come by a stream. Whether they can all be named where they are sent on.
     pub(super) fn by_stream<'i>(&self, ids: impl Iterator<Item = &'i str>) -> bool {
-        let mut known = self.by_streams.lock();
+        let (live, mut known) = (self.live.lock(), self.by_streams.lock());
         for id in ids {
             if !known.contains(id) {
-                if known.len() >= RELAY_VIA_MAX {
+                let all: BTreeSet<&String> = live.values().flat_map(|live| &live.via).chain(&*known).collect();
+                if all.len() >= RELAY_VIA_MAX && !all.contains(&id.to_owned()) {
                     return false;
                 }
                 known.insert(id.to_owned());
@@ -331,6 +333,24 @@ mod tests {
         assert_eq!(senders.called(5, "web", "id4", from(5)), Some(from(2)));
         assert_eq!(senders.called(6, "web", "id5", from(6)), None);
         assert!(senders.called_as_here("top") && !senders.called_as_here("top"));
+    }
+
+    #[test]
+    fn daemons_whose_deltas_come_by_streams_are_named_with_the_others() {
+        within(async {
+            let senders = Senders::default();
+            let ids: Vec<String> = (1..RELAY_VIA_MAX).map(|n| format!("{n:012x}")).collect();
+            let (many, _claims) = claimant(1, "one", &ids);
+            senders.claim("many", many, PATIENCE).await.unwrap();
+            assert!(senders.by_stream(["f", "000000000001"].into_iter()));
+            assert!(!senders.by_stream(["e"].into_iter()));
+            assert!(senders.by_stream(["f"].into_iter()));
+            assert_eq!(senders.via().split(' ').count(), RELAY_VIA_MAX);
+            let (more, _claims) = claimant(2, "two", &["e".to_owned()]);
+            assert_eq!(senders.claim("more", more, PATIENCE).await, Err(NotNow::TooMany));
+            senders.leave("many", 1);
+            assert_eq!(senders.via(), "000000000001 f");
+        });
     }
 
     #[test]

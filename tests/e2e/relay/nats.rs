@@ -165,6 +165,7 @@ fn each_line_counts_once_at_two_receivers_whatever_dies() {
             0..6 => {
                 let which = chance.below(3) as usize;
                 let daemon = daemons[which].take().expect("it runs");
+                assert!(!daemon.stderr().contains("before they were read here"), "{}", daemon.stderr());
                 if chance.below(5) == 0 {
                     assert_eq!(daemon.stop().code(), Some(0));
                 } else {
@@ -259,7 +260,8 @@ fn what_the_stream_dropped_unread_is_counted_and_what_is_set_is_told_anew() {
     one.await_value("gauge,b", 5);
     assert_eq!(one.value("gauge,a"), 5.0);
     // Nobody has these counts any more.
-    assert_eq!((one.value("n"), one.value("m")), (json!(1.0), Value::Null));
+    assert_eq!(one.value("n"), 1.0);
+    assert_eq!(one.value("m"), Value::Null);
     let missed = one.await_number("graftd,one,nats,missed");
     assert!((4.0..=40.0).contains(&missed), "{missed}");
     assert!(one.stderr().contains("were dropped by the stream graftd"), "{}", one.stderr());
@@ -301,7 +303,7 @@ fn a_server_that_keeps_nothing_or_asks_who_this_is_is_told_of() {
 
     // The same hosts, and a server that has one and wants a token.
     bus.kill();
-    bus.folders.write("nats.conf", "authorization { token: secret-of-the-bus }");
+    let _conf = bus.folders.write("nats.conf", "authorization { token: secret-of-the-bus }");
     bus.args.extend(["-js".to_owned(), "-sd".to_owned(), bus.folders.root().join("store").display().to_string()]);
     bus.start();
     one.await_change("graftd", |_| why(&one, "nats").contains("it asks who this is").then_some(()));
@@ -347,7 +349,9 @@ fn deltas_do_not_go_round_in_a_stream_that_two_write_and_read() {
         let answer = a.post("/push?wait=commit", "application/json", b"{\"more\":1}");
         assert_eq!(answer.status, 200);
     }
-    assert_eq!((a.value("n"), b.value("n")), (json!(1.0), json!(1.0)));
+    for daemon in [&a, &b] {
+        assert_eq!(daemon.value("n"), 1.0);
+    }
 }
 
 #[test]

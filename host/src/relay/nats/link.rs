@@ -73,11 +73,10 @@ impl Link {
                 conf.stream
             ));
         }
-        let subject = format!("{}.{ENTRY}.", conf.subject);
-        if !info.config.subjects.iter().any(|of| *of == format!("{subject}>") || *of == format!("{}.>", conf.subject)) {
+        if !info.config.subjects.iter().any(|of| takes(of, &format!("{}.{ENTRY}.id.relay", conf.subject))) {
             return Err(format!(
-                "the stream {} does not take what is published at {subject}>; add that to its subjects, or name another stream",
-                conf.stream
+                "the stream {} does not take what is published at {}.{ENTRY}.>; add that to its subjects, or name another stream",
+                conf.stream, conf.subject
             ));
         }
         let id = format!("{}@{}", conf.stream, info.created.unix_timestamp_nanos());
@@ -251,6 +250,21 @@ async fn open_stream(context: &Context, conf: &NatsConf) -> Result<Stream, Strin
     }
 }
 
+/// Whether a subject is one of those that a pattern stands for.
+fn takes(pattern: &str, subject: &str) -> bool {
+    let mut tokens = subject.split('.');
+    for of in pattern.split('.') {
+        match (of, tokens.next()) {
+            (">", Some(_)) => return true,
+            (_, None) => return false,
+            ("*", Some(_)) => {}
+            (of, Some(token)) if of == token => {}
+            _ => return false,
+        }
+    }
+    tokens.next().is_none()
+}
+
 /// Whether nobody answers to what JetStream would.
 fn answers_nobody(error: &(dyn Error + 'static)) -> bool {
     let mut inner = error.source();
@@ -276,4 +290,19 @@ pub(super) fn words(error: &(dyn Error + 'static)) -> String {
         inner = error.source();
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_takes_what_its_patterns_stand_for() {
+        for pattern in ["a.entry.>", "a.>", ">", "a.*.id.*", "a.entry.id.relay"] {
+            assert!(takes(pattern, "a.entry.id.relay"), "{pattern}");
+        }
+        for pattern in ["a.entry.*", "b.>", "a.entry.id.relay.>", "a.entry.id.relay.x", "a.ask.>", "a"] {
+            assert!(!takes(pattern, "a.entry.id.relay"), "{pattern}");
+        }
+    }
 }

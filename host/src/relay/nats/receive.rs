@@ -34,6 +34,9 @@ use tokio::time::{interval, sleep};
 /// The longest name that a sender may go by, in bytes.
 const NAME_BYTES_MAX: usize = 255;
 
+/// Messages that are acknowledged together where no commit is waited for.
+const ACKNOWLEDGED_TOGETHER: usize = 64;
+
 /// What is told of a reader.
 #[derive(Debug, Default)]
 struct Told {
@@ -254,7 +257,10 @@ impl Reader {
                     },
                     _ = committed.changed() => reads.acknowledge().await?,
                     Some(stream) = reads.asks.told() => self.read_on(told_of(&stream), "yes").await,
-                    _ = looks.tick() => reads.asks.ask(),
+                    _ = looks.tick() => {
+                        reads.asks.ask();
+                        reads.acknowledge().await?;
+                    }
                 }
             }
         }
@@ -296,7 +302,8 @@ impl Met<'_> {
             self.asked = true;
             self.reader.shared.events.send_async(Event::Commit { reply: None }).await;
         }
-        if self.pending.is_over(&self.reader.shared.relays.senders) {
+        // No commit may come of what is known already.
+        if self.pending.len() >= ACKNOWLEDGED_TOGETHER && self.pending.is_over(&self.reader.shared.relays.senders) {
             self.acknowledge().await?;
         }
         Ok(())
