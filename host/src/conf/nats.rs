@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(conf.servers, [("bus".to_owned(), 4222)]);
         assert_eq!((conf.stream.as_str(), conf.subject.as_str(), &conf.tls), ("graftd", "graftd", &None));
         let same = RelayConf::parse(Path::new("/conf/relay.on"), "to = \"nats://bus\"").unwrap();
-        assert_eq!(same.nats, Some(conf));
+        assert_eq!(same.nats.as_deref(), Some(&conf));
         assert!(same.to.is_empty());
     }
 

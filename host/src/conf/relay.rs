@@ -20,7 +20,7 @@ pub struct RelayConf {
     /// Receivers, host and port: one of them at a time, the first that answers.
     pub to: Vec<(String, u16)>,
     /// A stream of NATS that is sent to; `to` is empty then.
-    pub nats: Option<NatsConf>,
+    pub nats: Option<Box<NatsConf>>,
     /// By what name this daemon goes there; the host's unless given.
     pub host: Option<String>,
     /// What all hangs below there.
@@ -137,7 +137,7 @@ impl RelayConf {
         let base = file.parent().unwrap_or(Path::new("."));
         let token_file = table.take("token_file").map(|given| given.text()).transpose()?.map(|text| base.join(text));
         let (tls, nats) = if by_nats {
-            (None, Some(NatsConf::read(&mut table, base, &given, &texts, token_file.clone())?))
+            (None, Some(Box::new(NatsConf::read(&mut table, base, &given, &texts, token_file.clone())?)))
         } else {
             NatsConf::refuse(&mut table)?;
             (RelayTls::read(&mut table, base, false)?, None)

@@ -262,7 +262,7 @@ mod tests {
         let place = Place { number: 9, tag: 4 };
         assert_eq!(decode(&head().whole(place, RELAY_ENTRY_BYTES_MAX + 1, &[1])), Err("an entry that is too large"));
         assert!(decode(&head().whole(place, 1, &[])).is_err());
-        let mut newer = bytes.clone();
+        let mut newer = bytes;
         newer[7] = 2;
         assert_eq!(decode(&newer), Err("a message of a newer graftd"));
         assert_eq!(decode(b"hello"), Err("a message that is none of graftd's"));

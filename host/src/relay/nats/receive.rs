@@ -49,7 +49,8 @@ struct Told {
 /// The built-in module `nats`, running. It ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Nats {
-    conf: NatsConf,
+    /// In words.
+    place: String,
     shared: Arc<Shared>,
     told: Arc<Told>,
     /// Dropping it tells the task.
@@ -86,12 +87,12 @@ impl Nats {
                 () = reader.run() => {}
             }
         }));
-        Ok(Nats { conf: conf.clone(), shared: Arc::clone(shared), told, _stop: stop })
+        Ok(Nats { place: super::place(conf), shared: Arc::clone(shared), told, _stop: stop })
     }
 
     /// What it does, in words.
     pub(crate) fn remark(&self) -> String {
-        let mut remark = format!("reads {}", super::place(&self.conf));
+        let mut remark = format!("reads {}", self.place);
         let missed = self.told.missed.load(Ordering::Acquire);
         if missed > 0 {
             remark.push_str(&format!("; up to {missed} entries were dropped there before they were read here"));
