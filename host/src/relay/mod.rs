@@ -290,14 +290,14 @@ impl Relay {
 
     /// What it does, in words.
     pub(crate) fn remark(&self) -> String {
-        if let Some(nats) = &self.conf.nats {
-            return format!("sends to {}", nats::place(nats));
-        }
         let to: Vec<String> = self.conf.to.iter().map(send::address).collect();
         let by = if self.conf.tls.is_some() { " by TLS" } else { "" };
         let told = self.line.told.lock();
         if told.since.is_none() && !told.error.is_empty() {
             return format!("waits: {}", told.error);
+        }
+        if let Some(nats) = &self.conf.nats {
+            return format!("sends to {}", nats::place(nats));
         }
         format!("sends to {}{by}", to.join(", or "))
     }

@@ -91,7 +91,7 @@ impl Sender {
             for to in &self.conf.to {
                 let Err(why) = self.converse(to, &mut met).await else { continue };
                 let why = format!("{}: {why}", address(to));
-                if self.waits(why) {
+                if waits(&self.line, why) {
                     self.shared.events.send_async(Event::Remark).await;
                 }
             }
@@ -141,17 +141,6 @@ impl Sender {
             Broken::Ended(error) => secure::ended(&error),
             Broken::Wrong(why) => why,
         })
-    }
-
-    /// Nobody takes what there is to send; whether that, or why, is news.
-    fn waits(&self, why: String) -> bool {
-        let mut told = self.line.told.lock();
-        if told.error == why {
-            return false;
-        }
-        tracing::warn!("the relay {}: {why}; what it has to send waits", self.line.name);
-        told.error = why;
-        true
     }
 
     fn greet(&self, host: &str, to: &(String, u16)) {
@@ -336,6 +325,17 @@ impl Met<'_> {
         *spool = Some(open);
         Ok(entries)
     }
+}
+
+/// Nobody takes what there is to send; whether that, or why, is news.
+pub(super) fn waits(line: &Line, why: String) -> bool {
+    let mut told = line.told.lock();
+    if told.error == why {
+        return false;
+    }
+    tracing::warn!("the relay {}: {why}; what it has to send waits", line.name);
+    told.error = why;
+    true
 }
 
 /// What comes of it in time.

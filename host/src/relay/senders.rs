@@ -226,6 +226,11 @@ impl Senders {
     /// It has gone. Of one that has sent nothing there is nothing to tell.
     pub(super) fn part(&self, host: &str, connection: u64) {
         self.called.lock().now.remove(&connection);
+        self.gone(host);
+    }
+
+    /// A host that was joined is not heard any more.
+    pub(super) fn gone(&self, host: &str) {
         let mut received = self.received.lock();
         if let Some(found) = received.get_mut(host) {
             found.connected = found.connected.saturating_sub(1);

@@ -141,7 +141,7 @@ struct Met<'r> {
 impl Drop for Met<'_> {
     fn drop(&mut self) {
         let senders = &self.reader.shared.relays.senders;
-        self.hosts.values().for_each(|shown| senders.part(shown));
+        self.hosts.values().for_each(|shown| senders.gone(shown));
     }
 }
 

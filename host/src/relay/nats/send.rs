@@ -4,7 +4,7 @@ use super::link::{ASK, ENTRY, Link, NotPublished};
 use super::message::{ENTRY_HEAD, Head, NONE, token};
 use super::{TELL, TOLD};
 use crate::conf::{NatsConf, RelayConf};
-use crate::core::Shared;
+use crate::core::{Event, Shared};
 use crate::limits::{NATS_TELL_EVERY, RELAY_PAUSE, RELAY_PAUSE_MAX, RELAY_READ_BYTES};
 use crate::relay::Line;
 use crate::relay::send::{chance, next_connection};
@@ -77,10 +77,8 @@ impl NatsSender {
             let mut met = false;
             if let Err(why) = self.converse(nats, &mut met).await {
                 let why = format!("{}: {why}", super::link::addresses(nats).join(", "));
-                let mut told = self.line.told.lock();
-                if told.error != why {
-                    tracing::warn!("the relay {}: {why}; what it has to send waits", self.line.name);
-                    told.error = why;
+                if crate::relay::send::waits(&self.line, why) {
+                    self.shared.events.send_async(Event::Remark).await;
                 }
             }
             if met {
@@ -131,6 +129,7 @@ impl NatsSender {
             self.line.tell_all.store(which, std::sync::atomic::Ordering::Release);
         }
         self.greet(nats, &link);
+        self.shared.events.send_async(Event::Remark).await;
         let mut changed = self.line.board.follow();
         changed.mark_changed();
         let mut spool = None;
