@@ -151,6 +151,13 @@ impl NatsConf {
         }
     }
 
+    /// The files that it names, with their keys.
+    pub(crate) fn files(&self) -> Vec<(&'static str, &Path)> {
+        let named = [("token_file", &self.token_file), ("credentials_file", &self.credentials_file)];
+        let named = named.into_iter().filter_map(|(key, file)| Some((key, file.as_deref()?)));
+        named.chain(self.tls.iter().flat_map(RelayTls::files)).collect()
+    }
+
     /// The token or password, if there is to be one.
     ///
     /// # Errors
@@ -260,7 +267,7 @@ mod tests {
         assert_eq!(conf.servers, [("a".to_owned(), 1), ("::1".to_owned(), 2)]);
         assert_eq!((conf.stream.as_str(), conf.subject.as_str(), conf.user.as_deref()), ("S_1", "site.a", Some("me")));
         assert_eq!(conf.token_file.as_deref(), Some(Path::new("/conf/pass")));
-        assert_eq!(conf.tls.unwrap().ca.as_deref(), Some(Path::new("/conf/ca.pem")));
+        assert_eq!(conf.files(), [("token_file", Path::new("/conf/pass")), ("ca", Path::new("/conf/ca.pem"))]);
         assert_eq!(conf.limits, StreamLimits { bytes: 1 << 30, age: Duration::from_secs(86_400), replicas: 3 });
     }
 

@@ -49,6 +49,17 @@ pub struct RelayTls {
 }
 
 impl RelayTls {
+    /// The files that it names, with their keys.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let identity = self.identity.as_ref();
+        let named = [
+            ("ca", self.ca.as_deref()),
+            ("cert", identity.map(|(cert, _)| &**cert)),
+            ("key", identity.map(|(_, key)| &**key)),
+        ];
+        named.into_iter().filter_map(|(key, file)| Some((key, file?)))
+    }
+
     /// Reads the keys; `base` is where files are that are not absolute. TLS is spoken where `always`, or where they say so.
     pub(super) fn read(table: &mut Table<'_>, base: &Path, always: bool) -> Result<Option<RelayTls>, ConfError> {
         let wanted = table.take("tls").map(|given| given.flag()).transpose()?.unwrap_or(false) || always;
@@ -171,16 +182,11 @@ impl RelayConf {
 
     /// The files that it names, with their keys.
     pub(crate) fn files(&self) -> Vec<(&'static str, &Path)> {
-        let tls = self.tls.iter().flat_map(|tls| {
-            let identity = tls.identity.as_ref();
-            [
-                ("ca", tls.ca.as_deref()),
-                ("cert", identity.map(|(cert, _)| &**cert)),
-                ("key", identity.map(|(_, key)| &**key)),
-            ]
-        });
-        let named = [("token_file", self.token_file.as_deref())].into_iter().chain(tls);
-        named.filter_map(|(key, file)| Some((key, file?))).collect()
+        if let Some(nats) = &self.nats {
+            return nats.files();
+        }
+        let named = self.token_file.as_deref().map(|file| ("token_file", file)).into_iter();
+        named.chain(self.tls.iter().flat_map(RelayTls::files)).collect()
     }
 
     /// The token, if there is to be one.
