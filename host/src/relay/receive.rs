@@ -256,7 +256,7 @@ fn warn_of_names(shared: &Shared, peer: &Peer<'_>, stream: &str, from: SocketAdd
 }
 
 /// By what a daemon's id is named among those that send on.
-fn named(id: &str) -> &str {
+pub(super) fn named(id: &str) -> &str {
     id.get(..RELAY_VIA_DIGITS).unwrap_or(id)
 }
 

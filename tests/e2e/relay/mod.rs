@@ -4,6 +4,7 @@ mod away;
 mod exact;
 mod faults;
 mod many;
+mod nats;
 mod refused;
 mod roles;
 mod spool;

@@ -161,3 +161,24 @@ fn what_has_nothing_in_common_is_dropped_oldest_first_and_counted() {
     assert_ne!(renew(&db).unwrap(), first);
     assert_eq!(STREAM.load(&db).unwrap().entries, 0);
 }
+
+#[test]
+fn what_a_stream_had_is_known_when_the_stream_is_gone() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut db = Connection::open(file.path()).unwrap();
+    db.execute_batch(TABLES).unwrap();
+    db.execute_batch("CREATE TABLE info(key TEXT PRIMARY KEY, value ANY) STRICT").unwrap();
+    within(&mut db, |to| {
+        (0..5).try_for_each(|n| STREAM.append(to, &entry(n, 0.0)))?;
+        STREAM.promise(to, "other")?;
+        STREAM.acknowledged(to, "other", 1)
+    });
+    let published = || SpoolReader::open(file.path()).unwrap().published("up").unwrap();
+    assert_eq!(published(), None);
+    within(&mut db, |to| STREAM.acknowledged(to, "nats:graftd@1", 3));
+    // Said again, and late.
+    within(&mut db, |to| STREAM.acknowledged(to, "nats:graftd@1", 2));
+    assert_eq!(published(), Some(Place { number: 3, tag: 7 }));
+    renew(&db).unwrap();
+    assert_eq!(published(), None);
+}
