@@ -256,13 +256,10 @@ mod tests {
         let patience = Duration::from_secs(1);
         let began = tokio::time::Instant::now();
         let taking = async {
-            let mut read = Vec::new();
-            while read.len() < bytes.len() {
+            let mut read = vec![0; bytes.len()];
+            for piece in read.chunks_mut(SOCKET_BYTES / 2) {
                 tokio::time::sleep(patience / 16).await;
-                let taken = read.len();
-                while read.len() < bytes.len().min(taken + SOCKET_BYTES / 2) {
-                    assert!(client.read_buf(&mut read).await? > 0);
-                }
+                client.read_exact(piece).await?;
             }
             io::Result::Ok(read)
         };
