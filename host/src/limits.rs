@@ -245,6 +245,9 @@ pub const BODY_BYTES_SHORT: usize = 64 * 1024;
 /// How long an event stream may be silent: a comment keeps proxies from closing it.
 pub const STREAM_QUIET_MAX: Duration = Duration::from_secs(15);
 
+/// Streams of one question that are written to before those of another have their turn: about a millisecond.
+pub const STREAMS_TOLD_AT_ONCE: usize = 256;
+
 /// Bytes of the daemon's own log that are gathered before they are handed over.
 pub const OWN_LOG_BYTES: usize = 64 * 1024;
 

@@ -99,14 +99,19 @@ async fn connection(stream: TcpStream, from: SocketAddr, shared: &Arc<Shared>, r
     shared.counters.relay_refused.add(1);
     tracing::warn!("a relay from {from} is refused: {why}");
     let said = if marked { Message::Error(why).encode() } else { format!("graftd: {why}\n").into_bytes() };
-    let over = async { write(&mut out, &said).await.is_ok() && out.shutdown().await.is_ok() };
-    if timeout(RELAY_LINGER_MAX, over).await == Ok(true) {
+    if end(&mut out, &said).await {
         // Closing while the peer sends would reset the connection, and it might never see the answer.
         let mut dropped = vec![0; 4 * 1024];
         let mut from = reading.into_inner();
         let drain = async { while matches!(from.read(&mut dropped).await, Ok(1..)) {} };
         let _ = timeout(RELAY_LINGER_MAX, drain).await;
     }
+}
+
+/// Says why, and that nothing more comes; whether it was taken. What is encrypted may have to wait for somebody who takes nothing.
+async fn end(out: &mut WriteHalf<Stream>, said: &[u8]) -> bool {
+    let over = async { write(out, said).await.is_ok() && out.shutdown().await.is_ok() };
+    timeout(RELAY_LINGER_MAX, over).await == Ok(true)
 }
 
 /// A sender that was let in.
@@ -417,5 +422,30 @@ impl Peer<'_> {
             write(out, &Message::Acknowledged { number }.encode()).await.map_err(Broken::Ended)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::testing::Sides;
+
+    #[tokio::test]
+    async fn a_peer_that_takes_nothing_is_not_told_why_for_ever() {
+        let sides = Sides::new();
+        let (client, server) = sides.stuck().await;
+        let (_in, mut out) = tokio::io::split(server);
+        for said in [&b"why"[..], b""] {
+            let told = timeout(Duration::from_secs(20), end(&mut out, said)).await;
+            assert_eq!(told, Ok(false), "{said:?}");
+        }
+        drop(client);
+        let (client, server) = sides.pair().await;
+        let (_in, mut out) = tokio::io::split(server);
+        assert!(end(&mut out, b"why").await);
+        let (mut from, _out) = tokio::io::split(client);
+        let mut said = String::new();
+        from.read_to_string(&mut said).await.unwrap();
+        assert_eq!(said, "why");
     }
 }

@@ -23,6 +23,9 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
 
+/// How long a client may take nothing of what it is told; tests do not wait that long.
+const WRITE_MAX: Duration = if cfg!(test) { Duration::from_millis(100) } else { PUSH_WRITE_MAX };
+
 /// How long a client is waited for.
 #[derive(Clone, Copy, Debug)]
 struct Patience {
@@ -145,8 +148,7 @@ async fn connection(stream: TcpStream, peer: IpAddr, shared: &Arc<Shared>, rooms
 /// Says why, and ends the connection.
 async fn turn_away(stream: &mut Stream, why: &str) -> io::Result<()> {
     say(stream, &[json!({ "error": why, "end": true })]).await?;
-    // What is encrypted may wait for somebody who takes nothing.
-    timeout(PUSH_LINGER_MAX, stream.shutdown()).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    stream.end(PUSH_LINGER_MAX).await?;
     // Closing while the client sends would reset the connection, and it might never see the answer.
     let mut dropped = vec![0; 4 * 1024];
     let drain = async { while matches!(stream.read(&mut dropped).await, Ok(1..)) {} };
@@ -287,7 +289,7 @@ async fn say(stream: &mut Stream, answers: &[serde_json::Value]) -> io::Result<(
         stream.write_all(text.as_bytes()).await?;
         stream.flush().await
     };
-    timeout(PUSH_WRITE_MAX, write).await.map_err(|_| io::ErrorKind::TimedOut)?
+    timeout(WRITE_MAX, write).await.map_err(|_| io::ErrorKind::TimedOut)?
 }
 
 #[cfg(test)]
@@ -338,5 +340,19 @@ mod tests {
         let idle = Patience { idle: SHORT, ..patience };
         let said = heard(None, idle, b"", false).await;
         assert!(said.contains("nothing was sent for too long"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_is_not_turned_away_for_ever() {
+        let sides = crate::tls::testing::Sides::new();
+        let (client, mut server) = sides.stuck().await;
+        let told = timeout(LONG, turn_away(&mut server, "why")).await.expect("it has ended");
+        assert_eq!(told.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(client);
+        let (mut client, mut server) = sides.pair().await;
+        let mut said = String::new();
+        let (told, read) = tokio::join!(turn_away(&mut server, "why"), client.read_to_string(&mut said));
+        assert!(told.is_ok() && read.is_ok(), "{told:?} {read:?}");
+        assert_eq!(said, "{\"end\":true,\"error\":\"why\"}\n");
     }
 }
