@@ -79,7 +79,7 @@ fmt: ## Format all code
 
 soak: build-all ## The long runs whole: 10,000 swaps under load, a minute of meddling, a million lines of nginx, fifty agents that die for ten (an hour)
 	@.ci/install-deps test
-	GRAFTD_SOAK=1 $(CARGO) test --$(PROFILE) -p graftd-tests --test e2e -- --nocapture --test-threads 1 soak:: tail::nginx:: tail::survival:: relay::exact:: relay::many:: relay::away::
+	GRAFTD_SOAK=1 $(CARGO) test --$(PROFILE) -p graftd-tests --test e2e -- --nocapture --test-threads 1 soak:: tail::nginx:: tail::survival:: relay::exact:: relay::nats:: relay::many:: relay::away::
 
 # `make bench tail` measures that part alone.
 ifeq (bench,$(firstword $(MAKECMDGOALS)))

@@ -260,6 +260,9 @@ pub const BODY_BYTES_SHORT: usize = 64 * 1024;
 /// How long an event stream may be silent: a comment keeps proxies from closing it.
 pub const STREAM_QUIET_MAX: Duration = Duration::from_secs(15);
 
+/// Streams of one question that are written to before those of another have their turn: about a millisecond.
+pub const STREAMS_TOLD_AT_ONCE: usize = 256;
+
 /// Bytes of the daemon's own log that are gathered before they are handed over.
 pub const OWN_LOG_BYTES: usize = 64 * 1024;
 
@@ -738,3 +741,59 @@ pub const RAW_LOG_IDLE: Duration = Duration::from_secs(600);
 
 /// Senders whose last entry is remembered. A new one past it is refused.
 pub const RELAY_SENDERS_MAX: usize = 100_000;
+
+/// Bytes that a message to NATS aims at, where the server takes so many: several small entries, or a part of one that is larger.
+pub const NATS_MESSAGE_BYTES: usize = 512 * 1024;
+
+/// Bytes that a server or a stream of NATS has to take in a message: a list of the parts of the largest entry fits in as well.
+pub const NATS_PAYLOAD_MIN: usize = 64 * 1024;
+
+/// Bytes of a message's headers, an id and a number, beside its payload.
+pub const NATS_HEADER_BYTES: usize = 1024;
+
+/// Bytes of messages that a receiver asks a server of NATS for at once; more where one message may be larger.
+pub const NATS_FETCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// Messages that a receiver asks for at once.
+pub const NATS_FETCH_MESSAGES: usize = 256;
+
+/// How long a server of NATS holds a question for messages while there are none.
+pub const NATS_FETCH_EXPIRES: Duration = Duration::from_secs(30);
+
+/// Messages that a receiver has taken and not acknowledged yet; past half of them it does not wait for the next commit.
+pub const NATS_PENDING_MAX: usize = 8 * 1024;
+
+/// After so long a server of NATS takes what was not acknowledged for lost, and gives it out again. A commit takes less.
+pub const NATS_ACK_WAIT: Duration = Duration::from_secs(600);
+
+/// Operations and messages that wait between a connection to NATS and who uses it.
+pub const NATS_QUEUE: usize = 1_024;
+
+/// How long a server of NATS has to answer.
+pub const NATS_ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// How often a receiver looks which senders it has to ask for all that is set, and how many it asks at a time.
+pub const NATS_ASK_EVERY: Duration = Duration::from_secs(2);
+/// See [`NATS_ASK_EVERY`].
+pub const NATS_ASK_MAX: usize = 16;
+
+/// A sender tells all that is set no more often than that, however many ask.
+pub const NATS_TELL_EVERY: Duration = Duration::from_secs(5);
+
+/// Within this time a server of NATS knows a message again by its id.
+pub const NATS_DUPLICATES: Duration = Duration::from_secs(120);
+
+/// What a stream of NATS may hold that graftd makes, unless the `.on` says otherwise.
+pub const NATS_STREAM_BYTES: u64 = 8 * 1024 * 1024 * 1024;
+
+/// The least that it may be told to hold.
+pub const NATS_STREAM_BYTES_MIN: u64 = 64 * 1024 * 1024;
+
+/// How old an entry gets in such a stream, unless the `.on` says otherwise.
+pub const NATS_STREAM_AGE: Duration = Duration::from_secs(7 * 86_400);
+
+/// The least that may be told: NATS keeps ids of messages for two minutes, and no longer than the messages.
+pub const NATS_STREAM_AGE_MIN: Duration = Duration::from_secs(120);
+
+/// Servers on which each entry of a stream may be: what NATS takes.
+pub const NATS_REPLICAS_MAX: u64 = 5;

@@ -97,7 +97,7 @@ fn the_shipped_conf_folder_loads() {
         .filter(|(_, state, _)| state != "ok")
         .map(|(name, state, _)| (name.as_str(), state.as_str()))
         .collect();
-    assert_eq!(off, ["access-log", "geo", "gmond", "nginx", "relay", "url-check"].map(|name| (name, "off")));
+    assert_eq!(off, ["access-log", "geo", "gmond", "nats", "nginx", "relay", "url-check"].map(|name| (name, "off")));
 
     // What is off is good too, once it is switched on; and so is graftd.conf with each default that it shows.
     let on = Folders::new().plugins(&plugins().iter().map(String::as_str).collect::<Vec<_>>());

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 pub use planning::{is_stopgap, plan};
 
 /// The names of what is built in: no module of gmond's can have them here.
-const BUILT_IN: [&str; 3] = ["access-log", "relay", "gmond"];
+const BUILT_IN: [&str; 4] = ["access-log", "relay", "nats", "gmond"];
 
 /// An installation, as it was read.
 #[derive(Clone, Debug, Default)]

@@ -31,9 +31,12 @@ impl Check {
         let mut lacking = lacks(folders.conf.as_deref(), "graftd.conf", &conf.files());
         for (name, plan) in plan(&seen) {
             let file = plan.file.clone();
-            if let Planned::BuiltIn(BuiltInConf::Relay(relay)) = &plan.what {
-                lacking.extend(lacks(file.parent(), &name, &relay.files()));
-            }
+            let files = match &plan.what {
+                Planned::BuiltIn(BuiltInConf::Relay(relay)) => relay.files(),
+                Planned::BuiltIn(BuiltInConf::Nats(nats)) => nats.files(),
+                _ => Vec::new(),
+            };
+            lacking.extend(lacks(file.parent(), &name, &files));
             let (state, what) = found(&name, plan, &folders);
             rejected += usize::from(state == "rejected");
             if self.json {

@@ -36,6 +36,8 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
 
 /// Run the daemon.
 ///
@@ -89,14 +91,17 @@ impl Run {
     pub(super) fn run(self) -> Result<(), Failure> {
         let level = if self.verbose { tracing::Level::DEBUG } else { tracing::Level::INFO };
         // A second subscriber is only tried where a test runs two daemons in a process.
-        let _ = tracing_subscriber::fmt()
+        let log = tracing_subscriber::fmt()
             .with_max_level(level)
             .with_writer(io::stderr)
             .with_ansi(io::stderr().is_terminal())
             .with_target(false)
             // A log that cannot be written must not end the daemon.
             .log_internal_errors(false)
-            .try_init();
+            .finish();
+        // How its connections fare, relays by NATS say in their own words.
+        let ours = filter_fn(|of| !of.target().starts_with("async_nats")).with_max_level_hint(level);
+        let _ = tracing::subscriber::set_global_default(log.with(ours));
         let folders = self.dirs.folders()?;
         let mut conf = dirs::daemon_conf(&folders)?;
         conf.role = self.role.unwrap_or(conf.role);

@@ -2,6 +2,7 @@
 
 use super::error::ConfError;
 use super::file::read_text;
+use super::nats::NatsConf;
 use super::net;
 use super::table::{Given, Source, Table};
 use crate::limits::{RELAY_BRANCHES_MAX, RELAY_EVERY, RELAY_SPOOL_BYTES, RELAY_SPOOL_BYTES_RANGE, RELAY_TARGETS_MAX};
@@ -18,6 +19,8 @@ pub const RELAY_PORT: u16 = 8652;
 pub struct RelayConf {
     /// Receivers, host and port: one of them at a time, the first that answers.
     pub to: Vec<(String, u16)>,
+    /// A stream of NATS that is sent to; `to` is empty then.
+    pub nats: Option<Box<NatsConf>>,
     /// By what name this daemon goes there; the host's unless given.
     pub host: Option<String>,
     /// What all hangs below there.
@@ -48,9 +51,20 @@ pub struct RelayTls {
 }
 
 impl RelayTls {
-    /// Reads the keys; `base` is where files are that are not absolute.
-    fn read(table: &mut Table<'_>, base: &Path) -> Result<Option<RelayTls>, ConfError> {
-        let wanted = table.take("tls").map(|given| given.flag()).transpose()?.unwrap_or(false);
+    /// The files that it names, with their keys.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let identity = self.identity.as_ref();
+        let named = [
+            ("ca", self.ca.as_deref()),
+            ("cert", identity.map(|(cert, _)| &**cert)),
+            ("key", identity.map(|(_, key)| &**key)),
+        ];
+        named.into_iter().filter_map(|(key, file)| Some((key, file?)))
+    }
+
+    /// Reads the keys; `base` is where files are that are not absolute. TLS is spoken where `always`, or where they say so.
+    pub(super) fn read(table: &mut Table<'_>, base: &Path, always: bool) -> Result<Option<RelayTls>, ConfError> {
+        let wanted = table.take("tls").map(|given| given.flag()).transpose()?.unwrap_or(false) || always;
         let (ca, name) = (table.take("ca"), table.take("server_name"));
         let (cert, key) = (table.take("cert"), table.take("key"));
         if !wanted {
@@ -111,9 +125,11 @@ impl RelayConf {
             let why = "\"to\" is missing: which graftd is to receive, as in to = \"stats.example.net:8652\"";
             return Err(ConfError::new(file, 0, why));
         };
-        let to = given.texts()?.iter().map(|text| net::host_and_port(text, RELAY_PORT)).collect::<Result<Vec<_>, _>>();
-        let to = to.map_err(|why| given.error(format_args!("\"to\": {why}")))?;
-        if to.is_empty() || to.len() > RELAY_TARGETS_MAX {
+        let texts = given.texts()?;
+        let by_nats = texts.iter().any(|text| NatsConf::is_address(text));
+        let to = texts.iter().filter(|_| !by_nats).map(|text| net::host_and_port(text, RELAY_PORT));
+        let to = to.collect::<Result<Vec<_>, _>>().map_err(|why| given.error(format_args!("\"to\": {why}")))?;
+        if texts.is_empty() || to.len() > RELAY_TARGETS_MAX {
             return Err(given.error(format_args!("\"to\" must name 1 to {RELAY_TARGETS_MAX} receivers")));
         }
         let host = table.take("host").map(|given| match given.text()? {
@@ -134,7 +150,12 @@ impl RelayConf {
         };
         let base = file.parent().unwrap_or(Path::new("."));
         let token_file = table.take("token_file").map(|given| given.text()).transpose()?.map(|text| base.join(text));
-        let tls = RelayTls::read(&mut table, base)?;
+        let (tls, nats) = if by_nats {
+            (None, Some(Box::new(NatsConf::read(&mut table, base, &given, &texts, token_file.clone())?)))
+        } else {
+            NatsConf::refuse(&mut table)?;
+            (RelayTls::read(&mut table, base, false)?, None)
+        };
         let mut branches = Vec::new();
         if let Some(given) = table.take("branches") {
             for text in given.texts()? {
@@ -165,28 +186,28 @@ impl RelayConf {
                         given.error("\"raw\" is for a relay without \"branches\": what lines make is not known here")
                     );
                 }
+                "pass" if nats.is_some() => {
+                    return Err(given.error(
+                        "\"raw\" must be \"fold\" where \"to\" is a stream of NATS: lines as they are do not go there",
+                    ));
+                }
                 "pass" => true,
                 "fold" => false,
                 other => return Err(given.error(format_args!("\"raw\" must be \"pass\" or \"fold\", not {other:?}"))),
             },
-            None => branches.is_empty(),
+            None => branches.is_empty() && nats.is_none(),
         };
-        table.finish(&RelayConf::KEYS)?;
-        Ok(RelayConf { to, host, prefix, token_file, tls, branches, every, spool_bytes, raw })
+        table.finish(&[&RelayConf::KEYS[..], &NatsConf::KEYS].concat())?;
+        Ok(RelayConf { to, nats, host, prefix, token_file, tls, branches, every, spool_bytes, raw })
     }
 
     /// The files that it names, with their keys.
     pub(crate) fn files(&self) -> Vec<(&'static str, &Path)> {
-        let tls = self.tls.iter().flat_map(|tls| {
-            let identity = tls.identity.as_ref();
-            [
-                ("ca", tls.ca.as_deref()),
-                ("cert", identity.map(|(cert, _)| &**cert)),
-                ("key", identity.map(|(_, key)| &**key)),
-            ]
-        });
-        let named = [("token_file", self.token_file.as_deref())].into_iter().chain(tls);
-        named.filter_map(|(key, file)| Some((key, file?))).collect()
+        if let Some(nats) = &self.nats {
+            return nats.files();
+        }
+        let named = self.token_file.as_deref().map(|file| ("token_file", file)).into_iter();
+        named.chain(self.tls.iter().flat_map(RelayTls::files)).collect()
     }
 
     /// The token, if there is to be one.
@@ -226,6 +247,8 @@ mod tests {
         for (more, want) in [("raw = \"pass\"", true), ("raw = \"fold\"", false), ("branches = \"status\"", false)] {
             assert_eq!(parse(&format!("to = \"a\"\n{more}")).unwrap().raw, want, "{more}");
         }
+        assert!(!parse("to = \"nats://a\"").unwrap().raw);
+        assert!(parse("to = \"nats://a\"\nraw = \"pass\"").unwrap_err().contains("a stream of NATS"));
         assert!(parse("to = \"a\"\nraw = \"on\"").unwrap_err().starts_with("/conf/relay.on:2: \"raw\" must be"));
         assert!(parse("to = \"a\"\nbranches = \"x\"\nraw = \"pass\"").unwrap_err().contains("without \"branches\""));
     }

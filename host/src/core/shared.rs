@@ -218,6 +218,10 @@ counters! {
     relay_refused,
     /// Connections of relays refused because there are too many.
     relay_connections_refused,
+    /// Entries that a stream of NATS dropped before they were read here: so many at most.
+    nats_missed,
+    /// Messages of such a stream that were passed over for what they are.
+    nats_refused,
     /// Lines of the daemon's own log that were lost for want of room.
     self_dropped,
 }

@@ -5,17 +5,25 @@
 //! away, is told by a walk of its own over all that changed since the last tick it knows; so a slow client costs no
 //! memory and misses nothing.
 
+mod told;
+
+pub(super) use told::{Chunk, Delivery, Event, Heard, Place};
+
+use super::seats::{Seat, Seats, Sitting, Unsaid, Words};
 use crate::core::Shared;
 use crate::json::{View, write_reading, write_string};
 use crate::tree::{Pattern, Tree};
 use parking_lot::{Mutex, RwLockReadGuard};
-use slab::Slab;
 use std::collections::HashMap;
-use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::{Notify, watch};
-use warp::hyper::body::Bytes;
+use tokio::time::{Instant, timeout};
+
+/// How often is looked for streams that have been silent for long, when no tick ends.
+const QUIET_LOOK: Duration = Duration::from_secs(1);
 
 /// What is waited for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -24,117 +32,6 @@ pub(super) struct Query {
     pub(super) patterns: Vec<Pattern>,
     /// Leaves in an answer at most; what is cut is not told again.
     pub(super) limit: usize,
-}
-
-/// What changed.
-#[derive(Debug)]
-pub(super) struct Delivery {
-    /// Counts the group's answers, so that a client sees whether it missed one.
-    number: u64,
-    /// The last closed tick whose changes are in it.
-    pub(super) tick: u64,
-    /// The changed leaves.
-    pub(super) json: Bytes,
-    /// The limit cut it.
-    pub(super) truncated: bool,
-    /// All that changed after this tick is in it: that of the group's answer before.
-    after: u64,
-    /// The same as an event; written when the first stream asks for it.
-    event: OnceLock<Chunk>,
-}
-
-impl Delivery {
-    fn new(number: u64, after: u64, tick: u64, (json, truncated): (Vec<u8>, bool)) -> Arc<Delivery> {
-        Arc::new(Delivery { number, tick, json: json.into(), truncated, after, event: OnceLock::new() })
-    }
-
-    /// As an event of an event stream.
-    pub(super) fn event(&self) -> &Chunk {
-        self.event.get_or_init(|| {
-            // JSON as it is written here has no line ends.
-            let head = format!("id: {}\ndata: ", self.tick);
-            Chunk::of(&[head.as_bytes(), &self.json, b"\n\n"])
-        })
-    }
-}
-
-/// A piece of an answer without end, with the frame that HTTP/1.1 has around it.
-#[derive(Debug)]
-pub(super) struct Chunk {
-    bytes: Bytes,
-    /// Where the text begins; two bytes follow it.
-    text: usize,
-}
-
-impl Chunk {
-    /// Of these parts.
-    pub(super) fn of(parts: &[&[u8]]) -> Chunk {
-        let head = format!("{:x}\r\n", parts.iter().map(|part| part.len()).sum::<usize>());
-        let bytes = [&[head.as_bytes()], parts, &[b"\r\n"]].concat().concat();
-        Chunk { bytes: bytes.into(), text: head.len() }
-    }
-
-    /// With its frame.
-    pub(super) fn framed(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// As it is written.
-    pub(super) fn bytes(&self, plain: bool) -> &[u8] {
-        if plain { self.text() } else { self.framed() }
-    }
-
-    /// Without it.
-    pub(super) fn text(&self) -> &[u8] {
-        &self.bytes[self.text..self.bytes.len() - 2]
-    }
-
-    /// The same, shared.
-    pub(super) fn shared(&self) -> Bytes {
-        self.bytes.slice_ref(self.text())
-    }
-}
-
-/// Who is told by the thread that looks.
-pub(super) trait Hears: fmt::Debug + Send + Sync {
-    /// There is an answer. It does not wait for anything.
-    fn told(&self, delivery: &Arc<Delivery>);
-}
-
-/// What a client has been told.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    /// The group's answer it saw last.
-    number: u64,
-    /// The tick up to which it has been told all.
-    since: u64,
-}
-
-/// What an answer is to a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
-    /// It knows all that is in it.
-    Known,
-    /// It is the one that follows what it knows.
-    Next,
-    /// There was one before that it has not seen.
-    Missed,
-}
-
-impl Place {
-    /// Takes an answer as seen.
-    pub(super) fn hear(&mut self, delivery: &Delivery) -> Heard {
-        let follows = delivery.number == self.number + 1;
-        self.number = delivery.number;
-        if delivery.tick <= self.since {
-            Heard::Known
-        } else if follows {
-            self.since = delivery.tick;
-            Heard::Next
-        } else {
-            Heard::Missed
-        }
-    }
 }
 
 /// Clients that wait for the same.
@@ -146,7 +43,46 @@ struct Group {
     /// The tick up to which this group has been looked at.
     looked: AtomicU64,
     /// Who is told without being woken.
-    seats: Mutex<Slab<Arc<dyn Hears>>>,
+    seats: Seats,
+    /// Some in them have still to be told the latest.
+    telling: AtomicBool,
+}
+
+/// What streams that sit have still to be told: each group some, and then the next, so that none waits for a large one.
+#[derive(Debug, Default)]
+struct Telling {
+    /// Each with the last socket that was written to.
+    groups: Vec<(Arc<Group>, Words, RawFd)>,
+    /// One of them was not looked at for that.
+    again: bool,
+}
+
+impl Telling {
+    fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Tells the first streams of a group; the others have their turn.
+    fn begin(&mut self, group: &Arc<Group>, words: Words) {
+        if let Some(last) = group.seats.tell(&words, None) {
+            group.telling.store(true, Ordering::Relaxed);
+            self.groups.push((Arc::clone(group), words, last));
+        }
+    }
+
+    /// Tells some more of each group.
+    fn go_on(&mut self) {
+        self.groups.retain_mut(|(group, words, last)| match group.seats.tell(words, Some(*last)) {
+            Some(later) => {
+                *last = later;
+                true
+            }
+            None => {
+                group.telling.store(false, Ordering::Relaxed);
+                false
+            }
+        });
+    }
 }
 
 /// All groups.
@@ -165,39 +101,61 @@ impl Groups {
 
     /// Looks at every group whenever a tick is over, until nobody closes ticks any more. Where there is none, ticks wake nobody.
     pub(super) async fn follow(self: Arc<Groups>) {
+        let mut telling = Telling::default();
         loop {
             self.first.notified().await;
             let mut ticks = self.shared.live.follow();
             // One may have been closed between the first group's begin and this: what was looked at is looked at again for nothing.
             ticks.mark_changed();
             loop {
-                if ticks.changed().await.is_err() {
+                if telling.is_empty() && !telling.again {
+                    // With long ticks, or none for a while, streams are told that nothing has happened.
+                    if let Ok(Err(_)) = timeout(QUIET_LOOK, ticks.changed()).await {
+                        return;
+                    }
+                    if self.groups.lock().is_empty() {
+                        break;
+                    }
+                } else if ticks.has_changed().is_err() {
                     return;
-                }
-                if self.groups.lock().is_empty() {
-                    break;
                 }
                 let groups = Arc::clone(&self);
                 // Ten thousand groups take their time: not on a thread that serves.
-                if tokio::task::spawn_blocking(move || groups.look()).await.is_err() {
-                    return;
+                let looking = tokio::task::spawn_blocking(move || {
+                    ticks.mark_unchanged();
+                    groups.look(&mut telling, Instant::now());
+                    // A look at the groups whose streams are all told does not wait for the large ones.
+                    while !telling.is_empty() && ticks.has_changed().is_ok_and(|changed| !changed) {
+                        telling.go_on();
+                    }
+                    (ticks, telling)
+                });
+                match looking.await {
+                    Ok(looked) => (ticks, telling) = looked,
+                    Err(_) => return,
                 }
             }
         }
     }
 
-    fn look(&self) {
+    fn look(&self, telling: &mut Telling, now: Instant) {
+        // So that those who are told bit by bit come to an end, however often ticks are closed.
+        telling.go_on();
+        telling.again = false;
         let groups: Vec<Arc<Group>> = self.groups.lock().values().cloned().collect();
         let mut tree = self.shared.tree.read();
         for group in groups {
+            if group.telling.load(Ordering::Relaxed) {
+                // What changes meanwhile is told when it is done.
+                telling.again = true;
+                continue;
+            }
             // Between two groups the core may merge.
             RwLockReadGuard::bump(&mut tree);
             let tick = tree.tick();
             let looked = group.looked.load(Ordering::Acquire);
-            if looked >= tick {
-                continue;
-            }
-            if let Some(changes) = changes(&tree, &group.query, looked) {
+            let changes = if looked < tick { changes(&tree, &group.query, looked) } else { None };
+            if let Some(changes) = changes {
                 RwLockReadGuard::unlocked(&mut tree, || {
                     let (number, after) = {
                         let before = group.latest.borrow();
@@ -205,13 +163,13 @@ impl Groups {
                     };
                     let delivery = Delivery::new(number, after, tick, changes);
                     group.latest.send_replace(Arc::clone(&delivery));
-                    // Not under the lock: who sits down or stands up meanwhile does not wait for all.
-                    let seats: Vec<_> = group.seats.lock().iter().map(|(_, seat)| Arc::clone(seat)).collect();
-                    seats.iter().for_each(|seat| seat.told(&delivery));
+                    telling.begin(&group, Words::News(delivery));
                 });
+            } else if group.seats.is_silent(now) {
+                RwLockReadGuard::unlocked(&mut tree, || telling.begin(&group, Words::Silence(now)));
             }
             // Only now: who sees this tick as looked at sees the answer too.
-            group.looked.store(tick, Ordering::Release);
+            group.looked.fetch_max(tick, Ordering::Release);
         }
     }
 
@@ -227,7 +185,8 @@ impl Groups {
                     query: Arc::clone(&query),
                     latest: watch::Sender::new(Delivery::new(0, tick, tick, (Vec::new(), false))),
                     looked: AtomicU64::new(tick),
-                    seats: Mutex::default(),
+                    seats: Seats::default(),
+                    telling: AtomicBool::new(false),
                 });
                 groups.insert(query, Arc::clone(&group));
                 if groups.len() == 1 {
@@ -263,6 +222,16 @@ impl Groups {
         Member { groups: Arc::clone(self), group, latest: Some(latest), place, behind }
     }
 
+    /// Looks at all groups, and tells all.
+    #[cfg(test)]
+    pub(super) fn look_at(&self, now: Instant) {
+        let mut telling = Telling::default();
+        self.look(&mut telling, now);
+        while !telling.is_empty() {
+            telling.go_on();
+        }
+    }
+
     #[cfg(test)]
     fn count(&self) -> usize {
         self.groups.lock().len()
@@ -270,7 +239,7 @@ impl Groups {
 
     #[cfg(test)]
     pub(super) fn seated(&self) -> usize {
-        self.groups.lock().values().map(|group| group.seats.lock().len()).sum()
+        self.groups.lock().values().map(|group| group.seats.len()).sum()
     }
 
     #[cfg(test)]
@@ -362,22 +331,23 @@ impl Member {
         }
     }
 
-    /// What it has been told.
-    pub(super) fn place(&self) -> Place {
-        self.place
+    #[cfg(test)]
+    pub(super) fn place(&self) -> (u64, u64) {
+        (self.place.number, self.place.since)
     }
 
     /// It has been told so much while it [sat](Member::sit), and may have missed something.
-    pub(super) fn stood(&mut self, place: Place, missed: bool) {
-        self.place = place;
-        self.behind |= missed;
+    pub(super) fn stood(&mut self, sitting: &Sitting) {
+        self.place = sitting.place;
+        self.behind |= matches!(sitting.unsaid, Some(Unsaid::Missed));
     }
 
-    /// From now on a seat is told what comes, until it is left.
-    pub(super) fn sit(&self, seat: &Arc<dyn Hears>) -> Sat {
-        let key = self.group.seats.lock().insert(Arc::clone(seat));
+    /// From now on a stream is told what comes where it sits, until it stands up; this is when it was told something last.
+    pub(super) fn sit(&self, seat: &Arc<Seat>, plain: bool, said: Instant) -> Sat {
+        let sitting = Sitting { plain, place: self.place, said, sent: 0, unsaid: None };
+        self.group.seats.sit(seat, sitting);
         // In this order: what came before it sat is seen here, and what comes later is told to the seat.
-        Sat { group: Arc::clone(&self.group), key, is_quiet: !self.has_changed() }
+        Sat { group: Arc::clone(&self.group), seat: Arc::clone(seat), is_quiet: !self.has_changed() }
     }
 
     /// Gives up waiting: an answer that has just come, or the tick up to which nothing happened.
@@ -396,11 +366,11 @@ impl Member {
     }
 }
 
-/// A seat in a group, which is left when this is dropped.
+/// A stream that sits in a group; it stands up when this is dropped.
 #[derive(Debug)]
 pub(super) struct Sat {
     group: Arc<Group>,
-    key: usize,
+    seat: Arc<Seat>,
     is_quiet: bool,
 }
 
@@ -409,11 +379,17 @@ impl Sat {
     pub(super) fn is_quiet(&self) -> bool {
         self.is_quiet
     }
+
+    /// It stands up, and knows what it was told.
+    pub(super) fn stand(self) -> Option<Sitting> {
+        self.group.seats.stand(&self.seat)
+    }
 }
 
 impl Drop for Sat {
     fn drop(&mut self) {
-        self.group.seats.lock().try_remove(self.key);
+        // For a stream that ends where it sits; one that has stood up is not there.
+        self.group.seats.stand(&self.seat);
     }
 }
 

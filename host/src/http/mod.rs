@@ -22,6 +22,7 @@ mod pull;
 mod push;
 mod route;
 mod seat;
+mod seats;
 mod serve;
 mod trend;
 mod wait;

@@ -52,6 +52,11 @@ impl OwnLog {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn gathered(&self) -> String {
+        String::from_utf8(self.lines.lock().text.clone()).unwrap()
+    }
+
     /// Hands over what has been gathered.
     pub(super) fn hand_over(&self) {
         let mut lines = self.lines.lock();

@@ -2,14 +2,15 @@
 
 use super::answer::{Answer, Frames, Refusal, X_FORGOT};
 use super::args::Family;
-use super::live::{Chunk, Delivery, Hears, Member, Place, Query, Sat};
+use super::live::{Delivery, Event, Member, Query, Sat};
+use super::seats::{Seat, Sitting};
 use super::wait::Waits;
 use super::web::Web;
 use crate::limits::{ANSWER_NODES_MAX, PULL_WAIT_MAX, STREAM_QUIET_MAX};
 use futures_util::{FutureExt, stream};
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
@@ -18,12 +19,6 @@ use warp::http::header::ACCEPT;
 use warp::hyper::body::Bytes;
 
 const FAMILY: Family = Family { name: "/pull/", known: &["since", "wait", "limit"], keys: true };
-
-/// What a stream begins with: a browser comes back this much later (in milliseconds) when the connection breaks.
-const OPENING: &[u8] = b"retry: 2000\n\n";
-
-/// A comment, so that a silent stream is not taken for a dead one.
-const QUIET: &[u8] = b": nothing new\n\n";
 
 /// `/pull/?key-…[&since=TICK][&wait=10s][&limit=]`: the leaves that changed, when any has.
 ///
@@ -99,59 +94,45 @@ fn last_event(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
     tick.map(Some).ok_or_else(|| Refusal::bad(format_args!("/pull/: Last-Event-ID: {id:?} is no tick; leave it out")))
 }
 
-static OPENED: LazyLock<Chunk> = LazyLock::new(|| Chunk::of(&[OPENING]));
-static SILENT: LazyLock<Chunk> = LazyLock::new(|| Chunk::of(&[QUIET]));
-
 /// A stream of events.
 pub(super) struct Feed {
     member: Member,
     stopping: watch::Receiver<bool>,
-    /// When something is to be said, though nothing has happened; it is moved only when it would come too early.
-    quiet: Pin<Box<Sleep>>,
+    /// When something is to be said, though nothing has happened; it is moved only when it would come too early, and there only for a
+    /// stream that does not sit.
+    quiet: Option<Pin<Box<Sleep>>>,
     /// When something was said last.
     said: Instant,
     begun: bool,
 }
 
-/// What a stream says.
-pub(super) enum Event {
-    /// What changed.
-    Told(Arc<Delivery>),
-    /// Something that is always the same.
-    Said(&'static Chunk),
-}
-
-impl Event {
-    pub(super) fn chunk(&self) -> &Chunk {
-        match self {
-            Event::Told(delivery) => delivery.event(),
-            Event::Said(chunk) => chunk,
-        }
-    }
-}
-
 impl Feed {
     fn new(member: Member, stopping: watch::Receiver<bool>) -> Feed {
-        let now = Instant::now();
-        Feed { member, stopping, quiet: Box::pin(sleep_until(now + STREAM_QUIET_MAX)), said: now, begun: false }
+        Feed { member, stopping, quiet: None, said: Instant::now(), begun: false }
     }
 
     /// The next event. Nothing is lost when the wait is given up.
     pub(super) async fn next(&mut self) -> Event {
         if !std::mem::replace(&mut self.begun, true) {
-            return Event::Said(&OPENED);
+            return Event::opened();
         }
         loop {
+            let due = self.said + STREAM_QUIET_MAX;
+            let quiet = self.quiet.get_or_insert_with(|| Box::pin(sleep_until(due)));
             tokio::select! {
                 biased;
                 delivery = self.member.next() => {
                     self.said = Instant::now();
                     return Event::Told(delivery);
                 }
-                () = &mut self.quiet => {
-                    if let Some(event) = self.silent() {
-                        return event;
+                () = &mut *quiet => {
+                    if due > Instant::now() {
+                        quiet.as_mut().reset(due);
+                        continue;
                     }
+                    self.said = Instant::now();
+                    quiet.as_mut().reset(self.said + STREAM_QUIET_MAX);
+                    return Event::silent();
                 }
             }
         }
@@ -160,49 +141,24 @@ impl Feed {
     /// The next event, if there is one.
     pub(super) async fn now(&mut self) -> Option<Event> {
         if !std::mem::replace(&mut self.begun, true) {
-            return Some(Event::Said(&OPENED));
+            return Some(Event::opened());
         }
         if let Some(delivery) = self.member.at_once().await {
             self.said = Instant::now();
             return Some(Event::Told(delivery));
         }
-        self.silent()
+        None
     }
 
-    /// What is said though nothing has happened, if it is time.
-    fn silent(&mut self) -> Option<Event> {
-        let (now, due) = (Instant::now(), self.said + STREAM_QUIET_MAX);
-        if due <= now {
-            self.said = now;
-        }
-        self.quiet.as_mut().reset(self.said + STREAM_QUIET_MAX);
-        (due <= now).then_some(Event::Said(&SILENT))
+    /// From now on the stream is told what comes where it sits.
+    pub(super) fn sit(&self, seat: &Arc<Seat>, plain: bool) -> Sat {
+        self.member.sit(seat, plain, self.said)
     }
 
-    /// Ends when it may be time to say something though nothing has happened.
-    pub(super) async fn quiet(&mut self) {
-        self.quiet.as_mut().await;
-    }
-
-    /// When something was said last.
-    pub(super) fn said(&self) -> Instant {
-        self.said
-    }
-
-    /// What it has told.
-    pub(super) fn place(&self) -> Place {
-        self.member.place()
-    }
-
-    /// From now on a seat is told what comes.
-    pub(super) fn sit(&self, seat: &Arc<dyn Hears>) -> Sat {
-        self.member.sit(seat)
-    }
-
-    /// It was told so much while it sat, and when that was; and whether it missed something.
-    pub(super) fn stood(&mut self, place: Place, said: Instant, missed: bool) {
-        self.member.stood(place, missed);
-        self.said = said;
+    /// It was told so much while it sat.
+    pub(super) fn stood(&mut self, sitting: &Sitting) {
+        self.member.stood(sitting);
+        self.said = sitting.said;
     }
 
     /// Ends when the daemon stops.
@@ -223,5 +179,23 @@ impl Feed {
                 () = stopped => None,
             }
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::live::{Groups, Place};
+    use crate::http::testing::shared;
+
+    #[test]
+    fn who_stands_up_knows_what_it_was_told_and_when() {
+        let groups = Groups::new(shared(None));
+        let query = Query { patterns: vec![crate::tree::Pattern::parse("a").unwrap()], limit: 1_000 };
+        let mut feed = Feed::new(groups.join(query, None), watch::channel(false).1);
+        let said = feed.said + Duration::from_secs(5);
+        let place = Place { number: 7, since: 9 };
+        feed.stood(&Sitting { plain: false, place, said, sent: 0, unsaid: None });
+        assert_eq!((feed.said, feed.member.place()), (said, (7, 9)));
     }
 }

@@ -102,12 +102,18 @@ async fn connection(stream: TcpStream, peer: SocketAddr, web: Arc<Web>, here: (O
     let _here = here;
     // An answer is written at once, so there is nothing to gather.
     let _ = stream.set_nodelay(true);
-    let Some(mut stream) = secured(stream, peer, &web).await else { return };
+    let secured = match web.shared.tls {
+        None => Some(Stream::Plain(stream)),
+        // What a connection needs for a while has a place of its own, and gives it back: a task is as large as the most that it ever
+        // holds in itself.
+        Some(_) => Box::pin(secured(stream, peer, &web)).await,
+    };
+    let Some(mut stream) = secured else { return };
     let mut before = Bytes::new();
     let mut pace = Pace::new(web.patience);
     // Until the connection ends: hyper has it, or a request that waits.
-    while let Some((kept, read, handed_on)) = requests(stream, before, peer, pace, &web).await {
-        let Some(kept) = wait::answer(kept, *handed_on, &web).await else { return };
+    while let Some((kept, read, handed_on)) = Box::pin(requests(stream, before, peer, pace, &web)).await {
+        let Some(kept) = Box::pin(wait::answer(kept, *handed_on, &web)).await else { return };
         (stream, before) = (kept, read);
         pace = Pace::resumed(web.patience);
     }
@@ -215,4 +221,26 @@ async fn served(connection: &mut (impl Future + Unpin), desk: &Desk, pace: &Pace
         }
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::testing::shared;
+
+    #[tokio::test]
+    async fn a_connection_keeps_nothing_that_it_needs_for_a_while() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = shared(None);
+        let web = Arc::new(Web::new(Arc::clone(&shared), address, watch::channel(false).1));
+        let here = (
+            Arc::clone(&web.connections).try_acquire_owned().unwrap(),
+            shared.sources.http.call(address.ip()).unwrap(),
+        );
+        let stream = TcpStream::connect(address).await.unwrap();
+        let bytes = size_of_val(&connection(stream, address, Arc::clone(&web), here));
+        // With a handshake's room in it there were five thousand.
+        assert!(bytes <= 512, "{bytes}");
+    }
 }

@@ -113,8 +113,7 @@ pub(super) async fn answer(mut stream: Stream, handed_on: HandedOn, web: &Web) -
             let _ = events(&mut stream, feed, &mut entry, plain, &head, write).await;
         }
     }
-    // What is encrypted may wait for somebody who takes nothing.
-    let _ = timeout(write, stream.shutdown()).await;
+    let _ = stream.end(write).await;
     None
 }
 
@@ -201,6 +200,7 @@ pub(super) async fn gone_from(socket: &TcpStream) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::testing::{SOCKET_BYTES, Sides};
     use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
 
@@ -240,5 +240,31 @@ mod tests {
         let (client, mut server) = pair().await;
         drop(client);
         gone(&mut server).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_encrypted_is_taken_piece_by_piece_or_let_go() {
+        let sides = Sides::new();
+        let bytes: Vec<u8> = (0..16 * SOCKET_BYTES + 5).map(|n| (n % 251) as u8).collect();
+        let (client, mut server) = sides.pair().await;
+        let written = write_all(&mut server, &bytes, Duration::from_millis(50)).await;
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(client);
+
+        // Who takes something now and then is not, though all of it takes longer than is waited for at a time.
+        let (mut client, mut server) = sides.pair().await;
+        let patience = Duration::from_secs(1);
+        let began = tokio::time::Instant::now();
+        let taking = async {
+            let mut read = vec![0; bytes.len()];
+            for piece in read.chunks_mut(SOCKET_BYTES / 2) {
+                tokio::time::sleep(patience / 16).await;
+                client.read_exact(piece).await?;
+            }
+            io::Result::Ok(read)
+        };
+        let (written, read) = tokio::join!(write_all(&mut server, &bytes, patience), taking);
+        written.unwrap();
+        assert!(read.unwrap() == bytes && began.elapsed() > patience);
     }
 }

@@ -1,11 +1,11 @@
 //! Modules that are no plugin's: they are part of the daemon, and are switched and configured as all others are.
 
-use crate::conf::{AccessLogConf, ConfError, GmondConf, RelayConf};
+use crate::conf::{AccessLogConf, ConfError, GmondConf, NatsConf, RelayConf};
 use crate::core::Shared;
 use crate::gmond::{Around, Gmond, Known};
 use crate::ingest::{Tail, TailAround};
 use crate::module::Disposer;
-use crate::relay::Relay;
+use crate::relay::{Nats, Relay};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -22,6 +22,8 @@ pub enum BuiltInConf {
     AccessLog(Box<AccessLogConf>),
     /// To whom deltas are sent.
     Relay(Box<RelayConf>),
+    /// From which stream deltas are read.
+    Nats(Box<NatsConf>),
 }
 
 impl BuiltInConf {
@@ -32,6 +34,7 @@ impl BuiltInConf {
             Gmond::NAME => Some(GmondConf::parse(file, text).map(|conf| BuiltInConf::Gmond(Box::new(conf)))),
             Tail::NAME => Some(AccessLogConf::parse(file, text).map(|conf| BuiltInConf::AccessLog(Box::new(conf)))),
             Relay::NAME => Some(RelayConf::parse(file, text).map(|conf| BuiltInConf::Relay(Box::new(conf)))),
+            Nats::NAME => Some(NatsConf::parse(file, text).map(|conf| BuiltInConf::Nats(Box::new(conf)))),
             _ => None,
         }
     }
@@ -43,6 +46,7 @@ impl BuiltInConf {
             BuiltInConf::Gmond(_) => Gmond::NAME,
             BuiltInConf::AccessLog(_) => Tail::NAME,
             BuiltInConf::Relay(_) => Relay::NAME,
+            BuiltInConf::Nats(_) => Nats::NAME,
         }
     }
 }
@@ -56,6 +60,8 @@ pub(crate) enum BuiltIn {
     AccessLog(Tail),
     /// A sender of deltas.
     Relay(Relay),
+    /// A reader of a stream.
+    Nats(Nats),
 }
 
 impl BuiltIn {
@@ -63,7 +69,7 @@ impl BuiltIn {
     pub(crate) fn address(&self) -> Option<(&'static str, SocketAddr)> {
         match self {
             BuiltIn::Gmond(gmond) => gmond.address().map(|address| (Gmond::NAME, address)),
-            BuiltIn::AccessLog(_) | BuiltIn::Relay(_) => None,
+            BuiltIn::AccessLog(_) | BuiltIn::Relay(_) | BuiltIn::Nats(_) => None,
         }
     }
 
@@ -73,6 +79,7 @@ impl BuiltIn {
             BuiltIn::Gmond(gmond) => gmond.remark(),
             BuiltIn::AccessLog(tail) => tail.remark(),
             BuiltIn::Relay(relay) => relay.remark(),
+            BuiltIn::Nats(nats) => nats.remark(),
         }
     }
 }
@@ -128,6 +135,7 @@ impl BuiltIns {
                     before.and_then(|before| if let BuiltIn::Relay(before) = before { Some(before) } else { None });
                 Relay::start(conf, before, &life.0, &self.shared, &self.runtime).map(BuiltIn::Relay)
             }
+            BuiltInConf::Nats(conf) => Nats::start(conf, &life.0, &self.shared, &self.runtime).map(BuiltIn::Nats),
         }
     }
 }

@@ -118,14 +118,19 @@ pub(super) async fn refuse(
     shared.counters.relay_refused.add(1);
     tracing::warn!("a relay from {from} is refused: {why}");
     let said = if marked { Message::Error(why).encode() } else { format!("graftd: {why}\n").into_bytes() };
-    let over = async { write(&mut out, &said).await.is_ok() && out.shutdown().await.is_ok() };
-    if timeout(RELAY_LINGER_MAX, over).await == Ok(true) {
+    if end(&mut out, &said).await {
         // Closing while the peer sends would reset the connection, and it might never see the answer.
         let mut dropped = vec![0; 4 * 1024];
         let mut from = reading.into_inner();
         let drain = async { while matches!(from.read(&mut dropped).await, Ok(1..)) {} };
         let _ = timeout(RELAY_LINGER_MAX, drain).await;
     }
+}
+
+/// Says why, and that nothing more comes; whether it was taken. What is encrypted may have to wait for somebody who takes nothing.
+async fn end(out: &mut WriteHalf<Stream>, said: &[u8]) -> bool {
+    let over = async { write(out, said).await.is_ok() && out.shutdown().await.is_ok() };
+    timeout(RELAY_LINGER_MAX, over).await == Ok(true)
 }
 
 fn place(from: SocketAddr, shared: &Shared, rooms: &Rooms) -> Result<Place, String> {
@@ -191,4 +196,30 @@ fn check(shared: &Shared, least: u64, most: u64, said: Said) -> Result<Hello, St
     }
     let (host, stream) = (host.to_owned(), stream.to_owned());
     Ok(Hello { host, stream, most, said })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::testing::Sides;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_peer_that_takes_nothing_is_not_told_why_for_ever() {
+        let sides = Sides::new();
+        let (client, server) = sides.stuck().await;
+        let (_in, mut out) = tokio::io::split(server);
+        for said in [&b"why"[..], b""] {
+            let told = timeout(Duration::from_secs(20), end(&mut out, said)).await;
+            assert_eq!(told, Ok(false), "{said:?}");
+        }
+        drop(client);
+        let (client, server) = sides.pair().await;
+        let (_in, mut out) = tokio::io::split(server);
+        assert!(end(&mut out, b"why").await);
+        let (mut from, _out) = tokio::io::split(client);
+        let mut said = String::new();
+        from.read_to_string(&mut said).await.unwrap();
+        assert_eq!(said, "why");
+    }
 }

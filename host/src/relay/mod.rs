@@ -21,6 +21,7 @@ mod fold;
 #[cfg(test)]
 mod fuzz;
 mod meet;
+mod nats;
 mod outbox;
 mod pack;
 mod raw;
@@ -32,12 +33,13 @@ mod senders;
 mod sink;
 mod wire;
 
-use crate::conf::RelayConf;
+use crate::conf::{DaemonConf, RelayConf};
 use crate::core::{Position, Shared};
 use crate::limits::RAW_SPOOL_ENTRIES_MAX;
 use crate::tree::Tree;
 use crate::trend::{Board, RelayJob, Spooler};
 pub(crate) use fold::Fold;
+pub(crate) use nats::Nats;
 use outbox::Outbox;
 pub(crate) use pack::{Packed, pack, unpack};
 use parking_lot::Mutex;
@@ -117,6 +119,8 @@ pub(crate) struct Relays {
     raw_home: Mutex<String>,
     /// Bytes of lines since they were taken last.
     raw_fresh: AtomicU64,
+    /// Modules that read from streams.
+    streams: AtomicUsize,
     /// None where nothing is kept.
     spooler: OnceLock<Spooler>,
     pub(crate) senders: Senders,
@@ -132,6 +136,21 @@ impl Relays {
 
     pub(crate) fn spooler(&self) -> Option<&Spooler> {
         self.spooler.get()
+    }
+
+    /// Whether deltas of other daemons come here: what this one sends may go round then.
+    fn take_from_others(&self, conf: &DaemonConf) -> bool {
+        conf.relay.is_some() || self.streams.load(Ordering::Acquire) > 0
+    }
+
+    /// The daemons whose deltas are sent on here, this one among them if it takes any.
+    fn via(&self, shared: &Shared) -> String {
+        let mut via = self.senders.via();
+        if let Some(spooler) = self.spooler().filter(|_| self.take_from_others(&shared.conf)) {
+            let space = if via.is_empty() { "" } else { " " };
+            via = format!("{via}{space}{}", meet::named(&spooler.id));
+        }
+        via
     }
 
     /// A frame was merged below `base`; `own` says that the daemon speaks of itself in it.
@@ -312,7 +331,10 @@ impl Relay {
         let tell = line.outbox.lock().follow(conf) && before.is_some();
         line.every_ms.store(u64::try_from(conf.every.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
         line.limit.store(conf.spool_bytes, Ordering::Release);
-        let addresses = conf.to.iter().map(send::address).collect();
+        let addresses = match &conf.nats {
+            Some(nats) => vec![nats::address(nats)],
+            None => conf.to.iter().map(send::address).collect(),
+        };
         let open = RelayJob::Open { limit: conf.spool_bytes, addresses, tell, board: Arc::clone(&line.board) };
         if !spooler.send(name, open) {
             return Err("the daemon ends".to_owned());
@@ -329,8 +351,13 @@ impl Relay {
         drop(lines);
         shared.relays.any.store(true, Ordering::Release);
         let (stop, stopping) = watch::channel(());
-        let sender = send::Sender::new(conf.clone(), Arc::clone(&line), Arc::clone(shared), spooler.clone());
-        runtime.spawn(sender.run(stopping));
+        let (own, spooler) = ((conf.clone(), Arc::clone(&line), Arc::clone(shared)), spooler.clone());
+        if conf.nats.is_some() {
+            // Boxed: what it is to know of NATS, others need no room for.
+            runtime.spawn(Box::pin(nats::NatsSender::new(own.0, own.1, own.2, spooler).run(stopping)));
+        } else {
+            runtime.spawn(send::Sender::new(own.0, own.1, own.2, spooler).run(stopping));
+        }
         Ok(Relay { conf: conf.clone(), line, shared: Arc::clone(shared), _stop: stop })
     }
 
@@ -341,6 +368,9 @@ impl Relay {
         let told = self.line.told.lock();
         if told.since.is_none() && !told.error.is_empty() {
             return format!("waits: {}", told.error);
+        }
+        if let Some(nats) = &self.conf.nats {
+            return format!("sends to {}", nats::place(nats));
         }
         format!("sends to {}{by}", to.join(", or "))
     }

@@ -26,6 +26,11 @@ use tokio::time::{Instant, interval, sleep, timeout};
 /// Connections so far, of all relays, to tell them apart: one may end after its relay has begun anew.
 static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 
+/// The number of a connection that begins.
+pub(super) fn next_connection() -> u64 {
+    CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1
+}
+
 /// A target as it is written: `host:8652`, `[::1]:8652`.
 pub(super) fn address((host, port): &(String, u16)) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
@@ -91,7 +96,7 @@ impl Sender {
             for to in &self.conf.to {
                 let Err(why) = self.converse(to, &mut met).await else { continue };
                 let why = format!("{}: {why}", address(to));
-                if self.waits(why) {
+                if waits(&self.line, why) {
                     self.shared.events.send_async(Event::Remark).await;
                 }
             }
@@ -119,7 +124,7 @@ impl Sender {
         let is = |name: &str| said.get(name).map_or("", String::as_str);
         let (committed, merged) = (place(is("committed")), place(is("merged")));
         let peer = is("id").to_owned();
-        let connection = CONNECTIONS.fetch_add(1, Ordering::Relaxed) + 1;
+        let connection = next_connection();
         let (reply, answer) = oneshot::channel();
         let job =
             RelayJob::Meet { peer: peer.clone(), address: address(to), connection, has: committed, merged, reply };
@@ -153,17 +158,6 @@ impl Sender {
         })
     }
 
-    /// Nobody takes what there is to send; whether that, or why, is news.
-    fn waits(&self, why: String) -> bool {
-        let mut told = self.line.told.lock();
-        if told.error == why {
-            return false;
-        }
-        tracing::warn!("the relay {}: {why}; what it has to send waits", self.line.name);
-        told.error = why;
-        true
-    }
-
     fn greet(&self, host: &str, to: &(String, u16)) {
         let mut told = self.line.told.lock();
         told.to = if host.is_empty() { address(to) } else { format!("{host} ({})", address(to)) };
@@ -180,7 +174,7 @@ impl Sender {
     ) -> Result<(u64, Said), String> {
         // Anew each time: it may be exchanged, or not be there yet when the system starts.
         let token = self.conf.read_token()?;
-        let listens = if self.shared.conf.relay.is_some() { "yes" } else { "" };
+        let listens = if self.shared.relays.take_from_others(&self.shared.conf) { "yes" } else { "" };
         let pairs = [
             ("stream", format!("{}.{}", self.spooler.id, self.line.name)),
             ("life", format!("{:016x}", self.spooler.life)),
@@ -368,12 +362,23 @@ impl Met<'_> {
     }
 }
 
+/// Nobody takes what there is to send; whether that, or why, is news.
+pub(super) fn waits(line: &Line, why: String) -> bool {
+    let mut told = line.told.lock();
+    if told.error == why {
+        return false;
+    }
+    tracing::warn!("the relay {}: {why}; what it has to send waits", line.name);
+    told.error = why;
+    true
+}
+
 /// What comes of it in time.
 async fn within<T>(time: Duration, what: &str, work: impl Future<Output = T>) -> Result<T, String> {
     timeout(time, work).await.map_err(|_| format!("{what} within {time:?}"))
 }
 
 /// A number from 0 up to 1: relays that lost a receiver at the same time do not come back at the same time.
-fn chance() -> f64 {
+pub(super) fn chance() -> f64 {
     (RandomState::new().hash_one(0) >> 11) as f64 / (1u64 << 53) as f64
 }

@@ -49,6 +49,8 @@ pub(crate) struct Senders {
     changed: watch::Sender<()>,
     live: Mutex<HashMap<String, Live>>,
     received: Mutex<BTreeMap<String, Received>>,
+    /// Daemons whose deltas came by streams.
+    by_streams: Mutex<BTreeSet<String>>,
     called: Mutex<Called>,
 }
 
@@ -66,6 +68,7 @@ impl Default for Senders {
             changed: watch::Sender::new(()),
             live: Mutex::default(),
             received: Mutex::default(),
+            by_streams: Mutex::default(),
             called: Mutex::default(),
         }
     }
@@ -138,7 +141,8 @@ impl Senders {
                     // Nobody, or one that has given itself up, or that gave no sign of life.
                     _ => {
                         let others = live.iter().filter(|(name, _)| *name != source).flat_map(|(_, live)| &live.via);
-                        let via: BTreeSet<&String> = others.chain(&by.via).collect();
+                        let by_streams = self.by_streams.lock();
+                        let via: BTreeSet<&String> = others.chain(&by.via).chain(&*by_streams).collect();
                         if via.len() > RELAY_VIA_MAX && !by.via.is_empty() {
                             return Err(NotNow::TooMany);
                         }
@@ -168,9 +172,25 @@ impl Senders {
     /// The daemons that send here, or to those that do: a receiver among them would get what it has sent. Daemons that take nothing
     /// from others are not among them.
     pub(super) fn via(&self) -> String {
-        let live = self.live.lock();
-        let ids: BTreeSet<&str> = live.values().flat_map(|live| &live.via).map(String::as_str).collect();
+        let (live, by_streams) = (self.live.lock(), self.by_streams.lock());
+        let ids = live.values().flat_map(|live| &live.via).chain(&*by_streams);
+        let ids: BTreeSet<&str> = ids.map(String::as_str).collect();
         ids.into_iter().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Deltas of these daemons come by a stream. Whether they can all be named where they are sent on.
+    pub(super) fn by_stream<'i>(&self, ids: impl Iterator<Item = &'i str>) -> bool {
+        let (live, mut known) = (self.live.lock(), self.by_streams.lock());
+        for id in ids {
+            if !known.contains(id) {
+                let all: BTreeSet<&String> = live.values().flat_map(|live| &live.via).chain(&*known).collect();
+                if all.len() >= RELAY_VIA_MAX && !all.contains(&id.to_owned()) {
+                    return false;
+                }
+                known.insert(id.to_owned());
+            }
+        }
+        true
     }
 
     /// A connection is over.
@@ -206,6 +226,11 @@ impl Senders {
     /// It has gone. Of one that has sent nothing there is nothing to tell.
     pub(super) fn part(&self, host: &str, connection: u64) {
         self.called.lock().now.remove(&connection);
+        self.gone(host);
+    }
+
+    /// A host that was joined is not heard any more.
+    pub(super) fn gone(&self, host: &str) {
         let mut received = self.received.lock();
         if let Some(found) = received.get_mut(host) {
             found.connected = found.connected.saturating_sub(1);
@@ -313,6 +338,24 @@ mod tests {
         assert_eq!(senders.called(5, "web", "id4", from(5)), Some(from(2)));
         assert_eq!(senders.called(6, "web", "id5", from(6)), None);
         assert!(senders.called_as_here("top") && !senders.called_as_here("top"));
+    }
+
+    #[test]
+    fn daemons_whose_deltas_come_by_streams_are_named_with_the_others() {
+        within(async {
+            let senders = Senders::default();
+            let ids: Vec<String> = (1..RELAY_VIA_MAX).map(|n| format!("{n:012x}")).collect();
+            let (many, _claims) = claimant(1, "one", &ids);
+            senders.claim("many", many, PATIENCE).await.unwrap();
+            assert!(senders.by_stream(["f", "000000000001"].into_iter()));
+            assert!(!senders.by_stream(["e"].into_iter()));
+            assert!(senders.by_stream(["f"].into_iter()));
+            assert_eq!(senders.via().split(' ').count(), RELAY_VIA_MAX);
+            let (more, _claims) = claimant(2, "two", &["e".to_owned()]);
+            assert_eq!(senders.claim("more", more, PATIENCE).await, Err(NotNow::TooMany));
+            senders.leave("many", 1);
+            assert_eq!(senders.via(), "000000000001 f");
+        });
     }
 
     #[test]

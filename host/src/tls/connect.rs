@@ -43,6 +43,11 @@ impl Connector {
         Ok(Connector(Arc::new(config)))
     }
 
+    /// For who makes streams by itself.
+    pub(crate) fn config(&self) -> ClientConfig {
+        ClientConfig::clone(&self.0)
+    }
+
     /// Makes a stream of a socket. `host` is the name or address that the certificate has to be for.
     ///
     /// # Errors

@@ -3,8 +3,10 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
+use std::time::Duration;
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::{client, server};
 
 /// A connection with TLS or without. What is written with TLS is gathered: flush it.
@@ -33,6 +35,14 @@ impl Stream {
     /// It is with TLS.
     pub(crate) fn is_secure(&self) -> bool {
         !matches!(self, Stream::Plain(_))
+    }
+
+    /// Says that nothing more comes. What is encrypted may have to wait for that, for somebody who takes nothing: no longer than this.
+    ///
+    /// # Errors
+    /// `TimedOut`; the connection is broken.
+    pub(crate) async fn end(&mut self, patience: Duration) -> io::Result<()> {
+        timeout(patience, self.shutdown()).await.map_err(|_| io::ErrorKind::TimedOut)?
     }
 
     /// Waits until something can be read, or nothing more comes. What can be read stays where it is.

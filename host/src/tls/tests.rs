@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 /// 2026-11-26.
 const NOW: i64 = 1_795_651_200_000;
@@ -184,4 +185,16 @@ fn what_is_wrong_with_files_is_said() {
     fs::remove_file(&one.ca).unwrap();
     assert!(make(&["x".to_owned()], &folder.path().join("one"), NOW).unwrap_err().contains("ca-key.pem"));
     assert!(make(&["\u{e9}\u{1}".to_owned()], &folder.path().join("three"), NOW).is_err());
+}
+
+#[tokio::test]
+async fn an_end_does_not_wait_for_ever_for_who_takes_nothing() {
+    let sides = testing::Sides::new();
+    let (client, mut server) = sides.stuck().await;
+    let ended = timeout(PATIENCE, server.end(Duration::from_millis(50))).await.expect("it has ended");
+    assert_eq!(ended.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+    drop(client);
+    let (mut client, mut server) = sides.pair().await;
+    server.end(PATIENCE).await.unwrap();
+    assert!(!client.goes_on().await.unwrap(), "it was ended in order");
 }

@@ -26,7 +26,7 @@ use parking_lot::Mutex;
 pub(crate) use query::{Ask, AskError, Axis, Figure, Fold, Line, Told};
 pub(crate) use relays::{Board, RelayJob, renew};
 pub(crate) use remote::{Remote, Store};
-pub(crate) use spool::{Load, Place, Sent, SpoolReader};
+pub(crate) use spool::{Load, Place, STREAM_PEER, Sent, SpoolReader};
 pub(crate) use sqlite::OpenError;
 use std::fmt::Debug;
 use std::os::unix::fs::MetadataExt;

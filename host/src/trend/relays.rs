@@ -69,6 +69,11 @@ pub(crate) enum RelayJob {
         /// Which.
         number: u64,
     },
+    /// All that is set is to be told anew.
+    Tell {
+        /// Told when that is on the disk: which time it was asked for; nothing where it cannot be written.
+        reply: oneshot::Sender<Option<u64>>,
+    },
     /// It is switched off: what is set from now on, nobody is told.
     Close,
 }
@@ -308,6 +313,18 @@ impl Relays {
                 }
                 // Where it cannot be written now, the next commit does.
                 connection.map(|connection| within(connection, |to| stream.tell(to)).map(|()| connection))
+            }
+            RelayJob::Tell { reply } => {
+                let done = connection.map(|connection| {
+                    let wanted = within(connection, |to| {
+                        stream.tell(to)?;
+                        stream.wanted(to)
+                    });
+                    wanted.map(|wanted| (connection, wanted))
+                });
+                let wanted = done.as_ref().and_then(|done| done.as_ref().ok()?.1);
+                let _ = reply.send(wanted);
+                done.map(|done| done.map(|(connection, _)| connection))
             }
             RelayJob::GiveUp { connection: serial, number } => {
                 let running = self.running.get(name);

@@ -36,6 +36,9 @@ CREATE TABLE lineage(relay TEXT, number INTEGER, tag INTEGER NOT NULL, PRIMARY K
 /// Bytes of an entry, packed, that is small.
 const SMALL_BYTES: u64 = 64 * 1024;
 
+/// How receivers are known that are streams of NATS: what these have, others read there.
+pub(crate) const STREAM_PEER: &str = "nats:";
+
 /// Which entry a receiver has last, and its tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -126,6 +129,11 @@ impl Stream<'_> {
     pub(super) fn acknowledged(self, to: &Transaction<'_>, peer: &str, number: u64) -> Result<()> {
         let has = "DELETE FROM spool WHERE relay = ? AND peer = ? AND number <= ?";
         to.prepare_cached(has)?.execute(params![self.relay, peer, number.cast_signed()])?;
+        if peer.starts_with(STREAM_PEER) {
+            let published = "INSERT INTO info VALUES(?1, ?2) ON CONFLICT DO UPDATE SET value = max(value, ?2)";
+            let key = format!("published {}", self.relay);
+            to.prepare_cached(published)?.execute(params![key, number.cast_signed()])?;
+        }
         Ok(())
     }
 
@@ -440,7 +448,9 @@ pub(super) fn id(connection: &Connection) -> Result<String> {
 /// Makes the file a sender that nobody knows. What was sent or not before is forgotten.
 pub(super) fn renew(connection: &Connection) -> Result<String> {
     let id: String = connection.query_row("SELECT lower(hex(randomblob(12)))", [], |row| row.get(0))?;
-    connection.execute_batch("DELETE FROM spool; DELETE FROM peer; DELETE FROM lineage;")?;
+    connection.execute_batch(
+        "DELETE FROM spool; DELETE FROM peer; DELETE FROM lineage; DELETE FROM info WHERE key LIKE 'published %';",
+    )?;
     connection.execute("INSERT OR REPLACE INTO info VALUES('id', ?)", [&id])?;
     Ok(id)
 }
@@ -503,6 +513,20 @@ impl SpoolReader {
             found.push(Sent { place: Place { number: number(0)?, tag: number(1)? }, data });
         }
         Ok(found)
+    }
+
+    /// The last that any stream had, since the spool was made.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(crate) fn published(&self, relay: &str) -> Result<Option<Place>> {
+        let number = "SELECT value FROM info WHERE key = ?";
+        let key = format!("published {relay}");
+        let number: Option<i64> = self.connection.query_row(number, [key], |row| row.get(0)).optional()?;
+        let Some(number) = number else { return Ok(None) };
+        let tag = "SELECT tag FROM lineage WHERE relay = ? AND number <= ? ORDER BY number DESC LIMIT 1";
+        let tag: Option<i64> = self.connection.query_row(tag, params![relay, number], |row| row.get(0)).optional()?;
+        Ok(Some(Place { number: number.cast_unsigned(), tag: tag.unwrap_or(0).cast_unsigned() }))
     }
 }
 

@@ -24,7 +24,11 @@ type Part = (&'static str, fn() -> Result<(), String>);
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let parts: [Part; 14] = [
+    // A peer of ours that no package has.
+    if let Some((_, ports)) = wanted.split_first().filter(|(role, _)| *role == net::bare::ROLE) {
+        return net::bare::run(ports).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
+    let parts: [Part; 15] = [
         ("ingest", ingest::run),
         ("tree", tree::run),
         ("boundary", boundary::run),
@@ -34,6 +38,7 @@ fn main() -> ExitCode {
         ("tail", tail::run),
         ("trend", trend::run),
         ("net/get", net::get::run),
+        ("net/tls", net::tls::run),
         ("net/push", net::push::run),
         ("net/relay", net::relay::run),
         ("net/fanout", net::fanout::run),

@@ -9,8 +9,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A connection that is kept.
 #[derive(Debug)]
-pub(crate) struct Http {
-    stream: BufReader<TcpStream>,
+pub(crate) struct Http<S: Read = TcpStream> {
+    stream: BufReader<S>,
     address: SocketAddr,
 }
 
@@ -19,7 +19,14 @@ impl Http {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Http { stream: BufReader::with_capacity(64 * 1024, stream), address })
+        Ok(Http::over(stream, address))
+    }
+}
+
+impl<S: Read + Write> Http<S> {
+    /// On a connection to there.
+    pub(crate) fn over(stream: S, address: SocketAddr) -> Http<S> {
+        Http { stream: BufReader::with_capacity(64 * 1024, stream), address }
     }
 
     /// The bytes of a request.

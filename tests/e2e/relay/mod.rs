@@ -5,6 +5,7 @@ mod exact;
 mod faults;
 mod hostile;
 mod many;
+mod nats;
 mod raw;
 mod refused;
 mod roles;

@@ -1,9 +1,15 @@
 use super::*;
 use crate::http::testing::{merge, shared, tick};
 use futures_util::FutureExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 fn query(path: &str) -> Query {
     Query { patterns: vec![Pattern::parse(path).unwrap()], limit: 1_000 }
+}
+
+fn look(groups: &Groups) {
+    groups.look_at(Instant::now());
 }
 
 fn text(delivery: &Delivery) -> &str {
@@ -22,10 +28,10 @@ async fn who_asks_the_same_is_told_the_same_bytes() {
     let mut other = groups.join(query("b"), None);
     assert_eq!(groups.count(), 2);
     merge(&shared, r#"{"a":{"x":1}}"#);
-    groups.look();
+    look(&groups);
     assert!(members[0].next().now_or_never().is_none(), "the tick is not over");
     let over = tick(&shared);
-    groups.look();
+    look(&groups);
     let told: Vec<_> = members.iter_mut().map(|member| member.next().now_or_never().unwrap()).collect();
     assert_eq!((text(&told[0]), told[0].tick), (r#"[{"a,x":1}]"#, over));
     assert!(Arc::ptr_eq(&told[0], &told[2]));
@@ -45,7 +51,7 @@ async fn a_slow_member_walks_over_what_it_missed() {
     for (i, json) in [r#"{"a":{"x":1}}"#, r#"{"a":{"y":1}}"#, r#"{"a":{"z":1}}"#].iter().enumerate() {
         merge(&shared, json);
         tick(&shared);
-        groups.look();
+        look(&groups);
         assert_eq!(slow.latest.as_ref().unwrap().borrow().number, i as u64 + 1);
     }
     assert_eq!(next(&mut slow).await, r#"[{"a,x":1},{"a,y":1},{"a,z":1}]"#);
@@ -63,13 +69,13 @@ async fn what_was_told_by_a_walk_is_not_told_again() {
     let mut late = groups.join(query("a"), Some(over - 1));
     assert_eq!(next(&mut late).await, r#"[{"a":1}]"#);
     let mut current = groups.join(query("a"), Some(over));
-    groups.look();
+    look(&groups);
     assert_eq!(text(&first.next().now_or_never().unwrap()), r#"[{"a":1}]"#);
     assert!(late.next().now_or_never().is_none());
     assert!(current.next().now_or_never().is_none());
     merge(&shared, r#"{"a":1}"#);
     tick(&shared);
-    groups.look();
+    look(&groups);
     for member in [&mut first, &mut late, &mut current] {
         assert_eq!(text(&member.next().now_or_never().unwrap()), r#"[{"a":2}]"#);
     }
@@ -88,7 +94,7 @@ async fn a_leaf_that_goes_is_null_and_a_cut_is_said() {
     let mut short = groups.join(Query { limit: 1, ..query("a") }, None);
     merge(&shared, r#"{"a":{"b":1}}"#);
     let over = shared.tree.write().end_tick(10).tick;
-    groups.look();
+    look(&groups);
     let told = member.next().now_or_never().unwrap();
     assert_eq!((text(&told), told.tick, told.truncated), (r#"[{"a,b":1},{"a,gone":null}]"#, over, false));
     let told = short.next().now_or_never().unwrap();
@@ -150,7 +156,7 @@ fn nothing_is_lost_between_two_pulls() {
                 5 => {
                     tick(&shared);
                 }
-                _ => groups.look(),
+                _ => look(&groups),
             }
         }
         let tree = shared.tree.read();
@@ -175,11 +181,11 @@ async fn who_comes_back_late_is_given_the_answer_of_the_group() {
     let begun = shared.tree.read().tick();
     merge(&shared, r#"{"a":1}"#);
     let over = tick(&shared);
-    groups.look();
+    look(&groups);
     let told = first.next().now_or_never().unwrap();
     // Nothing but ticks after it.
     let quiet = tick(&shared);
-    groups.look();
+    look(&groups);
     let mut missed = groups.join(query("a"), Some(begun));
     assert!(Arc::ptr_eq(&missed.next().now_or_never().unwrap(), &told), "no walk of its own");
     for known in [over, quiet - 1, quiet] {
@@ -193,18 +199,24 @@ async fn who_comes_back_late_is_given_the_answer_of_the_group() {
     }
     merge(&shared, r#"{"a":1}"#);
     tick(&shared);
-    groups.look();
+    look(&groups);
     assert_eq!(text(&missed.next().now_or_never().unwrap()), r#"[{"a":2}]"#);
 }
 
-/// A seat that hears what it is told.
-#[derive(Debug)]
-struct Ear(Mutex<Place>, Mutex<Vec<Heard>>);
+/// A stream that sits in a member's group, and its client.
+async fn sit(member: &Member) -> (TcpStream, Arc<Seat>, Sat) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (client, accepted) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    let socket = accepted.unwrap().0;
+    socket.set_nodelay(true).unwrap();
+    let seat = Arc::new(Seat { socket, up: Notify::new() });
+    let sat = member.sit(&seat, true, Instant::now());
+    (client.unwrap(), seat, sat)
+}
 
-impl Hears for Ear {
-    fn told(&self, delivery: &Arc<Delivery>) {
-        self.1.lock().push(self.0.lock().hear(delivery));
-    }
+fn is_told(client: &TcpStream) -> bool {
+    let flags = rustix::net::RecvFlags::DONTWAIT | rustix::net::RecvFlags::PEEK;
+    rustix::net::recv(client, &mut [0; 1][..], flags).is_ok_and(|(_, read)| read > 0)
 }
 
 #[tokio::test]
@@ -212,24 +224,72 @@ async fn who_missed_something_as_it_sat_down_is_told_it_and_not_only_what_follow
     let shared = shared(None);
     let groups = Groups::new(Arc::clone(&shared));
     let mut member = groups.join(query("a"), None);
-    let ear = Arc::new(Ear(Mutex::new(member.place()), Mutex::default()));
     let say = |json: &str| {
         merge(&shared, json);
         tick(&shared);
-        groups.look();
+        look(&groups);
     };
     // The first came before it sat, and is not looked for yet.
     say(r#"{"a":{"x":1}}"#);
-    let sat = member.sit(&(Arc::clone(&ear) as Arc<dyn Hears>));
+    let (client, seat, sat) = sit(&member).await;
     assert!(!sat.is_quiet());
     say(r#"{"a":{"y":1}}"#);
-    assert_eq!(*ear.1.lock(), [Heard::Missed]);
-    drop(sat);
-    let place = *ear.0.lock();
-    member.stood(place, true);
+    assert!(!is_told(&client));
+    assert!(seat.up.notified().now_or_never().is_some());
+    let sitting = sat.stand().unwrap();
+    assert!(matches!(sitting.unsaid, Some(Unsaid::Missed)));
+    member.stood(&sitting);
     // And another comes before it looks.
     say(r#"{"a":{"z":1}}"#);
     let told = member.at_once().await.expect("something");
     assert_eq!(text(&told), r#"[{"a,x":1},{"a,y":1},{"a,z":1}]"#);
     assert!(member.at_once().await.is_none());
+    // Whose task is gone sits no more.
+    let (_client, _seat, sat) = sit(&member).await;
+    assert!(sat.is_quiet() && groups.seated() == 1);
+    drop(sat);
+    assert_eq!(groups.seated(), 0);
+}
+
+#[tokio::test]
+async fn a_large_group_does_not_hold_up_the_others_and_misses_nothing() {
+    let shared = shared(None);
+    let groups = Groups::new(Arc::clone(&shared));
+    let member = groups.join(query("a"), None);
+    // Five turns.
+    let mut large = Vec::new();
+    for _ in 0..4 * crate::http::seats::AT_ONCE + 1 {
+        large.push(sit(&member).await);
+    }
+    let other = groups.join(query("b"), None);
+    let (small, ..) = &sit(&other).await;
+    let told = |large: &[(TcpStream, Arc<Seat>, Sat)]| large.iter().filter(|(client, ..)| is_told(client)).count();
+    let mut telling = Telling::default();
+    merge(&shared, r#"{"a":1,"b":1}"#);
+    tick(&shared);
+    groups.look(&mut telling, Instant::now());
+    assert!(is_told(small) && !telling.is_empty() && !telling.again);
+    assert_eq!(told(&large), large.len() / 4);
+    // Before all of them have been told there is more to tell, and the others are told that.
+    rustix::net::recv(small, &mut [0; 99][..], rustix::net::RecvFlags::DONTWAIT).unwrap();
+    merge(&shared, r#"{"a":1,"b":1}"#);
+    tick(&shared);
+    groups.look(&mut telling, Instant::now());
+    assert!(is_told(small) && telling.again);
+    assert_eq!(told(&large), large.len() / 2);
+    let mut turns = 2;
+    while !telling.is_empty() {
+        turns += 1;
+        telling.go_on();
+    }
+    assert_eq!((turns, told(&large)), (5, large.len()));
+    // It was not looked at for that; now it is.
+    look(&groups);
+    for (client, seat, _) in &large {
+        let mut bytes = [0; 200];
+        let (_, read) = rustix::net::recv(client, &mut bytes[..], rustix::net::RecvFlags::DONTWAIT).unwrap();
+        let text = std::str::from_utf8(&bytes[..read]).unwrap();
+        assert!(text.contains(r#"[{"a":1}]"#) && text.contains(r#"[{"a":2}]"#), "{text}");
+        assert!(seat.up.notified().now_or_never().is_none(), "nobody missed anything");
+    }
 }

@@ -6,3 +6,4 @@ mod limits;
 mod pull;
 mod push;
 mod routes;
+mod tls;

@@ -1,4 +1,5 @@
 use crate::http::testing::{Reply, Server, TICK_BASE, merge, tick};
+use crate::limits::STREAM_QUIET_MAX;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
@@ -93,10 +94,12 @@ fn events(text: &str) -> (Vec<u64>, &str) {
 async fn a_stream_that_has_said_all_is_told_where_it_sits() {
     let server = Server::still(None).await;
     let mut stream = waiting(&server, "key-a", "Accept: text/event-stream\r\n").await;
+    let mut sent = "retry: 2000\n\n".len();
     for n in 1..=3 {
         server.until_seated(1).await;
         merge(&server.shared, r#"{"a":1}"#);
         let over = tick(&server.shared);
+        sent += format!("id: {over}\ndata: [{{\"a\":{n}}}]\n\n").len();
         let text = read_until(&mut stream, "\n\n\r\n", if n == 1 { 2 } else { 1 }).await;
         assert_eq!(events(&text), (vec![over], &*format!("[{{\"a\":{n}}}]")), "{text}");
         // It did not have to stand up for that.
@@ -105,6 +108,25 @@ async fn a_stream_that_has_said_all_is_told_where_it_sits() {
     drop(stream);
     server.until_seated(0).await;
     server.until_waiting(0).await;
+    let line = server.web.log.gathered();
+    assert!(line.contains(&format!("\"GET /pull/?key-a HTTP/1.1\" 200 {sent} ")), "{line} ({sent})");
+}
+
+#[tokio::test]
+async fn a_stream_that_sits_is_told_when_nothing_happens_for_long() {
+    let server = Server::still(None).await;
+    let mut stream = waiting(&server, "key-a", "Accept: text/event-stream\r\n").await;
+    server.until_seated(1).await;
+    for n in 1..=2 {
+        server.web.groups.look_at(tokio::time::Instant::now() + n * STREAM_QUIET_MAX);
+        read_until(&mut stream, ": nothing new\n\n\r\n", 1).await;
+    }
+    // It goes on as before.
+    merge(&server.shared, r#"{"a":1}"#);
+    let over = tick(&server.shared);
+    let text = read_until(&mut stream, "\n\n\r\n", 1).await;
+    assert_eq!(events(&text), (vec![over], r#"[{"a":1}]"#), "{text}");
+    assert_eq!(server.web.groups.seated(), 1);
 }
 
 #[tokio::test]
@@ -219,6 +241,9 @@ async fn an_old_client_is_given_no_chunks() {
     let text = read_until(&mut stream, "\n\n", 2).await;
     assert!(text.contains("connection: close") && !text.contains("transfer-encoding"), "{text}");
     assert!(text.ends_with(&format!("\r\n\r\nretry: 2000\n\nid: {over}\ndata: [{{\"a\":1}}]\n\n")), "{text}");
+    let mut rest = Vec::new();
+    let (read, ()) = tokio::join!(stream.read_to_end(&mut rest), server.stop());
+    assert_eq!((read.unwrap(), rest), (0, Vec::new()));
 }
 
 /// Reads until a text has come so many times.

@@ -24,6 +24,9 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+/// How long a client may take nothing of what it is told; tests do not wait that long.
+const WRITE_MAX: Duration = if cfg!(test) { Duration::from_millis(100) } else { PUSH_WRITE_MAX };
+
 /// Takes documents, one a line. What is wrong with one is answered with a line, `{"error":…}`; good ones are not answered.
 ///
 /// # Errors
@@ -163,8 +166,7 @@ async fn end(stream: &mut Stream, ended: Ended, peer: IpAddr, shared: &Shared) -
 /// Says why, and ends the connection.
 async fn turn_away(stream: &mut Stream, why: &str) -> io::Result<()> {
     say(stream, &[json!({ "error": why, "end": true })]).await?;
-    // What is encrypted may wait for somebody who takes nothing.
-    timeout(PUSH_LINGER_MAX, stream.shutdown()).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    stream.end(PUSH_LINGER_MAX).await?;
     // Closing while the client sends would reset the connection, and it might never see the answer.
     let mut dropped = vec![0; 4 * 1024];
     let drain = async { while matches!(stream.read(&mut dropped).await, Ok(1..)) {} };
@@ -317,7 +319,7 @@ async fn say(stream: &mut Stream, answers: &[serde_json::Value]) -> io::Result<(
         stream.write_all(text.as_bytes()).await?;
         stream.flush().await
     };
-    timeout(PUSH_WRITE_MAX, write).await.map_err(|_| io::ErrorKind::TimedOut)?
+    timeout(WRITE_MAX, write).await.map_err(|_| io::ErrorKind::TimedOut)?
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The modules that are built in; their names cannot be plugins'.
-pub const BUILT_IN: [&str; 3] = ["access-log", "relay", "gmond"];
+pub const BUILT_IN: [&str; 4] = ["access-log", "relay", "nats", "gmond"];
 
 /// Which file, and which state of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

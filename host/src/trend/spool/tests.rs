@@ -206,3 +206,24 @@ fn lines_are_never_folded_nor_dropped() {
     within(&mut db, |to| STREAM.keep_to(to, &["b:1".to_owned()]));
     assert!(found(&db) == sent && numbers(&db, Some("a")).is_empty());
 }
+
+#[test]
+fn what_a_stream_had_is_known_when_the_stream_is_gone() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut db = Connection::open(file.path()).unwrap();
+    db.execute_batch(TABLES).unwrap();
+    db.execute_batch("CREATE TABLE info(key TEXT PRIMARY KEY, value ANY) STRICT").unwrap();
+    within(&mut db, |to| {
+        (0..5).try_for_each(|n| STREAM.append(to, &entry(n, 0.0)))?;
+        STREAM.promise(to, "other")?;
+        STREAM.acknowledged(to, "other", 1)
+    });
+    let published = || SpoolReader::open(file.path()).unwrap().published("up").unwrap();
+    assert_eq!(published(), None);
+    within(&mut db, |to| STREAM.acknowledged(to, "nats:graftd@1", 3));
+    // Said again, and late.
+    within(&mut db, |to| STREAM.acknowledged(to, "nats:graftd@1", 2));
+    assert_eq!(published(), Some(Place { number: 3, tag: 7 }));
+    renew(&db).unwrap();
+    assert_eq!(published(), None);
+}

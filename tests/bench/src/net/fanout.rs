@@ -1,5 +1,6 @@
 //! Clients that wait for what changes: streams of events, and questions that are answered when something has changed.
 
+use super::bare;
 use super::peers::nginx;
 use super::{CLIENTS, Server, daemon, descriptors};
 use crate::figures::{Median, cpu_of, grouped, resident_of};
@@ -50,6 +51,10 @@ pub(crate) fn run() -> Result<(), String> {
             publisher.good("POST", "/pub", format!("{n:0BYTES$}").as_bytes()).map(drop)
         })?;
     }
+    let (peer, mut publisher) = bare::start()?;
+    streams("nothing but a send to each", (&peer).into(), "/", |n| {
+        writeln!(publisher, "{n:0BYTES$}").map_err(|error| format!("bare sender: {error}"))
+    })?;
     println!(
         "wanted of ours: at most {BYTES_A_CLIENT} bytes a client, {} deliveries a CPU-s",
         grouped(DELIVERIES_A_CPU_SECOND)

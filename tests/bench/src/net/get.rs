@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Connections, each with a request under way.
 const CONNECTIONS: usize = 32;
 /// How long each is asked, and how often.
-const SPAN: Duration = Duration::from_secs(2);
+const SPAN: Duration = Duration::from_secs(1);
 const RUNS: usize = 5;
 
 /// What is wanted of ours.

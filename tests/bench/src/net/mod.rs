@@ -4,12 +4,14 @@
 //! processes, whatever the clients take.
 
 pub(crate) mod agent;
+pub(crate) mod bare;
 pub(crate) mod fanout;
 pub(crate) mod get;
 pub(crate) mod idle;
 pub(crate) mod peers;
 pub(crate) mod push;
 pub(crate) mod relay;
+pub(crate) mod tls;
 
 use crate::figures::{load_average, pin_self};
 use crate::peer::Peer;

@@ -134,3 +134,17 @@ async fn who_has_no_token_takes_no_place_of_who_has() {
     assert!(shared.counters.push_connections_refused.growth() >= 17);
     served.abort();
 }
+
+#[tokio::test]
+async fn who_takes_nothing_is_not_turned_away_for_ever() {
+    let sides = crate::tls::testing::Sides::new();
+    let (client, mut server) = sides.stuck().await;
+    let told = timeout(LONG, turn_away(&mut server, "why")).await.expect("it has ended");
+    assert_eq!(told.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    drop(client);
+    let (mut client, mut server) = sides.pair().await;
+    let mut said = String::new();
+    let (told, read) = tokio::join!(turn_away(&mut server, "why"), client.read_to_string(&mut said));
+    assert!(told.is_ok() && read.is_ok(), "{told:?} {read:?}");
+    assert_eq!(said, "{\"end\":true,\"error\":\"why\"}\n");
+}

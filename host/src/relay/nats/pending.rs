@@ -1,0 +1,88 @@
+//! Messages that were taken and not acknowledged yet.
+
+use crate::relay::senders::Senders;
+use async_nats::Subject;
+use std::collections::VecDeque;
+
+/// A message that was taken.
+#[derive(Debug)]
+struct Taken {
+    /// Where it lies in the stream.
+    sequence: u64,
+    /// Where it is acknowledged.
+    reply: Option<Subject>,
+    /// Which entry of which source has to be on the disk before; nothing where none of it counts.
+    wants: Option<(String, u64)>,
+}
+
+/// All of them, in the order of the stream. There are as many as the server gives out without an answer.
+#[derive(Debug, Default)]
+pub(super) struct Pending(VecDeque<Taken>);
+
+impl Pending {
+    pub(super) fn add(&mut self, sequence: u64, reply: Option<Subject>, wants: Option<(String, u64)>) {
+        // One that is given out again lies before the last, and goes with that.
+        self.0.push_back(Taken { sequence, reply, wants });
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing is waited for any more.
+    pub(super) fn is_over(&self, senders: &Senders) -> bool {
+        self.0.front().is_some_and(|first| is_done(first, senders))
+    }
+
+    /// Takes those out that are on the disk, with all before them: the last, where it lies and where it is acknowledged.
+    pub(super) fn take(&mut self, senders: &Senders) -> Option<(u64, Option<Subject>)> {
+        let mut last: Option<(u64, Option<Subject>)> = None;
+        while self.0.front().is_some_and(|first| is_done(first, senders)) {
+            let Some(first) = self.0.pop_front() else { break };
+            if last.as_ref().is_none_or(|(sequence, _)| *sequence < first.sequence) {
+                last = Some((first.sequence, first.reply));
+            }
+        }
+        last
+    }
+}
+
+fn is_done(taken: &Taken, senders: &Senders) -> bool {
+    let Some((source, number)) = &taken.wants else { return true };
+    senders.has(source).is_some_and(|place| place.number >= *number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_on_the_disk_holds_back_what_came_behind_it() {
+        let senders = Senders::default();
+        let commit = |source: &str, number: u64| {
+            let text = format!("{number} 0000000000000001 host");
+            senders.committed([(source, text.as_str())].into_iter());
+        };
+        let wants = |source: &str, number| Some((source.to_owned(), number));
+        let mut pending = Pending::default();
+        for (sequence, wants) in
+            [(1, None), (2, wants("relay:a", 3)), (3, wants("relay:b", 1)), (4, wants("relay:a", 4)), (5, None)]
+        {
+            pending.add(sequence, Some(Subject::from(format!("ack.{sequence}"))), wants);
+        }
+        let take = |pending: &mut Pending| {
+            pending.take(&senders).map(|(sequence, reply)| (sequence, reply.unwrap().to_string()))
+        };
+        assert_eq!(take(&mut pending), Some((1, "ack.1".to_owned())));
+        commit("relay:b", 9);
+        commit("relay:a", 2);
+        assert_eq!(take(&mut pending), None);
+        commit("relay:a", 3);
+        assert!(pending.is_over(&senders));
+        assert_eq!(take(&mut pending), Some((3, "ack.3".to_owned())));
+        assert!(!pending.is_over(&senders));
+        commit("relay:a", 7);
+        assert_eq!(take(&mut pending), Some((5, "ack.5".to_owned())));
+        assert_eq!((pending.len(), take(&mut pending)), (0, None));
+    }
+}
