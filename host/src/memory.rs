@@ -92,7 +92,7 @@ fn let_go(range: &Range<usize>) {
 }
 
 /// Private mappings of files that cannot be written to, and were not: none has a page that is the process's own, as what a loader has
-/// filled in (proc_pid_smaps(5)).
+/// filled in, in memory or swapped out (proc_pid_smaps(5); the one is not among the other).
 fn unwritten(maps: &str, wanted: impl Fn(&str) -> bool) -> Vec<Range<usize>> {
     let head = |line: &str| {
         let mut fields = line.split_ascii_whitespace();
@@ -104,12 +104,21 @@ fn unwritten(maps: &str, wanted: impl Fn(&str) -> bool) -> Vec<Range<usize>> {
         Some((range, kept && !path.is_empty() && wanted(path)))
     };
     let (mut found, mut at) = (Vec::new(), None);
+    // What is said of the mapping so far: that it has nothing of its own in memory, nor elsewhere.
+    let (mut present, mut away) = (false, false);
     for line in maps.lines() {
         if let Some(own) = line.strip_prefix("Anonymous:") {
-            // Where the kernel does not say so, nothing is let go.
-            found.extend(at.take().filter(|_| own.trim() == "0 kB"));
+            present = own.trim() == "0 kB";
+        } else if let Some(own) = line.strip_prefix("Swap:") {
+            away = own.trim() == "0 kB";
         } else if let Some((range, kept)) = head(line) {
             at = Some(range).filter(|_| kept);
+            (present, away) = (false, false);
+            continue;
+        }
+        // Where the kernel does not say both, nothing is let go.
+        if present && away {
+            found.extend(at.take());
         }
     }
     found
@@ -133,13 +142,20 @@ mod tests {
             ("e000-f000 r-xp 00001000 fe:00 10   /lib/libc.so.6", 0),
             ("f000-10000 r-xp 00001000 fe:00 11   /lib/patched.so", 8),
         ];
-        let maps: String = (maps.iter())
-            .map(|(head, own)| format!("{head}\nSize: 4 kB\nAnonymous:             {own} kB\nVmFlags: rd ex mr\n"))
-            .collect();
+        let of = |head, own, away| {
+            format!(
+                "{head}\nSize: 4 kB\nAnonymous:             {own} kB\nSwap:            {away} kB\nSwapPss: 0 kB\nVmFlags: rd ex mr\n"
+            )
+        };
+        let away = of("10000-11000 r--p 00001000 fe:00 11   /lib/relocated.so", 0, 120);
+        let maps: String = maps.iter().map(|(head, own)| of(head, *own, 0)).chain([away]).collect();
         assert_eq!(unwritten(&maps, |_| true), [0x5000..0x6000, 0x6000..0x8000, 0xe000..0xf000]);
         assert_eq!(unwritten(&maps, |path| path == "/opt/my graftd/bin").len(), 2);
-        assert!(unwritten("x\n5000-6000\n5000-zz r-xp 0 0 0 /a\nAnonymous: 0 kB\n", |_| true).is_empty());
-        assert!(unwritten("5000-6000 r-xp 0 0 0 /a\n6000-7000 rw-p 0 0 0 /a\nAnonymous: 0 kB\n", |_| true).is_empty());
+        let none = |maps| assert!(unwritten(maps, |_| true).is_empty(), "{maps}");
+        none("x\n5000-6000\n5000-zz r-xp 0 0 0 /a\nAnonymous: 0 kB\nSwap: 0 kB\n");
+        none("5000-6000 r-xp 0 0 0 /a\n6000-7000 rw-p 0 0 0 /a\nAnonymous: 0 kB\nSwap: 0 kB\n");
+        none("5000-6000 r-xp 0 0 0 /a\nAnonymous: 0 kB\n");
+        none("5000-6000 r-xp 0 0 0 /a\nAnonymous: 0 kB\n6000-7000 r-xp 0 0 0 /a\nSwap: 0 kB\n");
     }
 
     #[test]

@@ -85,6 +85,15 @@ struct Place {
     line: usize,
 }
 
+/// How far a text has been read, to go back there.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    frames: usize,
+    good: u64,
+    rejected: u64,
+    faults: usize,
+}
+
 /// A value that is no JSON.
 struct Broken {
     /// The line in which that is seen, from 0, and whether it is seen at the beginning of it.
@@ -95,13 +104,25 @@ struct Broken {
 impl Broken {
     /// Where the next one begins, if this had a line of its own: else nobody knows what belongs to it.
     fn passed_over(&self, text: &[u8], begins: Place) -> Option<Place> {
-        let own = self.line == begins.line || self.line == begins.line + 1 && self.at_its_begin;
-        if !own || text.get(begins.at) == Some(&b'[') {
+        if text.get(begins.at) == Some(&b'[') {
             return None;
         }
         let end = begins.at + memchr::memchr(b'\n', &text[begins.at..])?;
-        next_value(text, Place { at: end, line: begins.line })
+        let next = next_value(text, Place { at: end, line: begins.line })?;
+        let own = self.line == begins.line || self.line == begins.line + 1 && self.at_its_begin;
+        (own || is_cut_off(&text[begins.at..end]) && has_own_line(&text[next.at..])).then_some(next)
     }
+}
+
+/// A line that goes on in the next one, or was cut off: what stands below looked like a part of it.
+fn is_cut_off(line: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(line).is_err_and(|error| error.is_eof())
+}
+
+/// A document that is whole in its line: then it is no part of what stands above.
+fn has_own_line(text: &[u8]) -> bool {
+    let line = memchr::memchr(b'\n', text).map_or(text, |end| &text[..end]);
+    line.first() == Some(&b'{') && serde_json::from_slice::<IgnoredAny>(line).is_ok()
 }
 
 fn lines_before(text: &[u8], end: usize) -> usize {
@@ -121,16 +142,14 @@ impl Documents {
     /// A document that came without a header may carry one of the daemon's tokens as its member `token`. Given them, such a
     /// member is taken out, so that no reader of the tree sees it; a member `token` that says something else stays.
     pub fn read(&mut self, text: &[u8], tokens: Option<&Tokens>) {
-        let (frames, good) = (self.frames.len(), self.good);
+        let before = self.mark();
         let mut json = serde_json::Deserializer::from_slice(text);
         let read = Top { documents: self, tokens }.deserialize(&mut json).and_then(|()| json.end());
         if let Err(error) = read {
-            self.reject(syntax(&error));
             if text.trim_ascii_start().first() == Some(&b'{') {
-                // One document, with something broken behind it: what it was meant to be is anybody's guess.
-                self.frames.truncate(frames);
-                self.good = good;
+                self.put_back(before);
             }
+            self.reject(syntax(&error));
         }
     }
 
@@ -139,7 +158,7 @@ impl Documents {
     /// # Errors
     /// It is no JSON; that is noted among the faults.
     fn value(&mut self, text: &[u8], begins: Place) -> Result<Option<Place>, Broken> {
-        let (frames, good) = (self.frames.len(), self.good);
+        let before = self.mark();
         let mut json = serde_json::Deserializer::from_slice(&text[begins.at..]);
         let read = Top { documents: self, tokens: None }.deserialize(&mut json);
         let error = match read {
@@ -175,13 +194,22 @@ impl Documents {
             }
         };
         let (fault, broken) = error;
-        self.reject(fault);
         if text[begins.at..].trim_ascii_start().first() == Some(&b'{') {
-            // One document, with something broken behind it: what it was meant to be is anybody's guess.
-            self.frames.truncate(frames);
-            self.good = good;
+            self.put_back(before);
         }
+        self.reject(fault);
         Err(broken)
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { frames: self.frames.len(), good: self.good, rejected: self.rejected, faults: self.faults.len() }
+    }
+
+    /// One document, with something broken behind it: what it was meant to be is anybody's guess. It is rejected once, for that.
+    fn put_back(&mut self, to: Mark) {
+        self.frames.truncate(to.frames);
+        self.faults.truncate(to.faults);
+        (self.good, self.rejected) = (to.good, to.rejected);
     }
 
     fn reject(&mut self, fault: Fault) {

@@ -41,6 +41,7 @@ pub(super) async fn opening(
             room = Some(more);
             bytes.reserve_exact(PUSH_OPENING_BYTES_MAX - bytes.len());
         }
+        let before = bytes.len();
         let last = match stream.try_read(&mut bytes) {
             Ok(read) => read == 0,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
@@ -48,6 +49,10 @@ pub(super) async fn opening(
         };
         if !is_begin(&bytes) {
             return Ok(Err(Ended::Broken(NO_DOCUMENT.to_owned())));
+        }
+        // All of it is looked at when a line may have ended, or whoever sends byte by byte would have much done for little.
+        if !last && memchr::memchr(b'\n', &bytes[before..]).is_none() {
+            continue;
         }
         let line = lines(&bytes).next();
         match line {

@@ -172,6 +172,10 @@ fn what_is_wrong_with_one_of_several_is_said_with_its_line_and_costs_that_alone(
         ("{\"a\":1} {\"b\":tru}\n{\"c\":3}", "a c", "line 1 column 17: expected ident"),
         // One that is cut off costs no other.
         ("{\"a\":1\n{\"b\":2}\n{\"c\":3}", "b c", "line 2 column 1: expected `,` or `}`"),
+        ("{\"a\":\n{\"b\":2}\n{\"c\":3}", "b c", "line 3 column 1: expected `,` or `}`"),
+        ("{\"a\":1\n\n {\"b\":2}\n{\"c\":3}", "b c", "line 3 column 2: expected `,` or `}`"),
+        // It is rejected once, whatever else is wrong with it.
+        ("{\"a\":null}}\n{\"c\":3}", "c", "line 1 column 11: trailing characters"),
         ("{\"a\":1}\n7\n{\"c\":3}", "a c", "line 2 column 1: invalid type: integer `7`"),
         ("{\"a\":1}\n{\"b\":2}}\n{\"c\":3}", "a c", "line 2 column 8: trailing characters"),
         // What closes more than was opened tells of a document that is not whole.

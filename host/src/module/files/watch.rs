@@ -164,7 +164,8 @@ impl Watching {
     fn take(&mut self, heard: Heard, now: Instant) {
         match heard {
             Heard::Wake => {}
-            Heard::Way => self.next_glance = now,
+            // Soon, and not as often as somebody likes to touch it.
+            Heard::Way => self.next_glance = self.next_glance.min(now + FILES_REST),
             Heard::Lost => {
                 // What is being written is not known any more either.
                 self.saves.clear();

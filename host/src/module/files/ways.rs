@@ -151,7 +151,8 @@ fn told(inotify: impl AsFd) -> bool {
     let mut any = false;
     loop {
         match reader.next() {
-            Ok(event) => any |= event.events() != inotify::ReadFlags::IGNORED,
+            // What has a name is in a folder on the way, and not the way.
+            Ok(event) => any |= event.events() != inotify::ReadFlags::IGNORED && event.file_name().is_none(),
             Err(Errno::INTR) => {}
             Err(_) => return any,
         }
@@ -196,6 +197,7 @@ fn parts(path: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::fs::symlink;
     use std::sync::mpsc::{Receiver, sync_channel};
     use std::time::Duration;
@@ -280,6 +282,9 @@ mod tests {
         fs::write(above.join("v1/other"), "").unwrap();
         fs::rename(above.join("v1/other"), above.join("v1/another")).unwrap();
         fs::read_dir(&above).unwrap().for_each(drop);
+        let other = fs::File::open(above.join("v1/another")).unwrap();
+        other.set_permissions(fs::Permissions::from_mode(0o600)).unwrap();
+        other.set_modified(std::time::UNIX_EPOCH).unwrap();
         assert!(!told(&inotify));
         fs::rename(above.join("v1"), above.join("v3")).unwrap();
         assert!(told(&inotify));
