@@ -15,6 +15,27 @@ struct Taken {
     wants: Option<(String, u64)>,
 }
 
+/// How many messages a consumer has given out that came here: it numbers them from 1, those that it gives out again as well.
+#[derive(Debug, Default)]
+pub(super) struct Given(u64);
+
+impl Given {
+    /// One has come, with this number of the consumer's.
+    ///
+    /// # Errors
+    /// Some before it did not: the client drops what it has not handed over when a question for messages is older than it thinks it may get.
+    pub(super) fn comes(&mut self, number: u64) -> Result<(), String> {
+        if number != self.0.saturating_add(1) {
+            let last = self.0;
+            return Err(format!(
+                "the server gave out message {number} behind {last}, and none between came here: they are read again"
+            ));
+        }
+        self.0 = number;
+        Ok(())
+    }
+}
+
 /// All of them, in the order of the stream. There are as many as the server gives out without an answer.
 #[derive(Debug, Default)]
 pub(super) struct Pending(VecDeque<Taken>);
@@ -55,6 +76,18 @@ fn is_done(taken: &Taken, senders: &Senders) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_consumer_gave_out_and_did_not_come_is_noticed() {
+        let mut given = Given::default();
+        assert_eq!((given.comes(1), given.comes(2)), (Ok(()), Ok(())));
+        // The third was in the client's buffer; what comes behind it is not to be taken, however often it comes.
+        for number in [4, 5, 2, 1, 0, u64::MAX] {
+            assert!(given.comes(number).is_err(), "{number}");
+        }
+        assert_eq!(given.comes(3), Ok(()));
+        assert!(Given::default().comes(2).is_err());
+    }
 
     #[test]
     fn what_is_not_on_the_disk_holds_back_what_came_behind_it() {

@@ -3,7 +3,7 @@
 use super::asks::Asks;
 use super::link::{ENTRY, Link, words};
 use super::message::{Body, Head, decode, token};
-use super::pending::Pending;
+use super::pending::{Given, Pending};
 use crate::conf::NatsConf;
 use crate::core::{Delta, Event, Position, Shared};
 use crate::limits::{
@@ -131,6 +131,7 @@ struct Met<'r> {
     reader: &'r Reader,
     link: &'r Link,
     pending: Pending,
+    given: Given,
     asks: Asks,
     /// Hosts that were heard, and by what name is told what comes of them.
     hosts: HashMap<String, String>,
@@ -236,8 +237,15 @@ impl Reader {
         self.tell(String::new()).await;
         let mut committed = self.shared.relays.senders.follow();
         let asks = Asks::new(&link.client, &self.conf.subject);
-        let mut reads =
-            Met { reader: self, link: &link, pending: Pending::default(), asks, hosts: HashMap::new(), asked: false };
+        let mut reads = Met {
+            reader: self,
+            link: &link,
+            pending: Pending::default(),
+            given: Given::default(),
+            asks,
+            hosts: HashMap::new(),
+            asked: false,
+        };
         let mut looks = interval(NATS_ASK_EVERY);
         let gone = link.gone();
         tokio::pin!(gone);
@@ -286,7 +294,10 @@ fn told_of(stream: &str) -> String {
 impl Met<'_> {
     /// Takes a message: what is in it is in the tree then, or passed over.
     async fn take(&mut self, message: jetstream::Message) -> Result<(), String> {
-        let sequence = message.info().map_err(|error| error.to_string())?.stream_sequence;
+        let info = message.info().map_err(|error| error.to_string())?;
+        // Before anything counts: what is missing would be taken for dropped, and acknowledged with what is behind it.
+        self.given.comes(info.consumer_sequence)?;
+        let sequence = info.stream_sequence;
         let wants = match decode(&message.payload) {
             Ok((head, body)) => self.take_read(&message.subject, head, body).await?,
             Err(why) => Err(why.to_owned()),
