@@ -99,7 +99,7 @@ impl Nats {
         }
         let refused = self.told.refused.load(Ordering::Acquire);
         if refused > 0 {
-            remark.push_str(&format!("; {refused} messages were passed over: see the log"));
+            remark.push_str(&format!("; {refused} messages or entries were passed over: see the log"));
         }
         let error = self.told.error.lock();
         if !error.is_empty() {
@@ -299,7 +299,7 @@ impl Met<'_> {
         self.given.comes(info.consumer_sequence)?;
         let sequence = info.stream_sequence;
         let wants = match decode(&message.payload) {
-            Ok((head, body)) => self.take_read(&message.subject, head, body).await?,
+            Ok((head, body)) => self.take_read(sequence, &message.subject, head, body).await?,
             Err(why) => Err(why.to_owned()),
         };
         let wants = match wants {
@@ -333,9 +333,10 @@ impl Met<'_> {
     }
 
     /// Takes what a message brings: which entry of which source has to be on the disk before it is acknowledged. `Ok(Err(why))`: it is
-    /// passed over.
+    /// passed over. An entry that is refused is passed over alone.
     async fn take_read(
         &mut self,
+        sequence: u64,
         subject: &str,
         head: Head<'_>,
         body: Body<'_>,
@@ -370,22 +371,23 @@ impl Met<'_> {
         let mut wants = None;
         for (place, data) in entries {
             let bytes = data.len() as u64;
-            match self.enter(&source, head.host, place, data).await? {
+            let why = match self.enter(&source, head.host, place, data).await? {
                 Ok(taken) => {
                     if taken == Taken::Merged {
                         shared.relays.senders.note(&shown, bytes);
                     }
                     wants = Some((source.clone(), place.number));
+                    continue;
                 }
-                Err(Refusal::Entry(why)) => return Ok(Err(format!("entry {} of {}: {why}", place.number, head.host))),
-                Err(Refusal::Another) => {
-                    return Ok(Err(format!(
-                        "entry {} of {} is another than the one of this number that is here: a data folder was copied; `graftd relay \
-                         renew --data DIR`, while the daemon is stopped, makes one of them a sender of its own",
-                        place.number, head.host
-                    )));
-                }
-            }
+                Err(Refusal::Entry(why)) => format!("entry {} of {}: {why}", place.number, head.host),
+                Err(Refusal::Another) => format!(
+                    "entry {} of {} is another than the one of this number that is here: a data folder was copied; `graftd relay \
+                     renew --data DIR`, while the daemon is stopped, makes one of them a sender of its own",
+                    place.number, head.host
+                ),
+            };
+            // Those behind it in the message are none the worse for it.
+            self.refuse(sequence, subject, &why).await;
         }
         Ok(Ok(wants))
     }
