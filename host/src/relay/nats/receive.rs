@@ -363,7 +363,7 @@ impl Met<'_> {
             Body::Part(_) => Vec::new(),
             Body::Entries(entries) => entries.into_iter().map(|(place, data)| (place, Cow::Borrowed(data))).collect(),
             Body::Whole { place, .. } if last.is_some_and(|last| place.number < last) => Vec::new(),
-            Body::Whole { place, bytes, parts } => match self.whole(subject, bytes, &parts).await? {
+            Body::Whole { place, bytes, parts } => match self.whole(sequence, subject, bytes, &parts).await? {
                 Ok(data) => vec![(place, Cow::Owned(data))],
                 Err(why) => return Ok(Err(format!("entry {} of {}: {why}", place.number, head.host))),
             },
@@ -453,8 +453,17 @@ impl Met<'_> {
         shown
     }
 
-    /// An entry that came in parts, which are still in the stream.
-    async fn whole(&self, subject: &str, bytes: usize, parts: &[u64]) -> Result<Result<Vec<u8>, String>, String> {
+    /// An entry that came in parts, which are still in the stream, before the message at `sequence` that names them.
+    async fn whole(
+        &self,
+        sequence: u64,
+        subject: &str,
+        bytes: usize,
+        parts: &[u64],
+    ) -> Result<Result<Vec<u8>, String>, String> {
+        if parts.last().is_some_and(|last| *last >= sequence) {
+            return Ok(Err("it names parts that lie behind it".to_owned()));
+        }
         let mut data = Vec::new();
         for sequence in parts {
             let message = tokio::select! {
@@ -469,7 +478,7 @@ impl Met<'_> {
                 Err(error) => return Err(format!("a part of an entry cannot be read: {}", words(&error))),
             };
             let part = match decode(&message.payload) {
-                Ok((_, Body::Part(part))) if message.subject.as_str() == subject => part,
+                Ok((_, Body::Part(part))) if message.subject.as_str() == subject && !part.is_empty() => part,
                 _ => return Ok(Err("what it says to be a part of it is none".to_owned())),
             };
             if data.len() + part.len() > bytes {
