@@ -181,9 +181,9 @@ impl Reader {
         self.shared.events.send_async(Event::Delta(Delta { position, ..Delta::default() })).await;
     }
 
-    /// Under what the place in the stream is kept.
+    /// Under what the place in the stream is kept: of what is read there, for one stream may have what several read.
     fn source(&self) -> String {
-        format!("nats:{}", self.conf.stream)
+        super::address(&self.conf)
     }
 
     /// Where to read on: behind what is on the disk here, or from the first if that was another stream.
@@ -206,7 +206,7 @@ impl Reader {
             .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' })
             .take(64)
             .collect();
-        let durable = format!("{host}-{}", named(&self.id));
+        let durable = durable(&host, &self.id, &self.conf.subject);
         match link.stream.delete_consumer(&durable).await {
             Ok(_) => {}
             Err(error) => match error.kind() {
@@ -274,6 +274,11 @@ impl Reader {
             }
         }
     }
+}
+
+/// What the consumer of a host and a subject is called; no name has a dot, and no subject a `=`.
+fn durable(host: &str, id: &str, subject: &str) -> String {
+    format!("{host}-{}-{}", named(id), subject.replace('.', "="))
 }
 
 /// Why a server gives out nothing more, in words.
@@ -544,5 +549,19 @@ impl Met<'_> {
         }
         self.reader.read_on(self.reader.source(), &format!("{sequence} {}", self.link.id)).await;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consumer_is_that_of_a_host_and_a_subject() {
+        let id = "0123456789abcdef0123456789abcdef";
+        let names = ["graftd", "site.a", "site-a", "site_a", "site.b"].map(|subject| durable("web1", id, subject));
+        assert_eq!(names[1], format!("web1-{}-site=a", named(id)));
+        let different: std::collections::BTreeSet<&String> = names.iter().collect();
+        assert_eq!(different.len(), names.len());
     }
 }
