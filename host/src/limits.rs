@@ -773,6 +773,12 @@ pub const NATS_PENDING_MAX: usize = 8 * 1024;
 /// After so long a server of NATS takes what was not acknowledged for lost, and gives it out again. A commit takes less.
 pub const NATS_ACK_WAIT: Duration = Duration::from_secs(600);
 
+/// Daemons whose deltas one sender may send on by streams, of the [`RELAY_VIA_MAX`] that there may be in all.
+pub const NATS_VIA_MAX: usize = RELAY_VIA_MAX / 2;
+
+/// So long a daemon whose deltas came by a stream is named where they are sent on, after it was heard last.
+pub const NATS_VIA_AGE: Duration = Duration::from_secs(3_600);
+
 /// Operations and messages that wait between a connection to NATS and who uses it.
 pub const NATS_QUEUE: usize = 1_024;
 

@@ -26,6 +26,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
@@ -353,6 +354,10 @@ impl Met<'_> {
         if let Err(why) = self.check(subject, conf, head) {
             return Ok(Err(why));
         }
+        let via = head.via.split(' ').filter(|id| !id.is_empty()).map(named);
+        // It waits, and the reader with it, until there is room: passed over, it would be lost.
+        let heard = shared.relays.senders.by_stream(head.stream, via, Instant::now());
+        heard.map_err(|why| format!("message {sequence} of {} waits: {why}", head.host))?;
         if let Body::Part(_) = body {
             return Ok(Ok(None));
         }
@@ -414,12 +419,6 @@ impl Met<'_> {
             return Err(format!(
                 "{} sends what this daemon sends to it, or to others before it: deltas would go round for ever; take one of the relays \
                  away",
-                head.host
-            ));
-        }
-        if !senders.by_stream(via()) {
-            return Err(format!(
-                "{} sends on what others send, and more such daemons are known than can be named",
                 head.host
             ));
         }
