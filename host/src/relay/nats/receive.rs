@@ -3,7 +3,7 @@
 use super::asks::Asks;
 use super::link::{ENTRY, Link, words};
 use super::message::{Body, Head, decode, token};
-use super::pending::{Given, Pending};
+use super::pending::{Given, Lies, Pending};
 use crate::conf::NatsConf;
 use crate::core::{Delta, Event, Position, Shared};
 use crate::limits::{
@@ -188,13 +188,30 @@ impl Reader {
     }
 
     /// Where to read on: behind what is on the disk here, or from the first if that was another stream.
-    fn begins_at(&self, link: &Link) -> u64 {
+    async fn begins_at(&self, link: &Link) -> Result<u64, String> {
         let known = self.position(&self.source());
-        let known = known.as_deref().and_then(|text| text.split_once(' '));
-        let sequence = known.filter(|(_, id)| *id == link.id).and_then(|(sequence, _)| sequence.parse::<u64>().ok());
         // A stream that has lost its end would give the numbers of that out anew.
         let last = link.stream.cached_info().state.last_sequence;
-        sequence.filter(|sequence| *sequence <= last).map_or(1, |sequence| sequence.saturating_add(1))
+        let kept = known.as_deref().and_then(|text| Lies::kept(text, &link.id)).filter(|kept| kept.sequence <= last);
+        let Some(kept) = kept else { return Ok(1) };
+        match link.stream.get_raw_message(kept.sequence).await {
+            // Or it has already: entries that are here are known by their numbers.
+            Ok(there) if there.time.unix_timestamp_nanos() != kept.since => {
+                let Reader { name, conf, .. } = self;
+                tracing::warn!(
+                    "{name}: {} was set back: message {} is another than the one that was read; all of it is read again",
+                    super::place(conf),
+                    kept.sequence
+                );
+                Ok(1)
+            }
+            Ok(_) => Ok(kept.sequence.saturating_add(1)),
+            // Dropped since, by the stream's limits.
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
+                Ok(kept.sequence.saturating_add(1))
+            }
+            Err(error) => Err(format!("message {} cannot be read: {}", kept.sequence, words(&error))),
+        }
     }
 
     /// The consumer of this host, which reads from there. The one before is taken away: it would give out what was not
@@ -218,7 +235,7 @@ impl Reader {
         let config = pull::Config {
             durable_name: Some(durable.clone()),
             description: Some(format!("graftd on {}", self.shared.host)),
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.begins_at(link) },
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.begins_at(link).await? },
             ack_policy: AckPolicy::All,
             ack_wait: NATS_ACK_WAIT,
             filter_subject: format!("{}.{ENTRY}.>", self.conf.subject),
@@ -304,6 +321,7 @@ impl Met<'_> {
         // Before anything counts: what is missing would be taken for dropped, and acknowledged with what is behind it.
         self.given.comes(info.consumer_sequence)?;
         let sequence = info.stream_sequence;
+        let lies = Lies { sequence, since: info.published.unix_timestamp_nanos() };
         let wants = match decode(&message.payload) {
             Ok((head, body)) => self.take_read(sequence, &message.subject, head, body).await?,
             Err(why) => Err(why.to_owned()),
@@ -315,7 +333,7 @@ impl Met<'_> {
                 None
             }
         };
-        self.pending.add(sequence, message.reply.clone(), wants);
+        self.pending.add(lies, message.reply.clone(), wants);
         if self.pending.len() > NATS_PENDING_MAX / 2 && !self.asked {
             self.asked = true;
             self.reader.shared.events.send_async(Event::Commit { reply: None }).await;
@@ -539,14 +557,14 @@ impl Met<'_> {
 
     /// Acknowledges what is on the disk here, and has it written down how far that is.
     async fn acknowledge(&mut self) -> Result<(), String> {
-        let Some((sequence, reply)) = self.pending.take(&self.reader.shared.relays.senders) else { return Ok(()) };
+        let Some((lies, reply)) = self.pending.take(&self.reader.shared.relays.senders) else { return Ok(()) };
         self.asked = false;
         if let Some(reply) = reply {
             // All before it is acknowledged with it.
             let acked = self.link.client.publish(reply, "+ACK".into()).await;
             acked.map_err(|error| words(&error))?;
         }
-        self.reader.read_on(self.reader.source(), &format!("{sequence} {}", self.link.id)).await;
+        self.reader.read_on(self.reader.source(), &lies.text(&self.link.id)).await;
         Ok(())
     }
 }
