@@ -275,8 +275,8 @@ mod tests {
         assert!(decode(&head().whole(place, 1, &parts[1..])).is_ok());
         assert_eq!(decode(&head().whole(place, 1, &parts)), Err("an entry of more parts than any has"));
         for parts in [[3, 3], [4, 3]] {
-            let decoded = decode(&head().whole(place, 1, &parts));
-            assert_eq!(decoded, Err("an entry whose parts are not in their order"), "{parts:?}");
+            let whole = head().whole(place, 1, &parts);
+            assert_eq!(decode(&whole), Err("an entry whose parts are not in their order"), "{parts:?}");
         }
         let mut newer = bytes;
         newer[7] = 2;
