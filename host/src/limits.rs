@@ -748,6 +748,13 @@ pub const NATS_MESSAGE_BYTES: usize = 512 * 1024;
 /// Bytes that a server or a stream of NATS has to take in a message: a list of the parts of the largest entry fits in as well.
 pub const NATS_PAYLOAD_MIN: usize = 64 * 1024;
 
+/// Bytes of what stands before the body of such a message at most: names, and the daemons whose deltas are sent on in it.
+pub const NATS_HEAD_BYTES_MAX: usize = 8 * 1024;
+
+/// Parts of an entry that is larger than a message: so many has the largest in the smallest messages.
+pub const NATS_PARTS_MAX: usize =
+    RELAY_ENTRY_BYTES_MAX.div_ceil(NATS_PAYLOAD_MIN - NATS_HEADER_BYTES - NATS_HEAD_BYTES_MAX);
+
 /// Bytes of a message's headers, an id and a number, beside its payload.
 pub const NATS_HEADER_BYTES: usize = 1024;
 
@@ -765,6 +772,12 @@ pub const NATS_PENDING_MAX: usize = 8 * 1024;
 
 /// After so long a server of NATS takes what was not acknowledged for lost, and gives it out again. A commit takes less.
 pub const NATS_ACK_WAIT: Duration = Duration::from_secs(600);
+
+/// Daemons whose deltas one sender may send on by streams, of the [`RELAY_VIA_MAX`] that there may be in all.
+pub const NATS_VIA_MAX: usize = RELAY_VIA_MAX / 2;
+
+/// So long a daemon whose deltas came by a stream is named where they are sent on, after it was heard last.
+pub const NATS_VIA_AGE: Duration = Duration::from_secs(3_600);
 
 /// Operations and messages that wait between a connection to NATS and who uses it.
 pub const NATS_QUEUE: usize = 1_024;

@@ -2,12 +2,13 @@
 
 use super::sink::is_sender;
 use super::wire::place;
-use crate::limits::{RELAY_RECEIVED_MAX, RELAY_VIA_MAX};
+use crate::limits::{NATS_VIA_AGE, NATS_VIA_MAX, RELAY_RECEIVED_MAX, RELAY_VIA_MAX};
 use crate::trend::Place;
 use parking_lot::Mutex;
 use plugin_api::limits::OTHER;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// What a connection is asked by another that claims its name.
@@ -49,9 +50,22 @@ pub(crate) struct Senders {
     changed: watch::Sender<()>,
     live: Mutex<HashMap<String, Live>>,
     received: Mutex<BTreeMap<String, Received>>,
-    /// Daemons whose deltas came by streams.
-    by_streams: Mutex<BTreeSet<String>>,
+    /// Daemons whose deltas came by streams: no more than can be named.
+    by_streams: Mutex<BTreeMap<String, Heard>>,
     called: Mutex<Called>,
+}
+
+/// By which sender deltas of a daemon came by a stream first, and when they last did.
+#[derive(Debug)]
+struct Heard {
+    by: String,
+    last: Instant,
+}
+
+impl Heard {
+    fn is_old(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.last) >= NATS_VIA_AGE
+    }
 }
 
 /// Who is connected by which name, by their connections, and the names that more than one has: said once.
@@ -142,7 +156,9 @@ impl Senders {
                     _ => {
                         let others = live.iter().filter(|(name, _)| *name != source).flat_map(|(_, live)| &live.via);
                         let by_streams = self.by_streams.lock();
-                        let via: BTreeSet<&String> = others.chain(&by.via).chain(&*by_streams).collect();
+                        let now = Instant::now();
+                        let heard = by_streams.iter().filter(|(_, heard)| !heard.is_old(now)).map(|(id, _)| id);
+                        let via: BTreeSet<&String> = others.chain(&by.via).chain(heard).collect();
                         if via.len() > RELAY_VIA_MAX && !by.via.is_empty() {
                             return Err(NotNow::TooMany);
                         }
@@ -172,25 +188,57 @@ impl Senders {
     /// The daemons that send here, or to those that do: a receiver among them would get what it has sent. Daemons that take nothing
     /// from others are not among them.
     pub(super) fn via(&self) -> String {
-        let (live, by_streams) = (self.live.lock(), self.by_streams.lock());
-        let ids = live.values().flat_map(|live| &live.via).chain(&*by_streams);
+        self.via_at(Instant::now())
+    }
+
+    fn via_at(&self, now: Instant) -> String {
+        let (live, mut by_streams) = (self.live.lock(), self.by_streams.lock());
+        by_streams.retain(|_, heard| !heard.is_old(now));
+        let ids = live.values().flat_map(|live| &live.via).chain(by_streams.keys());
         let ids: BTreeSet<&str> = ids.map(String::as_str).collect();
         ids.into_iter().collect::<Vec<_>>().join(" ")
     }
 
-    /// Deltas of these daemons come by a stream. Whether they can all be named where they are sent on.
-    pub(super) fn by_stream<'i>(&self, ids: impl Iterator<Item = &'i str>) -> bool {
+    /// Deltas of these daemons come from a sender by a stream.
+    ///
+    /// # Errors
+    /// They cannot all be named where they are sent on, or are more than one sender may name: why, in words. Nothing is noted then.
+    pub(super) fn by_stream<'i>(
+        &self,
+        sender: &str,
+        ids: impl Iterator<Item = &'i str>,
+        now: Instant,
+    ) -> Result<(), String> {
+        let ids: BTreeSet<&str> = ids.collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
         let (live, mut known) = (self.live.lock(), self.by_streams.lock());
-        for id in ids {
-            if !known.contains(id) {
-                let all: BTreeSet<&String> = live.values().flat_map(|live| &live.via).chain(&*known).collect();
-                if all.len() >= RELAY_VIA_MAX && !all.contains(&id.to_owned()) {
-                    return false;
-                }
-                known.insert(id.to_owned());
+        if ids.iter().any(|id| known.get(*id).is_none_or(|heard| heard.is_old(now))) {
+            known.retain(|_, heard| !heard.is_old(now));
+            let others = known.iter().filter(|(id, heard)| heard.by == sender && !ids.contains(id.as_str())).count();
+            let new = ids.iter().filter(|id| known.get(**id).is_none_or(|heard| heard.by == sender)).count();
+            if others + new > NATS_VIA_MAX {
+                return Err(format!("it sends on what more than {NATS_VIA_MAX} others send within {NATS_VIA_AGE:?}"));
+            }
+            let lives = live.values().flat_map(|live| &live.via);
+            let all: BTreeSet<&str> =
+                lives.chain(known.keys()).map(String::as_str).chain(ids.iter().copied()).collect();
+            if all.len() > RELAY_VIA_MAX {
+                return Err(format!(
+                    "it sends on what others send, and no more than {RELAY_VIA_MAX} such daemons can be named"
+                ));
             }
         }
-        true
+        for id in ids {
+            match known.get_mut(id) {
+                Some(heard) => heard.last = now,
+                None => {
+                    known.insert(id.to_owned(), Heard { by: sender.to_owned(), last: now });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A connection is over.
@@ -347,15 +395,44 @@ mod tests {
             let ids: Vec<String> = (1..RELAY_VIA_MAX).map(|n| format!("{n:012x}")).collect();
             let (many, _claims) = claimant(1, "one", &ids);
             senders.claim("many", many, PATIENCE).await.unwrap();
-            assert!(senders.by_stream(["f", "000000000001"].into_iter()));
-            assert!(!senders.by_stream(["e"].into_iter()));
-            assert!(senders.by_stream(["f"].into_iter()));
+            let now = Instant::now();
+            let by_stream = |ids: &[&str]| senders.by_stream("ab.relay", ids.iter().copied(), now).is_ok();
+            assert!(by_stream(&["f", "000000000001"]));
+            assert!(!by_stream(&["e"]));
+            assert!(by_stream(&["f"]));
             assert_eq!(senders.via().split(' ').count(), RELAY_VIA_MAX);
             let (more, _claims) = claimant(2, "two", &["e".to_owned()]);
             assert_eq!(senders.claim("more", more, PATIENCE).await, Err(NotNow::TooMany));
             senders.leave("many", 1);
             assert_eq!(senders.via(), "000000000001 f");
         });
+    }
+
+    #[test]
+    fn what_one_names_by_streams_has_a_limit_and_ends_with_its_age() {
+        let senders = Senders::default();
+        let start = Instant::now();
+        let ids = |from: usize, to: usize| (from..to).map(|n| format!("{n:012x}")).collect::<Vec<String>>();
+        let by_stream = |sender: &str, ids: &[String], after: Duration| {
+            senders.by_stream(sender, ids.iter().map(String::as_str), start + after).is_ok()
+        };
+        let named = |after: Duration| senders.via_at(start + after).split_whitespace().count();
+        let zero = Duration::ZERO;
+        // Nothing is noted of who names too many at once, or little by little.
+        assert!(!by_stream("a", &ids(0, NATS_VIA_MAX + 1), zero));
+        assert_eq!(named(zero), 0);
+        assert!(by_stream("a", &ids(0, NATS_VIA_MAX), zero));
+        assert!(!by_stream("a", &ids(NATS_VIA_MAX, NATS_VIA_MAX + 1), zero));
+        assert!(by_stream("a", &ids(1, 9), zero) && by_stream("b", &ids(0, NATS_VIA_MAX), zero));
+        // Others have room all the same, up to the limit of all.
+        assert!(by_stream("b", &ids(NATS_VIA_MAX, RELAY_VIA_MAX), NATS_VIA_AGE / 2));
+        assert!(!by_stream("c", &ids(RELAY_VIA_MAX, RELAY_VIA_MAX + 1), NATS_VIA_AGE / 2));
+        assert_eq!(named(NATS_VIA_AGE / 2), RELAY_VIA_MAX);
+        // What is not heard any more makes room, what still is does not.
+        assert!(by_stream("c", &ids(0, 3), NATS_VIA_AGE / 2));
+        assert!(by_stream("c", &ids(RELAY_VIA_MAX, RELAY_VIA_MAX + 1), NATS_VIA_AGE));
+        assert_eq!(named(NATS_VIA_AGE), 3 + RELAY_VIA_MAX - NATS_VIA_MAX + 1);
+        assert_eq!(named(NATS_VIA_AGE * 3), 0);
     }
 
     #[test]

@@ -301,6 +301,50 @@ fn a_stream_that_was_made_anew_gets_what_comes_and_what_is_set() {
 }
 
 #[test]
+fn a_stream_that_was_set_back_is_read_from_its_first_message() {
+    let Some(mut bus) = Bus::new("") else { return };
+    let (agent, receiver) = (bus.sender(Host::bare("leaf"), ""), bus.receiver("one", ""));
+    let witness = bus.receiver("witness", "").start();
+    let (leaf, one) = (agent.start(), receiver.start());
+    leaf.push(&json!({"n": 1}));
+    one.await_value("n", 1);
+    all_acknowledged(&leaf, &one);
+    let (store, copy) = (bus.folders.root().join("store"), bus.folders.root().join("copy"));
+    let copied = |from: &PathBuf, to: &PathBuf| {
+        let status = Command::new("cp").arg("-r").args([from, to]).status().expect("cp");
+        assert!(status.success());
+    };
+    bus.kill();
+    copied(&store, &copy);
+    bus.start();
+    let last = |bus: &Bus| bus.ask("$JS.API.STREAM.INFO.graftd", "")["state"]["last_seq"].as_u64().expect("a number");
+    let before = last(&bus);
+    leaf.push(&json!({"n": 1}));
+    [&one, &witness].map(|daemon| daemon.await_value("n", 2));
+    let is_behind = |consumer: &Value| consumer["ack_floor"]["stream_seq"].as_u64() <= Some(before);
+    let began = Instant::now();
+    while bus.ask("$JS.API.CONSUMER.LIST.graftd", "")["consumers"].as_array().expect("some").iter().any(is_behind) {
+        assert!(began.elapsed() < PATIENCE, "{}", one.stderr());
+    }
+    let read = last(&bus);
+    assert_eq!(one.stop().code(), Some(0));
+    bus.kill();
+    std::fs::remove_dir_all(&store).expect("removed");
+    copied(&copy, &store);
+    bus.start();
+    // It grows past where the reader was, which has none of this yet.
+    let mut pushed = 2;
+    while last(&bus) < read + 2 {
+        leaf.push(&json!({"n": 1}));
+        pushed += 1;
+        witness.await_value("n", pushed);
+    }
+    let one = receiver.start();
+    one.await_value("n", pushed);
+    assert!(one.stderr().contains("was set back"), "{}", one.stderr());
+}
+
+#[test]
 fn a_server_that_keeps_nothing_or_asks_who_this_is_is_told_of() {
     let Some(mut bus) = Bus::bare("") else { return };
     bus.start();

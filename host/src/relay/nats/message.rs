@@ -13,7 +13,7 @@
 //! missing. `last` is the one that all is there up to with this message: a sender that comes back reads there how far it came. `via`
 //! names the daemons whose deltas are sent on in it, the sender itself if it takes what others send.
 
-use crate::limits::{NATS_HEADER_BYTES, NATS_MESSAGE_BYTES, NATS_PAYLOAD_MIN, RELAY_ENTRY_BYTES_MAX};
+use crate::limits::{NATS_HEADER_BYTES, NATS_MESSAGE_BYTES, NATS_PARTS_MAX, NATS_PAYLOAD_MIN, RELAY_ENTRY_BYTES_MAX};
 use crate::trend::{Place, Sent};
 
 /// How each begins; the last byte is the version.
@@ -170,7 +170,15 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Head<'_>, Body<'_>), &'static str>
             if parts.is_empty() || !left.is_empty() {
                 return Err(CUT);
             }
-            Body::Whole { place, bytes, parts: parts.iter().map(|part| u64::from_le_bytes(*part)).collect() }
+            // Each is asked for: one message is not to make that more than an entry can be worth.
+            if parts.len() > NATS_PARTS_MAX {
+                return Err("an entry of more parts than any has");
+            }
+            let parts: Vec<u64> = parts.iter().map(|part| u64::from_le_bytes(*part)).collect();
+            if !parts.is_sorted_by(|one, next| one < next) {
+                return Err("an entry whose parts are not in their order");
+            }
+            Body::Whole { place, bytes, parts }
         }
         _ => return Err("a message of no kind that is known"),
     };
@@ -224,6 +232,7 @@ pub(super) fn token(stream: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::NATS_HEAD_BYTES_MAX;
     use proptest::prelude::*;
 
     fn head() -> Head<'static> {
@@ -262,6 +271,13 @@ mod tests {
         let place = Place { number: 9, tag: 4 };
         assert_eq!(decode(&head().whole(place, RELAY_ENTRY_BYTES_MAX + 1, &[1])), Err("an entry that is too large"));
         assert!(decode(&head().whole(place, 1, &[])).is_err());
+        let parts: Vec<u64> = (1..).take(NATS_PARTS_MAX + 1).collect();
+        assert!(decode(&head().whole(place, 1, &parts[1..])).is_ok());
+        assert_eq!(decode(&head().whole(place, 1, &parts)), Err("an entry of more parts than any has"));
+        for parts in [[3, 3], [4, 3]] {
+            let whole = head().whole(place, 1, &parts);
+            assert_eq!(decode(&whole), Err("an entry whose parts are not in their order"), "{parts:?}");
+        }
         let mut newer = bytes;
         newer[7] = 2;
         assert_eq!(decode(&newer), Err("a message of a newer graftd"));
@@ -274,6 +290,7 @@ mod tests {
         let room = head.room(NATS_PAYLOAD_MIN).unwrap();
         let parts = RELAY_ENTRY_BYTES_MAX.div_ceil(room);
         assert!(ENTRY_HEAD + 8 * parts <= room, "{parts} parts in {room}");
+        assert!(head.bytes() <= NATS_HEAD_BYTES_MAX && parts <= NATS_PARTS_MAX, "{parts} parts");
         assert!(head.room(NATS_PAYLOAD_MIN - 1).is_err());
         let whole = head.whole(NONE, 1, &vec![1; parts]);
         assert!(whole.len() + NATS_HEADER_BYTES <= NATS_PAYLOAD_MIN, "{}", whole.len());

@@ -3,7 +3,7 @@
 use super::asks::Asks;
 use super::link::{ENTRY, Link, words};
 use super::message::{Body, Head, decode, token};
-use super::pending::Pending;
+use super::pending::{Given, Lies, Pending};
 use crate::conf::NatsConf;
 use crate::core::{Delta, Event, Position, Shared};
 use crate::limits::{
@@ -26,6 +26,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
@@ -99,7 +100,7 @@ impl Nats {
         }
         let refused = self.told.refused.load(Ordering::Acquire);
         if refused > 0 {
-            remark.push_str(&format!("; {refused} messages were passed over: see the log"));
+            remark.push_str(&format!("; {refused} messages or entries were passed over: see the log"));
         }
         let error = self.told.error.lock();
         if !error.is_empty() {
@@ -131,6 +132,7 @@ struct Met<'r> {
     reader: &'r Reader,
     link: &'r Link,
     pending: Pending,
+    given: Given,
     asks: Asks,
     /// Hosts that were heard, and by what name is told what comes of them.
     hosts: HashMap<String, String>,
@@ -180,19 +182,36 @@ impl Reader {
         self.shared.events.send_async(Event::Delta(Delta { position, ..Delta::default() })).await;
     }
 
-    /// Under what the place in the stream is kept.
+    /// Under what the place in the stream is kept: of what is read there, for one stream may have what several read.
     fn source(&self) -> String {
-        format!("nats:{}", self.conf.stream)
+        super::address(&self.conf)
     }
 
     /// Where to read on: behind what is on the disk here, or from the first if that was another stream.
-    fn begins_at(&self, link: &Link) -> u64 {
+    async fn begins_at(&self, link: &Link) -> Result<u64, String> {
         let known = self.position(&self.source());
-        let known = known.as_deref().and_then(|text| text.split_once(' '));
-        let sequence = known.filter(|(_, id)| *id == link.id).and_then(|(sequence, _)| sequence.parse::<u64>().ok());
         // A stream that has lost its end would give the numbers of that out anew.
         let last = link.stream.cached_info().state.last_sequence;
-        sequence.filter(|sequence| *sequence <= last).map_or(1, |sequence| sequence.saturating_add(1))
+        let kept = known.as_deref().and_then(|text| Lies::kept(text, &link.id)).filter(|kept| kept.sequence <= last);
+        let Some(kept) = kept else { return Ok(1) };
+        match link.stream.get_raw_message(kept.sequence).await {
+            // Or it has already: entries that are here are known by their numbers.
+            Ok(there) if there.time.unix_timestamp_nanos() != kept.since => {
+                let Reader { name, conf, .. } = self;
+                tracing::warn!(
+                    "{name}: {} was set back: message {} is another than the one that was read; all of it is read again",
+                    super::place(conf),
+                    kept.sequence
+                );
+                Ok(1)
+            }
+            Ok(_) => Ok(kept.sequence.saturating_add(1)),
+            // Dropped since, by the stream's limits.
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => {
+                Ok(kept.sequence.saturating_add(1))
+            }
+            Err(error) => Err(format!("message {} cannot be read: {}", kept.sequence, words(&error))),
+        }
     }
 
     /// The consumer of this host, which reads from there. The one before is taken away: it would give out what was not
@@ -205,7 +224,7 @@ impl Reader {
             .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' })
             .take(64)
             .collect();
-        let durable = format!("{host}-{}", named(&self.id));
+        let durable = durable(&host, &self.id, &self.conf.subject);
         match link.stream.delete_consumer(&durable).await {
             Ok(_) => {}
             Err(error) => match error.kind() {
@@ -216,7 +235,7 @@ impl Reader {
         let config = pull::Config {
             durable_name: Some(durable.clone()),
             description: Some(format!("graftd on {}", self.shared.host)),
-            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.begins_at(link) },
+            deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: self.begins_at(link).await? },
             ack_policy: AckPolicy::All,
             ack_wait: NATS_ACK_WAIT,
             filter_subject: format!("{}.{ENTRY}.>", self.conf.subject),
@@ -236,8 +255,15 @@ impl Reader {
         self.tell(String::new()).await;
         let mut committed = self.shared.relays.senders.follow();
         let asks = Asks::new(&link.client, &self.conf.subject);
-        let mut reads =
-            Met { reader: self, link: &link, pending: Pending::default(), asks, hosts: HashMap::new(), asked: false };
+        let mut reads = Met {
+            reader: self,
+            link: &link,
+            pending: Pending::default(),
+            given: Given::default(),
+            asks,
+            hosts: HashMap::new(),
+            asked: false,
+        };
         let mut looks = interval(NATS_ASK_EVERY);
         let gone = link.gone();
         tokio::pin!(gone);
@@ -268,6 +294,11 @@ impl Reader {
     }
 }
 
+/// What the consumer of a host and a subject is called; no name has a dot, and no subject a `=`.
+fn durable(host: &str, id: &str, subject: &str) -> String {
+    format!("{host}-{}-{}", named(id), subject.replace('.', "="))
+}
+
 /// Why a server gives out nothing more, in words.
 fn ended(why: &str) -> String {
     if why.contains("Consumer Deleted") {
@@ -286,9 +317,13 @@ fn told_of(stream: &str) -> String {
 impl Met<'_> {
     /// Takes a message: what is in it is in the tree then, or passed over.
     async fn take(&mut self, message: jetstream::Message) -> Result<(), String> {
-        let sequence = message.info().map_err(|error| error.to_string())?.stream_sequence;
+        let info = message.info().map_err(|error| error.to_string())?;
+        // Before anything counts: what is missing would be taken for dropped, and acknowledged with what is behind it.
+        self.given.comes(info.consumer_sequence)?;
+        let sequence = info.stream_sequence;
+        let lies = Lies { sequence, since: info.published.unix_timestamp_nanos() };
         let wants = match decode(&message.payload) {
-            Ok((head, body)) => self.take_read(&message.subject, head, body).await?,
+            Ok((head, body)) => self.take_read(sequence, &message.subject, head, body).await?,
             Err(why) => Err(why.to_owned()),
         };
         let wants = match wants {
@@ -298,7 +333,7 @@ impl Met<'_> {
                 None
             }
         };
-        self.pending.add(sequence, message.reply.clone(), wants);
+        self.pending.add(lies, message.reply.clone(), wants);
         if self.pending.len() > NATS_PENDING_MAX / 2 && !self.asked {
             self.asked = true;
             self.reader.shared.events.send_async(Event::Commit { reply: None }).await;
@@ -322,9 +357,10 @@ impl Met<'_> {
     }
 
     /// Takes what a message brings: which entry of which source has to be on the disk before it is acknowledged. `Ok(Err(why))`: it is
-    /// passed over.
+    /// passed over. An entry that is refused is passed over alone.
     async fn take_read(
         &mut self,
+        sequence: u64,
         subject: &str,
         head: Head<'_>,
         body: Body<'_>,
@@ -336,6 +372,10 @@ impl Met<'_> {
         if let Err(why) = self.check(subject, conf, head) {
             return Ok(Err(why));
         }
+        let via = head.via.split(' ').filter(|id| !id.is_empty()).map(named);
+        // It waits, and the reader with it, until there is room: passed over, it would be lost.
+        let heard = shared.relays.senders.by_stream(head.stream, via, Instant::now());
+        heard.map_err(|why| format!("message {sequence} of {} waits: {why}", head.host))?;
         if let Body::Part(_) = body {
             return Ok(Ok(None));
         }
@@ -351,7 +391,7 @@ impl Met<'_> {
             Body::Part(_) => Vec::new(),
             Body::Entries(entries) => entries.into_iter().map(|(place, data)| (place, Cow::Borrowed(data))).collect(),
             Body::Whole { place, .. } if last.is_some_and(|last| place.number < last) => Vec::new(),
-            Body::Whole { place, bytes, parts } => match self.whole(subject, bytes, &parts).await? {
+            Body::Whole { place, bytes, parts } => match self.whole(sequence, subject, bytes, &parts).await? {
                 Ok(data) => vec![(place, Cow::Owned(data))],
                 Err(why) => return Ok(Err(format!("entry {} of {}: {why}", place.number, head.host))),
             },
@@ -359,22 +399,23 @@ impl Met<'_> {
         let mut wants = None;
         for (place, data) in entries {
             let bytes = data.len() as u64;
-            match self.enter(&source, head.host, place, data).await? {
+            let why = match self.enter(&source, head.host, place, data).await? {
                 Ok(taken) => {
                     if taken == Taken::Merged {
                         shared.relays.senders.note(&shown, bytes);
                     }
                     wants = Some((source.clone(), place.number));
+                    continue;
                 }
-                Err(Refusal::Entry(why)) => return Ok(Err(format!("entry {} of {}: {why}", place.number, head.host))),
-                Err(Refusal::Another) => {
-                    return Ok(Err(format!(
-                        "entry {} of {} is another than the one of this number that is here: a data folder was copied; `graftd relay \
-                         renew --data DIR`, while the daemon is stopped, makes one of them a sender of its own",
-                        place.number, head.host
-                    )));
-                }
-            }
+                Err(Refusal::Entry(why)) => format!("entry {} of {}: {why}", place.number, head.host),
+                Err(Refusal::Another) => format!(
+                    "entry {} of {} is another than the one of this number that is here: a data folder was copied; `graftd relay \
+                     renew --data DIR`, while the daemon is stopped, makes one of them a sender of its own",
+                    place.number, head.host
+                ),
+            };
+            // Those behind it in the message are none the worse for it.
+            self.refuse(sequence, subject, &why).await;
         }
         Ok(Ok(wants))
     }
@@ -396,12 +437,6 @@ impl Met<'_> {
             return Err(format!(
                 "{} sends what this daemon sends to it, or to others before it: deltas would go round for ever; take one of the relays \
                  away",
-                head.host
-            ));
-        }
-        if !senders.by_stream(via()) {
-            return Err(format!(
-                "{} sends on what others send, and more such daemons are known than can be named",
                 head.host
             ));
         }
@@ -440,8 +475,17 @@ impl Met<'_> {
         shown
     }
 
-    /// An entry that came in parts, which are still in the stream.
-    async fn whole(&self, subject: &str, bytes: usize, parts: &[u64]) -> Result<Result<Vec<u8>, String>, String> {
+    /// An entry that came in parts, which are still in the stream, before the message at `sequence` that names them.
+    async fn whole(
+        &self,
+        sequence: u64,
+        subject: &str,
+        bytes: usize,
+        parts: &[u64],
+    ) -> Result<Result<Vec<u8>, String>, String> {
+        if parts.last().is_some_and(|last| *last >= sequence) {
+            return Ok(Err("it names parts that lie behind it".to_owned()));
+        }
         let mut data = Vec::new();
         for sequence in parts {
             let message = tokio::select! {
@@ -456,7 +500,7 @@ impl Met<'_> {
                 Err(error) => return Err(format!("a part of an entry cannot be read: {}", words(&error))),
             };
             let part = match decode(&message.payload) {
-                Ok((_, Body::Part(part))) if message.subject.as_str() == subject => part,
+                Ok((_, Body::Part(part))) if message.subject.as_str() == subject && !part.is_empty() => part,
                 _ => return Ok(Err("what it says to be a part of it is none".to_owned())),
             };
             if data.len() + part.len() > bytes {
@@ -513,14 +557,28 @@ impl Met<'_> {
 
     /// Acknowledges what is on the disk here, and has it written down how far that is.
     async fn acknowledge(&mut self) -> Result<(), String> {
-        let Some((sequence, reply)) = self.pending.take(&self.reader.shared.relays.senders) else { return Ok(()) };
+        let Some((lies, reply)) = self.pending.take(&self.reader.shared.relays.senders) else { return Ok(()) };
         self.asked = false;
         if let Some(reply) = reply {
             // All before it is acknowledged with it.
             let acked = self.link.client.publish(reply, "+ACK".into()).await;
             acked.map_err(|error| words(&error))?;
         }
-        self.reader.read_on(self.reader.source(), &format!("{sequence} {}", self.link.id)).await;
+        self.reader.read_on(self.reader.source(), &lies.text(&self.link.id)).await;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consumer_is_that_of_a_host_and_a_subject() {
+        let id = "0123456789abcdef0123456789abcdef";
+        let names = ["graftd", "site.a", "site-a", "site_a", "site.b"].map(|subject| durable("web1", id, subject));
+        assert_eq!(names[1], format!("web1-{}-site=a", named(id)));
+        let different: std::collections::BTreeSet<&String> = names.iter().collect();
+        assert_eq!(different.len(), names.len());
     }
 }

@@ -7,6 +7,7 @@ use crate::conf::{NatsConf, RelayConf};
 use crate::core::{Event, Shared};
 use crate::limits::{NATS_TELL_EVERY, RELAY_PAUSE, RELAY_PAUSE_MAX, RELAY_READ_BYTES};
 use crate::relay::Line;
+use crate::relay::raw::is_raw;
 use crate::relay::send::{chance, next_connection};
 use crate::trend::{Place, RelayJob, STREAM_PEER, Sent, SpoolReader, Spooler};
 use futures_util::StreamExt;
@@ -14,6 +15,10 @@ use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
+
+/// Why nothing goes on where lines of logs are next. No reader of a stream takes them, and what is behind them has to follow them.
+const LINES_WAIT: &str = "lines of logs (forward = \"raw\") are next in the spool, and a stream takes none: they wait, and all behind \
+                          them, until `to` names a receiver by TCP";
 
 /// What a relay's task has.
 #[derive(Debug)]
@@ -139,7 +144,15 @@ impl NatsSender {
             tokio::select! {
                 why = &mut gone => return Err(why),
                 told = changed.changed() => match told {
-                    Ok(()) => if !met_now.send_all(&mut spool).await? { return Ok(()) },
+                    Ok(()) => match met_now.send_all(&mut spool).await {
+                        Ok(true) => {}
+                        Ok(false) => return Ok(()),
+                        Err(why) => {
+                            // That does not end by itself: it need not look each second.
+                            *met = why != LINES_WAIT;
+                            return Err(why);
+                        }
+                    },
                     Err(_) => return Err(ends()),
                 },
                 ask = asks.next() => match ask {
@@ -167,7 +180,7 @@ impl Met<'_> {
             if entries.is_empty() {
                 return Ok(true);
             }
-            let mut rest = entries.as_slice();
+            let (mut rest, lines) = before_lines(&entries);
             while let Some(first) = rest.first() {
                 // Anew each time: others may have come whose deltas are sent on.
                 let via = self.sender.shared.relays.via(&self.sender.shared);
@@ -187,6 +200,9 @@ impl Met<'_> {
                     Err(NotPublished::Failed(why)) => return Err(why),
                 }
                 rest = &rest[fit.max(1)..];
+            }
+            if lines {
+                return Err(LINES_WAIT.to_owned());
             }
         }
     }
@@ -276,6 +292,12 @@ impl Met<'_> {
     }
 }
 
+/// Entries up to the first that is lines as they are; whether there is one.
+fn before_lines(entries: &[Sent]) -> (&[Sent], bool) {
+    let lines = entries.iter().position(|sent| is_raw(&sent.data));
+    (&entries[..lines.unwrap_or(entries.len())], lines.is_some())
+}
+
 /// How many of the first entries fit into a message; none where the first is too large.
 fn fitting(entries: &[Sent], room: usize) -> usize {
     let mut left = room;
@@ -290,6 +312,27 @@ fn fitting(entries: &[Sent], room: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::relay::{Outgoing, Piece, RawLines, RawOrigin, pack_raw};
+
+    #[test]
+    fn lines_as_they_are_stop_what_is_sent() {
+        let lines = RawLines::Whole(
+            b"a line
+"
+            .to_vec(),
+        );
+        let piece = Piece { origin: Arc::new(RawOrigin::default()), header: None, lines };
+        let packed = pack_raw(&Outgoing { pieces: vec![Arc::new(piece)], prefix: Vec::new() });
+        let lines = |number| Sent { place: Place { number, tag: 1 }, data: packed[0].data.clone() };
+        let deltas = |number| Sent { place: Place { number, tag: 1 }, data: vec![0; 9] };
+        let numbers = |entries: &[Sent]| {
+            let (rest, lines) = before_lines(entries);
+            (rest.iter().map(|sent| sent.place.number).collect::<Vec<_>>(), lines)
+        };
+        assert_eq!(numbers(&[deltas(1), deltas(2)]), (vec![1, 2], false));
+        assert_eq!(numbers(&[deltas(1), deltas(2), lines(3), deltas(4), lines(5)]), (vec![1, 2], true));
+        assert_eq!(numbers(&[lines(1), deltas(2)]), (vec![], true));
+    }
 
     #[test]
     fn as_many_entries_as_there_is_room_for_go_together() {
