@@ -733,8 +733,8 @@ pub const RAW_SPOOL_ENTRIES_MAX: u64 = 2 * RELAY_SPOOL_ENTRIES_MAX;
 /// an instance of each pipe.
 pub const RAW_LOGS_MAX: usize = 256;
 
-/// Those of one sender, which may be a relay of many.
-pub const RAW_LOGS_PER_SENDER: usize = 64;
+/// Those of one host that has logs, whoever sends its lines.
+pub const RAW_LOGS_PER_HOST: usize = 64;
 
 /// After so long without a line one makes room for another.
 pub const RAW_LOG_IDLE: Duration = Duration::from_secs(600);

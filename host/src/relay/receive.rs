@@ -2,7 +2,7 @@
 
 use super::meet::{Hello, Met, meet, named, refuse};
 use super::pack::{Unpacking, unpack, unpack_within};
-use super::raw::{is_raw, unpack_raw};
+use super::raw::{Unfolded, is_raw, unpack_raw};
 use super::room::Room;
 use super::senders::{Claim, Claimant, NotNow};
 use super::sink::{Entry, Refusal, Relayed, Taken, source_of, without_own};
@@ -357,9 +357,12 @@ impl Peer<'_> {
             shared.relays.raw.came(pieces.iter().map(|piece| piece.bytes() as u64).sum());
             Entry::Lines(pieces)
         } else {
-            let sender = self.source.clone();
-            let folded = spawn_blocking(move || shared.relays.raw_logs.fold(pieces, &sender, &shared)).await;
-            Entry::Folded(folded.map_err(|_| ends())?.map_err(Broken::Wrong)?)
+            match spawn_blocking(move || shared.relays.raw_logs.fold(pieces, &shared)).await.map_err(|_| ends())? {
+                Ok(frames) => Entry::Folded(frames),
+                Err(Unfolded::Never(why)) => return Ok(Err(Refusal::Entry(why))),
+                // It is told why, and sends them anew.
+                Err(Unfolded::NotNow(why)) => return Err(Broken::Wrong(why)),
+            }
         };
         self.tell(place, entry).await?.await.map_err(|_| ends())
     }
