@@ -736,6 +736,9 @@ pub const RAW_LOGS_MAX: usize = 256;
 /// Those of one host that has logs, whoever sends its lines.
 pub const RAW_LOGS_PER_HOST: usize = 64;
 
+/// Entries of lines that are unpacked, or folded, at a time.
+pub const RAW_ENTRIES_MAX: usize = 16;
+
 /// After so long without a line one makes room for another.
 pub const RAW_LOG_IDLE: Duration = Duration::from_secs(600);
 
