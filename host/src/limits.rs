@@ -718,6 +718,7 @@ pub const RAW_FORMATS_MAX: usize = 8;
 pub const RAW_FORMAT_BYTES_MAX: usize = 16 * 1024;
 
 /// Bytes of lines on their way to other daemons that are on the disk nowhere but in their files; past it their logs are read later.
+/// One block may be beyond it.
 pub const RAW_WAITING_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Blocks of lines of a log that wait for room among these.

@@ -29,6 +29,8 @@ pub(crate) struct Work {
     position: Option<(LogPosition, bool)>,
     /// Its lines are not folded, but go to another daemon.
     forwards: Option<Forward>,
+    /// What was read and waits for room to go there.
+    held: Option<Read>,
     /// Who wants to have what the pipes make of the lines that are being fed or flushed.
     folds: Option<oneshot::Sender<Frames>>,
     flushed: Instant,
@@ -145,6 +147,7 @@ impl Work {
             disposer,
             position: position.map(|position| (position, false)),
             forwards,
+            held: None,
             folds: None,
             flushed: Instant::now(),
             pending: false,
@@ -176,6 +179,9 @@ impl Work {
                 return self.end();
             }
             return forwards.wait(wait);
+        }
+        if let Some(read) = self.held.take() {
+            return self.read(read);
         }
         match self.inlets.inbox.recv_timeout(wait) {
             Err(RecvTimeoutError::Timeout) if self.ending => self.end(),
@@ -214,6 +220,10 @@ impl Work {
     /// Something of a file.
     fn read(&mut self, mut read: Read) {
         if let Some(forwards) = &mut self.forwards {
+            if !forwards.take_room(&read) {
+                self.held = Some(read);
+                return;
+            }
             forwards.take(&mut read);
         }
         let Read { lines, format, header, steps, commit } = read;

@@ -219,6 +219,14 @@ impl Relays {
         takes.peek().is_some() && takes.all(has_room)
     }
 
+    /// Takes room for so many bytes of lines, where they go on.
+    pub(crate) fn take_raw_room(&self, bytes: u64) -> bool {
+        let lines = self.lines.lock();
+        let takes = lines.iter().filter(|line| line.takes_raw.load(Ordering::Acquire));
+        let limit = takes.map(|line| line.limit.load(Ordering::Acquire)).min();
+        limit.is_some_and(|limit| self.raw.take(bytes, limit))
+    }
+
     /// Lines go on as they are; gives how many bytes have since the last commit.
     pub(crate) fn forward(&self, pieces: Vec<Piece>) -> u64 {
         let pieces: Vec<Arc<Piece>> = pieces.into_iter().map(Arc::new).collect();

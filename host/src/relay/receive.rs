@@ -380,8 +380,15 @@ impl Peer<'_> {
             Err(why) => return Ok(Err(Refusal::Entry(why))),
         };
         let shared = Arc::clone(self.shared);
-        let entry = if shared.relays.takes_raw() {
-            shared.relays.raw.came(pieces.iter().map(|piece| piece.bytes() as u64).sum());
+        let bytes = pieces.iter().map(|piece| piece.bytes() as u64).sum();
+        let mut goes_on = false;
+        while !goes_on && shared.relays.takes_raw() {
+            goes_on = shared.relays.take_raw_room(bytes);
+            if !goes_on {
+                sleep(RAW_LOOK_EVERY).await;
+            }
+        }
+        let entry = if goes_on {
             Entry::Lines(pieces)
         } else {
             match spawn_blocking(move || shared.relays.raw_logs.fold(pieces, &shared)).await.map_err(|_| ends())? {
