@@ -43,8 +43,59 @@ impl RawRoom {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Outgoing, Piece, RawLines, RawOrigin};
     use super::*;
+    use crate::relay::{Line, Outbox, RelayConf, Relays};
+    use std::path::Path;
+    use std::sync::Arc;
     use std::thread;
+
+    fn line(name: &str) -> Arc<Line> {
+        let text = format!("to = \"a\"\nprefix = \"below-{name}\"");
+        let conf = RelayConf::parse(Path::new("relay.on"), &text).unwrap();
+        let mut outbox = Outbox::default();
+        outbox.follow(&conf);
+        Arc::new(Line {
+            name: name.to_owned(),
+            outbox: outbox.into(),
+            board: Arc::default(),
+            told: Mutex::default(),
+            tell_all: AtomicU64::new(0),
+            refused: Mutex::default(),
+            sent: Mutex::default(),
+            every_ms: AtomicU64::new(0),
+            takes_raw: true.into(),
+            limit: AtomicU64::new(9),
+            owners: 1.into(),
+        })
+    }
+
+    #[test]
+    fn lines_that_come_when_nobody_takes_them_any_more_are_of_who_took_the_last() {
+        let relays = Relays::default();
+        assert!(!relays.take_raw_room(1));
+        let (first, other) = (line("first"), line("other"));
+        relays.lines.lock().extend([Arc::clone(&first), Arc::clone(&other)]);
+        let lines = || {
+            let origin = Arc::new(RawOrigin::default());
+            vec![Piece { origin, header: None, lines: RawLines::Whole(b"a line\n".to_vec()) }]
+        };
+        let taken = || -> Vec<_> {
+            let named = |(name, Outgoing { prefix, pieces }): (String, _)| (name, prefix.join(","), pieces.len());
+            relays.take_raw().0.into_iter().map(named).collect()
+        };
+        let of = |name: &str| (name.to_owned(), format!("below-{name}"), 1);
+        assert!(relays.take_raw_room(7) && relays.take_raw_room(7) && !relays.take_raw_room(7));
+        relays.forward(lines());
+        assert_eq!(taken(), [of("first"), of("other")]);
+        other.takes_raw.store(false, Ordering::Release);
+        relays.forward(lines());
+        assert_eq!(taken(), [of("first")]);
+        first.takes_raw.store(false, Ordering::Release);
+        relays.forward(lines());
+        assert_eq!(taken(), [of("first")]);
+        assert!(!relays.take_raw_room(0));
+    }
 
     #[test]
     fn however_many_take_room_at_once_one_alone_takes_more_than_there_is() {
