@@ -29,6 +29,8 @@ pub(crate) struct Work {
     position: Option<(LogPosition, bool)>,
     /// Its lines are not folded, but go to another daemon.
     forwards: Option<Forward>,
+    /// It was told that no pipe reads what others have sent.
+    is_mute: bool,
     /// What was read and waits for room to go there.
     held: Option<Read>,
     /// Who wants to have what the pipes make of the lines that are being fed or flushed.
@@ -148,6 +150,7 @@ impl Work {
             position: position.map(|position| (position, false)),
             forwards,
             held: None,
+            is_mute: false,
             folds: None,
             flushed: Instant::now(),
             pending: false,
@@ -206,6 +209,9 @@ impl Work {
 
     /// Lines of another daemon's.
     fn fold(&mut self, mut raw: RawAsked) {
+        if !self.engine.has_pipes() && !std::mem::replace(&mut self.is_mute, true) {
+            tracing::warn!("{}: no pipe runs, so nobody reads the lines that are sent here; see /modules", self.name);
+        }
         raw.prime(&mut self.engine);
         self.folds = Some(raw.reply);
         match raw.lines {
