@@ -718,6 +718,7 @@ pub const RAW_FORMATS_MAX: usize = 8;
 pub const RAW_FORMAT_BYTES_MAX: usize = 16 * 1024;
 
 /// Bytes of lines on their way to other daemons that are on the disk nowhere but in their files; past it their logs are read later.
+/// One block may be beyond it.
 pub const RAW_WAITING_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Blocks of lines of a log that wait for room among these.
@@ -733,8 +734,11 @@ pub const RAW_SPOOL_ENTRIES_MAX: u64 = 2 * RELAY_SPOOL_ENTRIES_MAX;
 /// an instance of each pipe.
 pub const RAW_LOGS_MAX: usize = 256;
 
-/// Those of one sender, which may be a relay of many.
-pub const RAW_LOGS_PER_SENDER: usize = 64;
+/// Those of one host that has logs, whoever sends its lines.
+pub const RAW_LOGS_PER_HOST: usize = 64;
+
+/// Entries of lines that are unpacked, or folded, at a time.
+pub const RAW_ENTRIES_MAX: usize = 16;
 
 /// After so long without a line one makes room for another.
 pub const RAW_LOG_IDLE: Duration = Duration::from_secs(600);

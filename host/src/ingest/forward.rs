@@ -50,6 +50,15 @@ impl Forward {
         self.shared.relays.has_raw_room()
     }
 
+    /// Takes room for what was read; else it is to be taken once there is some, for many logs may have found the same.
+    pub(crate) fn take_room(&self, read: &Read) -> bool {
+        let bytes = match &read.lines {
+            ReadLines::None => return true,
+            ReadLines::Whole(bytes) | ReadLines::TooLong(bytes) => bytes.len() as u64,
+        };
+        self.shared.relays.take_raw_room(bytes)
+    }
+
     /// Waits for room, for a while.
     pub(crate) fn wait(&self, most: Duration) {
         self.shared.relays.raw.wait(most.min(ROOM_LOOK));
@@ -60,7 +69,7 @@ impl Forward {
         self.bytes >= RAW_ENTRY_BYTES
     }
 
-    /// Takes what was read of a file.
+    /// Takes what was read of a file, for which there is [room](Self::take_room).
     pub(crate) fn take(&mut self, read: &mut Read) {
         if let Some(format) = read.format.take() {
             let origin = Arc::make_mut(&mut self.origin);
@@ -114,9 +123,8 @@ impl Forward {
         }
     }
 
-    /// What was gathered; it is on its way from now on.
+    /// What was gathered; whoever has it gives its room back.
     pub(crate) fn hand_over(&mut self) -> Vec<Piece> {
-        self.shared.relays.raw.came(self.bytes as u64);
         self.bytes = 0;
         std::mem::take(&mut self.pieces)
     }
@@ -124,6 +132,13 @@ impl Forward {
     /// What has been read.
     pub(crate) fn stats(&self) -> LogStats {
         self.stats.clone()
+    }
+}
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        // Nobody had it: it is read again.
+        self.shared.relays.raw.written(self.bytes as u64);
     }
 }
 
@@ -182,11 +197,8 @@ mod tests {
         assert_eq!(found, want);
         forward.take(&mut read("8\n", None));
         assert_eq!(forward.hand_over()[0].header.as_deref(), Some("#Fields: c"));
-        let bytes = pieces.iter().map(|piece| piece.bytes() as u64).sum::<u64>() + 2;
-        assert!(!shared.relays.raw.has_any(bytes) && shared.relays.raw.has_any(bytes + 1));
-        shared.relays.raw.written(bytes);
-        assert!(shared.relays.raw.has_any(1));
         // Nobody takes them.
+        assert!(forward.take_room(&Read::default()) && !forward.take_room(&read("9\n", None)));
         assert!(!forward.has_room());
         assert_eq!((forward.stats().lines, forward.stats().errors), (11, 0));
         let format = Format::compile("timed").unwrap();
@@ -194,5 +206,10 @@ mod tests {
         forward.take(&mut lines);
         let piece = &forward.hand_over()[0];
         assert_eq!((piece.origin.formats.as_slice(), &piece.header), (&["timed".to_owned()][..], &None));
+        // What is not handed over gives its room back.
+        assert!(shared.relays.raw.take(7, u64::MAX));
+        forward.take(&mut read("10\n", None));
+        drop(forward);
+        assert!(!shared.relays.raw.has_any(4) && shared.relays.raw.has_any(5));
     }
 }

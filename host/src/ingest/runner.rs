@@ -29,6 +29,10 @@ pub(crate) struct Work {
     position: Option<(LogPosition, bool)>,
     /// Its lines are not folded, but go to another daemon.
     forwards: Option<Forward>,
+    /// It was told that no pipe reads what others have sent.
+    is_mute: bool,
+    /// What was read and waits for room to go there.
+    held: Option<Read>,
     /// Who wants to have what the pipes make of the lines that are being fed or flushed.
     folds: Option<oneshot::Sender<Frames>>,
     flushed: Instant,
@@ -145,6 +149,8 @@ impl Work {
             disposer,
             position: position.map(|position| (position, false)),
             forwards,
+            held: None,
+            is_mute: false,
             folds: None,
             flushed: Instant::now(),
             pending: false,
@@ -177,6 +183,9 @@ impl Work {
             }
             return forwards.wait(wait);
         }
+        if let Some(read) = self.held.take() {
+            return self.read(read);
+        }
         match self.inlets.inbox.recv_timeout(wait) {
             Err(RecvTimeoutError::Timeout) if self.ending => self.end(),
             Err(RecvTimeoutError::Timeout) if watches && self.engine.check_apart() => self.engine.begin_flush(),
@@ -200,6 +209,9 @@ impl Work {
 
     /// Lines of another daemon's.
     fn fold(&mut self, mut raw: RawAsked) {
+        if !self.engine.has_pipes() && !std::mem::replace(&mut self.is_mute, true) {
+            tracing::warn!("{}: no pipe runs, so nobody reads the lines that are sent here; see /modules", self.name);
+        }
         raw.prime(&mut self.engine);
         self.folds = Some(raw.reply);
         match raw.lines {
@@ -214,6 +226,10 @@ impl Work {
     /// Something of a file.
     fn read(&mut self, mut read: Read) {
         if let Some(forwards) = &mut self.forwards {
+            if !forwards.take_room(&read) {
+                self.held = Some(read);
+                return;
+            }
             forwards.take(&mut read);
         }
         let Read { lines, format, header, steps, commit } = read;

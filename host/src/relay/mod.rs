@@ -115,8 +115,9 @@ pub(crate) struct Relays {
     pub(crate) raw: RawRoom,
     /// The logs of lines that others have sent as they are.
     pub(crate) raw_logs: RawLogs,
-    /// Which line had lines last, for those that come when none runs any more.
-    raw_home: Mutex<String>,
+    /// Which line had lines last, and what hangs all of them below itself where they arrive: for those that come when none takes
+    /// any more.
+    raw_home: Mutex<(String, Vec<String>)>,
     /// Bytes of lines since they were taken last.
     raw_fresh: AtomicU64,
     /// Modules that read from streams.
@@ -219,19 +220,28 @@ impl Relays {
         takes.peek().is_some() && takes.all(has_room)
     }
 
+    /// Takes room for so many bytes of lines, where they go on.
+    pub(crate) fn take_raw_room(&self, bytes: u64) -> bool {
+        let lines = self.lines.lock();
+        let takes = lines.iter().filter(|line| line.takes_raw.load(Ordering::Acquire));
+        let limit = takes.map(|line| line.limit.load(Ordering::Acquire)).min();
+        limit.is_some_and(|limit| self.raw.take(bytes, limit))
+    }
+
     /// Lines go on as they are; gives how many bytes have since the last commit.
     pub(crate) fn forward(&self, pieces: Vec<Piece>) -> u64 {
         let pieces: Vec<Arc<Piece>> = pieces.into_iter().map(Arc::new).collect();
         let bytes: u64 = pieces.iter().map(|piece| piece.bytes() as u64).sum();
         let mut any = false;
         for line in self.lines.lock().iter().filter(|line| line.takes_raw.load(Ordering::Acquire)) {
-            line.outbox.lock().forward(&pieces);
+            let mut outbox = line.outbox.lock();
+            outbox.forward(&pieces);
             any = true;
-            self.raw_home.lock().clone_from(&line.name);
+            *self.raw_home.lock() = (line.name.clone(), outbox.prefix().to_vec());
         }
         if !any {
             // It ran when they were read: they wait in its spool until it does again.
-            let (name, prefix) = (self.raw_home.lock().clone(), Vec::new());
+            let (name, prefix) = self.raw_home.lock().clone();
             self.left_raw.lock().push((name, Outgoing { pieces, prefix }));
         }
         self.raw_fresh.fetch_add(bytes, Ordering::AcqRel) + bytes
@@ -346,7 +356,7 @@ impl Relay {
         }
         line.takes_raw.store(conf.raw, Ordering::Release);
         if conf.raw {
-            shared.relays.raw_home.lock().clone_from(&line.name);
+            *shared.relays.raw_home.lock() = (line.name.clone(), conf.prefix.clone());
         }
         drop(lines);
         shared.relays.any.store(true, Ordering::Release);

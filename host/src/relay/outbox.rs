@@ -107,6 +107,11 @@ impl Outbox {
         self.pressing = true;
     }
 
+    /// What all of it hangs below where it arrives.
+    pub(super) fn prefix(&self) -> &[String] {
+        &self.route.prefix
+    }
+
     /// Takes the lines out.
     pub(super) fn take_raw(&mut self) -> Outgoing {
         Outgoing { pieces: std::mem::take(&mut self.raw), prefix: self.route.prefix.clone() }

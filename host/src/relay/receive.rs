@@ -2,7 +2,7 @@
 
 use super::meet::{Hello, Met, meet, named, refuse};
 use super::pack::{Unpacking, unpack, unpack_within};
-use super::raw::{is_raw, unpack_raw};
+use super::raw::{Unfolded, is_raw, unpack_raw};
 use super::room::Room;
 use super::senders::{Claim, Claimant, NotNow};
 use super::sink::{Entry, Refusal, Relayed, Taken, source_of, without_own};
@@ -10,8 +10,9 @@ use super::wire::{Broken, Message, Reading, SAYS_REFUSED, Said, VERSIONS, put_pl
 use crate::core::{Event, Shared};
 use crate::ingest::sources::{Stranger, Strangers};
 use crate::limits::{
-    RELAY_BYTES_MAX, RELAY_CLAIM_MAX, RELAY_CONNECTIONS_MAX, RELAY_ENTRY_BYTES_MAX, RELAY_IDLE_MAX, RELAY_PING_EVERY,
-    RELAY_SMALL_FRAME_BYTES, RELAY_SMALL_FRAMES_MAX, RELAY_STEP_BYTES, RELAY_STRANGERS_MAX, RELAY_VIA_MAX,
+    RAW_ENTRIES_MAX, RELAY_BYTES_MAX, RELAY_CLAIM_MAX, RELAY_CONNECTIONS_MAX, RELAY_ENTRY_BYTES_MAX, RELAY_IDLE_MAX,
+    RELAY_PING_EVERY, RELAY_SMALL_FRAME_BYTES, RELAY_SMALL_FRAMES_MAX, RELAY_STEP_BYTES, RELAY_STRANGERS_MAX,
+    RELAY_VIA_MAX,
 };
 use crate::tls::Stream;
 use crate::trend::Place;
@@ -23,7 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep, sleep_until};
 
@@ -38,6 +39,8 @@ pub(super) struct Rooms {
     /// For frames that are unpacked: a few bytes may stand for a large one.
     small: Semaphore,
     large: Semaphore,
+    /// For entries of lines: pipes may take long to fold these, and no delta is to wait for them.
+    lines: Semaphore,
     /// For senders.
     pub(super) places: Arc<Semaphore>,
     /// Those that have not said yet who they are.
@@ -51,6 +54,7 @@ impl Rooms {
             bytes: Room::new(RELAY_BYTES_MAX),
             small: Semaphore::new(RELAY_SMALL_FRAMES_MAX),
             large: Semaphore::new(1),
+            lines: Semaphore::new(RAW_ENTRIES_MAX),
             places: Arc::new(Semaphore::new(RELAY_CONNECTIONS_MAX)),
             strangers: Strangers::new(RELAY_STRANGERS_MAX),
             connections: AtomicU64::new(0),
@@ -254,8 +258,11 @@ impl Peer<'_> {
 
     async fn merge(&mut self, place: Place, data: Vec<u8>, out: &mut WriteHalf<Stream>) -> Result<(), Broken> {
         let bytes = data.len() as u64;
-        let entered =
-            if is_raw(&data) { self.enter_lines(place, data, out).await? } else { self.enter(place, data).await? };
+        let entered = if is_raw(&data) {
+            self.enter_lines(place, data, out).await?
+        } else {
+            self.alive(self.enter(place, data), out).await?
+        };
         match entered {
             Ok(Taken::Before) => Ok(()),
             Ok(Taken::Last) => {
@@ -332,34 +339,64 @@ impl Peer<'_> {
                 _ = signs.tick() => write(out, &Message::Ping.encode()).await.map_err(Broken::Ended)?,
             }
         }
-        let work = self.lines(place, data);
-        tokio::pin!(work);
-        let mut gone = None;
-        loop {
-            tokio::select! {
-                done = &mut work => return gone.map_or(done, |error| Err(Broken::Ended(error))),
-                // What the pipes have begun is brought to its end, whoever is there: its number is told with it.
-                _ = signs.tick(), if gone.is_none() => gone = write(out, &Message::Ping.encode()).await.err(),
+        self.alive(self.lines(place, data), out).await
+    }
+
+    /// Waits for what becomes of an entry; the sender hears meanwhile that somebody is there.
+    async fn alive<T>(
+        &self,
+        work: impl Future<Output = Result<T, Broken>>,
+        out: &mut WriteHalf<Stream>,
+    ) -> Result<T, Broken> {
+        let over = Notify::new();
+        let work = async {
+            let done = work.await;
+            over.notify_one();
+            done
+        };
+        // A sign is never cut off, and nothing waits for who does not take it.
+        let signs = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    () = over.notified() => return Ok(()),
+                    () = sleep(RELAY_PING_EVERY) => write(out, &Message::Ping.encode()).await?,
+                }
             }
-        }
+        };
+        // What has begun is brought to its end, whoever is there: its number is told with it.
+        let (done, told) = tokio::join!(work, signs);
+        told.map_err(Broken::Ended)?;
+        done
     }
 
     async fn lines(&self, place: Place, data: Vec<u8>) -> Result<Result<Taken, Refusal>, Broken> {
         let ends = || Broken::Wrong("this daemon ends".to_owned());
-        let _room = self.rooms.small.acquire().await.map_err(|_| ends())?;
+        // It is kept until they are folded: so long they are in memory, and a thread waits for the pipes.
+        let _room = self.rooms.lines.acquire().await.map_err(|_| ends())?;
         let unpacked = spawn_blocking(move || unpack_raw(&data)).await.map_err(|_| ends())?;
         let pieces = match unpacked {
             Ok(pieces) => pieces,
             Err(why) => return Ok(Err(Refusal::Entry(why))),
         };
         let shared = Arc::clone(self.shared);
-        let entry = if shared.relays.takes_raw() {
-            shared.relays.raw.came(pieces.iter().map(|piece| piece.bytes() as u64).sum());
+        let bytes = pieces.iter().map(|piece| piece.bytes() as u64).sum();
+        let mut goes_on = false;
+        while !goes_on && shared.relays.takes_raw() {
+            goes_on = shared.relays.take_raw_room(bytes);
+            if !goes_on {
+                sleep(RAW_LOOK_EVERY).await;
+            }
+        }
+        let entry = if goes_on {
             Entry::Lines(pieces)
         } else {
-            let sender = self.source.clone();
-            let folded = spawn_blocking(move || shared.relays.raw_logs.fold(pieces, &sender, &shared)).await;
-            Entry::Folded(folded.map_err(|_| ends())?.map_err(Broken::Wrong)?)
+            match spawn_blocking(move || shared.relays.raw_logs.fold(pieces, &shared)).await.map_err(|_| ends())? {
+                Ok(frames) => Entry::Folded(frames),
+                Err(Unfolded::Never(why)) => return Ok(Err(Refusal::Entry(why))),
+                // It is told why, and sends them anew.
+                Err(Unfolded::NotNow(why)) => return Err(Broken::Wrong(why)),
+            }
         };
         self.tell(place, entry).await?.await.map_err(|_| ends())
     }

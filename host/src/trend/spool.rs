@@ -22,7 +22,18 @@ use std::time::Duration;
 
 type Result<T> = std::result::Result<T, rusqlite::Error>;
 
-pub(super) const TABLES: &str = "
+/// Of which kind entries are, and how large: told without a look at the entries, which are large and many.
+macro_rules! kinds {
+    () => {
+        "CREATE INDEX IF NOT EXISTS spool_kind ON spool(relay, substr(data, 1, 4) = x'72617701', number, length(data));"
+    };
+}
+
+/// What a file lacks that an older graftd has made; older ones write it as well once it is there.
+pub(super) const INDEXES: &str = kinds!();
+
+pub(super) const TABLES: &str = concat!(
+    "
 CREATE TABLE relay(name TEXT PRIMARY KEY, last INTEGER NOT NULL, folded INTEGER NOT NULL, dropped INTEGER NOT NULL)
   STRICT, WITHOUT ROWID;
 CREATE TABLE spool(id INTEGER PRIMARY KEY, relay TEXT NOT NULL, number INTEGER NOT NULL, peer TEXT, tag INTEGER NOT NULL,
@@ -31,7 +42,17 @@ CREATE UNIQUE INDEX spool_place ON spool(relay, number);
 CREATE INDEX spool_peer ON spool(relay, peer, number);
 CREATE TABLE peer(relay TEXT, id TEXT, address TEXT NOT NULL, PRIMARY KEY(relay, id)) STRICT, WITHOUT ROWID;
 CREATE TABLE lineage(relay TEXT, number INTEGER, tag INTEGER NOT NULL, PRIMARY KEY(relay, number)) STRICT, WITHOUT ROWID;
-";
+",
+    kinds!()
+);
+
+/// The sizes of entries of a relay that are of a kind: 1 for lines.
+const SIZE: &str = "SELECT count(*), coalesce(sum(length(data)), 0) FROM spool INDEXED BY spool_kind \
+                    WHERE relay = ? AND (substr(data, 1, 4) = x'72617701') = ?";
+
+/// The oldest behind a number that are promised to nobody, but for lines.
+const OLDEST: &str = "SELECT number, folded, data FROM spool INDEXED BY spool_kind \
+                      WHERE relay = ? AND (substr(data, 1, 4) = x'72617701') = 0 AND number > ? AND peer IS NULL ORDER BY number";
 
 /// Bytes of an entry, packed, that is small.
 const SMALL_BYTES: u64 = 64 * 1024;
@@ -332,12 +353,10 @@ impl Stream<'_> {
         let most = limit - limit / 8;
         let mut dropped = false;
         while is_large && bytes > most {
-            let oldest = "SELECT number, data, folded FROM spool WHERE relay = ? AND peer IS NULL \
-                          AND substr(data, 1, 4) <> x'72617701' ORDER BY number LIMIT 1";
             let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
-            let oldest: Option<(i64, Vec<u8>, i64)> =
-                to.prepare_cached(oldest)?.query_row([self.relay], row).optional()?;
-            let Some((number, data, folded)) = oldest else { break };
+            let oldest: Option<(i64, i64, Vec<u8>)> =
+                to.prepare_cached(OLDEST)?.query_row(params![self.relay, 0], row).optional()?;
+            let Some((number, folded, data)) = oldest else { break };
             to.execute("DELETE FROM spool WHERE relay = ? AND number = ?", params![self.relay, number])?;
             self.dropped(to, folded, leaves(&data))?;
             bytes = bytes.saturating_sub(data.len() as u64);
@@ -352,23 +371,22 @@ impl Stream<'_> {
 
     /// Bytes of entries of lines. These are never folded and never dropped: where there are too many, their logs are read later.
     fn raw_bytes(self, from: &Connection) -> Result<u64> {
-        let bytes =
-            "SELECT coalesce(sum(length(data)), 0) FROM spool WHERE relay = ? AND substr(data, 1, 4) = x'72617701'";
-        from.prepare_cached(bytes)?.query_row([self.relay], |row| row.get(0)).map(i64::cast_unsigned)
+        self.size_of(from, 1).map(|(_, bytes)| bytes)
     }
 
     /// Entries, and their bytes; but for those of lines.
     fn size(self, from: &Connection) -> Result<(u64, u64)> {
-        let size = "SELECT count(*), coalesce(sum(length(data)), 0) FROM spool WHERE relay = ? AND substr(data, 1, 4) <> x'72617701'";
+        self.size_of(from, 0)
+    }
+
+    fn size_of(self, from: &Connection, kind: i64) -> Result<(u64, u64)> {
         let number = |row: &rusqlite::Row<'_>, at| row.get::<_, i64>(at).map(i64::cast_unsigned);
-        from.prepare_cached(size)?.query_row([self.relay], |row| Ok((number(row, 0)?, number(row, 1)?)))
+        from.prepare_cached(SIZE)?.query_row(params![self.relay, kind], |row| Ok((number(row, 0)?, number(row, 1)?)))
     }
 
     /// The oldest entries behind a number that are promised to nobody: as many as are folded at once.
     fn oldest(self, from: &Connection, behind: i64) -> Result<Vec<(i64, Packed)>> {
-        let oldest = "SELECT number, folded, data FROM spool WHERE relay = ? AND peer IS NULL AND number > ? \
-             AND substr(data, 1, 4) <> x'72617701' ORDER BY number";
-        let mut select = from.prepare_cached(oldest)?;
+        let mut select = from.prepare_cached(OLDEST)?;
         let mut rows = select.query(params![self.relay, behind])?;
         let (mut found, mut bytes) = (Vec::new(), 0);
         while let Some(row) = rows.next()? {

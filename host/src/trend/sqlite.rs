@@ -170,6 +170,7 @@ impl Database {
                 // is to keep those away who know that form alone.
                 database.connection.pragma_update(None, "user_version", SCHEMA)?;
             }
+            database.connection.execute_batch(spool::INDEXES)?;
             database.give_room_back()?;
         }
         Ok(database)

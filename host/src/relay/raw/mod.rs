@@ -15,6 +15,7 @@ mod piece;
 mod room;
 
 pub(crate) use logs::RawLogs;
+pub(super) use logs::Unfolded;
 pub(super) use piece::unpack_raw;
 pub(crate) use piece::{Outgoing, Piece, RawLines, RawOrigin, is_raw, pack_raw};
 pub(crate) use room::RawRoom;

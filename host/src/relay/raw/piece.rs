@@ -11,6 +11,7 @@
 
 use super::super::pack::{Packed, Unpacking, unpack_within};
 use crate::conf::{OWN_BRANCH, Prefix};
+use crate::ingest::format::Format;
 use crate::limits::{
     GROUPS_MAX, HEADER_BYTES_MAX, RAW_ENTRY_BYTES, RAW_FORMAT_BYTES_MAX, RAW_FORMATS_MAX, RAW_HEAD_BYTES_MAX,
     RAW_PIECES_MAX, RELAY_SMALL_FRAME_BYTES,
@@ -18,6 +19,7 @@ use crate::limits::{
 use plugin_api::limits::{DEPTH_MAX, KEY_BYTES_MAX};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// How an entry begins that has lines.
@@ -177,16 +179,17 @@ pub(in crate::relay) fn unpack_raw(data: &[u8]) -> Result<Vec<Piece>, String> {
     })?;
     let mut rest = payload.as_slice();
     let mut pieces = Vec::new();
+    let mut formats = HashSet::new();
     while !rest.is_empty() {
         if pieces.len() == RAW_PIECES_MAX {
             return Err(format!("an entry has lines at more than {RAW_PIECES_MAX} places"));
         }
-        pieces.push(take(&mut rest)?);
+        pieces.push(take(&mut rest, &mut formats)?);
     }
     Ok(pieces)
 }
 
-fn take(rest: &mut &[u8]) -> Result<Piece, String> {
+fn take(rest: &mut &[u8], known: &mut HashSet<String>) -> Result<Piece, String> {
     let head = block(rest)?;
     if head.len() > RAW_HEAD_BYTES_MAX {
         return Err(format!("what is said of lines has more than {RAW_HEAD_BYTES_MAX} bytes"));
@@ -201,6 +204,7 @@ fn take(rest: &mut &[u8]) -> Result<Piece, String> {
         _ => return Err("lines of no kind that is known".to_owned()),
     };
     check(&head)?;
+    compile(&head, known)?;
     let Head { host, log, prefix, vhost, vhosts_max, formats, header } = head;
     let origin = Arc::new(RawOrigin { host, log, prefix, vhost, vhosts_max, formats });
     Ok(Piece { origin, header, lines })
@@ -211,6 +215,10 @@ fn check(head: &Head) -> Result<(), String> {
     let names = [&head.host, &head.log];
     if names.iter().any(|name| name.is_empty() || name.len() > NAME_BYTES_MAX) {
         return Err(format!("the names of a log and its host have 1 to {NAME_BYTES_MAX} bytes"));
+    }
+    // Threads have names of logs, and no file and no thread can be called so.
+    if names.iter().any(|name| name.contains('\0')) {
+        return Err("the name of a log or its host has a NUL".to_owned());
     }
     let is_key = |key: &String| !key.is_empty() && key.len() <= KEY_BYTES_MAX;
     if head.prefix.len() >= DEPTH_MAX || !head.prefix.iter().all(is_key) {
@@ -228,6 +236,18 @@ fn check(head: &Head) -> Result<(), String> {
     }
     if head.header.as_ref().is_some_and(|header| header.len() > HEADER_BYTES_MAX) {
         return Err(format!("a log's header has more than {HEADER_BYTES_MAX} bytes"));
+    }
+    Ok(())
+}
+
+/// Whether its formats are some: said here, where lines first arrive, for behind it they could not be folded ever. Those that are
+/// `known` to be are not read again.
+fn compile(head: &Head, known: &mut HashSet<String>) -> Result<(), String> {
+    for format in &head.formats {
+        if !known.contains(format) {
+            Format::compile(format).map_err(|error| format!("a format of the log {}: {error}", head.log))?;
+            known.insert(format.clone());
+        }
     }
     Ok(())
 }
@@ -295,6 +315,9 @@ mod tests {
         assert!(refused(&|origin| origin.vhosts_max = GROUPS_MAX + 1).contains("virtual hosts"));
         assert!(refused(&|origin| origin.formats.clear()).contains("formats"));
         assert!(refused(&|origin| origin.formats[0] = "x".repeat(RAW_FORMAT_BYTES_MAX + 1)).contains("formats"));
+        assert!(refused(&|origin| origin.formats[1] = "%>s %>".to_owned()).contains("a format of the log x"));
+        assert!(refused(&|origin| origin.log = "x\0".to_owned()).contains("NUL"));
+        assert!(refused(&|origin| origin.host = "\0".to_owned()).contains("NUL"));
         let bomb = Piece {
             lines: RawLines::Whole(vec![b'\n'; RELAY_SMALL_FRAME_BYTES]),
             ..piece("x", RawLines::Whole(vec![]))

@@ -207,6 +207,27 @@ fn lines_are_never_folded_nor_dropped() {
     assert!(found(&db) == sent && numbers(&db, Some("a")).is_empty());
 }
 
+/// Else each commit would read all that waits, twice.
+#[test]
+fn how_much_waits_is_told_without_a_look_at_it() {
+    let mut db = database();
+    let plan = |db: &Connection, sql: &str| -> String {
+        let mut select = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = select.query_map(["up", "0"], |row| row.get::<_, String>(3)).unwrap();
+        steps.map(std::result::Result::unwrap).collect::<Vec<_>>().join("; ")
+    };
+    let (size, oldest) = (plan(&db, SIZE), plan(&db, OLDEST));
+    assert!(size.contains("USING COVERING INDEX spool_kind (relay=? AND <expr>=?)"), "{size}");
+    assert!(oldest.contains("USING INDEX spool_kind (relay=? AND <expr>=? AND number>?)"), "{oldest}");
+    // A file of an older graftd has it from the first start on.
+    within(&mut db, |to| STREAM.append(to, &entry(1, 1.0)));
+    let size = STREAM.size(&db).unwrap();
+    db.execute_batch("DROP INDEX spool_kind").unwrap();
+    assert!(STREAM.size(&db).is_err());
+    db.execute_batch(INDEXES).unwrap();
+    assert!(STREAM.size(&db).unwrap() == size && size.0 == 1);
+}
+
 #[test]
 fn what_a_stream_had_is_known_when_the_stream_is_gone() {
     let file = tempfile::NamedTempFile::new().unwrap();
