@@ -337,7 +337,7 @@ mod tests {
         fs::rename(base.join("out/next"), base.join("out/current")).unwrap();
         while hearing.recv_timeout(Duration::from_secs(20)).unwrap() != Heard::Way {}
         watching.take(Heard::Way, now);
-        assert_eq!(watching.next_glance, now);
+        assert_eq!(watching.next_glance, now + FILES_REST);
         assert_eq!(next(&mut watching), FOLDERS_LOOK);
         assert!(watching.due.is_some());
         assert_eq!(next(&mut watching), RESCAN);

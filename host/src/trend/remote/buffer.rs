@@ -97,7 +97,10 @@ impl Buffer {
         connection.execute_batch(TABLE)?;
         let load = load(connection, i64::MAX)?;
         link.told.load(load);
-        link.state.lock().begin(last(connection)?, committed(connection)?);
+        let (last, committed) = (last(connection)?, committed(connection)?);
+        let before: Option<i64> =
+            connection.query_row("SELECT min(n) - 1 FROM outgoing WHERE stamp = ?", [committed], |row| row.get(0))?;
+        link.state.lock().begin(last, committed, before.unwrap_or(last));
         let (carried, fed) = (Carried::default(), BTreeMap::new());
         Ok(Buffer { link, limit, load, carried, fed, stamp: i64::MIN, next: None, tried: None })
     }
@@ -122,7 +125,9 @@ impl Buffer {
         transaction.prepare_cached("DELETE FROM outgoing WHERE n <= ?")?.execute([state.sent_to])?;
         at.samples = at.samples.saturating_sub(sent.samples);
         at.bytes = at.bytes.saturating_sub(sent.bytes);
-        let over = state.is_over(pending.stamp);
+        let latest = Latest::new(pending.stamp, pending.unix_ms, pending.every_ms);
+        let goes_on = state.goes_on(&latest);
+        let over = state.is_over(pending.stamp) && !goes_on;
         let numbers = self.numbers(transaction, pending, over)?;
         let mut fed = pending.fed.clone();
         add_fed(&mut fed, &self.carried.fed);
@@ -131,6 +136,10 @@ impl Buffer {
             carried.numbers = numbers.iter().map(|told| (told.id, (told.fill, told.bits))).collect();
             carried.fed = std::mem::take(&mut fed);
         } else {
+            if goes_on {
+                // What sketches were fed by the daemon before has its figures there already, and cannot be added to.
+                carried.fed = std::mem::take(&mut fed);
+            }
             if pending.stamp == self.stamp {
                 for (id, fed) in &mut fed {
                     if let Some(before) = self.fed.get(id) {
@@ -153,9 +162,9 @@ impl Buffer {
             load: at,
             dropped,
             carried,
-            fed: (!over).then_some(fed),
+            fed: (!over && !goes_on).then_some(fed),
             last: last(transaction)?,
-            latest: Latest::new(pending.stamp, pending.unix_ms, pending.every_ms),
+            latest,
         });
         Ok(())
     }

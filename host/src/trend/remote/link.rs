@@ -31,21 +31,46 @@ pub(in crate::trend) struct State {
     open_stamp: Option<i64>,
     /// The latest time of which something has been taken to be sent, or may have been: nothing may be added to it.
     taken: i64,
+    /// The time of the last commit of the daemon before.
+    left: Option<Left>,
     ended: bool,
+}
+
+/// The time at which a daemon ended.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    stamp: i64,
+    /// The last row before its first.
+    before: i64,
 }
 
 impl Default for State {
     fn default() -> State {
-        State { latest: None, last: 0, sent_to: 0, before_open: 0, open_stamp: None, taken: i64::MIN, ended: false }
+        State {
+            latest: None,
+            last: 0,
+            sent_to: 0,
+            before_open: 0,
+            open_stamp: None,
+            taken: i64::MIN,
+            left: None,
+            ended: false,
+        }
     }
 }
 
 impl State {
-    /// What a daemon before has left: its last row, and the time of its last commit. It may have sent all of that, though nobody
-    /// has noted it.
-    pub(super) fn begin(&mut self, last: i64, committed: Option<i64>) {
+    /// What a daemon before has left: its last row, the time of its last commit, and the last row before that. It may have sent all
+    /// of it, though nobody has noted it.
+    pub(super) fn begin(&mut self, last: i64, committed: Option<i64>, before: i64) {
         (self.last, self.before_open) = (last, last);
         self.taken = committed.unwrap_or(i64::MIN);
+        self.left = committed.map(|stamp| Left { stamp, before });
+    }
+
+    /// Whether a commit has the time at which the daemon before ended, and that has not been over since: nothing of it has been sent.
+    pub(super) fn goes_on(&self, latest: &Latest) -> bool {
+        latest.in_time && self.left.is_some_and(|left| left.stamp == latest.stamp)
     }
 
     /// Whether nothing may be added to a time.
@@ -55,6 +80,9 @@ impl State {
 
     /// A commit has been written, and with it all up to a row.
     pub(super) fn committed(&mut self, latest: Latest, last: i64) {
+        if let Some(left) = self.left.filter(|_| self.goes_on(&latest)) {
+            (self.before_open, self.open_stamp) = (left.before, Some(left.stamp));
+        }
         if self.open_stamp != Some(latest.stamp) {
             self.before_open = self.last;
             self.open_stamp = Some(latest.stamp);
@@ -71,13 +99,17 @@ pub(super) struct Latest {
     /// From when on no other has this stamp, by the wall clock.
     over_ms: i64,
     unix_ms: i64,
+    /// The wall clock says the time that it has, as it does unless it was put back.
+    in_time: bool,
     at: Instant,
 }
 
 impl Latest {
     /// Of a commit at a time, all in milliseconds.
     pub(super) fn new(stamp: i64, unix_ms: i64, every_ms: i64) -> Latest {
-        Latest { stamp, over_ms: stamp.saturating_add(every_ms / 4), unix_ms, at: Instant::now() }
+        let over_ms = stamp.saturating_add(every_ms / 4);
+        let in_time = unix_ms < over_ms && unix_ms > stamp.saturating_sub(every_ms);
+        Latest { stamp, over_ms, unix_ms, in_time, at: Instant::now() }
     }
 
     /// How long there may come another with its stamp.

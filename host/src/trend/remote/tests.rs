@@ -160,8 +160,13 @@ impl Held {
 
     /// A commit at a time after the start, by a clock that has just come beyond all that may have its stamp, or not.
     fn commit(&mut self, at: i64, over: bool, fill: &mut Pending) {
+        self.commit_by(if over { EVERY } else { -EVERY }, at, fill);
+    }
+
+    /// A commit at a time after the start, by a clock that is so much before or behind it.
+    fn commit_by(&mut self, clock: i64, at: i64, fill: &mut Pending) {
         let pending = Pending {
-            unix_ms: START + at + if over { EVERY } else { -EVERY },
+            unix_ms: START + at + clock,
             stamp: START + at,
             every_ms: EVERY,
             history: true,

@@ -112,6 +112,25 @@ fn what_a_daemon_before_may_have_sent_is_not_told_again_with_other_values() {
 }
 
 #[test]
+fn a_daemon_that_goes_on_before_a_time_is_over_adds_to_it() {
+    let number = |value| [(1, Row { id: 1, value: Kept::Number(value), more: None })].into_iter().collect();
+    let mut held = Held::new(1 << 20);
+    held.numbers(0, true, &[(1, "a", 1.0)]);
+    held.commit_by(-EVERY / 2, EVERY, &mut Pending { rows: number(2.0), fed: fed(1), ..Pending::default() });
+    // It is killed, and the next has the same time.
+    let mut held = again(held);
+    let (after, told) = store(|_, _| "200 OK");
+    held.send_to(after);
+    held.commit_by(EVERY / 5, EVERY, &mut Pending { rows: number(3.0), fed: fed(2), ..Pending::default() });
+    assert_eq!(next(&told), of(&[("__name__=a", &[(0, 1.0)])]));
+    feed(&mut held, 2 * EVERY, true, 4);
+    let all = next(&told);
+    assert_eq!(all["__name__=a"], [(START + EVERY, 3.0_f64.to_bits())]);
+    // The figures of what the second was fed are told with its next.
+    assert_eq!(all[COUNT].iter().map(|(_, bits)| f64::from_bits(*bits)).sum::<f64>(), 7.0);
+}
+
+#[test]
 fn a_clock_that_is_put_back_by_hours_begins_anew_and_is_told_until_it_has_caught_up() {
     const HOUR: i64 = 3_600_000;
     let (store, taken) = store(|_, _| "200 OK");
