@@ -320,7 +320,9 @@ fn a_stream_that_was_set_back_is_read_from_its_first_message() {
     let last = |bus: &Bus| bus.ask("$JS.API.STREAM.INFO.graftd", "")["state"]["last_seq"].as_u64().expect("a number");
     let before = last(&bus);
     leaf.push(&json!({"n": 1}));
-    [&one, &witness].map(|daemon| daemon.await_value("n", 2));
+    for daemon in [&one, &witness] {
+        daemon.await_value("n", 2);
+    }
     let is_behind = |consumer: &Value| consumer["ack_floor"]["stream_seq"].as_u64() <= Some(before);
     let began = Instant::now();
     while bus.ask("$JS.API.CONSUMER.LIST.graftd", "")["consumers"].as_array().expect("some").iter().any(is_behind) {
