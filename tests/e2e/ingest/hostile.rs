@@ -38,7 +38,9 @@ fn peak(folders: &Folders, args: &[&str], code: i32, mut feed: impl FnMut(&mut d
 fn a_hundred_megabytes_without_a_line_end_take_no_memory() {
     let folders = Folders::new().plugins(&PIPES);
     let few = |out: &mut dyn Write| out.write_all(LINE.as_bytes()).expect("it reads");
-    let (small, _) = peak(&folders, &["--json", "-"], 0, few);
+    // More than a pipe holds: a process that has not read it yet has no peak to speak of.
+    let some = |out: &mut dyn Write| (0..10_000).for_each(|_| few(out));
+    let (small, _) = peak(&folders, &["--json", "-"], 0, some);
     let (large, printed) = peak(&folders, &["--json", "-"], 0, |out| {
         few(out);
         let block = vec![b'x'; 1 << 20];
@@ -48,7 +50,7 @@ fn a_hundred_megabytes_without_a_line_end_take_no_memory() {
     });
     let tree: serde_json::Value = serde_json::from_str(&printed).expect("a tree");
     assert_eq!(tree["status"], json!({"200": 2}));
-    assert!(large < small + 24.0, "{large} MiB, {small} MiB of a small log");
+    assert!(large < small + 6.0, "{large} MiB, {small} MiB of a small log");
 }
 
 #[test]
