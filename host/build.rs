@@ -8,6 +8,7 @@ fn main() {
     let is = |what: &str, wanted: &str| env::var(what).is_ok_and(|is| is == wanted);
     if is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") {
         println!("cargo:rustc-link-arg-bin=graftd=-Xlinker");
-        println!("cargo:rustc-link-arg-bin=graftd=--script={}/at-rest.ld", env!("CARGO_MANIFEST_DIR"));
+        // From the workspace's root, where cargo has members linked: a checkout that is moved goes on with what it has built.
+        println!("cargo:rustc-link-arg-bin=graftd=--script=host/at-rest.ld");
     }
 }

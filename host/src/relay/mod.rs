@@ -56,7 +56,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 /// A relay, whether it runs at the moment or its `.on` is being exchanged.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Line {
     pub(crate) name: String,
     outbox: Mutex<Outbox>,
@@ -291,6 +291,12 @@ impl Line {
     fn last_sent(&self, peer: &str) -> u64 {
         self.sent.lock().get(peer).copied().unwrap_or(0)
     }
+
+    /// A connection to a receiver is over.
+    fn leave(&self, spooler: &Spooler, peer: &str, connection: u64) {
+        spooler.send(&self.name, RelayJob::Leave { connection, sent: self.last_sent(peer) });
+        self.told.lock().since = None;
+    }
 }
 
 /// The built-in module `relay`, running. It ends when this is dropped; what was committed by then waits in its spool.
@@ -323,19 +329,7 @@ impl Relay {
         };
         let line = match before {
             Some(before) => Arc::clone(&before.line),
-            None => Arc::new(Line {
-                name: name.to_owned(),
-                outbox: Mutex::default(),
-                board: Arc::default(),
-                told: Mutex::default(),
-                tell_all: AtomicU64::new(0),
-                refused: Mutex::default(),
-                sent: Mutex::default(),
-                every_ms: AtomicU64::new(0),
-                takes_raw: AtomicBool::new(false),
-                limit: AtomicU64::new(0),
-                owners: AtomicUsize::new(0),
-            }),
+            None => Arc::new(Line { name: name.to_owned(), ..Line::default() }),
         };
         // What is set in a branch that did not travel before is not known where it goes.
         let tell = line.outbox.lock().follow(conf) && before.is_some();

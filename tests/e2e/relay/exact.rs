@@ -45,6 +45,37 @@ pub(super) fn again(host: &Host, daemon: &mut Option<Daemon>, chance: &mut Chanc
     *daemon = Some(host.start());
 }
 
+/// Does something to a server, a relay and an agent, or to the agent's log: of eight times so many kill one of them, and others up to
+/// six cut a connection.
+pub(super) fn meddle(
+    hosts: [&Host; 3],
+    daemons: &mut [Option<Daemon>; 3],
+    kills: u64,
+    log: &mut Log,
+    chance: &mut Chance,
+) {
+    match chance.below(8) {
+        deed if deed < kills => {
+            let which = chance.below(3) as usize;
+            again(hosts[which], &mut daemons[which], chance);
+        }
+        0..6 => {
+            let which = chance.below(2) as usize;
+            hosts[which].wire.as_ref().expect("it receives").snap();
+        }
+        6 => {
+            let which = chance.below(3) as usize;
+            let daemon = daemons[which].as_ref().expect("it runs");
+            daemon.pause();
+            sleep(Duration::from_millis(chance.below(600)));
+            daemon.resume();
+        }
+        _ => log.turn_over(),
+    }
+    // The moment is to be any.
+    sleep(Duration::from_millis(chance.below(250)));
+}
+
 #[test]
 fn each_line_counts_once_at_the_end_of_a_chain_whatever_dies() {
     let server = Host::server("top");
@@ -56,26 +87,7 @@ fn each_line_counts_once_at_the_end_of_a_chain_whatever_dies() {
     let mut chance = Chance(7);
     for _ in 0..turns(30, 400) {
         log.write(1 + chance.below(400));
-        match chance.below(8) {
-            0..3 => {
-                let which = chance.below(3) as usize;
-                again(hosts[which], &mut daemons[which], &mut chance);
-            }
-            3..6 => {
-                let which = chance.below(2) as usize;
-                hosts[which].wire.as_ref().expect("it receives").snap();
-            }
-            6 => {
-                let which = chance.below(3) as usize;
-                let daemon = daemons[which].as_ref().expect("it runs");
-                daemon.pause();
-                sleep(Duration::from_millis(chance.below(600)));
-                daemon.resume();
-            }
-            _ => log.turn_over(),
-        }
-        // The moment is to be any.
-        sleep(Duration::from_millis(chance.below(250)));
+        meddle(hosts, &mut daemons, 3, &mut log, &mut chance);
     }
     let [server, middle, leaf] = daemons.map(|daemon| daemon.expect("it runs"));
     leaf.push(&json!([{"gauge": {"temperature": 21.5, "state": "warm"}, "defaultaction": "last"}]));

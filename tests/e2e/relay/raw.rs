@@ -1,12 +1,10 @@
 //! Lines that travel as they are, and are folded where they arrive: each counts once there, whatever dies on the way.
 
-use super::exact::{Chance, again, turns};
+use super::exact::{Chance, meddle, turns};
 use super::{Host, LOG, Log, await_sums, counted, figure, sum};
 use graftd_tests::Daemon;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::thread::sleep;
-use std::time::Duration;
 
 const PIPES: [&str; 5] = ["status", "bytes", "request-time", "visitors", "url"];
 
@@ -41,26 +39,7 @@ fn each_line_is_folded_once_at_the_end_of_a_chain_whatever_dies() {
     let mut chance = Chance(11);
     for _ in 0..turns(40, 400) {
         log.write(1 + chance.below(2_000));
-        match chance.below(8) {
-            0..4 => {
-                let which = chance.below(3) as usize;
-                again(hosts[which], &mut daemons[which], &mut chance);
-            }
-            4..6 => {
-                let which = chance.below(2) as usize;
-                hosts[which].wire.as_ref().expect("it receives").snap();
-            }
-            6 => {
-                let which = chance.below(3) as usize;
-                let daemon = daemons[which].as_ref().expect("it runs");
-                daemon.pause();
-                sleep(Duration::from_millis(chance.below(600)));
-                daemon.resume();
-            }
-            _ => log.turn_over(),
-        }
-        // The moment is to be any.
-        sleep(Duration::from_millis(chance.below(250)));
+        meddle(hosts, &mut daemons, 4, &mut log, &mut chance);
     }
     let [server, middle, leaf] = daemons.map(|daemon| daemon.expect("it runs"));
     println!("{} lines, the sum of their numbers is {}", log.lines, sum(log.lines));

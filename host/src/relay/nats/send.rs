@@ -54,9 +54,7 @@ struct Met<'s> {
 impl Drop for Met<'_> {
     fn drop(&mut self) {
         let NatsSender { line, spooler, .. } = self.sender;
-        let sent = line.last_sent(&self.peer);
-        spooler.send(&line.name, RelayJob::Leave { connection: self.connection, sent });
-        line.told.lock().since = None;
+        line.leave(spooler, &self.peer, self.connection);
     }
 }
 

@@ -58,15 +58,10 @@ mod tests {
         Arc::new(Line {
             name: name.to_owned(),
             outbox: outbox.into(),
-            board: Arc::default(),
-            told: Mutex::default(),
-            tell_all: AtomicU64::new(0),
-            refused: Mutex::default(),
-            sent: Mutex::default(),
-            every_ms: AtomicU64::new(0),
             takes_raw: true.into(),
             limit: AtomicU64::new(9),
             owners: 1.into(),
+            ..Line::default()
         })
     }
 
