@@ -5,7 +5,7 @@ use super::body::Upload;
 use super::ownlog::Entry;
 use super::wait::HandedOn;
 use super::web::{Arrival, Head, Web};
-use super::{api, get, health, login, metrics, modules, page, pull, push, trend};
+use super::{api, find, get, health, login, ls, metrics, modules, page, pull, push, setting, trend};
 use crate::conf::{Role, nearest};
 use crate::ingest::sources::{Figures, Way};
 use futures_util::{Stream, StreamExt};
@@ -17,14 +17,19 @@ use warp::reply::Response;
 use warp::{Buf, Filter, Rejection};
 
 /// Every URL, as an answer to an unknown one lists them.
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 19] = [
     "/",
     "/push",
     "/get/",
     "/pull/",
     "/trend/",
     "/api/q/",
+    "/api/ls/",
+    "/api/find",
     "/modules",
+    "/modules/log",
+    "/setting/view",
+    "/setting/view/NAME",
     "/modules/NAME/on",
     "/modules/NAME/off",
     "/modules/NAME/reload",
@@ -129,6 +134,19 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
             reads(head)?;
             Ok(modules::list(web, &head.headers))
         }
+        "/modules/log" => {
+            reads(head)?;
+            Ok(modules::log(web))
+        }
+        "/setting/view" | "/setting/view/" => setting::all(web, head, upload).await,
+        "/api/find" | "/api/find/" => {
+            reads(head)?;
+            find::find(web, query).await
+        }
+        "/api/ls" => {
+            reads(head)?;
+            ls::list(web, "", query).await
+        }
         "/metrics" => {
             reads(head)?;
             metrics::metrics(web).await
@@ -159,6 +177,11 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
             if let Some(rest) = path.strip_prefix("/api/q/") {
                 reads(head)?;
                 api::subtree(web, rest, query).await
+            } else if let Some(rest) = path.strip_prefix("/api/ls/") {
+                reads(head)?;
+                ls::list(web, rest, query).await
+            } else if let Some(name) = path.strip_prefix("/setting/view/") {
+                setting::one(web, name, head, upload).await
             } else if let Some((name, to)) = path.strip_prefix("/modules/").and_then(modules::switch_of) {
                 writes(head)?;
                 modules::switch(web, name, to, &head.headers).await

@@ -3,7 +3,9 @@
 mod fuzz;
 mod get;
 mod limits;
+mod ls;
 mod pull;
 mod push;
 mod routes;
+mod setting;
 mod tls;
