@@ -9,6 +9,7 @@ mod args;
 mod body;
 mod figure;
 mod get;
+mod graph;
 mod guard;
 mod health;
 mod live;

@@ -5,7 +5,7 @@ use super::body::Upload;
 use super::ownlog::Entry;
 use super::wait::HandedOn;
 use super::web::{Arrival, Head, Web};
-use super::{api, get, health, login, metrics, modules, page, pull, push, trend};
+use super::{api, get, graph, health, login, metrics, modules, page, pull, push, trend};
 use crate::conf::{Role, nearest};
 use crate::ingest::sources::{Figures, Way};
 use futures_util::{Stream, StreamExt};
@@ -17,12 +17,13 @@ use warp::reply::Response;
 use warp::{Buf, Filter, Rejection};
 
 /// Every URL, as an answer to an unknown one lists them.
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 15] = [
     "/",
     "/push",
     "/get/",
     "/pull/",
     "/trend/",
+    "/graph/",
     "/api/q/",
     "/modules",
     "/modules/NAME/on",
@@ -159,6 +160,9 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
             if let Some(rest) = path.strip_prefix("/api/q/") {
                 reads(head)?;
                 api::subtree(web, rest, query).await
+            } else if let Some(rest) = path.strip_prefix("/graph/") {
+                reads(head)?;
+                graph::graph(web, rest, query).await
             } else if let Some((name, to)) = path.strip_prefix("/modules/").and_then(modules::switch_of) {
                 writes(head)?;
                 modules::switch(web, name, to, &head.headers).await
