@@ -10,6 +10,7 @@ mod body;
 mod figure;
 mod find;
 mod get;
+mod graph;
 mod guard;
 mod health;
 mod live;

@@ -5,7 +5,7 @@ use super::body::Upload;
 use super::ownlog::Entry;
 use super::wait::HandedOn;
 use super::web::{Arrival, Head, Web};
-use super::{api, find, get, health, login, ls, metrics, modules, page, pull, push, setting, trend};
+use super::{api, find, get, graph, health, login, ls, metrics, modules, page, pull, push, setting, trend};
 use crate::conf::{Role, nearest};
 use crate::ingest::sources::{Figures, Way};
 use futures_util::{Stream, StreamExt};
@@ -17,12 +17,13 @@ use warp::reply::Response;
 use warp::{Buf, Filter, Rejection};
 
 /// Every URL, as an answer to an unknown one lists them.
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 20] = [
     "/",
     "/push",
     "/get/",
     "/pull/",
     "/trend/",
+    "/graph/",
     "/api/q/",
     "/api/ls/",
     "/api/find",
@@ -182,6 +183,9 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
                 ls::list(web, rest, query).await
             } else if let Some(name) = path.strip_prefix("/setting/view/") {
                 setting::one(web, name, head, upload).await
+            } else if let Some(rest) = path.strip_prefix("/graph/") {
+                reads(head)?;
+                graph::graph(web, rest, query).await
             } else if let Some((name, to)) = path.strip_prefix("/modules/").and_then(modules::switch_of) {
                 writes(head)?;
                 modules::switch(web, name, to, &head.headers).await
