@@ -63,6 +63,16 @@ export function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
 }
 
+let offset = 0;
+
+/** How far the daemon's clock is ahead of the browser's (ms): what the one says of times is shown by the other. */
+export function clockOffset(): number {
+  return offset;
+}
+
+/** A `Date` has whole seconds, and an answer its way: less than this is no difference. */
+const OFFSET_MIN = 2_000;
+
 async function send(url: string, asking: Asking): Promise<Response> {
   const headers: Record<string, string> = { Accept: asking.accept ?? "application/json" };
   const init: RequestInit = { headers, method: asking.method ?? "GET", cache: "no-store" };
@@ -78,6 +88,8 @@ async function send(url: string, asking: Asking): Promise<Response> {
     if (isAbort(error)) throw error;
     throw new Failed("The daemon does not answer.", 0);
   }
+  const date = Date.parse(response.headers.get("Date") ?? "");
+  if (!Number.isNaN(date)) offset = Math.abs(date - Date.now()) < OFFSET_MIN ? 0 : date - Date.now();
   // The session is over: this page asks for the token.
   if (response.status === 401) location.reload();
   if (!response.ok) {

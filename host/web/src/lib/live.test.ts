@@ -123,6 +123,13 @@ test("a hidden page follows nothing, and goes on where it was", async () => {
   live.rest(false);
   await again;
   assert.deepEqual([daemon.gets.length, daemon.last.since], [1, 150]);
+  // After a long while leaves may have gone of which nobody can tell any more.
+  live.rest(true);
+  daemon.time += 60_000;
+  const anew = daemon.opened();
+  live.rest(false);
+  await anew;
+  assert.equal(daemon.gets.length, 2);
   live.stop();
 });
 
@@ -153,4 +160,13 @@ test("paths are asked for in requests that the daemon takes", () => {
   assert.deepEqual(groups(Array.from({ length: 300 }, (_, n) => `k${n}`)).map((group) => group.length), [256, 44]);
   assert.deepEqual(groups(Array.from({ length: 9 }, () => "x".repeat(10_000))).map((group) => group.length), [4, 4, 1]);
   assert.deepEqual(groups([]), []);
+});
+
+test("who follows nothing knows whether there is a connection", async () => {
+  const daemon = new Daemon();
+  const live = new Live(daemon);
+  live.retry();
+  await daemon.opened();
+  assert.deepEqual([live.state, daemon.last.paths.length], ["live", 1]);
+  live.stop();
 });

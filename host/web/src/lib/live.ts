@@ -16,6 +16,8 @@ export interface Frame {
   whole: boolean;
   /** How long nothing was heard before it (ms); 0 but after a break. */
   gap: number;
+  /** It may hold what changed in several ticks: the first of a stream. */
+  spread: boolean;
 }
 
 export type State = "connecting" | "live" | "offline";
@@ -23,7 +25,7 @@ export type Listener = (frame: Frame) => void;
 
 /** What is used of the daemon; tests have their own. */
 export interface Source {
-  get(paths: readonly string[], options: { signal?: AbortSignal | undefined }): Promise<Got>;
+  get(paths: readonly string[], options: { signal?: AbortSignal | undefined; depth?: number }): Promise<Got>;
   pull: typeof pull;
   now(): number;
 }
@@ -32,10 +34,15 @@ const WAIT_MIN = 250;
 const WAIT_MAX = 8_000;
 /** Changes of what is followed are gathered for so long (ms): scrolling is no reason to ask fifty times. */
 const GATHER = 60;
+/** Streams of a page at most: a browser holds six connections to a host, and other pages and requests want some. */
+const STREAMS_MAX = 3;
+/** A path at which there is nothing. */
+const NOBODY = "%00";
+/** A page that was hidden for so long (ms) is asked for anew: leaves that went meanwhile may be forgotten. */
+const RESTED_MAX = 20_000;
 
 export class Live {
   readonly #listeners = new Map<string, Set<Listener>>();
-  /** Paths that list: matched step by step. */
   readonly #states = new Set<() => void>();
   readonly #source: Source;
   #running: AbortController | null = null;
@@ -45,6 +52,7 @@ export class Live {
   #timer: ReturnType<typeof setTimeout> | null = null;
   #wait = WAIT_MIN;
   #resting = false;
+  #rested = 0;
   state: State = "connecting";
   /** Why there is no connection; null while there is one. */
   error: string | null = null;
@@ -82,8 +90,12 @@ export class Live {
   rest(resting: boolean): void {
     if (resting === this.#resting) return;
     this.#resting = resting;
-    if (resting) this.stop();
-    else this.#begin(0);
+    if (resting) {
+      this.#rested = this.#source.now();
+      return this.stop();
+    }
+    if (this.#source.now() - this.#rested > RESTED_MAX) this.#known.clear();
+    this.#begin(0);
   }
 
   /** Ends all that is under way. */
@@ -123,19 +135,21 @@ export class Live {
     const running = new AbortController();
     this.#running = running;
     const { signal } = running;
-    const paths = [...this.#listeners.keys()];
-    if (paths.length === 0) return this.#is("live", null);
+    const followed = [...this.#listeners.keys()];
+    // Who follows nothing yet wants to know as well whether there is a connection.
+    const paths = followed.length === 0 ? [NOBODY] : followed;
     try {
-      const broke = this.state === "offline" || this.#heard === 0;
+      const broke = this.#known.size === 0;
       // What is new is asked for; after a break, all.
       const asked = broke ? paths : paths.filter((path) => !this.#known.has(path));
       let since = this.#tick;
       if (asked.length > 0) {
-        const got = await this.#source.get(asked, { signal });
+        // The figure alone: what hangs below it may be a million nodes.
+        const got = await this.#source.get(asked, { signal, depth: 0 });
         const gap = broke && this.#heard > 0 ? this.#source.now() - this.#heard : 0;
         asked.forEach((path) => this.#known.add(path));
         // From the older of the two: what was known is told from where it was, and nothing of what is new is missed.
-        since = broke || this.#tick === 0 ? got.tick : Math.min(got.tick, this.#tick);
+        since = broke ? got.tick : Math.min(got.tick, this.#tick);
         this.#tick = since;
         this.#whole(asked, got, gap);
       }
@@ -144,16 +158,20 @@ export class Live {
         this.#wait = WAIT_MIN;
         this.#is("live", null);
       };
-      const parts = groups(paths).map((group) =>
-        this.#source.pull(group, since, signal, opened, (tick, told) => {
-          if (!signal.aborted) this.#told(tick, told);
-        }));
+      const parts = groups(paths).slice(0, STREAMS_MAX).map((group) => {
+        let spread = true;
+        return this.#source.pull(group, since, signal, opened, (tick, told) => {
+          if (!signal.aborted) this.#told(tick, told, spread);
+          spread = false;
+        });
+      });
       // The first that ends takes the others with it.
       await Promise.race(parts);
       throw new Failed("The connection broke.", 0);
     } catch (error) {
       if (signal.aborted || isAbort(error)) return;
       running.abort();
+      this.#known.clear();
       this.#is("offline", said(error));
       this.#begin(this.#wait);
       this.#wait = Math.min(this.#wait * 2, WAIT_MAX);
@@ -165,12 +183,12 @@ export class Live {
     this.#heard = at;
     asked.forEach((path, i) => {
       const changes = new Map(Object.entries(got.found[i] ?? {}));
-      const frame: Frame = { tick: got.tick, at, changes, whole: true, gap };
+      const frame: Frame = { tick: got.tick, at, changes, whole: true, gap, spread: false };
       this.#listeners.get(path)?.forEach((listener) => listener(frame));
     });
   }
 
-  #told(tick: number, told: Told): void {
+  #told(tick: number, told: Told, spread: boolean): void {
     const at = this.#source.now();
     this.#heard = at;
     this.#tick = Math.max(this.#tick, tick);
@@ -190,7 +208,7 @@ export class Live {
       }
     }
     for (const [to, changes] of parts) {
-      const frame: Frame = { tick, at, changes, whole: false, gap: 0 };
+      const frame: Frame = { tick, at, changes, whole: false, gap: 0, spread };
       this.#listeners.get(to)?.forEach((listener) => listener(frame));
     }
   }
@@ -205,6 +223,7 @@ function listed(path: string, list: string): boolean {
 /** The page's one stream; it rests while the page is hidden, and is tried at once when the network is back. */
 export function pageLive(): Live {
   const live = new Live();
+  live.retry();
   document.addEventListener("visibilitychange", () => live.rest(document.hidden));
   addEventListener("online", () => live.retry());
   addEventListener("pagehide", () => live.stop());

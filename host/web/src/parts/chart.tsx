@@ -51,12 +51,27 @@ export interface ChartProps {
 
 const tinted = (colour: string, share: number) => `color-mix(in srgb, ${colour} ${share}%, transparent)`;
 
+const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/** A moment on the time axis, as fine as ticks lie apart: a clock within a day, else a day or a month. */
+export function timeTick(seconds: number, apart: number): string {
+  const date = new Date(seconds * 1000);
+  const text = (part: number) => String(part).padStart(2, "0");
+  const day = `${date.getDate()} ${MONTHS[date.getMonth()]}`;
+  if (apart >= 365 * 86_400) return String(date.getFullYear());
+  if (apart >= 28 * 86_400) return date.getMonth() === 0 ? String(date.getFullYear()) : MONTHS[date.getMonth()] ?? "";
+  if (apart >= 86_400) return day;
+  if (date.getHours() + date.getMinutes() + date.getSeconds() === 0) return day;
+  const clock = `${text(date.getHours())}:${text(date.getMinutes())}`;
+  return apart < 60 ? `${clock}:${text(date.getSeconds())}` : clock;
+}
+
 function axes(units: string): uPlot.Axis[] {
   const [quiet, line] = [token("--quiet"), token("--grid")];
   const font = "11px system-ui, sans-serif";
   const common = { stroke: quiet, font, grid: { stroke: line, width: 1 }, ticks: { show: false } };
   return [
-    { ...common, size: 26, grid: { show: false }, space: 70 },
+    { ...common, size: 24, grid: { show: false }, space: 70, values: (_, ticks, __, ___, apart) => ticks.map((tick) => timeTick(tick, apart)) },
     {
       ...common,
       space: 32,
