@@ -3,8 +3,10 @@
 mod fuzz;
 mod get;
 mod limits;
+mod ls;
 mod pages;
 mod pull;
 mod push;
 mod routes;
+mod setting;
 mod tls;
