@@ -300,7 +300,7 @@ mod tests {
     fn a_file_that_is_not_ours_is_told_and_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let (views, file) = (Views::of(folder.path()), folder.path().join(FILE));
-        let full = format!("{:width$}", "{}", width = VIEWS_BYTES_MAX + 1);
+        let full = " ".repeat(VIEWS_BYTES_MAX + 1);
         for (text, why) in [
             ("", "is not JSON"),
             ("{\"graftd\":\"views\",\"version\":1,\"views\":[{]}", "line 1 column"),

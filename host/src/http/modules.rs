@@ -2,10 +2,11 @@
 
 use super::answer::{Answer, Refusal};
 use super::args::decode;
+use super::assets::{self, Page};
 use super::page::{escaped, frame};
 use super::route::text;
 use super::web::Web;
-use crate::conf::Isolation;
+use crate::conf::{Isolation, Role};
 use crate::core::{Switch, SwitchError};
 use crate::module::{Change, ModuleStatus, State};
 use crate::tree::encode_path;
@@ -15,13 +16,24 @@ use std::fmt::Write;
 use warp::http::header::{ACCEPT, HeaderValue, LOCATION};
 use warp::http::{HeaderMap, StatusCode};
 
-/// Every module with its state: JSON for who asks for it, else a page.
-pub(super) fn list(web: &Web, headers: &HeaderMap) -> Answer {
-    let modules = web.shared.modules.read().clone();
-    if wants_page(headers) {
-        return Answer::page(page(&modules));
+/// Every module with its state: JSON for who asks for it, else a page. Where the pages are not built, and for an agent, that page is one
+/// that stands still.
+///
+/// # Errors
+/// 503: the daemon is stopping.
+pub(super) async fn list(web: &Web, headers: &HeaderMap) -> Result<Answer, Refusal> {
+    let page_wanted = wants_page(headers);
+    if page_wanted
+        && web.shared.conf.role != Role::Agent
+        && let Some(built) = assets::built(web, Page::Modules).await?
+    {
+        return Ok(built);
     }
-    Answer::json(Value::Array(modules.iter().map(shown).collect()).to_string())
+    let modules = web.shared.modules.read().clone();
+    if page_wanted {
+        return Ok(Answer::page(page(&modules)));
+    }
+    Ok(Answer::json(Value::Array(modules.iter().map(shown).collect()).to_string()))
 }
 
 /// `/modules/log`: the last changes of modules' states since the daemon began, the newest first.
@@ -73,7 +85,7 @@ pub(super) async fn switch(web: &Web, name: &str, to: Switch, headers: &HeaderMa
 }
 
 /// JSON only for who says so.
-fn wants_page(headers: &HeaderMap) -> bool {
+pub(super) fn wants_page(headers: &HeaderMap) -> bool {
     !text(headers, &ACCEPT).is_some_and(|accept| accept.contains("application/json"))
 }
 

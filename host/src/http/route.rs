@@ -5,7 +5,7 @@ use super::body::Upload;
 use super::ownlog::Entry;
 use super::wait::HandedOn;
 use super::web::{Arrival, Head, Web};
-use super::{api, find, get, graph, health, login, ls, metrics, modules, page, pull, push, setting, trend};
+use super::{api, assets, find, get, graph, health, login, ls, metrics, modules, page, pull, push, setting, trend};
 use crate::conf::{Role, nearest};
 use crate::ingest::sources::{Figures, Way};
 use futures_util::{Stream, StreamExt};
@@ -17,7 +17,7 @@ use warp::reply::Response;
 use warp::{Buf, Filter, Rejection};
 
 /// Every URL, as an answer to an unknown one lists them.
-const KNOWN: [&str; 20] = [
+const KNOWN: [&str; 25] = [
     "/",
     "/push",
     "/get/",
@@ -27,6 +27,11 @@ const KNOWN: [&str; 20] = [
     "/api/q/",
     "/api/ls/",
     "/api/find",
+    "/realtime/",
+    "/realtime/view/NAME",
+    "/trend/view/",
+    "/diff/A/B",
+    "/assets/NAME",
     "/modules",
     "/modules/log",
     "/setting/view",
@@ -133,7 +138,7 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
         }
         "/modules" | "/modules/" => {
             reads(head)?;
-            Ok(modules::list(web, &head.headers))
+            modules::list(web, &head.headers).await
         }
         "/modules/log" => {
             reads(head)?;
@@ -166,13 +171,10 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
         }
         "/" | "/page.css" | "/page.js" => {
             reads(head)?;
-            // An agent has one page, which asks for the token.
-            if path != "/page.css" && web.shared.conf.role == Role::Agent {
-                let why =
-                    "this daemon is an agent, and has no pages; ask the one that it relays to, or /get/ and /modules";
-                return Err(Refusal::new(StatusCode::NOT_FOUND, why));
+            if path != "/page.css" {
+                has_pages(web)?;
             }
-            Ok(page::serve(web, path))
+            page::serve(web, path).await
         }
         _ => {
             if let Some(rest) = path.strip_prefix("/api/q/") {
@@ -186,6 +188,14 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
             } else if let Some(rest) = path.strip_prefix("/graph/") {
                 reads(head)?;
                 graph::graph(web, rest, query).await
+            } else if let Some(name) = path.strip_prefix("/assets/") {
+                reads(head)?;
+                has_pages(web)?;
+                assets::asset(web, name, &head.headers).await
+            } else if let Some(page) = assets::Page::at(path) {
+                reads(head)?;
+                has_pages(web)?;
+                assets::page(web, page).await
             } else if let Some((name, to)) = path.strip_prefix("/modules/").and_then(modules::switch_of) {
                 writes(head)?;
                 modules::switch(web, name, to, &head.headers).await
@@ -194,6 +204,15 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
             }
         }
     }
+}
+
+/// 404 of an agent: it has one page, which asks for the token.
+pub(super) fn has_pages(web: &Web) -> Result<(), Refusal> {
+    if web.shared.conf.role != Role::Agent {
+        return Ok(());
+    }
+    let why = "this daemon is an agent, and has no pages; ask the one that it relays to, or /get/ and /modules";
+    Err(Refusal::new(StatusCode::NOT_FOUND, why))
 }
 
 /// What a request asked for, as a browser asks for it again.

@@ -2,8 +2,11 @@
 
 use super::answer::{Answer, JSON, Refusal};
 use super::args::decode;
+use super::assets::{self, Page};
 use super::body::Upload;
 use super::get::apart;
+use super::modules::wants_page;
+use super::route::has_pages;
 use super::web::{Head, Web};
 use crate::limits::VIEWS_BYTES_MAX;
 use crate::views::{View, ViewError, list_of};
@@ -17,14 +20,19 @@ pub(super) const ALL: &str = "GET, HEAD, POST";
 /// What `/setting/view/NAME` takes.
 pub(super) const ONE: &str = "GET, HEAD, PUT, DELETE";
 
-/// `GET /setting/view` lists all views, `POST` keeps a list in place of them: so they are brought from elsewhere, and ordered.
+/// `GET /setting/view` lists all views as JSON for who asks for it, else it is the page; `POST` keeps a list in place of them: so they are brought from elsewhere, and ordered.
 ///
 /// # Errors
-/// 400 for what is no list of views, 409 where what is kept cannot be read, 503 where it cannot be written.
+/// 404 of an agent, which has no page; 400 for what is no list of views, 409 where what is kept cannot be read, 503 where it cannot be written.
 pub(super) async fn all(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Refusal> {
     let shared = Arc::clone(&web.shared);
     match head.method {
-        Method::GET | Method::HEAD => {}
+        Method::GET | Method::HEAD => {
+            if wants_page(&head.headers) {
+                has_pages(web)?;
+                return assets::page(web, Page::Views).await;
+            }
+        }
         Method::POST => {
             let value = body(web, head, upload).await?;
             let shared = Arc::clone(&web.shared);

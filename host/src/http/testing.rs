@@ -43,7 +43,8 @@ fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Ev
     };
     let shared = Shared {
         tree: RwLock::new(Tree::new(Limits::default(), tick, TICK_BASE)),
-        conf: DaemonConf { tick, ..DaemonConf::default() },
+        // Whether the pages are built or not, tests see them as if they were not.
+        conf: DaemonConf { tick, web: Some("/nowhere".into()), ..DaemonConf::default() },
         host: "here".to_owned(),
         tls: None,
         sources: crate::ingest::sources::Sources::new(&crate::conf::IntakeLimits::default()),
@@ -122,6 +123,13 @@ impl Server {
         Server::of(shared, Patience::default()).await
     }
 
+    /// Serves its pages from a folder.
+    pub(super) async fn with_pages(folder: &std::path::Path) -> Server {
+        let mut shared = shared(None);
+        Arc::get_mut(&mut shared).unwrap().conf.web = Some(folder.to_owned());
+        Server::of(shared, Patience::default()).await
+    }
+
     /// Serves by TLS.
     pub(super) async fn secure(acceptor: Arc<crate::tls::Acceptor>, patience: Patience) -> Server {
         let mut shared = shared(None);
@@ -150,7 +158,7 @@ impl Server {
         Server::of(shared, Patience::default()).await
     }
 
-    async fn of(shared: Arc<Shared>, patience: Patience) -> Server {
+    pub(super) async fn of(shared: Arc<Shared>, patience: Patience) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();

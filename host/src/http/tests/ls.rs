@@ -19,7 +19,7 @@ async fn children_are_listed_with_what_they_are() {
     merge(
         &server.shared,
         r#"{"a":{"n":1.5,"t":"x","b":true,"<i>,":{"x":2,"y":3},"g":{"x":2,"y":3,"defaultaction":"average"},
-            "q":{"v":[1,2,3],"defaultaction":"quantiles"},"d":{"v":["u","w"],"defaultaction":"distinct"},
+            "q":{"v":[2,2,2],"defaultaction":"quantiles"},"d":{"v":["u","w"],"defaultaction":"distinct"},
             "top":{"k":4,"defaultaction":"top(7)"}}}"#,
     );
     let tick = tick(&server.shared);

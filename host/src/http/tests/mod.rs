@@ -5,6 +5,7 @@ mod get;
 mod graph;
 mod limits;
 mod ls;
+mod pages;
 mod pull;
 mod push;
 mod routes;

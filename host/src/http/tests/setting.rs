@@ -11,13 +11,13 @@ async fn server(token: Option<&str>) -> (Server, tempfile::TempDir) {
 }
 
 async fn ask(server: &Server, method: &str, target: &str, body: &str) -> Reply {
-    server.ask(method, target, "Content-Type: application/json\r\n", body.as_bytes()).await
+    server.ask(method, target, "Content-Type: application/json\r\nAccept: application/json\r\n", body.as_bytes()).await
 }
 
 #[tokio::test]
 async fn views_are_kept_shown_renamed_and_removed() {
     let (server, folder) = server(None).await;
-    assert_eq!(server.get("/setting/view").await.body, "[]");
+    assert_eq!(ask(&server, "GET", "/setting/view", "").await.body, "[]");
     let made = ask(&server, "PUT", "/setting/view/my%2Fweb", r#"{"charts":[{"key":"cpu,,idle","x":1}]}"#).await;
     let web = r#"{"charts":[{"key":"cpu,,idle","x":1}],"name":"my/web"}"#;
     assert_eq!((made.status, made.body.as_str()), (201, web));
@@ -26,13 +26,13 @@ async fn views_are_kept_shown_renamed_and_removed() {
     let renamed = ask(&server, "PUT", "/setting/view/b", r#"{"name":"c","charts":[]}"#).await;
     assert_eq!((renamed.status, renamed.body.as_str()), (200, r#"{"charts":[],"name":"c"}"#));
     assert_eq!(ask(&server, "PUT", "/setting/view/c", r#"{"name":"my/web","charts":[]}"#).await.status, 409);
-    let list = server.get("/setting/view/").await.body;
+    let list = ask(&server, "GET", "/setting/view/", "").await.body;
     assert_eq!(list, format!(r#"[{web},{{"charts":[],"name":"c"}}]"#));
     let ordered = ask(&server, "POST", "/setting/view", &format!(r#"[{{"charts":[],"name":"c"}},{web}]"#)).await;
     assert_eq!((ordered.status, ordered.body), (200, format!(r#"[{{"charts":[],"name":"c"}},{web}]"#)));
     let removed = ask(&server, "DELETE", "/setting/view/c", "").await;
     assert_eq!((removed.status, removed.body.as_str()), (200, r#"{"removed":"c"}"#));
-    assert_eq!(server.get("/setting/view").await.body, format!("[{web}]"));
+    assert_eq!(ask(&server, "GET", "/setting/view", "").await.body, format!("[{web}]"));
     let kept = std::fs::read_to_string(folder.path().join("views.json")).unwrap();
     assert!(kept.contains("my/web") && kept.contains("\"version\": 1"), "{kept}");
 }
@@ -89,7 +89,7 @@ async fn only_who_may_write_changes_views() {
     };
     let views = Views::of(_folder.path());
     let server = Server::changed(None, |shared| (shared.tokens, shared.views) = (tokens, views)).await;
-    let bearer = format!("Authorization: Bearer {token}\r\n");
+    let bearer = format!("Accept: application/json\r\nAuthorization: Bearer {token}\r\n");
     for (method, target, status) in [
         ("GET", "/setting/view", 200),
         ("POST", "/setting/view", 403),
