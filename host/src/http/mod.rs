@@ -15,6 +15,7 @@ mod live;
 mod login;
 mod metrics;
 mod modules;
+mod openapi;
 mod ownlog;
 mod pace;
 mod page;

@@ -5,7 +5,7 @@ use super::body::Upload;
 use super::ownlog::Entry;
 use super::wait::HandedOn;
 use super::web::{Arrival, Head, Web};
-use super::{api, get, health, login, metrics, modules, page, pull, push, trend};
+use super::{api, get, health, login, metrics, modules, openapi, page, pull, push, trend};
 use crate::conf::{Role, nearest};
 use crate::ingest::sources::{Figures, Way};
 use futures_util::{Stream, StreamExt};
@@ -17,7 +17,7 @@ use warp::reply::Response;
 use warp::{Buf, Filter, Rejection};
 
 /// Every URL, as an answer to an unknown one lists them.
-const KNOWN: [&str; 14] = [
+pub(super) const KNOWN: [&str; 15] = [
     "/",
     "/push",
     "/get/",
@@ -29,6 +29,7 @@ const KNOWN: [&str; 14] = [
     "/modules/NAME/off",
     "/modules/NAME/reload",
     "/metrics",
+    "/openapi.json",
     "/healthz",
     "/readyz",
     "/login",
@@ -132,6 +133,10 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
         "/metrics" => {
             reads(head)?;
             metrics::metrics(web).await
+        }
+        "/openapi.json" => {
+            reads(head)?;
+            Ok(openapi::serve())
         }
         "/healthz" => {
             reads(head)?;

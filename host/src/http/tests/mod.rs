@@ -3,6 +3,7 @@
 mod fuzz;
 mod get;
 mod limits;
+mod openapi;
 mod pull;
 mod push;
 mod routes;
