@@ -9,7 +9,7 @@ OUT := $(or $(CARGO_TARGET_DIR),target)/$(PROFILE)
 PLUGINS := $(patsubst plugins/%/Cargo.toml,%,$(shell grep -ls cdylib plugins/*/Cargo.toml))
 
 .DEFAULT_GOAL := help
-.PHONY: help deps build build-all plugins run run-agent agent-conf test test-rust test-doc lint fmt soak bench clean
+.PHONY: help deps web test-web lint-web build build-all plugins run run-agent agent-conf test test-rust test-doc lint fmt soak bench clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 16
@@ -17,12 +17,27 @@ help: ## What there is to make
 deps:
 	@.ci/install-deps build
 
-build: deps ## Build the daemon, its worker for Python and the plugins, and put the plugins into plugins/
+# The pages, which the daemon has in it: made anew when something that they are made of is newer.
+WEB := host/web
+WEB_MADE := $(WEB)/node_modules/.made
+WEB_FROM := $(shell find $(WEB)/src -type f 2>/dev/null) $(WEB)/build.mjs $(WEB)/tsconfig.json
+
+web: deps $(WEB_MADE) ## Build the pages alone, which `graftd run --web host/web/dist` serves
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package.json $(WEB)/package-lock.json
+	cd $(WEB) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(WEB_MADE): $(WEB)/node_modules/.package-lock.json $(WEB_FROM)
+	cd $(WEB) && node build.mjs
+	@touch $@
+
+build: web ## Build the pages, the daemon, its worker for Python and the plugins, and put the plugins into plugins/
 	$(CARGO) build --$(PROFILE) -p graftd -p graftd-gmod $(PLUGINS:%=-p graft-%)
 	@$(MAKE) --no-print-directory plugins
 
 # The same and what only tests and benches need: plugins that misbehave, the harness.
-build-all: deps
+build-all: web
 	$(CARGO) build --$(PROFILE) --workspace --bins --lib
 	@$(MAKE) --no-print-directory plugins
 
@@ -58,7 +73,7 @@ agent-conf:
 	  test -e "$$on" || echo "$$off keeps the relay off: this agent sends nothing" >&2; \
 	else there="$$on"; { echo 'plugin = "relay"'; lines; } > "$$on"; fi; chmod go-w "$$there"
 
-test: build-all lint test-rust test-doc ## Test everything: unit, property, doc, end to end, lint
+test: build-all lint test-rust test-doc test-web ## Test everything: unit, property, doc, end to end, lint
 
 # nextest runs each test in a process of its own and shows the slow ones; plain cargo test does as well.
 test-rust:
@@ -70,7 +85,14 @@ test-rust:
 test-doc:
 	$(CARGO) test --$(PROFILE) --workspace --doc
 
-lint: ## Format and clippy, with no warning left
+# What the pages are made of, without a browser; and then with one, where there is Chromium (tests/pages).
+test-web: web
+	cd $(WEB) && node test.mjs
+
+lint-web: web
+	cd $(WEB) && npx --no-install tsc --noEmit
+
+lint: lint-web ## Format, clippy and the pages' types, with no warning left
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --$(PROFILE) --workspace --all-targets -- -D warnings
 
@@ -95,3 +117,4 @@ bench: build-all ## Measure: lines, updates, the plugin boundary, workers, drop-
 clean: ## Remove what was built
 	$(CARGO) clean
 	rm -f plugins/*.so
+	rm -rf $(WEB)/node_modules $(WEB)/dist/*

@@ -327,6 +327,9 @@ pub const STORE_FILL: Duration = Duration::from_secs(240);
 /// Bytes of an answer of a store: about two million samples.
 pub const STORE_ANSWER_BYTES_MAX: u64 = 64 << 20;
 
+/// Bytes of a file of the pages, where they are served from a folder.
+pub const WEB_FILE_BYTES_MAX: u64 = 16 << 20;
+
 /// Paths in one `/get/` or `/pull/`.
 pub const PATHS_MAX: usize = 256;
 

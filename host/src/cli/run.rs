@@ -62,6 +62,9 @@ pub(super) struct Run {
     /// Where relays of other daemons connect; nowhere unless it is said
     #[arg(long, value_name = "ADDR", value_parser = listens)]
     relay: Option<SocketAddr>,
+    /// Serve the pages from this folder and not from the program: host/web/dist, which `npm run watch` in host/web makes anew at each change
+    #[arg(long, value_name = "DIR")]
+    web: Option<PathBuf>,
     /// Say more: every step of every module
     #[arg(long, short)]
     verbose: bool,
@@ -108,6 +111,12 @@ impl Run {
         conf.http = self.http.unwrap_or(conf.http);
         conf.push = self.push.unwrap_or(conf.push);
         conf.relay = self.relay.or(conf.relay);
+        if let Some(folder) = &self.web {
+            if !folder.is_dir() {
+                return Err(Failure::usage(format_args!("--web {}: there is no such folder", folder.display())));
+            }
+            conf.web = Some(std::path::absolute(folder).unwrap_or_else(|_| folder.clone()));
+        }
         let tokens = tokens(&conf, &folders)?;
         let open = |files: &TlsFiles| {
             Acceptor::open(files, &folders).map_err(|why| {

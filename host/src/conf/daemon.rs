@@ -51,6 +51,8 @@ impl FromStr for Role {
 pub struct DaemonConf {
     /// What it is for.
     pub role: Role,
+    /// The folder from which the pages are served, in place of the program's own. The command line names it, no file does.
+    pub web: Option<PathBuf>,
     /// The host's name in paths; by default the system's.
     pub host: Option<String>,
     /// How often pipes flush and subscribers are told.
@@ -121,6 +123,7 @@ impl Default for DaemonConf {
         let Limits { nodes_max, branch_nodes_max, .. } = Limits::default();
         DaemonConf {
             role: Role::default(),
+            web: None,
             host: None,
             tick: Duration::from_secs(1),
             commit: Duration::from_secs(10),

@@ -31,7 +31,7 @@ pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; chars
 /// Pages run nothing but what is served beside them, talk to nobody else, and are framed by nobody: a switch in a frame
 /// could be clicked unseen.
 const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; \
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
      base-uri 'none'; frame-ancestors 'none'",
 );
 

@@ -6,6 +6,7 @@
 mod answer;
 mod api;
 mod args;
+mod assets;
 mod body;
 mod figure;
 mod get;

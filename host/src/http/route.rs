@@ -5,7 +5,7 @@ use super::body::Upload;
 use super::ownlog::Entry;
 use super::wait::HandedOn;
 use super::web::{Arrival, Head, Web};
-use super::{api, get, health, login, metrics, modules, openapi, page, pull, push, trend};
+use super::{api, assets, get, health, login, metrics, modules, openapi, page, pull, push, trend};
 use crate::conf::{Role, nearest};
 use crate::ingest::sources::{Figures, Way};
 use futures_util::{Stream, StreamExt};
@@ -17,13 +17,19 @@ use warp::reply::Response;
 use warp::{Buf, Filter, Rejection};
 
 /// Every URL, as an answer to an unknown one lists them.
-pub(super) const KNOWN: [&str; 15] = [
+pub(super) const KNOWN: [&str; 21] = [
     "/",
     "/push",
     "/get/",
     "/pull/",
     "/trend/",
     "/api/q/",
+    "/realtime/",
+    "/realtime/view/NAME",
+    "/trend/view/",
+    "/diff/A/B",
+    "/setting/view",
+    "/assets/NAME",
     "/modules",
     "/modules/NAME/on",
     "/modules/NAME/off",
@@ -152,11 +158,8 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
         }
         "/" | "/page.css" | "/page.js" => {
             reads(head)?;
-            // An agent has one page, which asks for the token.
-            if path != "/page.css" && web.shared.conf.role == Role::Agent {
-                let why =
-                    "this daemon is an agent, and has no pages; ask the one that it relays to, or /get/ and /modules";
-                return Err(Refusal::new(StatusCode::NOT_FOUND, why));
+            if path != "/page.css" {
+                has_pages(web)?;
             }
             Ok(page::serve(web, path))
         }
@@ -164,6 +167,14 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
             if let Some(rest) = path.strip_prefix("/api/q/") {
                 reads(head)?;
                 api::subtree(web, rest, query).await
+            } else if let Some(name) = path.strip_prefix("/assets/") {
+                reads(head)?;
+                has_pages(web)?;
+                assets::asset(web, name, &head.headers).await
+            } else if let Some(page) = assets::Page::at(path) {
+                reads(head)?;
+                has_pages(web)?;
+                assets::page(web, page).await
             } else if let Some((name, to)) = path.strip_prefix("/modules/").and_then(modules::switch_of) {
                 writes(head)?;
                 modules::switch(web, name, to, &head.headers).await
@@ -172,6 +183,15 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
             }
         }
     }
+}
+
+/// 404 of an agent: it has one page, which asks for the token.
+fn has_pages(web: &Web) -> Result<(), Refusal> {
+    if web.shared.conf.role != Role::Agent {
+        return Ok(());
+    }
+    let why = "this daemon is an agent, and has no pages; ask the one that it relays to, or /get/ and /modules";
+    Err(Refusal::new(StatusCode::NOT_FOUND, why))
 }
 
 /// What a request asked for, as a browser asks for it again.

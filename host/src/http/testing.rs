@@ -113,6 +113,13 @@ impl Server {
         Server::of(shared(None), patience).await
     }
 
+    /// Serves its pages from a folder.
+    pub(super) async fn with_pages(folder: &std::path::Path) -> Server {
+        let mut shared = shared(None);
+        Arc::get_mut(&mut shared).unwrap().conf.web = Some(folder.to_owned());
+        Server::of(shared, Patience::default()).await
+    }
+
     /// Serves by TLS.
     pub(super) async fn secure(acceptor: Arc<crate::tls::Acceptor>, patience: Patience) -> Server {
         let mut shared = shared(None);
@@ -141,7 +148,7 @@ impl Server {
         Server::of(shared, Patience::default()).await
     }
 
-    async fn of(shared: Arc<Shared>, patience: Patience) -> Server {
+    pub(super) async fn of(shared: Arc<Shared>, patience: Patience) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();

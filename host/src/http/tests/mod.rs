@@ -4,6 +4,7 @@ mod fuzz;
 mod get;
 mod limits;
 mod openapi;
+mod pages;
 mod pull;
 mod push;
 mod routes;

@@ -1,0 +1,62 @@
+use crate::conf::Role;
+use crate::http::testing::{Server, shared};
+use crate::http::web::Patience;
+use std::fs;
+use std::sync::Arc;
+
+const MANIFEST: &str = r#"{"pages":{"realtime":{"script":"realtime-A.js","parts":["part-B.js"]},"views":{"script":"views-A.js"}},
+    "head":{"script":"head-C.js","style":"style-D.css","icon":"icon-E.svg"}}"#;
+
+#[tokio::test]
+async fn a_page_names_its_script_and_what_that_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("manifest.json"), MANIFEST).unwrap();
+    fs::write(folder.path().join("realtime-A.js"), "export {}").unwrap();
+    let server = Server::with_pages(folder.path()).await;
+    for target in ["/realtime/", "/realtime/view/my%20view", "/setting/view"] {
+        let reply = server.ask("GET", target, "Accept: text/html\r\n", b"").await;
+        assert_eq!((reply.status, reply.header("cache-control")), (200, Some("no-cache")), "{target}");
+        let policy = reply.header("content-security-policy").unwrap();
+        assert!(policy.contains("script-src 'self';") && !policy.contains("unsafe"), "{policy}");
+        let script = if target.starts_with("/realtime") { "realtime-A.js" } else { "views-A.js" };
+        assert!(reply.body.contains(&format!("<script type=\"module\" src=\"/assets/{script}\">")), "{}", reply.body);
+        assert!(reply.body.contains("href=\"/assets/style-D.css\"") && reply.body.contains("data-tick=\"1000\""));
+        assert!(!reply.body.contains('{'), "{}", reply.body);
+        assert_eq!(reply.body.matches("aria-current").count(), 1);
+        assert_eq!(reply.body.contains("modulepreload\" href=\"/assets/part-B.js"), target.starts_with("/realtime"));
+    }
+    let script = server.get("/assets/realtime-A.js").await;
+    assert_eq!((script.status, script.body.as_str()), (200, "export {}"));
+    assert_eq!(script.header("content-type"), Some("text/javascript; charset=utf-8"));
+    assert_eq!(script.header("cache-control"), Some("public, max-age=31536000, immutable"));
+    let etag = script.header("etag").unwrap();
+    let known = server.ask("GET", "/assets/realtime-A.js", &format!("If-None-Match: {etag}\r\n"), b"").await;
+    assert_eq!((known.status, known.body.as_str()), (304, ""));
+    for missing in
+        ["/assets/", "/assets/part-B.js", "/assets/manifest.json", "/assets/%2e%2e%2fmanifest.json", "/diff/a"]
+    {
+        assert_eq!(server.get(missing).await.status, 404, "{missing}");
+    }
+    assert_eq!(server.ask("POST", "/realtime/", "", b"").await.status, 405);
+}
+
+#[tokio::test]
+async fn a_page_that_is_not_built_says_how_to_build_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::with_pages(folder.path()).await;
+    let reply = server.get("/realtime/").await;
+    assert_eq!((reply.status, reply.header("content-type")), (503, Some("text/html; charset=utf-8")));
+    assert!(reply.body.contains("<code>make build</code>"), "{}", reply.body);
+}
+
+#[tokio::test]
+async fn an_agent_has_no_pages() {
+    let mut shared = shared(None);
+    Arc::get_mut(&mut shared).unwrap().conf.role = Role::Agent;
+    let server = Server::of(shared, Patience::default()).await;
+    for target in ["/realtime/", "/assets/realtime-A.js", "/setting/view"] {
+        let reply = server.get(target).await;
+        assert_eq!(reply.status, 404, "{target}");
+        assert!(reply.body.contains("is an agent, and has no pages"), "{}", reply.body);
+    }
+}

@@ -1,0 +1,266 @@
+// What the daemon is asked. Errors come as `Failed`, with a text that says what to do.
+
+import { keyArgument, rest, segment } from "./path.ts";
+
+/** A sketch of a distribution or a count of different ones, since the start and of the last minute. */
+export interface Sketch {
+  count?: number; sum?: number; min?: number; max?: number;
+  p50?: number; p90?: number; p95?: number; p99?: number; p999?: number;
+  distinct?: number;
+  last_minute?: Sketch;
+}
+
+/** What a node is worth: a leaf's value, or an object of what hangs below it with the own value at `""`. */
+export type Value = number | string | boolean | null | { [key: string]: Value } | Sketch;
+
+/** What is told of a value beside it. */
+export interface Meta { units?: string; title?: string; description?: string; [key: string]: unknown }
+
+/** A child of a node, as `/api/ls/` lists it. */
+export interface Entry {
+  key: string;
+  value?: Value;
+  action?: string;
+  kind?: "number" | "text" | "quantiles" | "distinct" | "top";
+  /** How many children it has itself. */
+  children?: number;
+}
+
+export interface Listing { total: number; tick: number; children: Entry[] }
+export interface Found { path: string; [more: string]: unknown }
+export interface ViewChart { key: string; [more: string]: unknown }
+export interface View { name: string; charts: ViewChart[]; [more: string]: unknown }
+
+/** A request that was not answered with what it asks for. */
+export class Failed extends Error {
+  /** The status of the answer; 0 when there was none. */
+  readonly status: number;
+
+  constructor(message: string, status: number) {
+    super(message);
+    this.name = "Failed";
+    this.status = status;
+  }
+
+  /** Whether nobody answered at all, or it is about to end: it may be back soon. */
+  get offline(): boolean {
+    return this.status === 0 || this.status === 502 || this.status === 503;
+  }
+}
+
+/** An answer with what its headers say. */
+export interface Answer<T> { body: T; tick: number; truncated: boolean; forgot: boolean }
+
+export interface Asking { signal?: AbortSignal | undefined; method?: string; body?: unknown; accept?: string }
+
+/** The text of whatever was thrown. */
+export function said(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Whether this is but a request that was given up. */
+export function isAbort(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "AbortError";
+}
+
+let offset = 0;
+
+/** How far the daemon's clock is ahead of the browser's (ms): what the one says of times is shown by the other. */
+export function clockOffset(): number {
+  return offset;
+}
+
+/** A `Date` has whole seconds, and an answer its way: less than this is no difference. */
+const OFFSET_MIN = 2_000;
+
+async function send(url: string, asking: Asking): Promise<Response> {
+  const headers: Record<string, string> = { Accept: asking.accept ?? "application/json" };
+  const init: RequestInit = { headers, method: asking.method ?? "GET", cache: "no-store" };
+  if (asking.signal) init.signal = asking.signal;
+  if (asking.body !== undefined) {
+    headers["Content-Type"] = "application/json";
+    init.body = JSON.stringify(asking.body);
+  }
+  let response: Response;
+  try {
+    response = await fetch(url, init);
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    throw new Failed("The daemon does not answer.", 0);
+  }
+  const date = Date.parse(response.headers.get("Date") ?? "");
+  if (!Number.isNaN(date)) offset = Math.abs(date - Date.now()) < OFFSET_MIN ? 0 : date - Date.now();
+  // The session is over: this page asks for the token.
+  if (response.status === 401) location.reload();
+  if (!response.ok) {
+    const told: unknown = await response.json().catch(() => null);
+    const why = told !== null && typeof told === "object" && "error" in told ? String(told.error) : "";
+    throw new Failed(why || `${response.status} ${response.statusText}`, response.status);
+  }
+  return response;
+}
+
+/** Asks for JSON. */
+export async function ask<T>(url: string, asking: Asking = {}): Promise<Answer<T>> {
+  const response = await send(url, asking);
+  const { headers } = response;
+  let body: T;
+  try {
+    const text = await response.text();
+    body = (text === "" ? null : JSON.parse(text)) as T;
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    throw new Failed("The daemon's answer broke off.", 0);
+  }
+  return {
+    body,
+    tick: Number(headers.get("X-Tick") ?? 0),
+    truncated: headers.get("X-Truncated") === "1",
+    forgot: headers.get("X-Forgot") === "1",
+  };
+}
+
+/** Paths in one request at most (the daemon's limit). */
+export const PATHS_MAX = 256;
+/** Bytes of them, well below what the daemon takes of a head. */
+const URL_BYTES_MAX = 48 * 1024;
+
+/** Paths in groups that fit into a request each. */
+export function groups(paths: readonly string[]): string[][] {
+  const all: string[][] = [];
+  let bytes = URL_BYTES_MAX;
+  for (const path of paths) {
+    const size = keyArgument(path).length + 1;
+    const last = all.at(-1);
+    if (last === undefined || last.length === PATHS_MAX || bytes + size > URL_BYTES_MAX) {
+      all.push([path]);
+      bytes = size;
+    } else {
+      last.push(path);
+      bytes += size;
+    }
+  }
+  return all;
+}
+
+export interface GetOptions { as?: string; window?: "1m"; depth?: number; limit?: number; meta?: boolean; signal?: AbortSignal | undefined }
+
+/** What `/get/` found: for each path asked for, an object with a member a match. */
+export interface Got { found: Array<{ [path: string]: Value }>; metas: Array<{ [path: string]: Meta }>; tick: number; truncated: boolean }
+
+/** What paths are worth now. The tick is that of the oldest answer, from which `/pull/` goes on without a gap. */
+export async function get(paths: readonly string[], options: GetOptions = {}): Promise<Got> {
+  const got: Got = { found: [], metas: [], tick: Infinity, truncated: false };
+  const more = Object.entries({ as: options.as, window: options.window, depth: options.depth, limit: options.limit, meta: options.meta ? 1 : undefined })
+    .filter(([, value]) => value !== undefined).map(([name, value]) => `&${name}=${value}`).join("");
+  for (const group of groups(paths)) {
+    const url = `/get/?${group.map(keyArgument).join("&")}${more}`;
+    const answer = await ask<Array<{ [path: string]: Value }>>(url, { signal: options.signal });
+    for (const object of answer.body) {
+      if (options.meta) {
+        const { meta, ...found } = object;
+        got.found.push(found);
+        got.metas.push((meta ?? {}) as unknown as { [path: string]: Meta });
+      } else {
+        got.found.push(object);
+      }
+    }
+    got.tick = Math.min(got.tick, answer.tick);
+    got.truncated ||= answer.truncated;
+  }
+  return got;
+}
+
+/** What changed at a tick: leaves by their paths. */
+export type Told = Array<{ [path: string]: Value }>;
+
+/** Reads the lines of an event stream. */
+export class Events {
+  #rest = "";
+  #id = "";
+  #data: string[] = [];
+  readonly #told: (id: string, data: string) => void;
+
+  constructor(told: (id: string, data: string) => void) {
+    this.#told = told;
+  }
+
+  /** Takes what has come. */
+  feed(text: string): void {
+    const lines = (this.#rest + text).split("\n");
+    this.#rest = lines.pop() ?? "";
+    for (const line of lines) {
+      if (line === "") {
+        if (this.#data.length > 0) this.#told(this.#id, this.#data.join("\n"));
+        this.#data = [];
+      } else if (line.startsWith("data: ")) {
+        this.#data.push(line.slice(6));
+      } else if (line.startsWith("id: ")) {
+        this.#id = line.slice(4);
+      }
+    }
+  }
+}
+
+/** A stream is silent for so long at most (ms) before it is taken for dead; the daemon says something every 15 s. */
+const SILENT_MAX = 40_000;
+
+/** Follows paths by one stream until it ends, breaks or is given up. `told` is called with each tick's changes. */
+export async function pull(
+  paths: readonly string[], since: number, signal: AbortSignal, opened: () => void, told: (tick: number, changes: Told) => void,
+): Promise<void> {
+  const silent = new AbortController();
+  let timer = setTimeout(() => silent.abort(), SILENT_MAX);
+  const url = `/pull/?${paths.map(keyArgument).join("&")}&since=${since}`;
+  try {
+    const response = await send(url, { signal: AbortSignal.any([signal, silent.signal]), accept: "text/event-stream" });
+    const reader = response.body?.getReader();
+    if (!reader) return;
+    opened();
+    const text = new TextDecoder();
+    const events = new Events((id, data) => told(Number(id), JSON.parse(data) as Told));
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      clearTimeout(timer);
+      timer = setTimeout(() => silent.abort(), SILENT_MAX);
+      events.feed(text.decode(value, { stream: true }));
+    }
+  } catch (error) {
+    if (signal.aborted || error instanceof Failed) throw error;
+    throw new Failed("The connection broke.", 0);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The children of a node, from the one after `after` on, sorted by key. */
+export async function ls(path: string, after: string | null, limit: number, signal?: AbortSignal): Promise<Listing> {
+  const from = after === null ? "" : `&after=${encodeURIComponent(after)}`;
+  return (await ask<Listing>(`/api/ls/${rest(path)}?limit=${limit}${from}`, { signal })).body;
+}
+
+/** Paths that look like a text, best first. */
+export async function find(text: string, limit: number, signal?: AbortSignal): Promise<Found[]> {
+  const { body } = await ask<unknown>(`/api/find?q=${encodeURIComponent(text)}&limit=${limit}`, { signal });
+  const list = Array.isArray(body) ? body : ((body as { found?: unknown[] } | null)?.found ?? []);
+  return list.map((one) => (typeof one === "string" ? { path: one } : (one as Found)));
+}
+
+/** The arguments of `/trend/` beside its paths; see docs/TREND.md. */
+export type TrendOptions = { [name: string]: string | number | undefined };
+
+/** How paths went on. */
+export async function trend<T = unknown>(paths: readonly string[], options: TrendOptions, signal?: AbortSignal): Promise<T> {
+  const more = Object.entries(options).filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `&${name}=${encodeURIComponent(String(value))}`).join("");
+  return (await ask<T>(`/trend/?${paths.map(keyArgument).join("&")}${more}`, { signal })).body;
+}
+
+/** The views that are kept. */
+export const views = {
+  list: async (signal?: AbortSignal): Promise<View[]> => (await ask<View[]>("/setting/view", { signal })).body,
+  put: (view: View) => ask<unknown>(`/setting/view/${segment(view.name)}`, { method: "PUT", body: view }),
+  remove: (name: string) => ask<unknown>(`/setting/view/${segment(name)}`, { method: "DELETE" }),
+  replace: (all: View[]) => ask<unknown>("/setting/view", { method: "POST", body: all }),
+};

@@ -1,0 +1,115 @@
+// Figures and times as text, in tabular digits and few of them.
+
+const LARGE = ["", "k", "M", "G", "T", "P", "E"];
+const BYTES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+const THIN = "\u202f";
+
+/** Three or four significant digits, without an exponent: `0.0123`, `12.3`, `1 234`. */
+function plain(value: number): string {
+  const size = Math.abs(value);
+  if (size !== 0 && size < 1e-4) return value.toExponential(2);
+  const digits = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 4;
+  const text = value.toFixed(digits);
+  return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+}
+
+/** A number as short as it can be: `1.23 M`, `12.3 k`, `0.5`. */
+export function short(value: number): string {
+  if (!Number.isFinite(value)) return "–";
+  let size = value;
+  let at = 0;
+  while (Math.abs(size) >= (at === 0 ? 10_000 : 999.5) && at < LARGE.length - 1) {
+    size /= 1000;
+    at += 1;
+  }
+  return at === 0 ? plain(size) : `${plain(size)}${THIN}${LARGE[at]}`;
+}
+
+/** A number with all of its digits before the point, in groups. */
+export function exact(value: number): string {
+  if (!Number.isFinite(value)) return "–";
+  return value.toLocaleString("en", { maximumFractionDigits: Math.abs(value) >= 1000 ? 0 : 6 }).replaceAll(",", THIN);
+}
+
+/** A number of bytes. */
+export function bytes(value: number): string {
+  let size = value;
+  let at = 0;
+  while (Math.abs(size) >= 1023.5 && at < BYTES.length - 1) {
+    size /= 1024;
+    at += 1;
+  }
+  return `${plain(size)}${THIN}${BYTES[at]}`;
+}
+
+/** A number of seconds: `12 ms`, `1.5 s`, `3 min 20 s`, `2 d 4 h`. */
+export function duration(seconds: number): string {
+  const size = Math.abs(seconds);
+  if (size === 0) return `0${THIN}s`;
+  if (size < 1e-3) return `${plain(seconds * 1e6)}${THIN}µs`;
+  if (size < 1) return `${plain(seconds * 1e3)}${THIN}ms`;
+  if (size < 60) return `${plain(seconds)}${THIN}s`;
+  const parts: Array<[number, string]> = [[86_400, "d"], [3_600, "h"], [60, "min"], [1, "s"]];
+  const at = parts.findIndex(([unit]) => size >= unit);
+  const [unit, name] = parts[at] ?? [1, "s"];
+  const whole = Math.floor(size / unit);
+  const [below, belowName] = parts[at + 1] ?? [0, ""];
+  const rest = below === 0 ? 0 : Math.floor((size - whole * unit) / below);
+  const sign = seconds < 0 ? "-" : "";
+  return `${sign}${whole}${THIN}${name}${rest === 0 ? "" : ` ${rest}${THIN}${belowName}`}`;
+}
+
+/** A value with its units, as metadata name them. */
+export function withUnits(value: number, units: string): string {
+  const unit = units.trim();
+  switch (unit.toLowerCase()) {
+    case "":
+      return short(value);
+    case "bytes":
+    case "byte":
+    case "b":
+      return bytes(value);
+    case "bytes/sec":
+    case "bytes/s":
+    case "b/s":
+      return `${bytes(value)}/s`;
+    case "s":
+    case "sec":
+    case "seconds":
+      return duration(value);
+    case "ms":
+    case "milliseconds":
+      return duration(value / 1000);
+    case "%":
+    case "percent":
+      return `${plain(value)}${THIN}%`;
+    default:
+      return `${short(value)} ${unit}`;
+  }
+}
+
+/** The clock of a moment (ms since 1970): `14:05:09`. */
+export function clock(ms: number): string {
+  const date = new Date(ms);
+  return [date.getHours(), date.getMinutes(), date.getSeconds()].map((part) => String(part).padStart(2, "0")).join(":");
+}
+
+/** A day and its clock: `2026-11-26 14:05`. */
+export function moment(ms: number): string {
+  const date = new Date(ms);
+  const day = [date.getFullYear(), date.getMonth() + 1, date.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
+  return `${day} ${clock(ms).slice(0, 5)}`;
+}
+
+/** How long ago a moment is: `now`, `12 s ago`, `3 h ago`. */
+export function ago(ms: number, now: number): string {
+  const seconds = Math.max(0, Math.round((now - ms) / 1000));
+  return seconds < 1 ? "now" : `${duration(seconds).split(" ")[0]} ago`;
+}
+
+/** A text no longer than `most` characters: 10 kB of a key would hide the rest. */
+export function cut(text: string, most: number): string {
+  if (text.length <= most) return text;
+  const points = Array.from(text.slice(0, most * 2));
+  return points.length < most ? text : `${points.slice(0, most - 1).join("")}…`;
+}

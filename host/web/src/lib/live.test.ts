@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Events, Failed, type Got, type Told, type Value, groups } from "./api.ts";
+import { type Frame, Live, type Source } from "./live.ts";
+
+/** A daemon of paper: what it has, who follows, and a way to break. */
+class Daemon implements Source {
+  values: { [path: string]: Value } = {};
+  tick = 100;
+  time = 1_000_000;
+  gets: string[][] = [];
+  pulls: Array<{ paths: string[]; since: number; told: (tick: number, changes: Told) => void; broken: (error: Error) => void }> = [];
+  away = false;
+  #waiting: Array<() => void> = [];
+
+  now = () => this.time;
+
+  get = async (paths: readonly string[]): Promise<Got> => {
+    this.gets.push([...paths]);
+    if (this.away) throw new Failed("The daemon does not answer.", 0);
+    return { found: paths.map((path) => ({ [path]: this.values[path] ?? null })), metas: [], tick: this.tick, truncated: false };
+  };
+
+  pull: Source["pull"] = (paths, since, signal, opened, told) =>
+    new Promise((_, broken) => {
+      signal.addEventListener("abort", () => broken(new DOMException("given up", "AbortError")));
+      this.pulls.push({ paths: [...paths], since, told, broken });
+      opened();
+      this.#waiting.splice(0).forEach((go) => go());
+    });
+
+  /** Is done when there is one more stream. */
+  async opened(): Promise<void> {
+    await new Promise<void>((go) => this.#waiting.push(go));
+  }
+
+  get last() {
+    const last = this.pulls.at(-1);
+    assert.ok(last);
+    return last;
+  }
+}
+
+function follow(live: Live, path: string) {
+  const frames: Frame[] = [];
+  return { frames, stop: live.watch(path, (frame) => frames.push(frame)) };
+}
+
+test("begins with what is and goes on from that tick with what changes", async () => {
+  const daemon = new Daemon();
+  daemon.values = { a: 1, "b,,c": 2 };
+  const live = new Live(daemon);
+  const [a, b] = [follow(live, "a"), follow(live, "b,,c")];
+  await daemon.opened();
+  assert.deepEqual(daemon.gets, [["a", "b,,c"]]);
+  assert.deepEqual([daemon.last.since, daemon.last.paths], [100, ["a", "b,,c"]]);
+  daemon.last.told(101, [{ a: 5 }, { "b,,c": 7 }]);
+  daemon.last.told(102, [{ "a,x": 1 }]);
+  assert.deepEqual(a.frames.map((frame) => [frame.whole, frame.tick, ...frame.changes]), [[true, 100, ["a", 1]], [false, 101, ["a", 5]], [false, 102, ["a,x", 1]]]);
+  assert.deepEqual(b.frames.map((frame) => [...frame.changes]), [[["b,,c", 2]], [["b,,c", 7]]]);
+  live.stop();
+});
+
+test("a path that lists is told each match", async () => {
+  const daemon = new Daemon();
+  const live = new Live(daemon);
+  const list = follow(live, "a,*");
+  await daemon.opened();
+  daemon.last.told(101, [{ "a,x": 1 }, { "a,y": 2 }, { "a,y,z": 3 }, { "b,x": 4 }]);
+  assert.deepEqual([...(list.frames.at(-1)?.changes ?? [])], [["a,x", 1], ["a,y", 2]]);
+  live.stop();
+});
+
+test("who comes later is told what is, and the others are asked for nothing twice", async () => {
+  const daemon = new Daemon();
+  const live = new Live(daemon);
+  const a = follow(live, "a");
+  await daemon.opened();
+  daemon.last.told(110, [{ a: 1 }]);
+  daemon.tick = 120;
+  const b = follow(live, "b");
+  await daemon.opened();
+  assert.deepEqual(daemon.gets, [["a"], ["b"]]);
+  // What changed of `a` between 110 and 120 is told by the new stream.
+  assert.deepEqual([daemon.last.since, daemon.last.paths], [110, ["a", "b"]]);
+  assert.equal(a.frames.length, 2);
+  assert.equal(b.frames[0]?.whole, true);
+  live.stop();
+});
+
+test("a break is told, tried again and healed with all that is", async () => {
+  const daemon = new Daemon();
+  const live = new Live(daemon);
+  const states: string[] = [];
+  live.onState(() => states.push(live.state));
+  const a = follow(live, "a");
+  await daemon.opened();
+  daemon.values = { a: 9 };
+  daemon.tick = 200;
+  daemon.time += 7_000;
+  daemon.away = true;
+  const again = daemon.opened();
+  daemon.last.broken(new Failed("The connection broke.", 0));
+  await new Promise((tick) => setTimeout(tick));
+  assert.deepEqual([live.state, live.error], ["offline", "The connection broke."]);
+  daemon.away = false;
+  await again;
+  assert.deepEqual(states, ["live", "offline", "live"]);
+  const last = a.frames.at(-1);
+  assert.deepEqual([last?.whole, last?.gap, last?.changes.get("a"), daemon.last.since], [true, 7_000, 9, 200]);
+  live.stop();
+});
+
+test("a hidden page follows nothing, and goes on where it was", async () => {
+  const daemon = new Daemon();
+  const live = new Live(daemon);
+  follow(live, "a");
+  await daemon.opened();
+  daemon.last.told(150, [{ a: 1 }]);
+  live.rest(true);
+  daemon.last.told(151, [{ a: 2 }]);
+  const again = daemon.opened();
+  live.rest(false);
+  await again;
+  assert.deepEqual([daemon.gets.length, daemon.last.since], [1, 150]);
+  // After a long while leaves may have gone of which nobody can tell any more.
+  live.rest(true);
+  daemon.time += 60_000;
+  const anew = daemon.opened();
+  live.rest(false);
+  await anew;
+  assert.equal(daemon.gets.length, 2);
+  live.stop();
+});
+
+test("nobody follows what nobody watches", async () => {
+  const daemon = new Daemon();
+  const live = new Live(daemon);
+  const [a] = [follow(live, "a"), follow(live, "b")];
+  await daemon.opened();
+  const again = daemon.opened();
+  a.stop();
+  await again;
+  assert.deepEqual(daemon.last.paths, ["b"]);
+  live.stop();
+});
+
+test("events are read however they are cut", () => {
+  const text = "retry: 2000\n\nid: 7\ndata: [{\"a\":\"ü\\n\"}]\n\n: nothing new\n\nid: 8\ndata: []\n\n";
+  for (let at = 0; at <= text.length; at += 1) {
+    const told: Array<[string, string]> = [];
+    const events = new Events((id, data) => told.push([id, data]));
+    events.feed(text.slice(0, at));
+    events.feed(text.slice(at));
+    assert.deepEqual(told, [["7", "[{\"a\":\"ü\\n\"}]"], ["8", "[]"]]);
+  }
+});
+
+test("paths are asked for in requests that the daemon takes", () => {
+  assert.deepEqual(groups(Array.from({ length: 300 }, (_, n) => `k${n}`)).map((group) => group.length), [256, 44]);
+  assert.deepEqual(groups(Array.from({ length: 9 }, () => "x".repeat(10_000))).map((group) => group.length), [4, 4, 1]);
+  assert.deepEqual(groups([]), []);
+});
+
+test("who follows nothing knows whether there is a connection", async () => {
+  const daemon = new Daemon();
+  const live = new Live(daemon);
+  live.retry();
+  await daemon.opened();
+  assert.deepEqual([live.state, daemon.last.paths.length], ["live", 1]);
+  live.stop();
+});

@@ -1,0 +1,232 @@
+// A path as what it is: a line for a number, the growth of a counter, a band for quantiles, a list for a branch, texts by time.
+
+import { useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
+import { said } from "../lib/api.ts";
+import { withUnits } from "../lib/format.ts";
+import type { Live } from "../lib/live.ts";
+import { daemon } from "../lib/page.ts";
+import { isPattern, shown, steps } from "../lib/path.ts";
+import { prefill, resolve, type Resolved } from "../lib/resolve.ts";
+import { SERIES, token } from "../lib/theme.ts";
+import { COLUMNS, own, Track } from "../lib/track.ts";
+import { Chart, type Series } from "./chart.tsx";
+import { Listed, Texts } from "./listed.tsx";
+import { Title } from "./title.tsx";
+
+export interface PanelProps {
+  path: string;
+  live: Live;
+  /** What is shown (s). */
+  range: [number, number];
+  /** How much is kept (s). */
+  keep: number;
+  /** It stands still: a stretch is looked at. */
+  still: boolean;
+  onZoom: (from: number, to: number) => void;
+  onReset: () => void;
+  onRemove: () => void;
+  /** Another path in its place: folded, listed. */
+  onReplace: (path: string) => void;
+}
+
+/** Lines of a list. */
+const LINES = 8;
+/** How often a list is looked at for others that are greater (ms). */
+const LOOK_AGAIN = 15_000;
+const HEIGHT = 150;
+
+export function Panel(props: PanelProps) {
+  const { path, live, range, keep, still } = props;
+  const [resolved, setResolved] = useState<Resolved | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const [tracks, setTracks] = useState<Track[]>([]);
+  const [, redraw] = useReducer((n: number) => n + 1, 0);
+  const [seen, setSeen] = useState(true);
+  const [cursor, setCursor] = useState<number | null>(null);
+  const card = useRef<HTMLElement>(null);
+  const marks = useRef<Track | null>(null);
+
+  // What it is; a list, and what is not there yet, are looked at again and again.
+  useEffect(() => {
+    let ended = false;
+    let timer: ReturnType<typeof setTimeout>;
+    const look = async () => {
+      try {
+        const now = await resolve(path);
+        if (ended) return;
+        setError(null);
+        if (now) setResolved(now);
+        if (now?.kind === "list") timer = setTimeout(look, LOOK_AGAIN);
+        if (now?.kind === "none") timer = setTimeout(look, Math.max(daemon.tick, 1000));
+      } catch (failed) {
+        if (ended) return;
+        setError(said(failed));
+        timer = setTimeout(look, 3_000);
+      }
+    };
+    void look();
+    return () => { ended = true; clearTimeout(timer); };
+  }, [path]);
+
+  const wanted = resolved === null || resolved.path !== path ? "" : JSON.stringify(
+    resolved.kind === "list" ? resolved.members.slice(0, LINES).map((one) => [one.path, one.kind])
+      : resolved.kind === "branch" || resolved.kind === "none" ? [] : [[path, resolved.kind]]);
+
+  // Follows what is drawn, with what is marked at it; and puts what was before in front.
+  useEffect(() => {
+    const list = (wanted === "" ? [] : JSON.parse(wanted)) as Array<[string, Track["kind"]]>;
+    const kept = new Map(tracks.map((track) => [`${track.path}\n${track.kind}`, track]));
+    const now = list.map(([of, kind]) => kept.get(`${of}\n${kind}`) ?? new Track(of, kind, daemon.tick / 1000, keep));
+    const marked = now.length === 1 && !isPattern(path) && now[0]?.kind !== "text" ? new Track(`${path},marker`, "text", daemon.tick / 1000, keep) : null;
+    marks.current = marked;
+    setTracks(now);
+    const all = marked ? [...now, marked] : now;
+    const begun = new Set<Track>();
+    const stops = all.map((track) => live.watch(track.path, (frame) => {
+      if (!track.take(frame)) return;
+      const at = frame.at / 1000;
+      const missed = track.missed;
+      track.missed = null;
+      const fresh = !begun.has(track) && !kept.has(`${track.path}\n${track.kind}`);
+      begun.add(track);
+      if (fresh || missed) fill(track, missed ?? [at - keep, at], () => redraw(0));
+      if (track.kind === "text") redraw(0);
+    }));
+    return () => stops.forEach((stop) => stop());
+  }, [wanted, live, keep]);
+
+  useEffect(() => {
+    const element = card.current;
+    if (!element) return;
+    const sight = new IntersectionObserver((entries) => setSeen(entries.some((entry) => entry.isIntersecting)), { rootMargin: "200px" });
+    sight.observe(element);
+    return () => sight.disconnect();
+  }, []);
+
+  const to = range[1];
+  if (!still) for (const track of tracks) if (live.state === "live") track.hold(to); else track.lose(to);
+
+  const units = typeof resolved?.meta.units === "string" ? resolved.meta.units : "";
+  const unit = resolved?.kind === "counter" ? (units === "" ? "/s" : `${units}/s`) : units;
+  const first = tracks[0];
+  const now = first ? first.at(cursor) : [];
+  return (
+    <article class="panel" ref={card} aria-label={shown(path, 80)}>
+      <Title path={path} resolved={resolved} onReplace={props.onReplace} onRemove={props.onRemove} />
+      {error !== null && <p class="panel-said" role="status">{error}</p>}
+      {resolved === null ? <div class="panel-blank" style={{ height: `${HEIGHT}px` }} />
+        : resolved.kind === "none" ? <p class="panel-blank state" style={{ height: `${HEIGHT}px` }}>There is nothing here yet; it is drawn when there is.</p>
+        : resolved.kind === "branch" ? <Listed path={path} still={still || !seen} onOpen={props.onReplace} />
+        : first?.kind === "text" && tracks.length === 1 ? <Texts texts={first.texts} />
+        : first && (
+          <>
+            <Legend tracks={tracks} path={path} unit={unit} now={now} cursor={cursor} more={resolved.members.length - tracks.length} cut={resolved.more} />
+            {seen ? (
+              <Lines tracks={tracks} range={range} unit={unit} path={path} marks={marks.current} onCursor={setCursor} onZoom={props.onZoom} onReset={props.onReset} />
+            ) : <div style={{ height: `${HEIGHT}px` }} />}
+          </>
+        )}
+    </article>
+  );
+}
+
+let queue: Track[] = [];
+
+/** History for a track; those that begin at once are asked for at once. */
+function fill(track: Track, [from, to]: [number, number], done: () => void): void {
+  if (queue.length > 0 && to - from > 60) {
+    queue.push(track);
+    waiting.push(done);
+    return;
+  }
+  queue = [track];
+  waiting = [done];
+  setTimeout(() => {
+    const [tracks, told] = [queue, waiting];
+    [queue, waiting] = [[], []];
+    // Where there is no history, what comes from now on is all.
+    prefill(tracks, from, to).then(() => told.forEach((one) => one()), () => undefined);
+  }, 30);
+}
+let waiting: Array<() => void> = [];
+
+interface LinesProps {
+  tracks: Track[]; range: [number, number]; unit: string; path: string; marks: Track | null;
+  onCursor: (at: number | null) => void; onZoom: (from: number, to: number) => void; onReset: () => void;
+}
+
+function Lines({ tracks, range, unit, path, marks, onCursor, onZoom, onReset }: LinesProps) {
+  const first = tracks[0];
+  const series = useMemo<Series[]>(() => [], []);
+  const bands = useMemo<Array<[number, number]>>(() => (tracks.length === 1 && first?.kind === "quantiles" ? [[0, 1], [1, 2]] : []), [tracks.length, first?.kind]);
+  const { times, columns } = together(tracks);
+  const drawn: Series[] = tracks.length === 1 && first
+    ? COLUMNS[first.kind].map((label, i) => ({
+      label, values: columns[i] ?? [], colour: colour(first.kind === "quantiles" ? 0 : 0), width: first.kind === "quantiles" ? [1, 1, 2][i] ?? 1 : 1.5,
+      ...(first.kind === "counter" || first.kind === "distinct" ? { style: "area" as const } : {}),
+    }))
+    : tracks.map((track, i) => ({ label: track.path, values: columns[i] ?? [], colour: colour(i) }));
+  series.splice(0, series.length, ...drawn);
+  const last = first?.at(null).map((figure) => (figure === null ? "nothing" : withUnits(figure, unit))).join(", ");
+  return (
+    <Chart times={times} series={drawn} height={HEIGHT} units={unit} range={range} bands={bands} sync="realtime" onCursor={onCursor} onZoom={onZoom} onReset={onReset}
+      markers={(marks?.texts ?? []).map(({ at, text }) => ({ at, text }))} label={`Chart of ${shown(path, 100)}; now ${last ?? "nothing"}`} />
+  );
+}
+
+const colour = (n: number) => token(SERIES[n % SERIES.length] ?? "--s1");
+
+/** Several tracks over one row of times: those of each, in order; a value holds until there is another. */
+function together(tracks: Track[]): { times: number[]; columns: Array<Array<number | null>> } {
+  const [first] = tracks;
+  if (!first) return { times: [], columns: [] };
+  if (tracks.length === 1) return { times: first.times, columns: first.columns };
+  const times = [...new Set(tracks.flatMap((track) => track.times))].sort((a, b) => a - b);
+  const columns = tracks.map(({ times: own, columns: [column] }) => {
+    let at = -1;
+    return times.map((time) => {
+      while (at + 1 < own.length && (own[at + 1] ?? Infinity) <= time) at += 1;
+      return at < 0 ? null : column?.[at] ?? null;
+    });
+  });
+  return { times, columns };
+}
+
+interface LegendProps { tracks: Track[]; path: string; unit: string; now: Array<number | null>; cursor: number | null; more: number; cut: boolean }
+
+function Legend({ tracks, path, unit, now, more, cut: truncated }: LegendProps) {
+  const [first] = tracks;
+  if (!first) return null;
+  if (tracks.length > 1) {
+    const wanted = steps(path);
+    return (
+      <ul class="legend">
+        {tracks.map((track, i) => {
+          const name = steps(track.path).filter((_, at) => wanted[at] === "*").join(",");
+          const figure = track.at(null)[0] ?? null;
+          return (
+            <li key={track.path}>
+              <i style={{ background: colour(i) }} /><bdi>{shown(name, 28)}</bdi> <b>{figure === null ? "–" : withUnits(figure, track.kind === "counter" ? "/s" : unit)}</b>
+            </li>
+          );
+        })}
+        {more > 0 && <li class="quiet">and {more}{truncated ? " or more" : ""} that are smaller</li>}
+      </ul>
+    );
+  }
+  if (first.kind === "quantiles") {
+    return <p class="figures">{COLUMNS.quantiles.map((name, i) => <span key={name}>{name} <b>{now[i] === null || now[i] === undefined ? "–" : withUnits(now[i], unit)}</b></span>)}</p>;
+  }
+  if (first.kind === "distinct") {
+    const all = own(first.value) as { distinct?: number } | undefined;
+    return <p class="figures"><span><b>{now[0] === null || now[0] === undefined ? "–" : withUnits(now[0], "")}</b> different in the last minute</span>
+      {all?.distinct !== undefined && <span><b>{withUnits(all.distinct, "")}</b> since the start</span>}</p>;
+  }
+  const total = own(first.value);
+  return (
+    <p class="figures">
+      <span><b class="large">{now[0] === null || now[0] === undefined ? "–" : withUnits(now[0], unit)}</b></span>
+      {first.kind === "counter" && typeof total === "number" && <span>{withUnits(total, unit.replace(/\/s$/, ""))} so far</span>}
+    </p>
+  );
+}

@@ -1,0 +1,93 @@
+// Finds paths by what somebody remembers of them. A path may also be typed as it is, folds (`cpu,,idle`) included.
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { find, type Found, isAbort, said, type Value } from "../lib/api.ts";
+import { cut, short } from "../lib/format.ts";
+import { shown } from "../lib/path.ts";
+import { figure } from "../lib/recent.ts";
+
+const AFTER = 120;
+const MOST = 40;
+
+export function Search({ onPick }: { onPick: (path: string) => void }) {
+  const [text, setText] = useState("");
+  const [found, setFound] = useState<Found[] | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const [at, setAt] = useState(0);
+  const input = useRef<HTMLInputElement>(null);
+  const list = useRef<HTMLUListElement>(null);
+
+  useEffect(() => {
+    const wanted = text.trim();
+    setError(null);
+    if (wanted === "") return setFound(null);
+    const asking = new AbortController();
+    const timer = setTimeout(() => {
+      find(wanted, MOST, asking.signal).then((some) => { setFound(some); setAt(0); }, (failed: unknown) => {
+        if (!isAbort(failed)) setError(said(failed));
+      });
+    }, AFTER);
+    return () => { clearTimeout(timer); asking.abort(); };
+  }, [text]);
+
+  useEffect(() => {
+    const slash = (event: KeyboardEvent) => {
+      const target = event.target as HTMLElement;
+      if (event.key !== "/" || event.ctrlKey || event.metaKey || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) return;
+      event.preventDefault();
+      input.current?.focus();
+    };
+    addEventListener("keydown", slash);
+    return () => removeEventListener("keydown", slash);
+  }, []);
+
+  // What was typed is a path, too, where it has the look of one.
+  const typed = text.includes(",") ? [{ path: text.trim(), typed: true } as Found] : [];
+  const all = text.trim() === "" ? [] : [...typed, ...(found ?? []).filter((one) => one.path !== text.trim())];
+  const open = all.length > 0;
+  const pick = (one: Found | undefined) => {
+    if (!one) return;
+    onPick(one.path);
+    setText("");
+    input.current?.focus();
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      const next = Math.min(Math.max(at + (event.key === "ArrowDown" ? 1 : -1), 0), Math.max(all.length - 1, 0));
+      setAt(next);
+      list.current?.children[next]?.scrollIntoView({ block: "nearest" });
+    } else if (event.key === "Enter") {
+      event.preventDefault();
+      pick(all[at]);
+    } else if (event.key === "Escape") {
+      setText("");
+    }
+  };
+
+  return (
+    <div class="search">
+      <input
+        ref={input} type="search" value={text} placeholder="Find, or type a path: cpu,,idle" aria-label="Find in the tree, or type a path" role="combobox"
+        aria-expanded={open} aria-controls="search-found" aria-autocomplete="list" aria-activedescendant={open ? `search-${at}` : undefined}
+        autocomplete="off" spellcheck={false} list={undefined} onInput={(event) => setText(event.currentTarget.value)} onKeyDown={onKeyDown}
+      />
+      <ul class="search-found" id="search-found" role="listbox" aria-label="What was found" ref={list} hidden={!open}>
+        {all.map((one, i) => {
+          const value = figure(one["value"] as Value | undefined);
+          return (
+            <li key={one.path} id={`search-${i}`} role="option" aria-selected={i === at} onMouseDown={(event) => { event.preventDefault(); pick(one); }}>
+              <bdi class="search-path">{one["typed"] ? "Show " : ""}{shown(one.path, 160)}</bdi>
+              {value !== null && <span class="quiet">{typeof value === "number" ? short(value) : cut(value, 24)}</span>}
+            </li>
+          );
+        })}
+      </ul>
+      <div role="status" class="search-said">
+        {error !== null ? <p class="state">{error}</p>
+          : text.trim() !== "" && found !== null && found.length === 0 && typed.length === 0
+            ? <p class="state">Nothing in the tree is like that.</p> : null}
+      </div>
+    </div>
+  );
+}
