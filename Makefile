@@ -88,6 +88,7 @@ test-doc:
 # What the pages are made of, without a browser; and then with one, where there is Chromium (tests/pages).
 test-web: web
 	cd $(WEB) && node test.mjs
+	node --test tests/pages/*.spec.mjs
 
 lint-web: web
 	cd $(WEB) && npx --no-install tsc --noEmit

@@ -339,6 +339,51 @@ pub const ANSWER_NODES: usize = 100_000;
 /// Nodes in an answer at most.
 pub const ANSWER_NODES_MAX: usize = 4_000_000;
 
+/// Nodes that a page of `/api/ls/` lists, and that `/api/find` finds, unless told otherwise; and at most.
+pub const LISTED: usize = 200;
+
+/// See [`LISTED`].
+pub const LISTED_MAX: usize = 1_000;
+
+/// Bytes of a text that are shown of it in a list.
+pub const LISTED_TEXT_BYTES: usize = 256;
+
+/// Nodes that `/api/ls/` and `/api/find` look at before they let the core at the tree again: half a millisecond or so.
+pub const LOOK_NODES: usize = 4_096;
+
+/// What a fold of one node that is listed may cost, in nodes; what costs more is listed without its figure.
+pub const LISTED_FOLD_MAX: usize = 4_096;
+
+/// What all folds of an answer may cost together: a few milliseconds.
+pub const LISTED_FOLDS_MAX: usize = 65_536;
+
+/// How long `/api/find` looks: it answers with what it has found by then. A tree of a million leaves takes a tenth of that.
+pub const FIND_MAX: Duration = Duration::from_secs(1);
+
+/// Questions of `/api/find`, and long lists of `/api/ls/`, that are looked after at a time: each takes a processor for a moment.
+pub const LOOKS_AT_ONCE: usize = 1;
+
+/// Bytes of a question: nobody types more.
+pub const QUESTION_BYTES_MAX: usize = 256;
+
+/// Changes of modules' states that are kept to be shown.
+pub const STATES_KEPT: usize = 500;
+
+/// Views that are kept: a page lists them all.
+pub const VIEWS_MAX: usize = 500;
+
+/// Bytes of their file.
+pub const VIEWS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of one, as JSON: a hundred charts with long paths and what each is drawn by.
+pub const VIEW_BYTES_MAX: usize = 128 * 1024;
+
+/// Charts of one: more are no page that anybody looks at.
+pub const VIEW_CHARTS_MAX: usize = 100;
+
+/// Characters of a view's name.
+pub const VIEW_NAME_CHARS_MAX: usize = 100;
+
 /// Metadata in an answer, in bytes: that of a hundred thousand values as they mostly are. Nodes alone are no bound, for each
 /// may have 8 KiB of it.
 pub const META_ANSWER_BYTES: usize = 32 * 1024 * 1024;

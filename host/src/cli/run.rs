@@ -12,13 +12,14 @@ use crate::ingest::{LOG_OWN, LOG_PUSH, LogHandle, LogParts, Remember, push};
 use crate::limits::{BUILT_INS_READY_MAX, EVENTS_MAX, LOCK_AGAIN, LOCK_PATIENCE, STOP_GRACE};
 use crate::memory::{self, Program, Settling};
 use crate::module::{
-    self, Blamed, BuiltIns, Disposer, Folders, Loader, Registry, Watch, guard_signals, install_crash_handler,
+    self, Blamed, BuiltIns, Changes, Disposer, Folders, Loader, Registry, Watch, guard_signals, install_crash_handler,
 };
 use crate::relay::{self, Relays};
 use crate::tls::Acceptor;
 use crate::tokens::Tokens;
 use crate::tree::Tree;
 use crate::trend::{Both, Elsewhere, FILE, Keeper, Kept, OpenError, Own, Remote, Restored, Retention, Store};
+use crate::views::Views;
 use crate::when::rfc3339;
 use clap::Args;
 use parking_lot::{Mutex, RwLock};
@@ -164,7 +165,7 @@ async fn serve(conf: DaemonConf, secrets: Secrets, folders: Folders, data: &Path
     let (events, inbox) = Events::new(EVENTS_MAX);
     let broken = |what: &'static str| move |error: io::Error| Failure::work(format_args!("{what}: {error}"));
     let disposer = Disposer::start().map_err(broken("a thread"))?;
-    let shared = Arc::new(shared(conf, secrets, clock, events.clone(), &disposer)?);
+    let shared = Arc::new(shared(conf, secrets, clock, events.clone(), &disposer, data)?);
     shared.relays.raw_logs.dispose_by(&disposer);
     let kept = keep(&shared, data, &events)?;
     clear_leftovers(data);
@@ -369,6 +370,7 @@ fn shared(
     clock: Timepiece,
     events: Events,
     disposer: &Disposer,
+    data: &Path,
 ) -> Result<Shared, Failure> {
     let host = conf.host_name();
     let format = |name: &str| Format::compile(name).map_err(Failure::work);
@@ -403,6 +405,8 @@ fn shared(
         clock,
         events,
         modules: RwLock::default(),
+        module_changes: Changes::default(),
+        views: Views::of(data),
         logs,
         ready: AtomicBool::new(false),
         counters: Counters::default(),

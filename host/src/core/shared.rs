@@ -5,12 +5,13 @@ use crate::clock::Timepiece;
 use crate::conf::DaemonConf;
 use crate::ingest::sources::Sources;
 use crate::ingest::{LogFilesShare, LogHandle};
-use crate::module::ModuleStatus;
+use crate::module::{Changes, ModuleStatus};
 use crate::relay::Relays;
 use crate::tls::Acceptor;
 use crate::tokens::Tokens;
 use crate::tree::Tree;
 use crate::trend::Trend;
+use crate::views::Views;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -39,6 +40,10 @@ pub struct Shared {
     pub events: Events,
     /// All modules, by name.
     pub modules: RwLock<Arc<Vec<ModuleStatus>>>,
+    /// How their states changed.
+    pub module_changes: Changes,
+    /// The views that are kept.
+    pub(crate) views: Views,
     /// The logs that lines can be handed to: `self` and `push`.
     pub logs: Logs,
     /// Everything that was found at the start runs, or cannot: lines go through all pipes.

@@ -6,7 +6,7 @@
 use super::answer::Refusal;
 use super::figure::Figure;
 use crate::conf::nearest;
-use crate::limits::{ANSWER_NODES_MAX, PATHS_MAX, PULL_WAIT_MAX};
+use crate::limits::{ANSWER_NODES_MAX, PATHS_MAX, PULL_WAIT_MAX, QUESTION_BYTES_MAX};
 use crate::tree::Pattern;
 use plugin_api::parse_duration;
 use std::borrow::Cow;
@@ -35,6 +35,10 @@ pub(super) struct Asked {
     pub(super) since: Option<u64>,
     /// At most [`PULL_WAIT_MAX`].
     pub(super) wait: Option<Duration>,
+    /// A key: what comes behind it is wanted.
+    pub(super) after: Option<String>,
+    /// What is looked for.
+    pub(super) question: Option<String>,
 }
 
 impl Family {
@@ -113,6 +117,11 @@ impl Family {
                 let wait = parse_duration(value).ok_or_else(|| wrong(&"a duration such as 200ms, 10s or 30s"))?;
                 asked.wait = Some(wait.min(PULL_WAIT_MAX));
             }
+            "after" => asked.after = Some(value.to_owned()),
+            "q" if value.len() > QUESTION_BYTES_MAX => {
+                return Err(self.bad(format_args!("q has {} bytes; at most {QUESTION_BYTES_MAX}", value.len())));
+            }
+            "q" => asked.question = Some(value.to_owned()),
             // `known` and this list are one, or the argument is nothing.
             _ => return Err(self.unknown(name)),
         }

@@ -2,25 +2,45 @@
 
 use super::answer::{Answer, Refusal};
 use super::args::decode;
+use super::assets::{self, Page};
 use super::page::{escaped, frame};
 use super::route::text;
 use super::web::Web;
-use crate::conf::Isolation;
+use crate::conf::{Isolation, Role};
 use crate::core::{Switch, SwitchError};
-use crate::module::{ModuleStatus, State};
+use crate::module::{Change, ModuleStatus, State};
+use crate::tree::encode_path;
 use crate::when::rfc3339;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use warp::http::header::{ACCEPT, HeaderValue, LOCATION};
 use warp::http::{HeaderMap, StatusCode};
 
-/// Every module with its state: JSON for who asks for it, else a page.
-pub(super) fn list(web: &Web, headers: &HeaderMap) -> Answer {
-    let modules = web.shared.modules.read().clone();
-    if wants_page(headers) {
-        return Answer::page(page(&modules));
+/// Every module with its state: JSON for who asks for it, else a page. Where the pages are not built, and for an agent, that page is one
+/// that stands still.
+///
+/// # Errors
+/// 503: the daemon is stopping.
+pub(super) async fn list(web: &Web, headers: &HeaderMap) -> Result<Answer, Refusal> {
+    let page_wanted = wants_page(headers);
+    if page_wanted
+        && web.shared.conf.role != Role::Agent
+        && let Some(built) = assets::built(web, Page::Modules).await?
+    {
+        return Ok(built);
     }
-    Answer::json(Value::Array(modules.iter().map(shown).collect()).to_string())
+    let modules = web.shared.modules.read().clone();
+    if page_wanted {
+        return Ok(Answer::page(page(&modules)));
+    }
+    Ok(Answer::json(Value::Array(modules.iter().map(shown).collect()).to_string()))
+}
+
+/// `/modules/log`: the last changes of modules' states since the daemon began, the newest first.
+pub(super) fn log(web: &Web) -> Answer {
+    let changes = web.shared.module_changes.newest_first();
+    let shown = |change: Change| json!({ "at": rfc3339(change.at_ms), "name": change.name, "state": change.state.name(), "why": change.why });
+    Answer::json(Value::Array(changes.into_iter().map(shown).collect()).to_string())
 }
 
 /// `NAME/on`, `NAME/off` and `NAME/reload`, taken apart. The name is still as it stands in the URL.
@@ -59,17 +79,19 @@ pub(super) async fn switch(web: &Web, name: &str, to: Switch, headers: &HeaderMa
     // A module that is nothing but its conf file can be gone by now.
     let gone = || {
         json!({ "name": name, "kind": "unknown", "file": null, "state": State::Stopped.name(),
-                          "since": rfc3339(web.shared.clock.unix_ms()), "why": "it is gone", "next": null, "isolation": "none", "runs": false })
+                          "since": rfc3339(web.shared.clock.unix_ms()), "why": "it is gone", "next": null, "isolation": "none", "runs": false, "branch": null })
     };
     Ok(Answer::json(module.map_or_else(gone, shown).to_string()))
 }
 
 /// JSON only for who says so.
-fn wants_page(headers: &HeaderMap) -> bool {
+pub(super) fn wants_page(headers: &HeaderMap) -> bool {
     !text(headers, &ACCEPT).is_some_and(|accept| accept.contains("application/json"))
 }
 
 fn shown(module: &ModuleStatus) -> Value {
+    let counts = module.stats.counts();
+    let seconds = |ns: u64| ns as f64 / 1e9;
     let mut shown = json!({
         "name": module.name,
         "kind": module.kind.name(),
@@ -80,6 +102,13 @@ fn shown(module: &ModuleStatus) -> Value {
         "next": module.next_ms.map(rfc3339),
         "isolation": module.isolation.as_str(),
         "runs": module.runs,
+        "branch": module.branch.as_ref().map(|keys| encode_path(keys.iter().map(String::as_str))),
+        "calls": counts.calls,
+        "errors": counts.errors,
+        "cpu": seconds(counts.cpu_ns),
+        "late": counts.late,
+        "lateness": seconds(counts.late_ns),
+        "restarts": counts.restarts,
     });
     if !module.detail.is_empty() {
         shown["traceback"] = module.detail.as_str().into();
@@ -175,6 +204,7 @@ mod tests {
             next_ms: Some(1_000),
             isolation: Isolation::None,
             runs: false,
+            branch: Some(vec!["cpu".to_owned(), "a,b".to_owned()].into()),
             stats: std::sync::Arc::default(),
         };
         let page = page(&[module]);

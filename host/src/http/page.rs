@@ -1,6 +1,7 @@
 //! The first page, and the frame of all pages.
 
-use super::answer::Answer;
+use super::answer::{Answer, Refusal};
+use super::assets::{self, Page};
 use super::web::Web;
 use std::fmt::Write;
 use warp::http::StatusCode;
@@ -11,8 +12,20 @@ const FIRST: &str = include_str!("page/first.html");
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 
-/// `/` and what it is made of.
-pub(super) fn serve(web: &Web, path: &str) -> Answer {
+/// `/`; and what it is made of where the pages are not built.
+///
+/// # Errors
+/// 503: the daemon is stopping.
+pub(super) async fn serve(web: &Web, path: &str) -> Result<Answer, Refusal> {
+    if path == "/"
+        && let Some(built) = assets::built(web, Page::Front).await?
+    {
+        return Ok(built);
+    }
+    Ok(plain(web, path))
+}
+
+fn plain(web: &Web, path: &str) -> Answer {
     let text = |kind, text: &'static str| Answer::new(StatusCode::OK, HeaderValue::from_static(kind), text);
     match path {
         "/page.css" => text("text/css; charset=utf-8", STYLE),

@@ -5,7 +5,7 @@ use super::body::Upload;
 use super::ownlog::Entry;
 use super::wait::HandedOn;
 use super::web::{Arrival, Head, Web};
-use super::{api, assets, get, health, login, metrics, modules, openapi, page, pull, push, trend};
+use super::{api, assets, find, get, health, login, ls, metrics, modules, openapi, page, pull, push, setting, trend};
 use crate::conf::{Role, nearest};
 use crate::ingest::sources::{Figures, Way};
 use futures_util::{Stream, StreamExt};
@@ -17,20 +17,24 @@ use warp::reply::Response;
 use warp::{Buf, Filter, Rejection};
 
 /// Every URL, as an answer to an unknown one lists them.
-pub(super) const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 24] = [
     "/",
     "/push",
     "/get/",
     "/pull/",
     "/trend/",
     "/api/q/",
+    "/api/ls/",
+    "/api/find",
     "/realtime/",
     "/realtime/view/NAME",
     "/trend/view/",
     "/diff/A/B",
-    "/setting/view",
     "/assets/NAME",
     "/modules",
+    "/modules/log",
+    "/setting/view",
+    "/setting/view/NAME",
     "/modules/NAME/on",
     "/modules/NAME/off",
     "/modules/NAME/reload",
@@ -134,7 +138,20 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
         }
         "/modules" | "/modules/" => {
             reads(head)?;
-            Ok(modules::list(web, &head.headers))
+            modules::list(web, &head.headers).await
+        }
+        "/modules/log" => {
+            reads(head)?;
+            Ok(modules::log(web))
+        }
+        "/setting/view" | "/setting/view/" => setting::all(web, head, upload).await,
+        "/api/find" | "/api/find/" => {
+            reads(head)?;
+            find::find(web, query).await
+        }
+        "/api/ls" => {
+            reads(head)?;
+            ls::list(web, "", query).await
         }
         "/metrics" => {
             reads(head)?;
@@ -161,12 +178,17 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
             if path != "/page.css" {
                 has_pages(web)?;
             }
-            Ok(page::serve(web, path))
+            page::serve(web, path).await
         }
         _ => {
             if let Some(rest) = path.strip_prefix("/api/q/") {
                 reads(head)?;
                 api::subtree(web, rest, query).await
+            } else if let Some(rest) = path.strip_prefix("/api/ls/") {
+                reads(head)?;
+                ls::list(web, rest, query).await
+            } else if let Some(name) = path.strip_prefix("/setting/view/") {
+                setting::one(web, name, head, upload).await
             } else if let Some(name) = path.strip_prefix("/assets/") {
                 reads(head)?;
                 has_pages(web)?;
@@ -186,7 +208,7 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
 }
 
 /// 404 of an agent: it has one page, which asks for the token.
-fn has_pages(web: &Web) -> Result<(), Refusal> {
+pub(super) fn has_pages(web: &Web) -> Result<(), Refusal> {
     if web.shared.conf.role != Role::Agent {
         return Ok(());
     }

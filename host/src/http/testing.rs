@@ -43,13 +43,16 @@ fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Ev
     };
     let shared = Shared {
         tree: RwLock::new(Tree::new(Limits::default(), tick, TICK_BASE)),
-        conf: DaemonConf { tick, ..DaemonConf::default() },
+        // Whether the pages are built or not, tests see them as if they were not.
+        conf: DaemonConf { tick, web: Some("/nowhere".into()), ..DaemonConf::default() },
         host: "here".to_owned(),
         tls: None,
         sources: crate::ingest::sources::Sources::new(&crate::conf::IntakeLimits::default()),
         tokens: crate::tokens::Tokens::one(token),
         clock,
         modules: RwLock::default(),
+        module_changes: crate::module::Changes::default(),
+        views: crate::views::Views::of(&std::env::temp_dir().join("graftd-nowhere")),
         logs: Logs::new(log("self"), log("push")),
         ready: std::sync::atomic::AtomicBool::new(true),
         counters: Counters::default(),
@@ -111,6 +114,13 @@ impl Server {
     /// Serves with as little patience as this.
     pub(super) async fn with(patience: Patience) -> Server {
         Server::of(shared(None), patience).await
+    }
+
+    /// Serves a still tree, with something of what is shared as this makes it.
+    pub(super) async fn changed(token: Option<&str>, change: impl FnOnce(&mut Shared)) -> Server {
+        let mut shared = shared(token);
+        change(Arc::get_mut(&mut shared).unwrap());
+        Server::of(shared, Patience::default()).await
     }
 
     /// Serves its pages from a folder.

@@ -6,7 +6,7 @@ use super::ownlog::OwnLog;
 use crate::core::Shared;
 use crate::limits::{
     HTTP_BODIES_BYTES_MAX, HTTP_BODY_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MAX, HTTP_IDLE_MAX, HTTP_UNPACKED_AT_ONCE,
-    HTTP_WRITE_MAX, PUSH_LINGER_MAX, PUSH_MERGE_BYTES_MAX, PUSH_TURNED_AWAY_MAX,
+    HTTP_WRITE_MAX, LOOKS_AT_ONCE, PUSH_LINGER_MAX, PUSH_MERGE_BYTES_MAX, PUSH_TURNED_AWAY_MAX,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -56,6 +56,8 @@ pub(super) struct Web {
     pub(super) log: Arc<OwnLog>,
     /// A permit for each connection.
     pub(super) connections: Arc<Semaphore>,
+    /// A permit for each question that goes through the tree.
+    pub(super) looking: Semaphore,
     /// A permit for each body that is unpacked.
     pub(super) unpacking: Semaphore,
     /// A permit for each byte of long documents that are read and merged.
@@ -76,6 +78,7 @@ impl Web {
             log: OwnLog::new(Arc::clone(&shared)),
             patience: Patience::default(),
             connections: Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX)),
+            looking: Semaphore::new(LOOKS_AT_ONCE),
             unpacking: Semaphore::new(HTTP_UNPACKED_AT_ONCE),
             merging: Semaphore::new(PUSH_MERGE_BYTES_MAX),
             turned_away: Arc::new(Semaphore::new(PUSH_TURNED_AWAY_MAX)),

@@ -1,10 +1,11 @@
 //! Writing what comes over.
 
 use crate::limits::PLUGIN_BYTES_MAX;
+use crate::put::put;
 use gmod_compat::import::{Content, Plan, Put, To, is_stopgap};
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The rights of what is written: graftd believes only what nobody else can write.
@@ -130,30 +131,4 @@ fn write(path: &Path, bytes: &[u8], mode: u32, into: &Into<'_>) -> Result<State,
         return Ok(State::Brought);
     }
     put(path, bytes, mode).map(|()| State::Brought).map_err(|error| error.to_string())
-}
-
-/// Puts a file in place at once: who looks into the folder sees the whole of it or nothing.
-fn put(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(io::Error::other("names no file"));
-    };
-    fs::create_dir_all(folder)?;
-    // Hidden files are nobody's module.
-    let aside = folder.join(format!(".{}.new", name.to_string_lossy()));
-    match fs::remove_file(&aside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let written = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&aside)?;
-        file.write_all(bytes)?;
-        // Whatever the umask says.
-        file.set_permissions(Permissions::from_mode(mode))?;
-        file.sync_all()?;
-        fs::rename(&aside, path)
-    })();
-    if written.is_err() {
-        let _ = fs::remove_file(&aside);
-    }
-    written
 }

@@ -41,5 +41,5 @@ pub(crate) use load::{Loaded, grouping};
 pub use load::{Loader, check_conf};
 pub(crate) use probe::refusal;
 pub use probe::{Probed, Refusal, inside, probe};
-pub use registry::{Kind, ModuleStatus, Registry, State};
+pub use registry::{Change, Changes, Kind, ModuleStatus, Registry, State};
 pub(crate) use stats::{Counts, ModuleStats};

@@ -7,12 +7,14 @@
 mod changes;
 mod fold;
 mod lifetime;
+mod list;
 mod merge;
 mod meta;
 mod path;
 mod query;
 mod rate;
 mod save;
+mod search;
 mod state;
 mod store;
 mod top;
@@ -24,11 +26,13 @@ mod tests;
 
 pub use changes::Change;
 pub use fold::Folded;
+pub use list::{Listing, Looked};
 pub use merge::Merged;
 pub use meta::Meta;
 pub use path::{PathError, Pattern, Step, encode_key, encode_path, parse_plain};
 pub use query::{Hit, NodeRef, Reading, Sketched, Want};
 pub use save::{Fed, Kept, Mark, More, Row, Rows};
+pub use search::{Found, Search};
 
 use changes::Gone;
 use hashbrown::HashMap;

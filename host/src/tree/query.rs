@@ -101,6 +101,23 @@ impl<'t> NodeRef<'t> {
         node.children == 0 && node.value.is_none() && self.tree.store.own_action(self.id).is_none()
     }
 
+    /// How many children it has.
+    #[must_use]
+    pub fn children_count(self) -> usize {
+        self.tree.store.node(self.id).children as usize
+    }
+
+    /// What it costs to say what it is worth, in nodes: its own value is one, a fold as many as hang below it, and a sketch that has to be
+    /// merged counts for many. `None` when that is more than `most`; no more than that is looked at.
+    #[must_use]
+    pub fn cost(self, most: usize) -> Option<usize> {
+        if !self.tree.store.node(self.id).value.is_none() {
+            return (most > 0).then_some(1);
+        }
+        let mut left = most;
+        self.tree.take_cost(self.id, &mut left).then(|| most - left)
+    }
+
     /// What is told of it beside its value.
     #[must_use]
     pub fn meta(self) -> Option<Meta<'t>> {
@@ -138,6 +155,11 @@ impl<'t> NodeRef<'t> {
         self.tree.store.parent(self.id).map_or(0.0, |parent| self.tree.top_error(parent, self.id))
     }
 }
+
+/// What a merge of two quantile sketches costs, and of two distinct counts, in nodes that are added: each is of the whole and of
+/// twelve slices of the last minute.
+const QUANTILES_COST: usize = 128;
+const DISTINCT_COST: usize = 512;
 
 fn goes_on(goes_on: bool) -> ControlFlow<()> {
     if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -264,6 +286,20 @@ impl Tree {
                 Some(Reading::Distinct(Sketched { windowed: Cow::Borrowed(sketch), slice }))
             }
         }
+    }
+
+    /// Takes what a fold of this node costs from what is left, as [`NodeRef::cost`] counts it; whether there was enough.
+    fn take_cost(&self, id: NodeId, left: &mut usize) -> bool {
+        let node = self.store.node(id);
+        let (own, ends) = match node.value {
+            Value::None => (1, false),
+            Value::Number(_) | Value::Bool(_) | Value::Text(_) => (1, true),
+            Value::Quantiles(_) => (QUANTILES_COST, true),
+            Value::Distinct(_) => (DISTINCT_COST, true),
+        };
+        let Some(rest) = left.checked_sub(own) else { return false };
+        *left = rest;
+        ends || self.store.children(id).all(|child| self.take_cost(child, left))
     }
 
     /// What `steps` below a node are worth: every folding step folds by the action that holds where it stands.

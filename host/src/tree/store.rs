@@ -9,6 +9,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 use plugin_api::Action;
 use std::hash::{BuildHasher, Hasher};
+use std::ops::Range;
 
 /// A node's place in the arena. Only good until the node is removed: it never leaves the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -297,6 +298,20 @@ impl Store {
         }
         keys.reverse();
         keys
+    }
+
+    /// How many places the arena has, the root's and free ones among them.
+    pub(super) fn places(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The nodes in these places, the root left out. Whoever looks at all places by and by meets each node that stays; one that comes or
+    /// goes meanwhile perhaps, and one that comes back twice.
+    pub(super) fn in_places(&self, places: Range<usize>) -> impl Iterator<Item = (NodeId, &Node)> {
+        let end = places.end.min(self.nodes.len());
+        let begin = places.start.min(end);
+        let nodes = (begin..).zip(&self.nodes[begin..end]);
+        nodes.filter(|(_, node)| node.parent.is_some()).map(|(at, node)| (NodeId(at as u32), node))
     }
 
     pub(super) fn own_action(&self, id: NodeId) -> Option<Action> {

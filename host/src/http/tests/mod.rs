@@ -3,9 +3,11 @@
 mod fuzz;
 mod get;
 mod limits;
+mod ls;
 mod openapi;
 mod pages;
 mod pull;
 mod push;
 mod routes;
+mod setting;
 mod tls;

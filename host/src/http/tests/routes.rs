@@ -88,10 +88,11 @@ async fn modules_are_listed_and_switched() {
         next_ms: Some(2_000),
         isolation: Isolation::None,
         runs: false,
+        branch: Some(vec!["cpu".to_owned(), "a,b".to_owned()].into()),
         stats: Arc::default(),
     };
     *server.shared.modules.write() = Arc::new(vec![status]);
-    let want = r#"[{"file":"conf/cpu.on","isolation":"none","kind":"collector","name":"cpu","next":"1970-01-01T00:00:02.000Z","runs":false,"since":"1970-01-01T00:00:01.000Z","state":"failing","why":"no data"}]"#;
+    let want = r#"[{"branch":"cpu,a%2Cb","calls":0,"cpu":0.0,"errors":0,"file":"conf/cpu.on","isolation":"none","kind":"collector","late":0,"lateness":0.0,"name":"cpu","next":"1970-01-01T00:00:02.000Z","restarts":0,"runs":false,"since":"1970-01-01T00:00:01.000Z","state":"failing","why":"no data"}]"#;
     assert_eq!(server.ask("GET", "/modules", json, b"").await.body, want);
     let page = server.ask("GET", "/modules", "Accept: text/html,*/*;q=0.8\r\n", b"").await.body;
     assert!(page.contains("<td class=\"state failing\">failing</td>"), "{page}");

@@ -5,10 +5,12 @@
 
 mod built_in;
 mod calls;
+mod history;
 mod join;
 mod report;
 mod status;
 
+pub use history::{Change, Changes};
 pub use status::{Kind, ModuleStatus, State};
 
 use super::branch::Branch;
@@ -177,6 +179,8 @@ impl Registry {
             self.modules.remove(&name);
             self.loader.forget(&name);
             tracing::info!("module {name}: gone");
+            let why = "it is gone".to_owned();
+            shared.module_changes.push(Change { at_ms: shared.clock.unix_ms(), name, state: State::Stopped, why });
         }
         // First what brings logs: pipes are then made for these as well.
         let (first, rest): (Vec<_>, Vec<_>) =
@@ -226,6 +230,7 @@ impl Registry {
                 next_ms: None,
                 isolation: Isolation::None,
                 runs: false,
+                branch: None,
                 stats: Arc::new(ModuleStats::default()),
             },
             plan: plan.clone(),
@@ -544,8 +549,14 @@ impl Registry {
         if state != State::Failing {
             status.next_ms = None;
         }
+        let now_ms = shared.clock.unix_ms();
         if status.state != state {
-            status.since_ms = shared.clock.unix_ms();
+            status.since_ms = now_ms;
+        }
+        // A new module is being probed from the beginning, and one may be probed once more.
+        if status.state != state || state == State::Probing {
+            let (name, why) = (name.to_owned(), why.clone());
+            shared.module_changes.push(Change { at_ms: now_ms, name, state, why });
         }
         status.state = state;
         status.why = why;
@@ -555,6 +566,8 @@ impl Registry {
     pub(super) fn publish(&mut self, shared: &Shared) {
         for module in self.modules.values_mut() {
             module.status.runs = module.running.is_some() || module.built_in.is_some();
+            let branch = module.lives().next().map(|life| Arc::clone(&life.branch.keys));
+            module.status.branch = branch;
         }
         self.statuses = Arc::new(self.modules.values().map(|module| module.status.clone()).collect());
         *shared.modules.write() = Arc::clone(&self.statuses);

@@ -96,6 +96,8 @@ pub struct ModuleStatus {
     pub isolation: Isolation,
     /// A life of it runs, whatever became of the newest: what is rejected or being probed may go on as it was before.
     pub runs: bool,
+    /// The keys from the root to where its values hang, as far as that is known.
+    pub branch: Option<Arc<[String]>>,
     /// What is counted of its calls.
     pub stats: Arc<ModuleStats>,
 }

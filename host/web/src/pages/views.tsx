@@ -1,3 +1,159 @@
-import { mount } from "../lib/mount.ts";
+// The views that are kept: renamed, put into another order, edited, removed; taken along as JSON, and brought back.
 
-mount(<h1>Views</h1>);
+import { useEffect, useReducer, useRef, useState } from "preact/hooks";
+import { canonical } from "../lib/address.ts";
+import { Failed, said, type View, views } from "../lib/api.ts";
+import { cut } from "../lib/format.ts";
+import { mount } from "../lib/mount.ts";
+import { segment, shown } from "../lib/path.ts";
+import { read, together } from "../lib/viewfile.ts";
+import { Broken, Empty, Loading } from "../parts/states.tsx";
+
+function Views() {
+  const [all, setAll] = useState<View[] | null>(null);
+  const [error, setError] = useState<string | null>(null);
+  const [done, setDone] = useState("");
+  const [edited, setEdited] = useState<string | null>(null);
+  const [round, again] = useReducer((n: number) => n + 1, 0);
+  const file = useRef<HTMLInputElement>(null);
+
+  useEffect(() => {
+    views.list().then((list) => { setAll(list); setError(null); }, (failed: unknown) => setError(said(failed)));
+  }, [round]);
+
+  /** Does something to what is kept, and looks what is kept then. */
+  const change = async (what: string, act: () => Promise<unknown>): Promise<boolean> => {
+    setDone("");
+    try {
+      await act();
+      setDone(what);
+      again(0);
+      return true;
+    } catch (failed) {
+      setError(failed instanceof Failed && failed.offline ? `${failed.message} Nothing was changed.` : said(failed));
+      again(0);
+      return false;
+    }
+  };
+  const move = (at: number, by: number) => {
+    if (!all) return;
+    const next = [...all];
+    const [one] = next.splice(at, 1);
+    if (!one) return;
+    next.splice(at + by, 0, one);
+    setAll(next);
+    void change(`Moved ${one.name}.`, () => views.replace(next));
+  };
+  const bring = async (chosen: File | undefined) => {
+    if (!chosen || !all) return;
+    const found = read(await chosen.text());
+    if (typeof found === "string") return setError(`${chosen.name}: ${found}`);
+    await change(`Brought ${found.length} ${found.length === 1 ? "view" : "views"}.`, () => views.replace(together(all, found)));
+  };
+  const take = () => {
+    const text = `${JSON.stringify(all ?? [], null, 2)}\n`;
+    const url = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+    const link = document.createElement("a");
+    link.href = url;
+    link.download = "graftd-views.json";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(url), 1_000);
+  };
+
+  return (
+    <>
+      <div class="views-head">
+        <h1>Views</h1>
+        <div class="views-does">
+          <button type="button" disabled={!all || all.length === 0} onClick={take}>Export</button>
+          <button type="button" disabled={!all} onClick={() => file.current?.click()}>Import…</button>
+          <input ref={file} type="file" accept=".json,application/json" hidden aria-label="A file with views"
+            onChange={(event) => { void bring(event.currentTarget.files?.[0]); event.currentTarget.value = ""; }} />
+          <button type="button" class="primary" disabled={!all} onClick={() => setEdited("")}>New view</button>
+        </div>
+      </div>
+      <p class="quiet">A view is a named page of live charts. They are kept in the daemon's data folder, for everybody who may read it.</p>
+      <div role="status" aria-live="polite">{done !== "" && <p class="views-done">{done}</p>}</div>
+      {error !== null && <Broken error={error} retry={() => again(0)} />}
+      {edited === "" && <Edit view={{ name: "", charts: [] }} names={all?.map(({ name }) => name) ?? []} onClose={() => setEdited(null)} change={change} />}
+      {all === null ? error === null && <Loading what="Reading the views" />
+        : all.length === 0 ? edited === null && (
+          <Empty title="There are no views yet.">
+            <p>Pick charts on the <a href="/realtime/">realtime page</a> and save them as a view, or make one here.</p>
+          </Empty>
+        ) : (
+          <ol class="views">
+            {all.map((view, at) => (
+              <li key={view.name} class="view">
+                {edited === view.name
+                  ? <Edit view={view} names={all.map(({ name }) => name)} onClose={() => setEdited(null)} change={change} />
+                  : (
+                    <>
+                      <div class="view-told">
+                        <h2><a href={`/realtime/view/${segment(view.name)}`}><bdi>{cut(view.name, 100)}</bdi></a></h2>
+                        <p class="quiet">{view.charts.length === 0 ? "No charts." : view.charts.slice(0, 6).map(({ key }, i) => <span key={i} class="view-key"><bdi>{shown(key, 48)}</bdi></span>)}
+                          {view.charts.length > 6 && <span class="view-key">and {view.charts.length - 6} more</span>}</p>
+                      </div>
+                      <div class="view-does">
+                        <button type="button" class="plain" disabled={at === 0} onClick={() => move(at, -1)} aria-label={`Move ${view.name} up`} title="Up">↑</button>
+                        <button type="button" class="plain" disabled={at === all.length - 1} onClick={() => move(at, 1)} aria-label={`Move ${view.name} down`} title="Down">↓</button>
+                        <button type="button" onClick={() => setEdited(view.name)} aria-label={`Edit ${view.name}`}>Edit</button>
+                        <Remove name={view.name} onRemove={() => void change(`Removed ${view.name}.`, () => views.remove(view.name))} />
+                      </div>
+                    </>
+                  )}
+              </li>
+            ))}
+          </ol>
+        )}
+    </>
+  );
+}
+
+/** Asks once more before it removes. */
+function Remove({ name, onRemove }: { name: string; onRemove: () => void }) {
+  const [sure, setSure] = useState(false);
+  return sure
+    ? <span class="view-sure"><button type="button" class="danger" autofocus onClick={onRemove}>Remove {cut(name, 24)}</button> <button type="button" onClick={() => setSure(false)}>Keep</button></span>
+    : <button type="button" onClick={() => setSure(true)} aria-label={`Remove ${name}`}>Remove</button>;
+}
+
+interface EditProps { view: View; names: string[]; onClose: () => void; change: (what: string, act: () => Promise<unknown>) => Promise<boolean> }
+
+/** A view's name and its charts, a path a line. */
+function Edit({ view, names, onClose, change }: EditProps) {
+  const [name, setName] = useState(view.name);
+  const [text, setText] = useState(view.charts.map(({ key }) => key).join("\n"));
+  const [busy, setBusy] = useState(false);
+  const fresh = view.name === "";
+  const wanted = name.trim();
+  const taken = wanted !== view.name && names.includes(wanted);
+  const save = async (event: Event) => {
+    event.preventDefault();
+    setBusy(true);
+    const keys = text.split("\n").map(canonical).filter((key) => key !== "");
+    const before = new Map(view.charts.map((chart) => [chart.key, chart]));
+    const next: View = { ...view, name: wanted, charts: keys.map((key) => before.get(key) ?? { key }) };
+    const saved = await change(`Saved ${wanted}.`, async () => {
+      if (fresh || wanted === view.name) return views.put(next);
+      // Renamed: it keeps its place, and there is no moment at which it is not there.
+      return views.replace((await views.list()).map((one) => (one.name === view.name ? next : one)));
+    });
+    setBusy(false);
+    if (saved) onClose();
+  };
+  return (
+    <form class="view-edit" onSubmit={save}>
+      <label>Name <input value={name} maxLength={100} required autofocus onInput={(event) => setName(event.currentTarget.value)} /></label>
+      <label>Charts, a path a line <textarea rows={Math.min(12, Math.max(4, text.split("\n").length + 1))} value={text} spellcheck={false} placeholder={"cpu,,idle\nload,*,one"}
+        onInput={(event) => setText(event.currentTarget.value)} /></label>
+      {taken && <p class="bad" role="alert">There is a view of this name already.</p>}
+      <div class="view-does">
+        <button type="submit" class="primary" disabled={busy || wanted === "" || taken}>Save</button>
+        <button type="button" onClick={onClose}>Cancel</button>
+      </div>
+    </form>
+  );
+}
+
+mount(<Views />);

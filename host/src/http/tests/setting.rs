@@ -1,0 +1,126 @@
+use crate::http::testing::{Reply, Server};
+use crate::limits::VIEWS_BYTES_MAX;
+use crate::module::{Change, State};
+use crate::views::Views;
+
+/// A server that keeps its views in a folder of its own.
+async fn server(token: Option<&str>) -> (Server, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let views = Views::of(folder.path());
+    (Server::changed(token, |shared| shared.views = views).await, folder)
+}
+
+async fn ask(server: &Server, method: &str, target: &str, body: &str) -> Reply {
+    server.ask(method, target, "Content-Type: application/json\r\nAccept: application/json\r\n", body.as_bytes()).await
+}
+
+#[tokio::test]
+async fn views_are_kept_shown_renamed_and_removed() {
+    let (server, folder) = server(None).await;
+    assert_eq!(ask(&server, "GET", "/setting/view", "").await.body, "[]");
+    let made = ask(&server, "PUT", "/setting/view/my%2Fweb", r#"{"charts":[{"key":"cpu,,idle","x":1}]}"#).await;
+    let web = r#"{"charts":[{"key":"cpu,,idle","x":1}],"name":"my/web"}"#;
+    assert_eq!((made.status, made.body.as_str()), (201, web));
+    assert_eq!(ask(&server, "PUT", "/setting/view/b", r#"{"charts":[]}"#).await.status, 201);
+    assert_eq!(server.get("/setting/view/my%2Fweb").await.body, web);
+    let renamed = ask(&server, "PUT", "/setting/view/b", r#"{"name":"c","charts":[]}"#).await;
+    assert_eq!((renamed.status, renamed.body.as_str()), (200, r#"{"charts":[],"name":"c"}"#));
+    assert_eq!(ask(&server, "PUT", "/setting/view/c", r#"{"name":"my/web","charts":[]}"#).await.status, 409);
+    let list = ask(&server, "GET", "/setting/view/", "").await.body;
+    assert_eq!(list, format!(r#"[{web},{{"charts":[],"name":"c"}}]"#));
+    let ordered = ask(&server, "POST", "/setting/view", &format!(r#"[{{"charts":[],"name":"c"}},{web}]"#)).await;
+    assert_eq!((ordered.status, ordered.body), (200, format!(r#"[{{"charts":[],"name":"c"}},{web}]"#)));
+    let removed = ask(&server, "DELETE", "/setting/view/c", "").await;
+    assert_eq!((removed.status, removed.body.as_str()), (200, r#"{"removed":"c"}"#));
+    assert_eq!(ask(&server, "GET", "/setting/view", "").await.body, format!("[{web}]"));
+    let kept = std::fs::read_to_string(folder.path().join("views.json")).unwrap();
+    assert!(kept.contains("my/web") && kept.contains("\"version\": 1"), "{kept}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_refused() {
+    let (server, folder) = server(None).await;
+    let large = format!("\"{}\"", "x".repeat(VIEWS_BYTES_MAX));
+    for (method, target, body, status, why) in [
+        ("PUT", "/setting/view/a", "{", 400, "not JSON"),
+        ("PUT", "/setting/view/a", "{}", 400, "no charts"),
+        ("PUT", "/setting/view/%20", r#"{"name":"a","charts":[]}"#, 400, "space"),
+        ("PUT", "/setting/view/%FF", r#"{"charts":[]}"#, 400, "UTF-8"),
+        ("POST", "/setting/view", "{}", 400, "a list"),
+        ("POST", "/setting/view", &large, 413, "bytes"),
+        ("GET", "/setting/view/a", "", 404, "no view"),
+        ("DELETE", "/setting/view/a", "", 404, "no view"),
+        ("DELETE", "/setting/view", "", 405, "DELETE"),
+        ("POST", "/setting/view/a", "{}", 405, "POST"),
+    ] {
+        let reply = ask(&server, method, target, body).await;
+        assert_eq!(reply.status, status, "{method} {target}: {}", reply.body);
+        assert!(reply.body.contains(why), "{method} {target}: {}", reply.body);
+    }
+    let file = folder.path().join("views.json");
+    std::fs::write(&file, "something else").unwrap();
+    for (method, body) in [("GET", ""), ("POST", "[]")] {
+        let reply = ask(&server, method, "/setting/view", body).await;
+        assert_eq!(reply.status, 409, "{}", reply.body);
+        assert!(reply.body.contains("views.json: is not JSON"), "{}", reply.body);
+    }
+    assert_eq!(ask(&server, "PUT", "/setting/view/a", r#"{"charts":[]}"#).await.status, 409);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "something else");
+}
+
+#[tokio::test]
+async fn only_who_may_write_changes_views() {
+    let token = "0123456789abcdef";
+    let (server, _folder) = server(Some(token)).await;
+    for (method, target) in [
+        ("GET", "/setting/view"),
+        ("POST", "/setting/view"),
+        ("PUT", "/setting/view/a"),
+        ("DELETE", "/setting/view/a"),
+        ("GET", "/api/ls/"),
+        ("GET", "/api/find?q=a"),
+        ("GET", "/modules/log"),
+    ] {
+        assert_eq!(ask(&server, method, target, "[]").await.status, 401, "{method} {target}");
+    }
+    let tokens = crate::tokens::Tokens {
+        read: Some(token.to_owned()),
+        ..crate::tokens::Tokens::one(Some("another one that is long"))
+    };
+    let views = Views::of(_folder.path());
+    let server = Server::changed(None, |shared| (shared.tokens, shared.views) = (tokens, views)).await;
+    let bearer = format!("Accept: application/json\r\nAuthorization: Bearer {token}\r\n");
+    for (method, target, status) in [
+        ("GET", "/setting/view", 200),
+        ("POST", "/setting/view", 403),
+        ("PUT", "/setting/view/a", 403),
+        ("DELETE", "/setting/view/a", 403),
+        ("GET", "/api/ls/", 200),
+        ("GET", "/api/find?q=a", 200),
+    ] {
+        assert_eq!(server.ask(method, target, &bearer, b"[]").await.status, status, "{method} {target}");
+    }
+}
+
+#[tokio::test]
+async fn no_other_sites_page_changes_views() {
+    let (server, _folder) = server(None).await;
+    for said in ["Origin: http://evil.example\r\n", "Sec-Fetch-Site: cross-site\r\n"] {
+        for (method, target) in [("POST", "/setting/view"), ("PUT", "/setting/view/a"), ("DELETE", "/setting/view/a")] {
+            assert_eq!(server.ask(method, target, said, b"[]").await.status, 403, "{method} {target} {said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn changes_of_modules_are_told_the_newest_first() {
+    let server = Server::still(None).await;
+    assert_eq!(server.get("/modules/log").await.body, "[]");
+    let push = |at_ms, state, why: &str| {
+        server.shared.module_changes.push(Change { at_ms, name: "c\"pu".to_owned(), state, why: why.to_owned() });
+    };
+    push(1_000, State::Probing, "");
+    push(2_000, State::Failing, "no data");
+    let want = r#"[{"at":"1970-01-01T00:00:02.000Z","name":"c\"pu","state":"failing","why":"no data"},{"at":"1970-01-01T00:00:01.000Z","name":"c\"pu","state":"probing","why":""}]"#;
+    assert_eq!(server.get("/modules/log").await.body, want);
+}

@@ -1,0 +1,35 @@
+//! Files that are replaced at once.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+/// Puts a file in place at once: who looks into the folder sees the whole of it or nothing of it, and so it is after a loss of power.
+///
+/// # Errors
+/// It cannot be written; then what was there is as it was.
+pub(crate) fn put(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::Error::other("names no file"));
+    };
+    fs::create_dir_all(folder)?;
+    // Hidden files are nobody's module.
+    let aside = folder.join(format!(".{}.new", name.to_string_lossy()));
+    match fs::remove_file(&aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let written = (|| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&aside)?;
+        file.write_all(bytes)?;
+        // Whatever the umask says.
+        file.set_permissions(Permissions::from_mode(mode))?;
+        file.sync_all()?;
+        fs::rename(&aside, path)
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&aside);
+    }
+    written
+}

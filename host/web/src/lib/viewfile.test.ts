@@ -1,0 +1,17 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { read, together } from "./viewfile.ts";
+
+test("a file that holds no views says why", () => {
+  assert.equal(read("{"), "That is no JSON.");
+  assert.match(String(read("{}")), /no list of views/);
+  assert.equal(read('[{"charts":[]}]'), "View 1 has no name.");
+  assert.equal(read('[{"name":"a","charts":[]},null]'), "View 2 has no name.");
+  assert.match(String(read('[{"name":"a","charts":[{"k":1}]}]')), /“a”, has no charts/);
+  assert.deepEqual(read('[{"name":"a","charts":[{"key":"x","colour":"red"}],"window":60}]'), [{ name: "a", charts: [{ key: "x", colour: "red" }], window: 60 }]);
+});
+
+test("what is brought takes the place of its namesake and else comes last", () => {
+  const view = (name: string, key: string) => ({ name, charts: [{ key }] });
+  assert.deepEqual(together([view("a", "1"), view("b", "2")], [view("c", "3"), view("a", "4")]), [view("a", "4"), view("b", "2"), view("c", "3")]);
+});

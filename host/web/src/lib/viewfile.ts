@@ -1,0 +1,33 @@
+// Views as a file has them, which somebody takes along and brings back.
+
+import type { View } from "./api.ts";
+import { cut } from "./format.ts";
+
+/** What a file holds, if it holds views; else why not. */
+export function read(text: string): View[] | string {
+  let all: unknown;
+  try {
+    all = JSON.parse(text);
+  } catch {
+    return "That is no JSON.";
+  }
+  if (!Array.isArray(all)) return "That is no list of views: it begins with [ and has an object for each.";
+  for (const [i, view] of all.entries()) {
+    if (typeof view?.name !== "string" || view.name === "") return `View ${i + 1} has no name.`;
+    if (!Array.isArray(view.charts) || view.charts.some((chart: unknown) => typeof (chart as { key?: unknown } | null)?.key !== "string")) {
+      return `View ${i + 1}, “${cut(view.name, 40)}”, has no charts with a key each.`;
+    }
+  }
+  return all as View[];
+}
+
+/** Views and those that are brought: one of the same name takes the other's place. */
+export function together(there: readonly View[], brought: readonly View[]): View[] {
+  const names = new Map(brought.map((view) => [view.name, view]));
+  const kept = there.map((view) => {
+    const taken = names.get(view.name);
+    names.delete(view.name);
+    return taken ?? view;
+  });
+  return [...kept, ...names.values()];
+}
