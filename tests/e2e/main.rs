@@ -8,6 +8,7 @@ mod collectors;
 mod fences;
 mod ganglia;
 mod gmond;
+mod graph;
 mod groups;
 mod hostile;
 mod http;

@@ -17,8 +17,14 @@ NOT_TO_BE_DESCRIBED = (
     "this daemon reads no history there",
     "the multipart body is broken",
     "send Content-Length",
+    "which only a query can have",
+    "must be pixels such as",
+    "must be columns and lines such as",
+    "are for pictures over time",
+    "two views are called",
 )
 
+SIZE = re.compile(r"[1-9][0-9]{1,3}x[1-9][0-9]{0,3}")
 DURATION = re.compile(r"[0-9.]+(ms|s|m|h|d)")
 
 # Of paths that answer in more than one way, by turns.
@@ -33,6 +39,10 @@ def there(case):
         return "name", ["status", "visitors", "load", "request-time", "broken"]
     if case.operation.path == "/api/q/{path}":
         return "path", ["deploys.json", "deploys,", "graftd,testhost,http", "deploys,,", "graftd,,module,status"]
+    if case.operation.path in ("/api/ls/{path}", "/graph/{path}.{form}"):
+        return "path", ["deploys", "graftd", "graftd,testhost,http", "deploys,shop", "graftd,testhost,module"]
+    if case.operation.path == "/setting/view/{name}":
+        return "name", ["web", "shop", "a/b"]
     return None, []
 
 
@@ -45,6 +55,9 @@ def before_call(context, case, kwargs):
     parameter, names = there(case)
     if names and turn % 2:
         case.path_parameters[parameter] = names[turn // 2 % len(names)]
+    # A picture of eight million points takes its time, and once in a while will do.
+    if path == "/graph/{path}.{form}" and isinstance(case.query, dict) and turn % 16 and SIZE.fullmatch(str(case.query.get("size"))):
+        case.query["size"] = "64x48"
     # What is said to be packed is, by turns.
     if path == "/push" and "gzip" in str(case.headers.get("Content-Encoding")) and turn % 2:
         if case.media_type == "application/json" and isinstance(case.body, (dict, list)):

@@ -11,6 +11,7 @@ mod body;
 mod figure;
 mod find;
 mod get;
+mod graph;
 mod guard;
 mod health;
 mod live;

@@ -10,13 +10,19 @@ use warp::hyper::body::Bytes;
 
 const BASE: &str = include_str!("openapi/base.json");
 
+/// What bodies are.
+const SCHEMAS: &str = include_str!("openapi/schemas.json");
+
 /// The paths, a file a family.
-const PATHS: [&str; 8] = [
+const PATHS: [&str; 11] = [
     include_str!("openapi/get.json"),
+    include_str!("openapi/list.json"),
     include_str!("openapi/pull.json"),
     include_str!("openapi/trend.json"),
+    include_str!("openapi/graph.json"),
     include_str!("openapi/push.json"),
     include_str!("openapi/modules.json"),
+    include_str!("openapi/views.json"),
     include_str!("openapi/login.json"),
     include_str!("openapi/health.json"),
     include_str!("openapi/pages.json"),
@@ -51,6 +57,7 @@ pub(super) fn description() -> Value {
             }
         }
     }
+    whole["components"]["schemas"] = read(SCHEMAS);
     whole["paths"] = Value::Object(paths);
     let shared = whole["components"]["responses"].as_object_mut();
     shared.into_iter().flatten().for_each(|(_, response)| with_headers(response));

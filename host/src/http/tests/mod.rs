@@ -2,6 +2,7 @@
 
 mod fuzz;
 mod get;
+mod graph;
 mod limits;
 mod ls;
 mod openapi;

@@ -35,10 +35,9 @@ fn urls(path: &str, item: &Value) -> Vec<String> {
 
 /// What an answer to an unknown path lists, for a path of the description.
 fn listed(path: &str, item: &Value) -> Vec<String> {
-    // A name is any; what follows a slash at a URL's end is said by that.
+    // A name is any; that a path follows is said by the slash at the end.
     let named = path.replace("{name}", "NAME").replace("{a}", "A").replace("{b}", "B");
-    let named = named.strip_suffix("{path}").unwrap_or(&named);
-    urls(named, item)
+    urls(named.split("{path}").next().unwrap(), item)
 }
 
 /// The literals that are URLs, where paths are told from each other.
