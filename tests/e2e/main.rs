@@ -17,6 +17,7 @@ mod ingest;
 mod modules;
 mod namespace;
 mod new;
+mod openapi;
 mod probe;
 mod pull;
 mod push_files;

@@ -19,6 +19,7 @@ mod login;
 mod ls;
 mod metrics;
 mod modules;
+mod openapi;
 mod ownlog;
 mod pace;
 mod page;

@@ -5,6 +5,7 @@ mod get;
 mod graph;
 mod limits;
 mod ls;
+mod openapi;
 mod pages;
 mod pull;
 mod push;
