@@ -25,8 +25,6 @@ export interface Happened { path: string; events: Array<[number, string | null]>
 export interface Stretch {
   from: number;
   to: number;
-  /** Seconds between two values; 0 where they do not lie evenly. */
-  step: number;
   /** Ascending, one for all lines. */
   times: number[];
   lines: Line[];
@@ -122,22 +120,31 @@ export function niceStep(span: number, most: number, finest: number): number {
   return Math.max(step, finest);
 }
 
-/** How fine history is at what age, as far as this page has heard of it: it only becomes coarser. */
-const kept: Array<{ age: number; finest: number }> = [];
+const HOUR = 3_600;
+/** Ages (h) at which it is asked how fine history is; one between two is taken for the older. */
+const AGES = [36, 60, 96, 192, 384, 744, 1_488, 2_400, 4_800, 8_784, 9_600, 20_000, 40_000, 88_000];
+const asked = new Map<number, Promise<number | null>>();
 
-/** The finest step (s) that is kept of a moment; null where the daemon does not tell. */
-async function finestOf(path: string, at: number, now: number, signal: AbortSignal): Promise<number | null> {
-  const age = now - at;
-  const younger = kept.filter((one) => one.age <= age).at(-1);
-  const older = kept.find((one) => one.age >= age);
-  if (older && (older.finest === younger?.finest || older.finest <= 10)) return older.finest;
+/** The finest step (s) that is kept of a moment; null where nothing is known of the path then. */
+async function probe(path: string, at: number): Promise<number | null> {
   // A stretch so short that the step is what is kept.
-  const answer = await trend<Answer>([path], { from: Math.floor(at), to: Math.floor(at) + 600 }, signal);
+  const answer = await trend<Answer>([path], { from: Math.max(0, Math.floor(at)), to: Math.max(0, Math.floor(at)) + 600 });
   const told = answer.flatMap((one) => Object.values(one)).find((one) => "step" in one) as { step?: number } | undefined;
-  if (typeof told?.step !== "number") return null;
-  kept.push({ age, finest: told.step });
-  kept.sort((a, b) => a.age - b.age);
-  return told.step;
+  return told?.step ?? null;
+}
+
+/** How fine history is of a moment (s), no finer than it is: what a daemon keeps for how long is its own affair. */
+async function finestOf(path: string, at: number, now: number): Promise<number> {
+  const age = now - at;
+  if (age < 36 * HOUR) return 1;
+  const older = (AGES.find((hours) => hours * HOUR >= age) ?? 1_000_000) * HOUR;
+  const there = asked.get(older) ?? probe(path, now - older);
+  asked.set(older, there);
+  // What is known is kept; of a path that is younger, its own moment is asked for.
+  const known = await there.catch(() => null);
+  if (known !== null) return known;
+  asked.delete(older);
+  return (await probe(path, at)) ?? (age > 366 * 24 * HOUR ? 24 * HOUR : age > 30 * 24 * HOUR ? 600 : 60);
 }
 
 export interface Wanted {
@@ -158,26 +165,23 @@ export interface Wanted {
 export async function load(wanted: Wanted, signal: AbortSignal): Promise<Stretch> {
   const { chart, as, from, to, now } = wanted;
   const shift = before(chart.compare);
-  let step = wanted.step;
-  const first = chart.keys[0] ?? "";
-  if (step === "") {
-    const finest = await finestOf(first, from - (shift ?? 0), now, signal);
-    if (finest !== null) step = String(niceStep(wanted.seen, wanted.most, finest));
-  }
-  const more = { step: step === "" ? undefined : step, as: as === "" ? undefined : as };
-  // Without an end the answer ends with the last that there is.
-  const range = (by: number) => ({ from: Math.floor(from - by), to: to - by >= now ? undefined : Math.ceil(to - by) });
-  const asked = [trend<Answer>(chart.keys, { ...range(0), ...more }, signal)];
-  if (shift !== null) asked.push(trend<Answer>(chart.keys, { ...range(shift), ...more }, signal));
-  else if (chart.compare !== "") asked.push(trend<Answer>([chart.compare], { ...range(0), ...more }, signal));
+  // What lies further back may be kept in longer steps; it is compared as it is.
+  const ask = async (keys: readonly string[], by: number) => {
+    const step = wanted.step !== "" ? wanted.step : String(niceStep(wanted.seen, wanted.most, await finestOf(keys[0] ?? "", from - by, now)));
+    // Without an end the answer ends with the last that there is.
+    const to = wanted.to - by >= now ? undefined : Math.ceil(wanted.to - by);
+    return trend<Answer>(keys, { from: Math.floor(from - by), to, step, as: as === "" ? undefined : as }, signal);
+  };
+  const asked = [ask(chart.keys, 0)];
+  if (shift !== null) asked.push(ask(chart.keys, shift));
+  else if (chart.compare !== "") asked.push(ask([chart.compare], 0));
   const [main, other] = await Promise.all(asked);
   const { lines, happened } = linesOf(main ?? [], as);
   const left = Math.max(0, lines.length - LINES_MAX);
   const all = lines.slice(0, LINES_MAX);
   if (other) all.push(...linesOf(other, as, shift ?? 0, true, shift === null ? "" : `, ${beforeInWords(chart.compare)}`).lines.slice(0, LINES_MAX));
   const times = align(all);
-  const told = Number(step);
-  return { from, to, step: Number.isFinite(told) && told > 0 ? told : (times[1] ?? 0) - (times[0] ?? 0), times, lines: all, happened, left };
+  return { from, to, times, lines: all, happened, left };
 }
 
 /** The first place at or behind a time. */

@@ -43,9 +43,14 @@ const HEIGHT = 240;
 const AFTER = 90;
 /** How far beyond what is seen is asked for, as a share: the next step of a drag is there already. */
 const BESIDE = 0.5;
-const STEPS_SEEN = 1200;
+const STEPS_SEEN = 800;
+/** Steps in sight from which on a dashed line is but dust. */
+const STEPS_DASHED = 300;
 const STEPS_STRIP = 400;
 const SAID_MAX = 40;
+
+/** A colour nearer to the paper. */
+const paler = (colour: string) => `color-mix(in srgb, ${colour} 50%, ${token("--raised")})`;
 
 /** The colour's number of each line: figures of one path that are drawn as a band have one. */
 function coloursOf(chart: ChartState, stretch: Stretch | null, band: boolean): number[] {
@@ -152,6 +157,8 @@ export function Panel(props: PanelProps) {
   const numbers = useMemo(() => coloursOf(chart, stretch, band), [chart.colours, stretch, band]);
   const colours = useMemo(() => numbers.map((no) => seriesColour(no)), [numbers, theme]);
 
+  const [first, end] = stretch ? [placeOf(stretch.times, seen[0]), placeOf(stretch.times, seen[1])] : [0, 0];
+  const dashed = end - first < STEPS_DASHED;
   const drawn = useMemo(() => {
     if (!stretch) return null;
     const mine = stretch.lines.filter(({ beside }) => !beside);
@@ -172,18 +179,21 @@ export function Panel(props: PanelProps) {
     const series: Series[] = [...columns(mine), ...columns(other)].map((values, i) => {
       const line = [...mine, ...other][i];
       const made: Series = { label: line?.label ?? "", values, colour: colours[i] ?? "" };
-      if (line?.beside) made.dash = [5, 4];
+      if (line?.beside) {
+        // Behind what it is compared with, by its looks.
+        made.colour = paler(colours[i] ?? "");
+        if (dashed) made.dash = [5, 4];
+      }
       else if (chart.style === "area" || chart.style === "bars") made.style = chart.style;
       else if (chart.style === "stacked") made.style = i === 0 ? "area" : "line";
       if (band && line?.figure !== "mean" && !line?.beside) made.width = 0.5;
       return made;
     });
     return { series, pairs };
-  }, [stretch, chart.style, chart.log, colours, band]);
+  }, [stretch, chart.style, chart.log, colours, band, dashed]);
 
-  const [first, end] = stretch ? [placeOf(stretch.times, seen[0]), placeOf(stretch.times, seen[1])] : [0, 0];
   const rows = useMemo<Row[]>(() => (stretch?.lines ?? []).map((line, i) => ({
-    label: line.label, colour: colours[i] ?? token("--quiet"), values: line.values, figures: figuresOf(line.values, first, Math.max(end, first)), beside: line.beside, colourNo: numbers[i] ?? 0,
+    label: line.label, colour: line.beside ? paler(colours[i] ?? "") : colours[i] ?? "", values: line.values, figures: figuresOf(line.values, first, Math.max(end, first)), beside: line.beside, colourNo: numbers[i] ?? 0,
   })), [stretch, colours, first, end]);
   const markers = useMemo<Marker[]>(() => (stretch?.happened ?? []).flatMap(({ events }) => events.slice(-200).map(([at, text]) => ({ at, text: text ?? "gone" }))), [stretch]);
 

@@ -48,7 +48,9 @@ export function Strip({ name, stretch, colours, whole, seen, onShow }: StripProp
     const [left, right] = [box.left + share(seen[0]) * box.width, box.left + share(seen[1]) * box.width];
     const all = seen[1] - seen[0] >= wide * 0.999;
     const near = (x: number) => Math.abs(event.clientX - x);
-    const what = near(left) < NEAR && near(left) <= near(right) ? "from" : near(right) < NEAR ? "to"
+    // Of a narrow window the middle third is still itself.
+    const reach = (outside: boolean) => (outside ? NEAR : Math.min(NEAR, (right - left) / 3));
+    const what = near(left) < reach(event.clientX < left) ? "from" : near(right) < reach(event.clientX > right) ? "to"
       : !all && event.clientX > left && event.clientX < right ? "both" : "new";
     taken.current = { what, at: timeAt(event.clientX), seen };
     place.current.setPointerCapture(event.pointerId);
