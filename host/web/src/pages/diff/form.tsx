@@ -33,7 +33,7 @@ function PathInput({ id, label, value, onValue }: { id: string; label: string; v
   }, [value]);
   return (
     <label for={id}>{label}
-      <input id={id} list={`${id}-found`} value={value} placeholder="cpu,h1" spellcheck={false} autocomplete="off" dir="auto" onInput={(event) => onValue(event.currentTarget.value)} />
+      <input id={id} list={`${id}-found`} value={value} placeholder="the whole tree" spellcheck={false} autocomplete="off" dir="auto" onInput={(event) => onValue(event.currentTarget.value)} />
       <datalist id={`${id}-found`}>{found.map((path) => <option key={path} value={path} />)}</datalist>
     </label>
   );

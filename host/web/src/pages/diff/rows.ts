@@ -80,13 +80,15 @@ export function rows(a: Leaves, b: Leaves): Row[] {
 export type Order = "share" | "change" | "path" | "a" | "b";
 
 const texts = new Intl.Collator("en", { numeric: true });
+const rank = ({ share, a, b }: Row) => (a === undefined || b === undefined ? -1 : Math.abs(share));
 const size = (leaf: Leaf | undefined) => (typeof leaf === "number" ? leaf : -Infinity);
 
 /** Sorted, greatest first, but for paths; ties by path. */
 export function sorted(all: readonly Row[], order: Order, turned: boolean): Row[] {
   const by: { [order in Order]: (x: Row, y: Row) => number } = {
     path: (x, y) => texts.compare(x.label, y.label),
-    share: (x, y) => Math.abs(y.share) - Math.abs(x.share),
+    // What is on one side alone comes behind what can be set side by side.
+    share: (x, y) => rank(y) - rank(x),
     change: (x, y) => Math.abs(y.change ?? 0) - Math.abs(x.change ?? 0),
     a: (x, y) => (size(x.a) === size(y.a) ? 0 : size(y.a) - size(x.a)),
     b: (x, y) => (size(x.b) === size(y.b) ? 0 : size(y.b) - size(x.b)),

@@ -32,11 +32,13 @@ function Change({ row }: { row: Row }) {
   );
 }
 
-function Bar({ share }: { share: number }) {
+function Bar({ row: { a, b, change, share: told } }: { row: Row }) {
+  const alone = a === undefined || b === undefined;
+  const share = change === null && !alone ? 0 : told;
   const wide = Math.max(Math.abs(share) * 50, share === 0 ? 0 : 0.5);
   return (
     <td class="diff-bar" aria-hidden="true">
-      <div><span class={share > 0 ? "more" : "less"} style={{ width: `${wide}%`, left: share > 0 ? "50%" : `${50 - wide}%` }} /></div>
+      <div><span class={`${share > 0 ? "more" : "less"}${alone ? " alone" : ""}`} style={{ width: `${wide}%`, left: share > 0 ? "50%" : `${50 - wide}%` }} /></div>
     </td>
   );
 }
@@ -55,8 +57,8 @@ export function Table({ rows, a, b }: TableProps) {
   const onlyA = rows.filter((row) => row.b === undefined).length;
   const onlyB = rows.filter((row) => row.a === undefined).length;
 
-  const head = (of: Order, name: string, title: string, number = true) => (
-    <th scope="col" class={number ? "number" : undefined} aria-sort={order === of ? ((of === "path") !== turned ? "ascending" : "descending") : undefined}>
+  const head = (of: Order, name: string, title: string, looks = "number") => (
+    <th scope="col" class={looks} aria-sort={order === of ? ((of === "path") !== turned ? "ascending" : "descending") : undefined}>
       <button type="button" class="plain diff-head" title={title} onClick={() => { setTurned(order === of && !turned); setOrder(of); }}>
         <bdi>{name}</bdi><span aria-hidden="true">{order !== of ? "" : (of === "path") !== turned ? " ↑" : " ↓"}</span>
       </button>
@@ -85,18 +87,18 @@ export function Table({ rows, a, b }: TableProps) {
             <caption class="unseen">A: {cut(a, 200)}. B: {cut(b, 200)}.</caption>
             <thead>
               <tr>
-                {head("path", "Key", "By name", false)}
+                {head("path", "Key", "By name", "")}
                 {head("a", "A", cut(a, 200))}
                 {head("b", "B", cut(b, 200))}
                 {head("change", "Change", "By the size of the change")}
-                {head("share", "Share", "By the change as a share of the greater of both")}
+                {head("share", "Share", "By the change as a share of the greater of both", "diff-middle")}
               </tr>
             </thead>
             <tbody>
               {shown.slice(0, most).map((row) => (
                 <tr key={row.path}>
                   <th scope="row"><bdi title={cut(row.label, 500)}>{row.label === "" ? "(its own value)" : cut(row.label, 90)}</bdi></th>
-                  <Cell leaf={row.a} /><Cell leaf={row.b} /><Change row={row} /><Bar share={row.change === null && row.a !== undefined && row.b !== undefined ? 0 : row.share} />
+                  <Cell leaf={row.a} /><Cell leaf={row.b} /><Change row={row} /><Bar row={row} />
                 </tr>
               ))}
             </tbody>
