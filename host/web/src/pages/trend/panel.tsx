@@ -43,7 +43,8 @@ const HEIGHT = 240;
 const AFTER = 90;
 /** How far beyond what is seen is asked for, as a share: the next step of a drag is there already. */
 const BESIDE = 0.5;
-const STEPS_SEEN = 800;
+/** Steps in sight: as many as can be told apart, on a telephone too. */
+const stepsSeen = () => (innerWidth < 736 ? 300 : 600);
 /** Steps in sight from which on a dashed line is but dust. */
 const STEPS_DASHED = 300;
 const STEPS_STRIP = 400;
@@ -134,7 +135,7 @@ export function Panel(props: PanelProps) {
       const beside = step === "" ? BESIDE * wide : 0;
       const [from, to] = [Math.max(whole[0], seen[0] - beside), Math.min(whole[1], seen[1] + beside)];
       setBusy(true);
-      load({ chart, as, from, to, step, seen: wide, most: STEPS_SEEN, now: now() }, asking.signal).then((found) => {
+      load({ chart, as, from, to, step, seen: wide, most: stepsSeen(), now: now() }, asking.signal).then((found) => {
         nearFor.current = about;
         setNear(found);
         setError(null);

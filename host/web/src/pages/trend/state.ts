@@ -1,7 +1,7 @@
 // What the trend page shows, and the same as a URL: a link shows what its sender saw.
 //
-// `?from=-365d&to=now&zoom=A..B&step=1h&chart=stacked,log&key-cpu,,idle&key-cpu,,user&as=mean&chart=line&key-…`: what stands
-// before the first `chart` is of the page, what follows one is of that chart. Nobody's URL is trusted: what it says wrong is left out.
+// `?from=-365d&to=now&zoom=A..B&step=1h&chart=stacked,log&key-cpu,,idle&key-cpu,,user&as=mean&chart=line&key-…`: `from` to `step` are
+// of the page, what follows a `chart` is of that one. Nobody's URL is trusted: what it says wrong is left out.
 
 import { keyArgument } from "../../lib/path.ts";
 
@@ -100,15 +100,14 @@ export function read(query: string): PageState {
       if (chart === null) state.charts.push((chart = chartOf([])));
       const key = name === "key" ? value : name.slice(4);
       if (chart.keys.length < KEYS_MAX && !chart.keys.includes(key)) chart.keys.push(key);
-    } else if (chart === null || name === "from" || name === "to") {
-      if (name === "from" && timeOf(value, 0) !== null) state.from = value;
-      else if (name === "to" && timeOf(value, 0) !== null) state.to = value;
-      else if (name === "step" && value.length <= TEXT_MAX) state.step = value;
-      else if (name === "zoom") {
-        const [a, b] = value.split("..").map(Number);
-        if (a !== undefined && b !== undefined && Number.isFinite(a) && Number.isFinite(b) && a < b) state.zoom = [a, b];
-      }
-    } else if (name === "as" && value.length <= TEXT_MAX) chart.as = value;
+    } else if (name === "from" || name === "to") {
+      if (timeOf(value, 0) !== null) state[name] = value;
+    } else if (name === "step" && value.length <= TEXT_MAX) state.step = value;
+    else if (name === "zoom") {
+      const [a, b] = value.split("..").map(Number);
+      if (a !== undefined && b !== undefined && Number.isFinite(a) && Number.isFinite(b) && a < b) state.zoom = [a, b];
+    } else if (chart === null) continue;
+    else if (name === "as" && value.length <= TEXT_MAX) chart.as = value;
     else if (name === "units" && value.length <= TEXT_MAX) chart.units = value;
     else if (name === "compare") chart.compare = value;
     else if (name === "colours") chart.colours = value.split(",").slice(0, KEYS_MAX).map((one) => Math.abs(Math.trunc(Number(one)) || 0) % 8);
