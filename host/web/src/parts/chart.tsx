@@ -100,31 +100,6 @@ function axes(units: string): uPlot.Axis[] {
   ];
 }
 
-/** Places of values that no line goes to: those between two gaps. Points are drawn there, or nobody saw them. */
-function alone(plot: uPlot, series: number): number[] | null {
-  const values = plot.data[series];
-  const [first, last] = plot.series[0]?.idxs ?? [0, -1];
-  if (!values) return null;
-  const places: number[] = [];
-  // What is undefined belongs to other lines' times, and is no gap.
-  let before = false;
-  let candidate = -1;
-  for (let i = first; i <= last; i += 1) {
-    const value = values[i];
-    if (value === undefined) continue;
-    if (value === null) {
-      if (candidate >= 0) places.push(candidate);
-      candidate = -1;
-      before = false;
-    } else {
-      candidate = before ? -1 : i;
-      before = true;
-    }
-  }
-  if (candidate >= 0) places.push(candidate);
-  return places.length === 0 ? null : places;
-}
-
 /** Draws markers over the plot. */
 function draw(plot: uPlot, markers: Marker[]): void {
   if (markers.length === 0) return;
