@@ -27,6 +27,7 @@ function Trend() {
   const live = useMemo(pageLive, []);
   const [state, setState] = useState<PageState>(() => read(location.search));
   const [span, setSpan] = useState<Range>(() => spanOf(state, now()));
+  /** Counts up when colours change, or the connection does. */
   const [theme, recolour] = useReducer((n: number) => n + 1, 0);
   const [round, again] = useReducer((n: number) => n + 1, 0);
   const [lost, setLost] = useState<string | null>(null);
@@ -62,6 +63,14 @@ function Trend() {
     }, EVERY);
     return () => clearInterval(timer);
   }, []);
+  useEffect(() => {
+    let away = false;
+    return live.onState(() => {
+      recolour(0);
+      if (away && live.state === "live") forth();
+      away = live.state === "offline";
+    });
+  }, [live]);
   useEffect(() => {
     if (lost === null) return;
     const timer = setInterval(forth, AGAIN);
@@ -139,7 +148,7 @@ function Trend() {
         <Tree live={live} onPick={add} picked={picked} verb={taking === null ? "Show" : "Add"} />
       </aside>
       <section class="realtime-charts" aria-label="Charts">
-        <Offline why={lost} />
+        <Offline why={lost ?? live.error} />
         <div class="bar">
           <button type="button" class="tree-opens" aria-expanded={narrow} onClick={() => setNarrow(!narrow)}>{narrow ? "Close the tree" : "Add from the tree"}</button>
           <h1>Trend</h1>

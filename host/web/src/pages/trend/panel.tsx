@@ -9,7 +9,7 @@ import { resolve } from "../../lib/resolve.ts";
 import { seriesColour, token } from "../../lib/theme.ts";
 import { Chart, type Marker, type Series } from "../../parts/chart.tsx";
 import { Broken, Empty, Loading } from "../../parts/states.tsx";
-import { figuresOf, load, placeOf, stacked, type Stretch, type Values } from "./data.ts";
+import { figuresOf, load, niceStep, placeOf, stacked, type Stretch, type Values } from "./data.ts";
 import { byKey, listen, type Range } from "./gestures.ts";
 import { Happenings } from "./happenings.tsx";
 import { Legend, Pointer, type Row } from "./legend.tsx";
@@ -122,21 +122,22 @@ export function Panel(props: PanelProps) {
   }, [asked, as, told === null, whole[0], whole[1], round]);
 
   // What is seen, finer than in the strip.
-  const nearFor = useRef("");
+  const nearFor = useRef({ about: "", wide: 0 });
   useEffect(() => {
     if (told === null) return;
     const asking = new AbortController();
     const wide = seen[1] - seen[0];
     const about = `${asked}\n${as}\n${round}`;
     // What is there is fine enough, and reaches as far.
-    const enough = near && nearFor.current === about && near.from <= seen[0] && near.to >= seen[1] && near.to - near.from <= wide * (1 + 2.4 * BESIDE);
+    const enough = near && nearFor.current.about === about && near.from <= seen[0] && near.to >= seen[1]
+      && (step !== "" || niceStep(wide, stepsSeen(), 0) >= niceStep(nearFor.current.wide, stepsSeen(), 0));
     if (enough) return;
     const timer = setTimeout(() => {
       const beside = step === "" ? BESIDE * wide : 0;
       const [from, to] = [Math.max(whole[0], seen[0] - beside), Math.min(whole[1], seen[1] + beside)];
       setBusy(true);
       load({ chart, as, from, to, step, seen: wide, most: stepsSeen(), now: now() }, asking.signal).then((found) => {
-        nearFor.current = about;
+        nearFor.current = { about, wide };
         setNear(found);
         setError(null);
         setBusy(false);
