@@ -44,7 +44,7 @@ const AFTER = 90;
 /** How far beyond what is seen is asked for, as a share: the next step of a drag is there already. */
 const BESIDE = 0.5;
 /** Steps in sight: as many as can be told apart, on a telephone too. */
-const stepsSeen = () => (innerWidth < 736 ? 300 : 600);
+const stepsSeen = (style: ChartState["style"]) => (style === "bars" ? 120 : innerWidth < 736 ? 300 : 600);
 /** Steps in sight from which on a dashed line is but dust. */
 const STEPS_DASHED = 300;
 const STEPS_STRIP = 400;
@@ -82,7 +82,7 @@ export function Panel(props: PanelProps) {
   const latest = useRef({ seen, whole });
   latest.current = { seen, whole };
 
-  const asked = JSON.stringify([chart.keys, chart.as, chart.compare, step]);
+  const asked = JSON.stringify([chart.keys, chart.as, chart.compare, step, stepsSeen(chart.style)]);
   const keys = chart.keys.join("\n");
   const name = `${shown(chart.keys[0] ?? "", SAID_MAX * 2)}${chart.keys.length > 1 ? ` and ${chart.keys.length - 1} more` : ""}`;
   const now = () => (Date.now() + clockOffset()) / 1000;
@@ -130,13 +130,13 @@ export function Panel(props: PanelProps) {
     const about = `${asked}\n${as}\n${round}`;
     // What is there is fine enough, and reaches as far.
     const enough = near && nearFor.current.about === about && near.from <= seen[0] && near.to >= seen[1]
-      && (step !== "" || niceStep(wide, stepsSeen(), 0) >= niceStep(nearFor.current.wide, stepsSeen(), 0));
+      && (step !== "" || niceStep(wide, stepsSeen(chart.style), 0) >= niceStep(nearFor.current.wide, stepsSeen(chart.style), 0));
     if (enough) return;
     const timer = setTimeout(() => {
       const beside = step === "" ? BESIDE * wide : 0;
       const [from, to] = [Math.max(whole[0], seen[0] - beside), Math.min(whole[1], seen[1] + beside)];
       setBusy(true);
-      load({ chart, as, from, to, step, seen: wide, most: stepsSeen(), now: now() }, asking.signal).then((found) => {
+      load({ chart, as, from, to, step, seen: wide, most: stepsSeen(chart.style), now: now() }, asking.signal).then((found) => {
         nearFor.current = { about, wide };
         setNear(found);
         setError(null);

@@ -1,8 +1,9 @@
 // What time is shown: lengths that people think in, any other, the length of a step, and the way back to all of it.
 
 import { useState } from "preact/hooks";
+import { duration } from "../../lib/format.ts";
 import type { Range } from "./gestures.ts";
-import { FROM, type PageState } from "./state.ts";
+import { before, FROM, type PageState } from "./state.ts";
 
 const LENGTHS: ReadonlyArray<[string, string]> = [
   ["-1h", "1 hour"], ["-6h", "6 hours"], ["-1d", "1 day"], ["-7d", "1 week"], ["-30d", "30 days"], ["-90d", "90 days"], [FROM, "1 year"], ["-3650d", "10 years"],
@@ -20,7 +21,8 @@ function local(seconds: number): string {
 interface RangeBarProps { state: PageState; span: Range; zoomed: boolean; onPut: (state: PageState) => void }
 
 export function RangeBar({ state, span, zoomed, onPut }: RangeBarProps) {
-  const other = state.to !== "now" || !LENGTHS.some(([from]) => from === state.from);
+  const ago = state.to === "now" ? before(state.from) : null;
+  const other = ago === null;
   const [typing, setTyping] = useState(other);
   const [error, setError] = useState("");
   const [copied, setCopied] = useState(false);
@@ -45,6 +47,7 @@ export function RangeBar({ state, span, zoomed, onPut }: RangeBarProps) {
         setTyping(value === "other");
         if (value !== "other") onPut({ ...state, from: value, to: "now", zoom: null });
       }}>
+        {ago !== null && !LENGTHS.some(([from]) => from === state.from) && <option value={state.from}>{duration(ago)}</option>}
         {LENGTHS.map(([from, name]) => <option key={from} value={from}>{name}</option>)}
         <option value="other">From … to …</option>
       </select>
