@@ -10,6 +10,7 @@ test("an answer's lines have their times, its texts their changes", () => {
   const { lines, happened } = linesOf(answer, "", 1000, true, ", a day before");
   assert.deepEqual(lines, [{ path: "a,b", figure: "", label: "a › b, a day before", times: [1100, 1110, 1120], values: [1, null, 3], beside: true }]);
   assert.deepEqual(happened, []);
+  assert.deepEqual(linesOf([{ a: { times: [1, 5], values: [7, 8] } }], "", 1000).lines[0]?.times, [1001, 1005]);
   assert.deepEqual(linesOf(answer, "").happened, [{ path: "v", events: [[90, "1"], [120, null]] }]);
 });
 
