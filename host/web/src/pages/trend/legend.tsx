@@ -65,7 +65,7 @@ export function Legend({ rows, times, units, pointer, name, onColour }: LegendPr
                   aria-label={`Another colour for ${cut(row.label, 80)}`} onClick={() => onColour(i)}>
                   <i class={row.beside ? "dashed" : undefined} style={{ borderColor: row.colour }} />
                 </button>
-                <bdi title={row.label}>{cut(row.label, 90)}</bdi>
+                <bdi title={row.label}>{cut(row.label, 64)}</bdi>
               </th>
               <td class="number trend-at">{text(at === null || time === undefined ? row.figures.last : valueAt(row.values, at))}</td>
               <td class="number">{text(row.figures.min)}</td><td class="number">{text(row.figures.mean)}</td><td class="number">{text(row.figures.max)}</td>
