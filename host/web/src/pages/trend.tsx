@@ -14,8 +14,9 @@ import { Panel } from "./trend/panel.tsx";
 import { RangeBar } from "./trend/rangebar.tsx";
 import { type ChartState, chartOf, CHARTS_MAX, KEYS_MAX, type PageState, read, spanOf, written } from "./trend/state.ts";
 
-/** How often the end of history is looked at (ms), while it is in sight. */
+/** How often the end of history is looked at (ms), while it is in sight, at most: of a long time no more than a two-thousandth is new. */
 const EVERY = 20_000;
+const SHARE_NEW = 2_000;
 /** A daemon that does not answer is asked again so soon (ms). */
 const AGAIN = 3_000;
 /** What a daemon as it comes has a history of. */
@@ -58,8 +59,9 @@ function Trend() {
   // What goes on is looked at again, where its end is in sight.
   useEffect(() => {
     const timer = setInterval(() => {
-      const { state: { to, zoom }, span: [, last] } = latest.current;
-      if (!document.hidden && to === "now" && (zoom === null || zoom[1] >= last - 1)) forth();
+      const { state: { to, zoom }, span: [first, last] } = latest.current;
+      const [from, end] = zoom ?? [first, last];
+      if (!document.hidden && to === "now" && end >= last - 1 && now() - last >= (end - from) / SHARE_NEW) forth();
     }, EVERY);
     return () => clearInterval(timer);
   }, []);
@@ -170,7 +172,7 @@ function Trend() {
             {state.charts.map((chart, i) => (
               <Panel key={nameOf(chart)} chart={chart} whole={span} seen={seen} step={state.step} round={round} theme={theme} taking={taking === i} onShow={show}
                 onChange={(next) => change(i, next)} onRemove={() => change(i, null)} onTaking={() => setTaking(taking === i ? null : i)}
-                onMove={i === 0 ? null : move(i)} onReach={setLost} />
+                onMove={i === 0 ? null : move(i)} onReach={setLost} onAgain={forth} />
             ))}
           </div>
         )}

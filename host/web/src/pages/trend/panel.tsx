@@ -34,6 +34,7 @@ export interface PanelProps {
   onRemove: () => void;
   onTaking: () => void;
   onMove: ((by: -1 | 1) => void) | null;
+  onAgain: () => void;
   /** Whether the daemon could not be reached. */
   onReach: (why: string | null) => void;
 }
@@ -147,12 +148,6 @@ export function Panel(props: PanelProps) {
     return () => { clearTimeout(timer); asking.abort(); };
   }, [asked, as, told === null, seen[0], seen[1], whole[0], whole[1], round]);
 
-  useEffect(() => {
-    const element = place.current;
-    if (!element) return;
-    return listen(element, { seen: () => latest.current.seen, whole: () => latest.current.whole, show: onShow });
-  }, [onShow, near === null && all === null]);
-
   const fits = near !== null && near.from <= seen[0] + 1 && near.to >= seen[1] - 1;
   const stretch = fits || all === null ? near ?? all : all;
   const band = as.includes("min") && as.includes("max");
@@ -202,6 +197,10 @@ export function Panel(props: PanelProps) {
   const units = chart.units || (told === null ? "" : as === "rate" ? (told.units === "" ? "/s" : `${told.units}/s`) : as === "count" || as === "distinct" ? "" : told.units);
   const nothing = stretch !== null && stretch.lines.length === 0 && stretch.happened.length === 0;
   const textsOnly = stretch !== null && stretch.lines.length === 0 && stretch.happened.length > 0;
+  useEffect(() => {
+    const element = place.current;
+    if (element) return listen(element, { seen: () => latest.current.seen, whole: () => latest.current.whole, show: onShow });
+  }, [onShow, stretch === null || nothing || textsOnly]);
   const title = chart.keys.map((key) => shown(key, SAID_MAX)).slice(0, 3).join(", ") + (chart.keys.length > 3 ? ` and ${chart.keys.length - 3} more` : "");
 
   const onKey = (event: KeyboardEvent) => {
@@ -255,7 +254,7 @@ export function Panel(props: PanelProps) {
       </header>
       <div id={`${id}-options`} hidden={!options}>{options && <Options chart={chart} id={id} onChange={props.onChange} />}</div>
       {error !== null && stretch !== null && <p class="panel-said" role="status">{error}</p>}
-      {stretch === null ? (error !== null ? <Broken error={error} /> : <div style={{ height: `${HEIGHT}px` }}><Loading what="Reading its history" /></div>)
+      {stretch === null ? (error !== null ? <Broken error={error} retry={props.onAgain} /> : <div style={{ height: `${HEIGHT}px` }}><Loading what="Reading its history" /></div>)
         : nothing ? <Empty title="Nothing is known of this in that time."><p>It may be new, or be called otherwise. Choose another time, or another path.</p></Empty>
         : (
           <>
