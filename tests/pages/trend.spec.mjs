@@ -214,7 +214,7 @@ spec("how it is drawn stands in the address, and what is on screen can be taken 
 spec("the cursor of one chart is the cursor of all", async ({ daemon, open }) => {
   const at = await daemon();
   await past(at, [...walk("a,x", 20, 600, () => 2), ...walk("b,y", 20, 600, () => 3)]);
-  const page = await open(at, "/trend/view/?from=-7d&chart=line&key-a,x&chart=bars&key-b,y");
+  const page = await open(at, "/trend/view/?from=-7d&chart=line&key-a,x&chart=area&key-b,y");
   await panel(page, "b › y").locator("tbody tr").waitFor();
   const head = (name) => panel(page, name).locator("thead .trend-at").textContent();
   assert.deepEqual([await head("a › x"), await head("b › y")], ["last", "last"]);
@@ -286,6 +286,7 @@ spec("a hundred thousand points are drawn in less than 100 ms", async ({ daemon,
   const points = await page.evaluate(async () => (await (await fetch(`/trend/?key-a,x&${location.search.slice(1).replace("&chart=line&key-a,x", "").replace("&key-a,x", "")}`)).json())[0]["a,x"].values.length);
   console.log(`${points} points: ${drawn.map((ms) => ms.toFixed(1)).join(", ")} ms`);
   assert.ok(points >= 99_999, `${points} points`);
+  // The quickest: what else runs on this machine is no business of the chart.
   assert.ok(drawn[0] < 100, `${drawn}`);
 });
 
