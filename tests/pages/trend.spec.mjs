@@ -249,7 +249,7 @@ spec("a daemon that goes is told, and is asked again", async ({ daemon, open }) 
 
 spec("hostile keys are text", async ({ daemon, open }) => {
   const at = await daemon();
-  await past(at, HOSTILE.flatMap((key) => walk(`evil,${inPath(key)}`, 3, 3600, () => 1)));
+  await past(at, HOSTILE.flatMap((key) => walk(`evil,${inPath(key)}`, 3, 600, (time) => 2 + Math.sin(time / 20_000))));
   const page = await open(at, `/trend/view/?from=-7d&${HOSTILE.map((key) => `chart=line&key-${encodeURIComponent(`evil,${inPath(key)}`)}`).join("&")}&chart=area&key-evil,*`);
   page.on("dialog", () => assert.fail("a dialog"));
   await until(() => page.locator(".trend-panel tbody tr").count(), (n) => n === HOSTILE.length * 2, "all lines");
@@ -294,8 +294,8 @@ spec("how it looks", async ({ daemon, open }) => {
   const at = await daemon();
   const load = (by) => (time) => Math.round((by + by * 0.6 * Math.sin((time / DAY - 0.3) * 2 * Math.PI) + ((time * 7919) % 97) / 40) * 100) / 100;
   await past(at, [
-    ...walk("cpu,h1,user", 364, 1800, load(20)), ...walk("cpu,h2,user", 364, 1800, load(12)), ...walk("cpu,h3,user", 364, 1800, load(8)),
-    ...walk("shop,open", 364, 1800, load(200)), ["app,version", NOW - 300 * DAY, "1.0"], ["app,version", NOW - 100 * DAY, "1.1"], ["app,version", NOW - 2 * DAY, "1.2"],
+    ...walk("cpu,h1,user", 364, 600, load(20)), ...walk("cpu,h2,user", 364, 600, load(12)), ...walk("cpu,h3,user", 364, 600, load(8)),
+    ...walk("shop,open", 364, 600, load(200)), ["app,version", NOW - 300 * DAY, "1.0"], ["app,version", NOW - 100 * DAY, "1.1"], ["app,version", NOW - 2 * DAY, "1.2"],
   ]);
   const page = await open(at, "/trend/view/");
   await page.getByText("Nothing is shown yet.").waitFor();

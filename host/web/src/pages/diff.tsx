@@ -5,6 +5,7 @@ import { clockOffset, Failed, isAbort, said } from "../lib/api.ts";
 import { moment } from "../lib/format.ts";
 import { mount } from "../lib/mount.ts";
 import { keyArgument, shown } from "../lib/path.ts";
+import { Keys } from "../parts/keys.tsx";
 import { Broken, Empty, Loading, Offline } from "../parts/states.tsx";
 import { ask, type Sided } from "./diff/ask.ts";
 import { Form } from "./diff/form.tsx";
@@ -19,9 +20,16 @@ const NOTHING: DiffState = { a: { path: "", time: "" }, b: { path: "", time: "" 
 
 const clock = () => (Date.now() + clockOffset()) / 1000;
 
-function named({ path, time }: Side, now: number): string {
-  const at = time === "" ? "now" : moment((timeOf(time, now) ?? now) * 1000);
-  return `${path === "" ? "the whole tree" : shown(path, 80)}, ${at}`;
+function when({ time }: Side, now: number): string {
+  return time === "" ? "now" : moment((timeOf(time, now) ?? now) * 1000);
+}
+
+function named(side: Side, now: number): string {
+  return `${side.path === "" ? "the whole tree" : shown(side.path, 80)}, ${when(side, now)}`;
+}
+
+function Named({ side, now }: { side: Side; now: number }) {
+  return <>{side.path === "" ? "the whole tree" : <Keys path={side.path} />}, {when(side, now)}</>;
 }
 
 function Diff() {
@@ -79,7 +87,7 @@ function Diff() {
         : all.length === 0 ? <Empty title="There is nothing in either."><p>{a}; {b}: neither has a value. Look whether the paths are right.</p></Empty>
         : (
           <>
-            <p class="diff-sides"><span><b>A</b> <bdi>{a}</bdi></span> <span><b>B</b> <bdi>{b}</bdi></span> <a href={history_}>Their trend</a></p>
+            <p class="diff-sides"><span><b>A</b> <Named side={found.of.a} now={found.at} /></span> <span><b>B</b> <Named side={found.of.b} now={found.at} /></span> <a href={history_}>Their trend</a></p>
             {found.sides.some(({ truncated }) => truncated) && <p class="quiet">There is more than can be set side by side; name longer paths.</p>}
             <Table rows={all} a={a} b={b} />
           </>

@@ -2,6 +2,7 @@
 
 import { useMemo, useState } from "preact/hooks";
 import { cut, exact, short } from "../../lib/format.ts";
+import { Keys } from "../../parts/keys.tsx";
 import { Empty } from "../../parts/states.tsx";
 import { type Leaf, type Order, type Row, sorted } from "./rows.ts";
 
@@ -95,12 +96,15 @@ export function Table({ rows, a, b }: TableProps) {
               </tr>
             </thead>
             <tbody>
-              {shown.slice(0, most).map((row) => (
-                <tr key={row.path}>
-                  <th scope="row"><bdi title={cut(row.label, 500)}>{row.label === "" ? "(its own value)" : cut(row.label, 90)}</bdi></th>
-                  <Cell leaf={row.a} /><Cell leaf={row.b} /><Change row={row} /><Bar row={row} />
-                </tr>
-              ))}
+              {shown.slice(0, most).map((row) => {
+                const [keys = "", figure] = row.path.split("\n");
+                return (
+                  <tr key={row.path}>
+                    <th scope="row"><span title={cut(row.label, 500)}>{row.label === "" ? "(its own value)" : <><Keys path={keys} most={90} />{figure !== undefined && `${keys === "" ? "" : " · "}${figure}`}</>}</span></th>
+                    <Cell leaf={row.a} /><Cell leaf={row.b} /><Change row={row} /><Bar row={row} />
+                  </tr>
+                );
+              })}
             </tbody>
           </table>
         </div>

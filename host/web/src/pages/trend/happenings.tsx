@@ -1,8 +1,8 @@
 // What texts were when: a row of stretches each, and the last of them as a list.
 
 import { cut, moment } from "../../lib/format.ts";
-import { shown } from "../../lib/path.ts";
 import { seriesColour } from "../../lib/theme.ts";
+import { Keys } from "../../parts/keys.tsx";
 import type { Happened } from "./data.ts";
 import type { Range } from "./gestures.ts";
 
@@ -19,7 +19,7 @@ export function Happenings({ happened, range: [from, to] }: { happened: readonly
         const share = (time: number) => ((Math.min(Math.max(time, from), to) - from) / (to - from)) * 100;
         return (
           <div key={path}>
-            <h3><bdi>{shown(path, 80)}</bdi></h3>
+            <h3><Keys path={path} /></h3>
             <div class="trend-states" aria-hidden="true">
               {seen.filter(({ text }) => text !== null).map(({ at, text, end }) => (
                 <span key={at} title={`${text ?? ""}, since ${moment(at * 1000)}`} dir="auto"

@@ -2,9 +2,10 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { cut, moment, withUnits } from "../../lib/format.ts";
+import { Keys } from "../../parts/keys.tsx";
 import { type Figures, type Values } from "./data.ts";
 
-export interface Row { label: string; colour: string; values: Values; figures: Figures; beside: boolean; colourNo: number }
+export interface Row { path: string; /** What stands behind the path. */ tail: string; label: string; colour: string; values: Values; figures: Figures; beside: boolean; colourNo: number }
 
 /** Tells a legend where the cursor is, without the chart being drawn anew. */
 export class Pointer {
@@ -65,7 +66,7 @@ export function Legend({ rows, times, units, pointer, name, onColour }: LegendPr
                   aria-label={`Another colour for ${cut(row.label, 80)}`} onClick={() => onColour(i)}>
                   <i class={row.beside ? "dashed" : undefined} style={{ borderColor: row.colour }} />
                 </button>
-                <bdi title={row.label}>{cut(row.label, 64)}</bdi>
+                <span title={cut(row.label, 500)}><Keys path={row.path} most={64} />{row.tail}</span>
               </th>
               <td class="number trend-at">{text(at === null || time === undefined ? row.figures.last : valueAt(row.values, at))}</td>
               <td class="number">{text(row.figures.min)}</td><td class="number">{text(row.figures.mean)}</td><td class="number">{text(row.figures.max)}</td>

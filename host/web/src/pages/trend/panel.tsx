@@ -8,6 +8,7 @@ import { shown } from "../../lib/path.ts";
 import { resolve } from "../../lib/resolve.ts";
 import { seriesColour, token } from "../../lib/theme.ts";
 import { Chart, type Marker, type Series } from "../../parts/chart.tsx";
+import { Keys } from "../../parts/keys.tsx";
 import { Broken, Empty, Loading } from "../../parts/states.tsx";
 import { figuresOf, load, niceStep, placeOf, stacked, type Stretch, type Values } from "./data.ts";
 import { byKey, listen, type Range } from "./gestures.ts";
@@ -190,7 +191,7 @@ export function Panel(props: PanelProps) {
   }, [stretch, chart.style, chart.log, colours, band, dashed]);
 
   const rows = useMemo<Row[]>(() => (stretch?.lines ?? []).map((line, i) => ({
-    label: line.label, colour: line.beside ? paler(colours[i] ?? "") : colours[i] ?? "", values: line.values, figures: figuresOf(line.values, first, Math.max(end, first)), beside: line.beside, colourNo: numbers[i] ?? 0,
+    path: line.path, tail: line.label.slice(shown(line.path).length), label: line.label, colour: line.beside ? paler(colours[i] ?? "") : colours[i] ?? "", values: line.values, figures: figuresOf(line.values, first, Math.max(end, first)), beside: line.beside, colourNo: numbers[i] ?? 0,
   })), [stretch, colours, first, end]);
   const markers = useMemo<Marker[]>(() => (stretch?.happened ?? []).flatMap(({ events }) => events.slice(-200).map(([at, text]) => ({ at, text: text ?? "gone" }))), [stretch]);
 
@@ -238,7 +239,7 @@ export function Panel(props: PanelProps) {
     <article class={props.taking ? "panel trend-panel taking" : "panel trend-panel"} aria-label={name} aria-busy={busy}>
       <header class="panel-head">
         <h2 title={chart.keys.map((key) => shown(key, 200)).slice(0, 20).join("\n")}>
-          {chart.keys.slice(0, 3).map((key, i) => <span key={key}>{i > 0 && ", "}<bdi>{shown(key, SAID_MAX * 2)}</bdi></span>)}
+          {chart.keys.slice(0, 3).map((key, i) => <span key={key}>{i > 0 && ", "}<Keys path={key} most={SAID_MAX * 2} /></span>)}
           {chart.keys.length > 3 && ` and ${chart.keys.length - 3} more`}
           {told?.title && <small class="quiet"> <bdi>{told.title}</bdi></small>}
           {as === "rate" && chart.units === "" && <small class="quiet"> a second</small>}
