@@ -42,6 +42,8 @@ export interface PanelProps {
 }
 
 const HEIGHT = 240;
+/** Room for half of the last time at the axis. */
+const MORE = { padding: [8, 16, 0, 0] as [number, number, number, number] };
 /** A picture waits for so long (ms) while it is being zoomed. */
 const AFTER = 90;
 /** How far beyond what is seen is asked for, as a share: the next step of a drag is there already. */
@@ -283,7 +285,7 @@ export function Panel(props: PanelProps) {
               <div class="trend-plot" ref={place} tabIndex={0} role="group" onKeyDown={onKey}
                 aria-label={`${name}, ${moment(seen[0] * 1000)} to ${moment(seen[1] * 1000)}. Arrows move, plus and minus zoom, 0 shows all.`}>
                 <Chart times={stretch.times} series={drawn?.series ?? []} height={HEIGHT} units={units} log={chart.log} range={seen} markers={markers}
-                  bands={drawn?.pairs ?? []} sync="trend" label={`${name} over time`} onPlot={(made) => { plot.current = made; }}
+                  bands={drawn?.pairs ?? []} sync="trend" more={MORE} label={`${name} over time`} onPlot={(made) => { plot.current = made; }}
                   onZoom={(from, to) => onShow([from, to], true)} onReset={() => onShow(whole, true)} onCursor={(at) => pointer.tell(at)} />
               </div>
             )}
