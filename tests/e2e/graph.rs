@@ -136,8 +136,10 @@ fn history_is_drawn_also_of_what_is_there_no_more() {
         [70.0, 39.0, 10.0, 4.0],
         "{found:?}"
     );
-    let empty = get("cpu,h1,user.svg?from=2026-03-01&to=2026-03-02");
+    daemon.push(&json!({"new": 1}));
+    let empty = get("new.svg?from=2026-03-01&to=2026-03-02");
     assert!(texts(&empty.body).iter().any(|text| text == "nothing in this time"), "{}", empty.body);
+    daemon.get("/graph/cpu,h1,user.svg?from=2026-03-01&to=2026-03-02").refused(404, &["none in this time"]);
     daemon.get(&format!("/graph/cpu,h2.svg?{HOUR}")).refused(404, &["there is no", "cpu,h2"]);
     daemon.get("/graph/cpu,h1,user.svg?from=-1h&to=-2h").refused(400, &["from must be before to"]);
     daemon.get("/graph/cpu,h1,user.svg?from=2000-01-01&step=1s").refused(400, &["steps", "longer step"]);

@@ -93,7 +93,7 @@ async function large(at) {
     await page.mouse.wheel(0, 3_000);
     await page.waitForTimeout(60);
   }
-  await shownAfter("a search", () => page.getByRole("combobox").fill("b77 k99"), () => page.getByRole("option").first().waitFor());
+  await shownAfter("a search", () => page.getByRole("combobox", { name: "Find in the tree" }).fill("b77 k99"), () => page.getByRole("option").first().waitFor());
   await page.keyboard.press("Enter");
   await page.waitForTimeout(3_000);
   const slow = await page.evaluate(() => globalThis.slow);

@@ -2,13 +2,11 @@
 //!
 //! Nothing is read before there is a picture that needs it; most never need the system's.
 
-use super::text::{FAMILY, FONT, has_all};
+use super::text::{FAMILY, FONT};
 use crate::limits::{GRAPH_LOOKS_MAX, GRAPH_TEXT_CHARS};
 use parking_lot::Mutex;
-use resvg::usvg::fontdb::{Database, ID, Source};
-use resvg::usvg::{FontResolver, Options, Tree};
+use resvg::usvg::fontdb::{Database, ID, Source, Style};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use ttf_parser::Face;
 
@@ -17,16 +15,17 @@ fn ours() -> Database {
     let mut fonts = Database::new();
     fonts.load_font_source(Source::Binary(Arc::new(FONT)));
     fonts.set_sans_serif_family(FAMILY);
-    fonts.set_serif_family(FAMILY);
     fonts
 }
 
-fn small() -> Arc<Database> {
+/// Ours alone: what most pictures need.
+pub(super) fn small() -> Arc<Database> {
     static FONTS: OnceLock<Arc<Database>> = OnceLock::new();
     Arc::clone(FONTS.get_or_init(|| Arc::new(ours())))
 }
 
-fn large() -> Arc<Database> {
+/// Ours, by the same name, and the system's.
+pub(super) fn large() -> Arc<Database> {
     static FONTS: OnceLock<Arc<Database>> = OnceLock::new();
     let load = || {
         let mut fonts = ours();
@@ -49,31 +48,31 @@ const KNOWN_MAX: usize = 64 * GRAPH_TEXT_CHARS;
 
 static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
 
-fn has_char(fonts: &Database, id: ID, c: char) -> bool {
+/// Whether a font has a character.
+pub(super) fn has_char(fonts: &Database, id: ID, c: char) -> bool {
     let has = |data: &[u8], index| Face::parse(data, index).is_ok_and(|face| face.glyph_index(c).is_some());
     fonts.with_face_data(id, has).unwrap_or(false)
 }
 
-/// A font that has the character. In fonts that were used before it is always looked for, in all others as long as `looks` last:
-/// a text of characters that nobody has costs no more.
-fn find(fonts: &Database, c: char, tried: &[ID], looks: &AtomicUsize) -> Option<ID> {
+/// A font that has the character. In fonts that were used before it is always looked for, in all others as long as `looks`, which a
+/// picture begins with none of, are not all taken: a text of characters that nobody has costs no more.
+pub(super) fn find(fonts: &Database, c: char, looks: &mut usize) -> Option<ID> {
     let mut known = KNOWN.lock();
     let known = known.get_or_insert_default();
     if let Some(found) = known.fonts.get(&c) {
-        return found.filter(|id| !tried.contains(id));
+        return *found;
     }
-    let has = |id: &ID| !tried.contains(id) && has_char(fonts, *id, c);
-    let mut found = known.used.iter().copied().find(|id| has(id));
+    let mut found = known.used.iter().copied().find(|id| has_char(fonts, *id, c));
     if found.is_none() {
-        if looks.fetch_add(1, Ordering::Relaxed) >= GRAPH_LOOKS_MAX {
+        if *looks >= GRAPH_LOOKS_MAX {
             return None;
         }
+        *looks += 1;
         // Upright and of ordinary weight before others.
-        let plain =
-            |id: &ID| fonts.face(*id).is_some_and(|face| face.weight.0 == 400 && face.style == Default::default());
+        let plain = |id: &ID| fonts.face(*id).is_some_and(|face| face.weight.0 == 400 && face.style == Style::Normal);
         let mut all: Vec<ID> = fonts.faces().map(|face| face.id).collect();
         all.sort_by_key(|id| !plain(id));
-        found = all.into_iter().find(|id| has(id));
+        found = all.into_iter().find(|id| has_char(fonts, *id, c));
     }
     if known.fonts.len() < KNOWN_MAX {
         known.fonts.insert(c, found);
@@ -83,20 +82,4 @@ fn find(fonts: &Database, c: char, tried: &[ID], looks: &AtomicUsize) -> Option<
         known.used.insert(0, id);
     }
     found
-}
-
-/// An SVG of ours with its texts laid out.
-///
-/// # Errors
-/// It is none.
-pub(super) fn lay_out(svg: &str) -> Result<Tree, String> {
-    let fonts = if has_all(svg) { small() } else { large() };
-    let looks = AtomicUsize::new(0);
-    let ours = fonts.faces().next().map(|face| face.id);
-    let resolver = FontResolver {
-        select_font: Box::new(move |_, _| ours),
-        select_fallback: Box::new(move |c, tried, fonts| find(fonts, c, tried, &looks)),
-    };
-    let options = Options { fontdb: fonts, font_resolver: resolver, ..Options::default() };
-    Tree::from_str(svg, &options).map_err(|error| format!("the picture cannot be read: {error}"))
 }

@@ -2,7 +2,7 @@
 
 use super::figures::Unit;
 use super::styles::{COLOURS, Style};
-use super::{Body, Kind, Line, List, Look, Marker, Picture, Time, clean};
+use super::{Body, Form, Kind, Line, List, Look, Marker, Picture, Time, clean};
 use crate::limits::{
     ANSWER_NODES, GRAPH_CHILDREN_MAX, GRAPH_LINES_MAX, GRAPH_LIST_MAX, GRAPH_MARKERS_MAX, GRAPH_POINTS_MAX,
     TREND_STEPS_MAX,
@@ -308,62 +308,68 @@ impl Asking<'_> {
 
     /// All lines, texts as what happened.
     fn found(&self, range: Range, step_ms: i64, one: bool) -> Result<(Vec<Found>, Vec<Marker>), Wrong> {
-        let (mut lines, mut events, mut points) = (Vec::new(), Vec::new(), 0);
-        let mut patterns = self.patterns();
-        let mut at = 0;
-        while let Some(pattern) = patterns.get(at).cloned() {
-            at += 1;
-            let (axis, found) = self.ask(&pattern, range, step_ms, one, &self.figures)?;
-            points += axis.len() * found.len() * self.figures.len();
-            if points > GRAPH_POINTS_MAX {
-                let why =
-                    format!("more than {GRAPH_POINTS_MAX} points: ask for a longer step, a shorter time or fewer keys");
-                return Err(Wrong::Asked(why));
+        let asked = &self.question.pattern;
+        let mut all = (Vec::new(), Vec::new());
+        let is_empty = |all: &(Vec<Found>, Vec<Marker>)| all.0.is_empty() && all.1.is_empty();
+        if self.facts.there {
+            let mut points = 0;
+            for pattern in self.patterns() {
+                // A child that is asked for by itself is called as it is with the others.
+                let several = self.facts.children.len() > GRAPH_CHILDREN_MAX;
+                let called = if several { below(asked) } else { pattern.clone() };
+                points += self.add((&pattern, &called), (range, step_ms, one), &mut all)?;
+                enough(points)?;
             }
-            for line in found {
-                // A child that was asked for by itself is called as the others are.
-                let own = if patterns.len() > 1 && pattern.is_plain() {
-                    below(&self.question.pattern)
-                } else {
-                    pattern.clone()
+            return Ok(all);
+        }
+        // What is there no more may have been a branch, or a leaf.
+        let below = below(asked);
+        if asked.is_plain() {
+            enough(self.add((&below, &below), (range, step_ms, one), &mut all)?)?;
+        }
+        if is_empty(&all) {
+            enough(self.add((asked, asked), (range, step_ms, one), &mut all)?)?;
+        }
+        if is_empty(&all) { Err(Wrong::Missing) } else { Ok(all) }
+    }
+
+    /// Adds the lines of a pattern, called as another one has it; how many points they have.
+    fn add(
+        &self,
+        (pattern, called): (&Pattern, &Pattern),
+        (range, step_ms, one): (Range, i64, bool),
+        (lines, events): &mut (Vec<Found>, Vec<Marker>),
+    ) -> Result<usize, Wrong> {
+        let (axis, found) = self.ask(pattern, range, step_ms, one, &self.figures)?;
+        let points = axis.len() * found.len() * self.figures.len();
+        let several = has_each(called);
+        let middle = match &axis {
+            Axis::Even { step, .. } => step / 2,
+            Axis::Times(_) => 0,
+        };
+        for line in found {
+            let key = name(called, &line.path);
+            let figures = match line.told {
+                Told::Figures(figures) => figures,
+                Told::Events(told) => {
+                    events.extend(told.into_iter().map(|(at, text)| marker(at, text, &key, several)));
+                    continue;
+                }
+            };
+            for (figure, values) in self.figures.iter().zip(figures) {
+                let name = match (self.figures.len(), several) {
+                    (1, _) => key.clone(),
+                    (_, false) => figure.name().to_owned(),
+                    (_, true) => format!("{key} {}", figure.name()),
                 };
-                let key = name(&own, &line.path);
-                match line.told {
-                    Told::Events(told) => {
-                        events.extend(told.into_iter().map(|(at, text)| marker(at, text, &key, found_several(&own))))
-                    }
-                    Told::Figures(figures) => {
-                        for (figure, values) in self.figures.iter().zip(figures) {
-                            let name = match (self.figures.len(), found_several(&own)) {
-                                (1, _) => key.clone(),
-                                (_, false) => figure.name().to_owned(),
-                                (_, true) => format!("{key} {}", figure.name()),
-                            };
-                            let middle = match &axis {
-                                Axis::Even { step, .. } => step / 2,
-                                Axis::Times(_) => 0,
-                            };
-                            let values: Vec<(i64, f64)> = values
-                                .iter()
-                                .enumerate()
-                                .map(|(i, value)| (axis.at(i).saturating_add(middle), *value))
-                                .collect();
-                            if values.iter().any(|(_, value)| value.is_finite()) {
-                                lines.push(Found { name, key: key.clone(), points: values });
-                            }
-                        }
-                    }
+                let at = |place| axis.at(place).saturating_add(middle);
+                let points: Vec<(i64, f64)> = values.iter().enumerate().map(|(i, value)| (at(i), *value)).collect();
+                if points.iter().any(|(_, value)| value.is_finite()) {
+                    lines.push(Found { name, key: key.clone(), points });
                 }
             }
-            // A branch that is there no more.
-            if !self.facts.there && lines.is_empty() && events.is_empty() && pattern.is_plain() && patterns.len() == 1 {
-                patterns.push(below(&pattern));
-            }
         }
-        if lines.is_empty() && events.is_empty() && !self.facts.there {
-            return Err(Wrong::Missing);
-        }
-        Ok((lines, events))
+        Ok(points)
     }
 
     /// A list of what was in a time.
@@ -381,9 +387,14 @@ impl Asking<'_> {
         let (range, end) = self.range()?;
         let asked = Range { from: range.from, to: end };
         let finest_ms = self.question.retention.finest_ms(range.from, self.question.now_ms);
-        let room = i64::from(look.width) / if kind == Kind::Bar { 12 } else { 2 };
-        let room = if look.ansi || look.form == super::Form::Txt { i64::from(look.width) * 2 } else { room.max(10) };
-        let step_ms = self.question.step_ms.unwrap_or_else(|| step_for(range, finest_ms, room));
+        let width = i64::from(look.width);
+        let room = match (look.form, kind) {
+            (Form::Txt, Kind::Bar) => width / 2,
+            (Form::Txt, _) => width * 2,
+            (_, Kind::Bar) => width / 12,
+            _ => width * 2 / 3,
+        };
+        let step_ms = self.question.step_ms.unwrap_or_else(|| step_for(range, finest_ms, room.max(10)));
         if step_ms > 0 && (end - range.from) / step_ms > TREND_STEPS_MAX {
             return Err(Wrong::Asked(format!("more than {TREND_STEPS_MAX} steps: ask for a longer step")));
         }
@@ -393,9 +404,8 @@ impl Asking<'_> {
             for line in lines {
                 let Told::Events(told) = line.told else { continue };
                 let changes = told.into_iter().filter(|(at, _)| *at > range.from);
-                markers.extend(
-                    changes.map(|(at, text)| marker(at, text, &name(pattern, &line.path), found_several(pattern))),
-                );
+                markers
+                    .extend(changes.map(|(at, text)| marker(at, text, &name(pattern, &line.path), has_each(pattern))));
             }
         }
         markers.sort_by_key(|marker| marker.at_ms);
@@ -412,7 +422,15 @@ impl Asking<'_> {
     }
 }
 
-fn found_several(pattern: &Pattern) -> bool {
+fn enough(points: usize) -> Result<(), Wrong> {
+    if points <= GRAPH_POINTS_MAX {
+        return Ok(());
+    }
+    let why = format!("more than {GRAPH_POINTS_MAX} points: ask for a longer step, a shorter time or fewer keys");
+    Err(Wrong::Asked(why))
+}
+
+fn has_each(pattern: &Pattern) -> bool {
     pattern.steps().contains(&Step::Each)
 }
 

@@ -3,7 +3,7 @@
 use super::figures::time_ticks;
 use super::layout::{scale, stack};
 use super::styles::Rgb;
-use super::text::{fit_cells, width_cells};
+use super::text::{fit_cells, is_wide, joins, width_cells};
 use super::{Body, Kind, List, Look, Picture, Time, clean};
 use std::fmt::Write;
 
@@ -18,6 +18,9 @@ const LOWER: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', 
 
 /// What layers are told apart by where there are no colours.
 const SHADES: [char; 4] = ['█', '▓', '▒', '░'];
+
+/// Stands in the second cell of a letter that takes two.
+const TAKEN: char = '\0';
 
 /// A picture as lines of text.
 pub(super) fn draw(picture: &Picture, look: &Look) -> String {
@@ -65,6 +68,18 @@ impl Grid {
         }
     }
 
+    /// Writes a text that is not written upon any more.
+    fn write(&mut self, mut column: usize, row: usize, text: &str) {
+        for letter in text.chars().filter(|letter| !joins(*letter)) {
+            self.put(column, row, letter, None);
+            column += 1;
+            if is_wide(letter) {
+                self.put(column, row, TAKEN, None);
+                column += 1;
+            }
+        }
+    }
+
     /// Adds a dot, counted from the upper left.
     fn dot(&mut self, x: usize, y: usize, colour: Rgb) {
         let (column, row) = (x / 2, y / 4);
@@ -95,7 +110,7 @@ impl Sheet {
     fn cells(&self, cells: &[(char, Option<Rgb>)]) -> String {
         let same = |a: &(char, Option<Rgb>), b: &(char, Option<Rgb>)| a.1 == b.1;
         let texts = cells.chunk_by(same).map(|run| {
-            let text: String = run.iter().map(|(letter, _)| *letter).collect();
+            let text: String = run.iter().map(|(letter, _)| *letter).filter(|letter| *letter != TAKEN).collect();
             self.coloured(&text, run.first().and_then(|(_, colour)| *colour))
         });
         texts.collect()
@@ -122,9 +137,6 @@ impl Sheet {
         for marker in &time.markers {
             let column = (share(marker.at_ms) * (columns - 1) as f64).round() as usize;
             (0..rows).for_each(|row| grid.put(column, row, '┊', None));
-            for (i, letter) in fit_cells(&marker.text, columns.saturating_sub(column + 2)).chars().enumerate() {
-                grid.put(column + 1 + i, 0, letter, None);
-            }
         }
         if time.kind == Kind::Line {
             for line in &time.lines {
@@ -143,6 +155,15 @@ impl Sheet {
             }
         } else {
             self.layers(&mut grid, time, &scale, rows, share);
+        }
+        let mut free = 0;
+        for marker in &time.markers {
+            let column = (share(marker.at_ms) * (columns - 1) as f64).round() as usize;
+            let text = fit_cells(&clean(&marker.text), columns.saturating_sub(column + 2).min(24));
+            if column >= free && !text.is_empty() {
+                grid.write(column + 1, 0, &text);
+                free = column + width_cells(&text) + 2;
+            }
         }
         for (row, cells) in grid.cells.chunks(columns).enumerate() {
             let label = ticks.iter().find(|(at, _)| *at == row).map_or("", |(_, label)| label);
@@ -212,8 +233,8 @@ impl Sheet {
     fn legend(&self, picture: &Picture, time: &Time, width: usize) -> Vec<String> {
         let (mut lines, mut taken) = (vec![String::new()], 0);
         for (i, line) in time.lines.iter().enumerate() {
-            let value = picture.unit.tell(line.last(), None);
-            let name = fit_cells(&line.name, (width / 2).max(8));
+            let value = fit_cells(&picture.unit.tell(line.last(), None), width / 3);
+            let name = fit_cells(&clean(&line.name), (width / 2).max(8));
             let length = width_cells(&name) + width_cells(&value) + 3;
             if taken > 0 && taken + length > width {
                 lines.push(String::new());
@@ -233,11 +254,12 @@ impl Sheet {
         let all = list.rows.len() + list.more;
         let n = if all > height { height.saturating_sub(1) } else { all }.min(list.rows.len());
         let values: Vec<String> = list.rows.iter().take(n).map(|(_, value)| picture.unit.tell(*value, None)).collect();
-        let names = list.rows.iter().take(n).map(|(name, _)| width_cells(name)).max().unwrap_or(0).min(width / 2);
+        let shown: Vec<String> = list.rows.iter().take(n).map(|(name, _)| clean(name)).collect();
+        let names = shown.iter().map(|name| width_cells(name)).max().unwrap_or(0).min(width / 2);
         let figures = values.iter().map(|value| width_cells(value)).max().unwrap_or(0).min(width / 3);
         let bars = width.saturating_sub(names + figures + 2);
         let most = list.rows.iter().map(|(_, value)| *value).fold(0.0, f64::max);
-        for (((name, value), colour), figure) in list.rows.iter().zip(&list.colours).zip(&values) {
+        for ((((_, value), name), colour), figure) in list.rows.iter().zip(&shown).zip(&list.colours).zip(&values) {
             let share = if most > 0.0 { (value / most).clamp(0.0, 1.0) } else { 0.0 };
             let eighths = (share * (bars * 8) as f64).round() as usize;
             let mut bar = "█".repeat(eighths / 8);

@@ -17,12 +17,14 @@ mod svg;
 #[cfg(test)]
 mod tests;
 mod text;
+mod typeset;
 
 pub(crate) use figures::Unit;
 pub(crate) use gather::{Question, Wrong, gather};
 pub(crate) use look::{Form, Look, known};
 use styles::Rgb;
 use text::clean;
+use typeset::Setter;
 
 /// The type of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,11 +119,16 @@ pub(crate) struct List {
 /// # Errors
 /// It cannot be made of this picture; never so for [`Form::Svg`] and [`Form::Txt`].
 pub(crate) fn draw(picture: &Picture, look: &Look) -> Result<Vec<u8>, String> {
+    let laid_out = || {
+        let setter = Setter::default();
+        let svg = svg::draw(picture, look, Some(&setter));
+        setter.lay_out(&svg)
+    };
     Ok(match look.form {
         Form::Txt => letters::draw(picture, look).into_bytes(),
-        Form::Svg => svg::draw(picture, look).into_bytes(),
-        Form::Png => raster::png(&svg::draw(picture, look))?,
-        Form::Jpg => raster::jpeg(&svg::draw(picture, look))?,
-        Form::Pdf => pdf::of(&svg::draw(picture, look), &clean(&picture.title))?,
+        Form::Svg => svg::draw(picture, look, None).into_bytes(),
+        Form::Png => raster::png(&laid_out()?)?,
+        Form::Jpg => raster::jpeg(&laid_out()?)?,
+        Form::Pdf => pdf::of(&laid_out()?, &clean(&picture.title))?,
     })
 }

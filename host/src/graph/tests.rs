@@ -156,7 +156,7 @@ fn a_pdf_has_its_size_and_is_the_same_each_time() {
 /// What an SVG of ours may have.
 const ELEMENTS: [&str; 5] = ["svg", "title", "rect", "path", "text"];
 
-const ATTRIBUTES: [&str; 17] = [
+const ATTRIBUTES: [&str; 18] = [
     "x",
     "y",
     "width",
@@ -174,6 +174,7 @@ const ATTRIBUTES: [&str; 17] = [
     "stroke-linecap",
     "font-size",
     "text-anchor",
+    "space",
 ];
 
 /// Checks an SVG; the texts in it.
@@ -215,7 +216,7 @@ fn a_long_key_is_cut_and_hostile_ones_are_texts() {
     time.lines = hostile.iter().enumerate().map(|(i, name)| line(i, name, false, |i| i)).collect();
     picture.title = hostile[4].to_owned();
     let look = look(Form::Svg);
-    let svg = svg::draw(&picture, &look);
+    let svg = svg::draw(&picture, &look, None);
     let texts = checked(&svg, &look);
     assert!(texts.iter().any(|text| text == hostile[0]), "{texts:?}");
     assert!(!svg.contains("<script") && svg.len() < 64 * 1024);
@@ -271,7 +272,7 @@ proptest! {
         legend in any::<Option<bool>>()) {
         let theme = &THEMES[usize::from(dark)];
         let look = Look { width, height, theme, legend, ..look(Form::Svg) };
-        checked(&svg::draw(&picture, &look), &look);
+        checked(&svg::draw(&picture, &look, None), &look);
     }
 
     #[test]

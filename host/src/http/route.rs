@@ -192,9 +192,6 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
                 ls::list(web, rest, query).await
             } else if let Some(name) = path.strip_prefix("/setting/view/") {
                 setting::one(web, name, head, upload).await
-            } else if let Some(rest) = path.strip_prefix("/graph/") {
-                reads(head)?;
-                graph::graph(web, rest, query).await
             } else if let Some(name) = path.strip_prefix("/assets/") {
                 reads(head)?;
                 has_pages(web)?;
@@ -203,6 +200,9 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
                 reads(head)?;
                 has_pages(web)?;
                 assets::page(web, page).await
+            } else if let Some(rest) = path.strip_prefix("/graph/") {
+                reads(head)?;
+                graph::graph(web, rest, query).await
             } else if let Some((name, to)) = path.strip_prefix("/modules/").and_then(modules::switch_of) {
                 writes(head)?;
                 modules::switch(web, name, to, &head.headers).await

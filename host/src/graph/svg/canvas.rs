@@ -3,6 +3,7 @@
 use super::Area;
 use crate::graph::styles::Rgb;
 use crate::graph::text::{FAMILIES, clean};
+use crate::graph::typeset::{Setter, font_name};
 use std::fmt::Write;
 
 /// Which end of a text is where it is said to be.
@@ -15,13 +16,15 @@ pub(super) enum Anchor {
 
 /// An SVG under way. Writing to a `String` cannot fail.
 #[derive(Debug)]
-pub(super) struct Canvas {
+pub(super) struct Canvas<'s> {
     out: String,
+    /// Who sets texts, if it is not whoever shows the SVG.
+    setter: Option<&'s Setter>,
 }
 
-impl Canvas {
+impl<'s> Canvas<'s> {
     /// An empty picture.
-    pub(super) fn new(width: u32, height: u32, title: &str) -> Canvas {
+    pub(super) fn new(width: u32, height: u32, title: &str, setter: Option<&'s Setter>) -> Canvas<'s> {
         let mut out = String::with_capacity(16 * 1024);
         let _ = writeln!(
             out,
@@ -31,7 +34,7 @@ impl Canvas {
         out.push_str("<title>");
         escape(&clean(title), &mut out);
         out.push_str("</title>\n");
-        Canvas { out }
+        Canvas { out, setter }
     }
 
     /// The whole of it.
@@ -91,14 +94,41 @@ impl Canvas {
         if text.is_empty() {
             return;
         }
+        let text = clean(text);
+        let mut pieces = self.setter.map_or_else(Vec::new, |setter| setter.pieces(&text, size));
+        // One of our font needs no help.
+        if pieces.iter().all(|piece| piece.font.is_none()) {
+            return self.piece((x, y), size, anchor, fill, &text, None);
+        }
+        let whole: f32 = pieces.iter().map(|piece| piece.width).sum();
+        let mut x = match anchor {
+            Anchor::Start => x,
+            Anchor::Middle => x - whole / 2.0,
+            Anchor::End => x - whole,
+        };
+        for piece in pieces.drain(..) {
+            self.piece((x, y), size, Anchor::Start, fill, &piece.text, piece.font);
+            x += piece.width;
+        }
+    }
+
+    fn piece(&mut self, at: (f32, f32), size: f32, anchor: Anchor, fill: Rgb, text: &str, font: Option<usize>) {
         let anchor = match anchor {
             Anchor::Start => "",
             Anchor::Middle => " text-anchor=\"middle\"",
             Anchor::End => " text-anchor=\"end\"",
         };
-        let (x, y) = (Px(x), Px(y));
-        let _ = write!(self.out, "<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\"{anchor} fill=\"{fill}\">");
-        escape(&clean(text), &mut self.out);
+        let (x, y) = (Px(at.0), Px(at.1));
+        let _ = write!(self.out, "<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\"{anchor} fill=\"{fill}\"");
+        if let Some(font) = font {
+            let _ = write!(self.out, " font-family=\"{}\"", font_name(font));
+        }
+        // Blanks at the ends of a piece are between it and the next.
+        if text.starts_with(' ') || text.ends_with(' ') {
+            self.out.push_str(" xml:space=\"preserve\"");
+        }
+        self.out.push('>');
+        escape(text, &mut self.out);
         self.out.push_str("</text>\n");
     }
 

@@ -32,7 +32,7 @@ fn rows(sheet: &mut Sheet<'_>, picture: &Picture, list: &List, area: Area) {
     let theme = sheet.theme;
     let values: Vec<String> = list.rows.iter().take(n).map(|(_, value)| picture.unit.tell(*value, None)).collect();
     let widest = |texts: &mut dyn Iterator<Item = &str>| texts.map(|text| width(text, SIZE)).fold(0.0, f32::max);
-    let names = widest(&mut list.rows.iter().take(n).map(|(name, _)| name.as_str())).min(area.width * 0.5);
+    let names = widest(&mut list.rows.iter().take(n).map(|(name, _)| name.as_str())).min(area.width * 0.42);
     let figures = widest(&mut values.iter().map(String::as_str)).min(area.width * 0.3);
     let (left, right) = (area.x + names + 8.0, area.x + area.width - figures - 8.0);
     let most = list.rows.iter().map(|(_, value)| *value).fold(0.0, f64::max);
@@ -56,7 +56,7 @@ fn columns(sheet: &mut Sheet<'_>, picture: &Picture, list: &List, area: Area) {
     let (n, more) = shown(list, area.width / COLUMN);
     let theme = sheet.theme;
     let slots = n + usize::from(!more.is_empty());
-    let wide = (area.width / slots as f32).min(90.0);
+    let wide = (area.width / slots as f32).min(120.0);
     let labelled = area.height >= 50.0;
     let (top, floor) =
         if labelled { (area.y + 14.0, area.y + area.height - 16.0) } else { (area.y, area.y + area.height) };

@@ -9,6 +9,7 @@ mod time;
 
 use super::styles::Theme;
 use super::text::{fit, width};
+use super::typeset::Setter;
 use super::{Body, Look, Picture};
 use canvas::{Anchor, Canvas};
 
@@ -30,16 +31,16 @@ struct Area {
 
 /// What parts of a picture share.
 struct Sheet<'l> {
-    canvas: Canvas,
+    canvas: Canvas<'l>,
     theme: &'static Theme,
     look: &'l Look,
 }
 
-/// A picture as SVG.
-pub(super) fn draw(picture: &Picture, look: &Look) -> String {
+/// A picture as SVG; with its texts in pieces where somebody sets them.
+pub(super) fn draw<'l>(picture: &Picture, look: &'l Look, setter: Option<&'l Setter>) -> String {
     let (width, height) = (look.width as f32, look.height as f32);
     let theme = look.theme;
-    let mut sheet = Sheet { canvas: Canvas::new(look.width, look.height, &picture.title), theme, look };
+    let mut sheet = Sheet { canvas: Canvas::new(look.width, look.height, &picture.title, setter), theme, look };
     let whole = Area { x: 0.0, y: 0.0, width, height };
     sheet.canvas.rect(whole, theme.background, 1.0);
     // A picture as small as a word has room for its lines alone.

@@ -25,6 +25,8 @@ const ROW = 28;
 const BEYOND = 6;
 /** How often branches in sight are asked for anew (ms); longer where the answer takes its time. */
 const EVERY = 2_000;
+/** It is asked again after so many times as long as the answer took: all that asks so costs the daemon some percents at most. */
+const EASE = 60;
 
 export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) {
   const [, redraw] = useReducer((n: number) => n + 1, 0);
@@ -86,7 +88,7 @@ export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) 
           }
         }
       }
-      if (!ended) timer = setTimeout(look, Math.max(EVERY, (performance.now() - began) * 20));
+      if (!ended) timer = setTimeout(look, Math.max(EVERY, (performance.now() - began) * EASE));
     };
     timer = setTimeout(look, EVERY);
     const stop = live.onState(() => {
@@ -197,7 +199,7 @@ function Line({ row, at, current, picked, recents, verb, onToggle, onCurrent, on
   return (
     <div class={picked ? "tree-line picked" : "tree-line"} role="treeitem" style={style} tabIndex={current ? 0 : -1} aria-level={of.depth}
       aria-posinset={of.place} aria-setsize={of.above?.total ?? 1} aria-expanded={opens ? of.open : undefined} aria-selected={picked}
-      aria-label={`${name}${text === "" ? "" : `, ${text}`}`} onClick={act} onFocus={() => { if (!current) onCurrent(of.path); }}>
+      onClick={act} onFocus={() => { if (!current) onCurrent(of.path); }}>
       <span class={opens ? (of.open ? "twisty open" : "twisty") : "twisty none"} aria-hidden="true" />
       <bdi class="tree-key" title={name}>{name}</bdi>
       {opens && of.entry.children !== undefined && <span class="tree-count" aria-hidden="true">{short(of.entry.children)}</span>}
