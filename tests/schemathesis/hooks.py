@@ -95,6 +95,9 @@ def filter_failure(context, failure, case, response):
     is_text = case.operation.path == "/push" and case.media_type != "application/json"
     if is_text and '"merged":0' in response.text:
         return False
+    # What is a path in a URL's path is decoded before it is sent: what was %25 is a % then, and is followed by anything.
+    if "{path}" in case.operation.path and "a % must be followed by two hexadecimal digits" in response.text:
+        return False
     return not any(why in response.text for why in NOT_TO_BE_DESCRIBED)
 
 
