@@ -55,6 +55,10 @@ test("a break is a gap until history fills it", () => {
   track.take(frame(11, 2));
   track.take(frame(40, 3, { whole: true, gap: 29_000 }));
   assert.deepEqual([track.times, track.columns[0], track.missed], [[10, 11, 12, 40], [1, 2, null, 3], [11, 40]]);
+  track.lose(41);
+  assert.deepEqual([track.at(null), track.known()], [[null], [3]]);
+  track.times.pop();
+  track.columns[0]?.pop();
   track.fill(11, 40, [5, 15, 25, 35, 45], [[9, 8, 7, 6, 5]]);
   assert.deepEqual([track.times, track.columns[0]], [[10, 11, 15, 25, 35, 40], [1, 2, 8, 7, 6, 3]]);
 });

@@ -132,7 +132,7 @@ export class Track {
 
   /** Says that nobody knows what it is (s). */
   lose(at: number): void {
-    if (this.columns.some((column) => column.at(-1) !== null) && at > (this.times.at(-1) ?? at)) this.#push(at, this.columns.map(() => null));
+    if (this.columns.some((column) => (column.at(-1) ?? null) !== null) && at > (this.times.at(-1) ?? at)) this.#push(at, this.columns.map(() => null));
   }
 
   /** Puts history between what is there: what lies within `[from, to]` and is not known yet. */
@@ -182,6 +182,11 @@ export class Track {
   /** The figures at a place, or the latest. */
   at(place: number | null): Array<number | null> {
     return this.columns.map((column) => (place === null ? column.at(-1) : column[place]) ?? null);
+  }
+
+  /** The latest that were known, whatever came after. */
+  known(): Array<number | null> {
+    return this.columns.map((column) => column.findLast((figure) => figure !== null) ?? null);
   }
 }
 
