@@ -55,10 +55,6 @@ test("a break is a gap until history fills it", () => {
   track.take(frame(11, 2));
   track.take(frame(40, 3, { whole: true, gap: 29_000 }));
   assert.deepEqual([track.times, track.columns[0], track.missed], [[10, 11, 12, 40], [1, 2, null, 3], [11, 40]]);
-  track.lose(41);
-  assert.deepEqual([track.at(null), track.known()], [[null], [3]]);
-  track.times.pop();
-  track.columns[0]?.pop();
   track.fill(11, 40, [5, 15, 25, 35, 45], [[9, 8, 7, 6, 5]]);
   assert.deepEqual([track.times, track.columns[0]], [[10, 11, 15, 25, 35, 40], [1, 2, 8, 7, 6, 3]]);
 });
@@ -83,4 +79,17 @@ test("it keeps no more than it is to keep", () => {
   for (let tick = 1; tick < 5000; tick += 1) track.take(frame(tick, tick));
   assert.ok(track.times.length <= 111 && track.columns[0]?.length === track.times.length);
   assert.equal(track.columns[0]?.at(-1), 4999);
+});
+
+test("what was lost is what it was until it is told anew, and goes on then", () => {
+  const track = new Track("a", "number", 1, 600);
+  track.take(frame(10, 1, { whole: true }));
+  track.lose(11);
+  track.lose(12);
+  assert.deepEqual([track.columns[0], track.at(null), track.known()], [[1, null], [null], [1]]);
+  // It is told before the page has heard that the connection is back, and is lost once more.
+  track.take(frame(20, 2, { whole: true, gap: 9_000 }));
+  track.lose(21);
+  track.hold(23);
+  assert.deepEqual([track.at(null), track.missed], [[2], [11, 20]]);
 });
