@@ -134,8 +134,13 @@ function alone(plot: uPlot, series: number): number[] | null {
   const data = plot.data[series] ?? [];
   const [first, last] = plot.series[series]?.idxs ?? [0, data.length - 1];
   const found: number[] = [];
+  // What is undefined is a time of another line, and no gap.
+  const gap = (at: number, by: number) => {
+    while (at >= 0 && at < data.length && data[at] === undefined) at += by;
+    return data[at] == null;
+  };
   for (let i = first; i <= last; i += 1) {
-    if (data[i] != null && data[i - 1] == null && data[i + 1] == null) found.push(i);
+    if (data[i] != null && gap(i - 1, -1) && gap(i + 1, 1)) found.push(i);
   }
   return found.length > 0 ? found : null;
 }
