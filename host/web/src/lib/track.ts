@@ -58,6 +58,7 @@ export class Track {
   readonly #keep: number;
   #at = 0;
   #last: number | null = null;
+  #told: Numbers = [];
 
   /** `tick` and `keep` in seconds. */
   constructor(path: string, kind: Kind, tick: number, keep: number) {
@@ -73,10 +74,9 @@ export class Track {
     const value = frame.changes.get(this.path);
     if (value === undefined) return false;
     const at = frame.at / 1000;
-    const before = this.times.at(-1);
-    if (frame.whole && before !== undefined && at - before > GAP) {
-      this.missed = [before, at];
-      this.#push(Math.min(before + this.#tick, at), this.columns.map(() => null));
+    if (frame.whole && frame.gap > GAP * 1000 && this.times.length > 0) {
+      this.missed = [at - frame.gap / 1000, at];
+      this.lose(Math.min((this.times.at(-1) ?? at) + this.#tick, at));
     }
     this.value = value;
     const is = own(value);
@@ -88,15 +88,20 @@ export class Track {
         }
         break;
       case "counter": this.#count(frame, at, typeof is === "number" ? is : null); break;
-      case "number": this.#push(at, [typeof is === "number" ? is : null]); break;
+      case "number": this.#tell(at, [typeof is === "number" ? is : null]); break;
       case "quantiles": {
         const { p99, p90, p50, count } = lately(is);
-        this.#push(at, count === 0 ? [null, null, null] : [p99, p90, p50].map((figure) => figure ?? null));
+        this.#tell(at, count === 0 ? [null, null, null] : [p99, p90, p50].map((figure) => figure ?? null));
         break;
       }
-      case "distinct": this.#push(at, [lately(is).distinct ?? null]); break;
+      case "distinct": this.#tell(at, [lately(is).distinct ?? null]); break;
     }
     return true;
+  }
+
+  #tell(at: number, figures: Numbers): void {
+    this.#told = figures;
+    this.#push(at, figures);
   }
 
   #count(frame: Frame, at: number, value: number | null): void {
@@ -124,15 +129,13 @@ export class Track {
     const before = this.times.at(-1);
     if (before === undefined && this.#last !== null) return this.#push(at, [0]);
     if (before === undefined || at - before < Math.max(1, this.#tick) * 1.4) return;
-    this.#push(at, this.columns.map((column) => {
-      const last = column.at(-1) ?? null;
-      return this.kind === "counter" ? (last === null && this.#last === null ? null : 0) : last;
-    }));
+    // What was told last, though it may have been lost meanwhile.
+    this.#push(at, this.kind === "counter" ? [this.#last === null ? null : 0] : this.#told);
   }
 
   /** Says that nobody knows what it is (s). */
   lose(at: number): void {
-    if (this.columns.some((column) => column.at(-1) !== null) && at > (this.times.at(-1) ?? at)) this.#push(at, this.columns.map(() => null));
+    if (this.columns.some((column) => (column.at(-1) ?? null) !== null) && at > (this.times.at(-1) ?? at)) this.#push(at, this.columns.map(() => null));
   }
 
   /** Puts history between what is there: what lies within `[from, to]` and is not known yet. */
@@ -182,6 +185,11 @@ export class Track {
   /** The figures at a place, or the latest. */
   at(place: number | null): Array<number | null> {
     return this.columns.map((column) => (place === null ? column.at(-1) : column[place]) ?? null);
+  }
+
+  /** The latest that were known, whatever came after. */
+  known(): Array<number | null> {
+    return this.columns.map((column) => column.findLast((figure) => figure !== null) ?? null);
   }
 }
 

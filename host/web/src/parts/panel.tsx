@@ -114,7 +114,8 @@ export function Panel(props: PanelProps) {
   const lines = useMemo(() => <Lines tracks={tracks} range={range} unit={unit} path={path} marks={marks.current} onCursor={setCursor} onZoom={props.onZoom} onReset={props.onReset} />,
     [tracks, range, path, unit, version]);
   const first = tracks[0];
-  const now = first ? first.at(cursor) : [];
+  // Without a connection the figures are those from before, as the page says.
+  const now = !first ? [] : cursor === null && live.state === "offline" ? first.known() : first.at(cursor);
   return (
     <article class="panel" ref={card} aria-label={shown(path, 80)}>
       <Title path={path} resolved={resolved} onReplace={props.onReplace} onRemove={props.onRemove} />
