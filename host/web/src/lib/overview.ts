@@ -13,8 +13,8 @@ export interface Host { name: string; silent: number; relayed: boolean }
 /** A log that is read: so many lines a second. */
 export interface Log { name: string; rate: number; lines: number }
 
-/** A branch of the root. `grown` is by how much a second, where it counts. */
-export interface Branch extends Entry { silent: number; grown: number | null }
+/** A branch of the root. It counts where its fold is a sum; `grown` is by how much a second then. */
+export interface Branch extends Entry { silent: number; counts: boolean; grown: number | null }
 
 export interface Overview {
   at: number;
@@ -69,7 +69,7 @@ export function busiest(root: Listing, before: Listing | null, seconds: number):
     const [now, then] = [entry.value, was.get(entry.key)];
     const counts = entry.kind === "top" || (entry.kind === "number" && (entry.action === "add" || entry.action === null || entry.action === undefined));
     const grown = counts && seconds > 0 && typeof now === "number" && typeof then === "number" && now >= then ? (now - then) / seconds : null;
-    return { ...entry, silent: Math.max(0, root.tick - (entry.changed ?? root.tick)), grown };
+    return { ...entry, silent: Math.max(0, root.tick - (entry.changed ?? root.tick)), counts, grown };
   });
   return branches.sort((a, b) => (b.grown ?? 0) - (a.grown ?? 0) || a.silent - b.silent || (b.children ?? 0) - (a.children ?? 0) || (a.key < b.key ? -1 : 1));
 }

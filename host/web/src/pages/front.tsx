@@ -129,7 +129,7 @@ function Logs({ logs }: { logs: Log[] }) {
           {logs.slice(0, LOGS).map(({ name, rate, lines }) => (
             <tr key={name}>
               <th scope="row"><bdi>{cut(name, 60)}</bdi>{name === "self" && <span class="quiet"> – requests to this daemon</span>}{name === "push" && <span class="quiet"> – lines that are pushed</span>}</th>
-              <td class="number bar"><meter min={0} max={most || 1} value={rate} aria-hidden="true" />{short(rate)}</td>
+              <td class="number front-rate"><meter min={0} max={most || 1} value={rate} aria-hidden="true" />{short(rate)}</td>
               <td class="number">{short(lines)}</td>
             </tr>
           ))}
@@ -141,28 +141,31 @@ function Logs({ logs }: { logs: Log[] }) {
 }
 
 /** What a branch is worth, as far as one figure says it. */
-function worth({ value, kind, children }: Branch): string {
+function worth({ value, kind, children, counts }: Branch): string {
+  // A mean over unlike things says nothing.
+  if (!counts && children !== 0 && kind !== "distinct" && kind !== "quantiles") return "–";
   if (typeof value === "number") return `${short(value)}${kind === "distinct" ? " different" : kind === "quantiles" ? " (p50)" : ""}`;
   if (typeof value === "string" && children === 0) return cut(value, 24);
   return "–";
 }
 
 function Branches({ branches, total }: { branches: Branch[]; total: number }) {
-  const list = branches.slice(0, BRANCHES);
+  // Its own branch moves all the time; what is in it stands above.
+  const list = branches.filter(({ key }) => key !== "graftd").slice(0, BRANCHES);
   return (
     <section aria-labelledby="branches">
       <h2 id="branches">Busiest branches</h2>
-      {total === 0 && <p class="quiet">The tree is empty.</p>}
+      {list.length === 0 && <p class="quiet">There are none yet but <a href="/realtime/?key-graftd">graftd</a>, where the daemon tells of itself.</p>}
       {list.length > 0 && (
         <div class="scrolls" tabIndex={0} role="region" aria-labelledby="branches">
           <table>
             <caption class="unseen">Branches of the tree, what grows fastest first</caption>
-            <thead><tr><th scope="col">Branch</th><th scope="col" class="number">Keys</th><th scope="col" class="number">Value</th><th scope="col" class="number">Grows</th><th scope="col" class="number">Changed</th></tr></thead>
+            <thead><tr><th scope="col">Branch</th><th scope="col" class="number front-keys">Keys</th><th scope="col" class="number">Value</th><th scope="col" class="number">Grows</th><th scope="col" class="number">Changed</th></tr></thead>
             <tbody>
               {list.map((branch) => (
                 <tr key={branch.key}>
                   <th scope="row"><a href={`/realtime/?${keyArgument(inPath(branch.key))}`}><bdi>{cut(branch.key, 60)}</bdi></a></th>
-                  <td class="number">{short(branch.children ?? 0)}</td>
+                  <td class="number front-keys">{short(branch.children ?? 0)}</td>
                   <td class="number"><bdi>{worth(branch)}</bdi></td>
                   <td class="number">{branch.grown === null || branch.grown === 0 ? "–" : `+${short(branch.grown)}/s`}</td>
                   <td class="number">{branch.silent <= 1 ? "now" : `${duration((branch.silent * daemon.tick) / 1_000).split(" ")[0]} ago`}</td>
@@ -172,7 +175,7 @@ function Branches({ branches, total }: { branches: Branch[]; total: number }) {
           </table>
         </div>
       )}
-      {total > list.length && <p><a href="/realtime/">All {many(total, "branch")}</a></p>}
+      {total > list.length && <p><a href="/realtime/">All {many(total, "branch")}, in the tree</a></p>}
     </section>
   );
 }

@@ -59,7 +59,10 @@ function Modules() {
       {value !== null && (
         <>
           <p class="modules-sum">
-            {counted(value.all).map(([state, count], i) => <>{i > 0 && ", "}<b class={`state-${state}`}>{count} {state}</b></>)}
+            {counted(value.all).map(([state, count], i) => <>
+              {i > 0 && " "}
+              <button type="button" class="plain" title={`Show only what is ${state}`} onClick={() => setOnly(state)}><b class={`state-${state}`}>{count} {state}</b></button>
+            </>)}
             {troubled.length === 0 && value.all.length > 0 && <span class="quiet">. All is well.</span>}
           </p>
           {value.all.length === 0 && <Empty title="There are no modules."><p>Drop a plugin into the plugins folder, and it appears here.</p></Empty>}
@@ -107,17 +110,17 @@ function Row({ module, load: part, again }: { module: Module; load: number | nul
           <button type="button" class="plain module-name" aria-expanded={open} aria-controls={details} onClick={() => setOpen(!open)}><bdi>{short_}</bdi></button>
           <span class="quiet module-kind">{module.kind}{module.isolation === "process" ? ", in a process of its own" : ""}</span>
         </th>
-        <td data-label="State"><span class={`badge state-${state}`}>{state}</span>{module.runs && (state === "rejected" || state === "probing") && <span class="quiet module-kind">the one before goes on</span>}</td>
-        <td data-label="Since"><time dateTime={module.since} title={module.since}>{ago(Date.parse(module.since), now)}</time></td>
-        <td data-label="Why" class="module-why">
+        <td class="few"><span class={`badge state-${state}`}>{state}</span>{module.runs && (state === "rejected" || state === "probing") && <span class="quiet module-kind">the one before goes on</span>}</td>
+        <td class="few"><time dateTime={module.since} title={module.since}>{ago(Date.parse(module.since), now)}</time></td>
+        <td class={why === "" && due === null && refused === null ? "module-why nothing" : "module-why"}>
           <bdi>{cut(why, 300)}</bdi>
           {due !== null && <span class="quiet"> {due > 0 ? `Next try in ${duration(Math.ceil(due))}.` : "It is tried again now."}</span>}
           {refused !== null && <p class="refused" role="alert">{refused}</p>}
           {module.traceback !== undefined && !open && <button type="button" class="plain" onClick={() => setOpen(true)} aria-label={`Show the traceback of ${short_}`}>Traceback</button>}
         </td>
-        <td data-label="CPU" class="number">{percent(part)}</td>
-        <td data-label="Late" class="number">{module.late === 0 ? "–" : `${short(module.late)}×, ${duration(module.lateness)}`}</td>
-        <td data-label="Switch" class="switches">
+        <td data-label="CPU" class={`number few${module.runs ? "" : " nothing"}`}>{percent(module.runs ? part : null)}</td>
+        <td data-label="Late" class={`number few${module.late === 0 ? " nothing" : ""}`}>{module.late === 0 ? "–" : `${short(module.late)}×, ${duration(module.lateness)}`}</td>
+        <td class="switches">
           <button type="button" disabled={busy !== null} onClick={() => act(state === "off" ? "on" : "off")} aria-label={`Switch ${short_} ${state === "off" ? "on" : "off"}`}>{state === "off" ? "On" : "Off"}</button>
           <button type="button" disabled={busy !== null || state === "off"} onClick={() => act("reload")} aria-label={`Reload ${short_}`}>Reload</button>
         </td>
