@@ -113,7 +113,8 @@ endif
 
 bench: build-all ## Measure: lines, updates, the plugin boundary, workers, drop-to-live, a tailed log, memory, history, the net
 	@.ci/install-deps test
-	$(CARGO) run --$(PROFILE) -p graftd-bench -- $(PARTS)
+	$(if $(filter-out pages,$(PARTS))$(if $(PARTS),,all),$(CARGO) run --$(PROFILE) -p graftd-bench -- $(filter-out pages,$(PARTS)))
+	$(if $(filter pages,$(PARTS))$(if $(PARTS),,all),node tests/pages/bench.mjs)
 
 clean: ## Remove what was built
 	$(CARGO) clean

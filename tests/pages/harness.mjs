@@ -34,7 +34,8 @@ const require = createRequire(join(ROOT, "host/web/package.json"));
 const have = (name) => { try { return require(name); } catch { return null; } };
 const playwright = have("playwright-core");
 
-const why = !CHROMIUM ? "there is no Chromium here (apt-get install chromium)"
+/** Why nothing can be tried here; false where it can. */
+export const why = !CHROMIUM ? "there is no Chromium here (apt-get install chromium)"
   : !playwright ? "playwright-core is not installed (make web)"
   : !existsSync(GRAFTD) ? `${GRAFTD} is not built (make build-all)` : false;
 
@@ -51,7 +52,7 @@ export async function chromium() {
 }
 
 /** Starts a daemon and waits until it listens. `settings` are further lines of graftd.conf, `conf` files of the conf folder by name. */
-async function start({ plugins = [], conf = {}, tick = "100ms", settings = "", args = [], web = process.env.GRAFTD_WEB } = {}) {
+export async function start({ plugins = [], conf = {}, tick = "100ms", settings = "", args = [], web = process.env.GRAFTD_WEB } = {}) {
   const root = mkdtempSync(join(tmpdir(), "graftd-pages-"));
   chmodSync(root, 0o755);
   const folder = (name) => {
@@ -188,8 +189,12 @@ export async function until(look, check, what = "it", most = 10_000) {
   }
 }
 
-/** The CPU time (s) that a process has taken. */
+/** The CPU time (s) that a process has taken; 0 where it has ended. */
 export function cpu(pid) {
-  const [utime, stime] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ").slice(11, 13);
-  return (Number(utime) + Number(stime)) / Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
+  try {
+    const [utime, stime] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1].split(" ").slice(11, 13);
+    return (Number(utime) + Number(stime)) / Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
+  } catch {
+    return 0;
+  }
 }

@@ -29,8 +29,7 @@ async fn a_page_names_its_script_and_what_that_needs() {
     assert_eq!((script.status, script.body.as_str()), (200, "export {}"));
     assert_eq!(script.header("content-type"), Some("text/javascript; charset=utf-8"));
     assert_eq!(script.header("cache-control"), Some("public, max-age=31536000, immutable"));
-    let etag = script.header("etag").unwrap();
-    let known = server.ask("GET", "/assets/realtime-A.js", &format!("If-None-Match: {etag}\r\n"), b"").await;
+    let known = server.ask("GET", "/assets/realtime-A.js", "If-None-Match: \"x\", \"realtime-A.js\"\r\n", b"").await;
     assert_eq!((known.status, known.body.as_str()), (304, ""));
     for missing in
         ["/assets/", "/assets/part-B.js", "/assets/manifest.json", "/assets/%2e%2e%2fmanifest.json", "/diff/a"]

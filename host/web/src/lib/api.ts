@@ -262,7 +262,8 @@ export async function trend<T = unknown>(paths: readonly string[], options: Tren
 /** The views that are kept. */
 export const views = {
   list: async (signal?: AbortSignal): Promise<View[]> => (await ask<View[]>("/setting/view", { signal })).body,
-  put: (view: View) => ask<unknown>(`/setting/view/${segment(view.name)}`, { method: "PUT", body: view }),
+  /** Makes or changes a view; `was` is its name until now, where that is another. */
+  put: (view: View, was = view.name) => ask<unknown>(`/setting/view/${segment(was)}`, { method: "PUT", body: view }),
   remove: (name: string) => ask<unknown>(`/setting/view/${segment(name)}`, { method: "DELETE" }),
   replace: (all: View[]) => ask<unknown>("/setting/view", { method: "POST", body: all }),
 };

@@ -44,6 +44,7 @@ const RESTED_MAX = 20_000;
 export class Live {
   readonly #listeners = new Map<string, Set<Listener>>();
   readonly #states = new Set<() => void>();
+  readonly #frames = new Set<() => void>();
   readonly #source: Source;
   #running: AbortController | null = null;
   #known = new Set<string>();
@@ -84,6 +85,12 @@ export class Live {
   onState(changed: () => void): () => void {
     this.#states.add(changed);
     return () => this.#states.delete(changed);
+  }
+
+  /** Calls back when all have been told what has come: it is time to draw. */
+  onFrame(drawn: () => void): () => void {
+    this.#frames.add(drawn);
+    return () => this.#frames.delete(drawn);
   }
 
   /** Holds the stream while nobody looks. */
@@ -186,6 +193,7 @@ export class Live {
       const frame: Frame = { tick: got.tick, at, changes, whole: true, gap, spread: false };
       this.#listeners.get(path)?.forEach((listener) => listener(frame));
     });
+    this.#frames.forEach((drawn) => drawn());
   }
 
   #told(tick: number, told: Told, spread: boolean): void {
@@ -211,6 +219,7 @@ export class Live {
       const frame: Frame = { tick, at, changes, whole: false, gap: 0, spread };
       this.#listeners.get(to)?.forEach((listener) => listener(frame));
     }
+    this.#frames.forEach((drawn) => drawn());
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { clockOffset, get, type Meta, trend, type Value } from "./api.ts";
 import { isPattern, steps } from "./path.ts";
-import { type Kind, kindOf, type Told, type Track } from "./track.ts";
+import { type Kind, kindOf, type Track } from "./track.ts";
 
 export interface Resolved {
   path: string;
@@ -89,32 +89,46 @@ const ASKED: { [kind in Kind]: { as: string; figures: string[]; step: number } }
   text: { as: "value", figures: [], step: 10 },
 };
 
-/** History of a range (s) put into tracks: a request a kind. What has none stays as it is. */
-export async function prefill(tracks: readonly Track[], from: number, to: number): Promise<void> {
+/** A track and the stretch (s) of which it wants to know what was. */
+export interface Wanted { track: Track; from: number; to: number }
+
+/** History put into tracks: a request a kind, over all that is wanted of it. What has none stays as it is. */
+export async function prefill(wanted: readonly Wanted[]): Promise<void> {
   const ahead = clockOffset() / 1000;
   await Promise.all((Object.keys(ASKED) as Kind[]).map(async (kind) => {
-    const some = tracks.filter((track) => track.kind === kind);
+    const some = wanted.filter(({ track }) => track.kind === kind);
     if (some.length === 0) return;
     const { as, figures, step } = ASKED[kind];
-    const begin = Math.floor((from + ahead) / step) * step;
-    const lines = await trend<Array<{ [path: string]: Line }>>(some.map(({ path }) => path),
-      { from: begin, to: Math.ceil(to + ahead), step: `${step}s`, ...(kind === "text" ? {} : { as }) });
-    some.forEach((track, i) => {
+    const begin = Math.floor((Math.min(...some.map(({ from }) => from)) + ahead) / step) * step;
+    const end = Math.ceil(Math.max(...some.map(({ to }) => to)) + ahead);
+    const lines = await trend<Array<{ [path: string]: Line }>>(some.map(({ track }) => track.path),
+      { from: begin, to: end, step: `${step}s`, ...(kind === "text" ? {} : { as }) });
+    some.forEach(({ track, from, to }, i) => {
       const line = lines[i]?.[track.path];
       if (!line) return;
       if (kind === "text") {
-        const events = (line.events ?? []).filter(([, text]) => text !== null)
-          .map(([at, text]): Told => ({ at: Math.max(at - ahead, from), text: String(text) }));
-        const first = track.texts[0];
-        const before = events.filter(({ at }) => first === undefined || at < first.at);
-        // What it is now began when history says that it did.
-        if (first !== undefined && before.at(-1)?.text === first.text) track.texts.shift();
-        track.texts.unshift(...before);
+        const events = (line.events ?? []).filter(([, text]) => text !== null);
+        track.begin(events.map(([at, text]) => ({ at: Math.max(at - ahead, from), text: String(text) })));
         return;
       }
       const columns = figures.map((figure) => (line[figure] ?? []) as Array<number | null>);
+      // What a step tells is of all of it: it stands in its middle.
       const times = columns[0]?.map((_, n) => (line.times?.[n] ?? (line.from ?? 0) + n * (line.step ?? step)) + step / 2 - ahead) ?? [];
       track.fill(from, to, times, columns);
     });
   }));
+}
+
+let waiting: Array<Wanted & { done: () => void }> = [];
+
+/** The same, for tracks that begin at about the same time together; `done` is called when there is something to draw. */
+export function fill(track: Track, [from, to]: readonly [number, number], done: () => void): void {
+  waiting.push({ track, from, to, done });
+  if (waiting.length > 1) return;
+  setTimeout(() => {
+    const all = waiting;
+    waiting = [];
+    // Where there is no history, what comes from now on is all there is.
+    prefill(all).then(() => all.forEach((one) => one.done()), () => undefined);
+  }, 30);
 }

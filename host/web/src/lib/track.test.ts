@@ -30,6 +30,9 @@ test("a counter is drawn as what it grows a second", () => {
   // The first of a new stream may hold several ticks.
   track.take(frame(20, 125, { spread: true }));
   assert.deepEqual(track.columns[0]?.at(-1), 2);
+  // What is told once more is no gap, and no growth.
+  track.take(frame(20, 125, { whole: true }));
+  assert.deepEqual(track.columns[0]?.at(-1), 2);
   // One that is less than before began anew.
   track.take(frame(21, 3));
   assert.deepEqual(track.columns[0]?.at(-1), null);
@@ -67,6 +70,8 @@ test("texts are told by their changes", () => {
   const track = new Track("a", "text", 1, 600);
   for (const [tick, text] of [[10, "x"], [11, "x"], [12, "y"]] as const) track.take(frame(tick, text));
   assert.deepEqual(track.texts, [{ at: 10, text: "x" }, { at: 12, text: "y" }]);
+  track.begin([{ at: 3, text: "w" }, { at: 5, text: "x" }, { at: 12, text: "y" }]);
+  assert.deepEqual(track.texts, [{ at: 3, text: "w" }, { at: 5, text: "x" }, { at: 12, text: "y" }]);
 });
 
 test("it keeps no more than it is to keep", () => {

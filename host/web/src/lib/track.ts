@@ -101,18 +101,21 @@ export class Track {
 
   #count(frame: Frame, at: number, value: number | null): void {
     const [last, tick] = [this.#last, this.#at];
+    // It is told once more what is known: somebody else follows this path as well, from now on.
+    if (frame.whole && frame.gap === 0 && last !== null && value === last) return;
     this.#last = value;
     this.#at = frame.tick;
-    if (value === null || last === null || frame.whole) {
+    if (value === null || last === null || (frame.whole && frame.gap > 0)) {
       // What it grew by is known from the next one on; the first is no gap after what history has.
       if (this.times.length > 0) this.#push(at, [null]);
       return;
     }
     const ticks = Math.max(1, frame.tick - tick);
     // Nothing was told between: all of it came in this tick, or, where a stream has just begun, in any of them.
-    const seconds = (frame.spread ? ticks : 1) * this.#tick;
+    const spread = frame.spread || frame.whole;
+    const seconds = (spread ? ticks : 1) * this.#tick;
     const before = this.times.at(-1) ?? 0;
-    if (!frame.spread && ticks > 1 && at - this.#tick > before) this.#push(at - this.#tick, [0]);
+    if (!spread && ticks > 1 && at - this.#tick > before) this.#push(at - this.#tick, [0]);
     this.#push(at, [value < last ? null : (value - last) / seconds]);
   }
 
@@ -143,6 +146,15 @@ export class Track {
     this.times = [...this.times.slice(0, left), ...at.map(([time]) => time), ...this.times.slice(right)];
     this.columns = this.columns.map((column, n) =>
       [...column.slice(0, left), ...at.map(([, i]) => columns[n]?.[i] ?? null), ...column.slice(right)]);
+  }
+
+  /** Texts that were told before those that are known. */
+  begin(texts: readonly Told[]): void {
+    const first = this.texts[0];
+    const before = texts.filter(({ at }) => first === undefined || at < first.at);
+    // What it is now began when history says that it did.
+    if (first !== undefined && before.at(-1)?.text === first.text) this.texts.shift();
+    this.texts.unshift(...before.slice(-TEXTS));
   }
 
   #push(at: number, figures: Numbers): void {

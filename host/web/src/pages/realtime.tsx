@@ -1,6 +1,6 @@
 // What is, as it changes: the tree on the left, charts of what was picked on the right.
 
-import { useEffect, useMemo, useReducer, useState } from "preact/hooks";
+import { useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
 import { canonical, ofView, read, type Shown, viewName, WINDOWS, write } from "../lib/address.ts";
 import { said, type View, views } from "../lib/api.ts";
 import { duration } from "../lib/format.ts";
@@ -61,14 +61,24 @@ function Charts({ view }: { view: View | null }) {
   const [saving, setSaving] = useState(false);
   const [narrow, setNarrow] = useState(false);
   const [, redraw] = useReducer((n: number) => n + 1, 0);
+  const places = useRef(new Map<string, string>());
   const { keys, window } = state;
 
   useEffect(() => live.onState(() => redraw(0)), [live]);
   useEffect(() => onThemeChange(() => redraw(0)), []);
+  // Drawn when something has come, and each second; a page that is hidden draws nothing.
   useEffect(() => {
-    const timer = setInterval(() => { if (!document.hidden) setNow(Date.now()); }, SECOND);
-    return () => clearInterval(timer);
-  }, []);
+    let drawn = 0;
+    const draw = (after: number) => {
+      const at = Date.now();
+      if (document.hidden || at - drawn < after) return;
+      drawn = at;
+      setNow(at);
+    };
+    const timer = setInterval(() => draw(SECOND), SECOND / 4);
+    const stop = live.onFrame(() => draw(SECOND / 5));
+    return () => { clearInterval(timer); stop(); };
+  }, [live]);
 
   const show = (next: Shown) => {
     setState(next);
@@ -84,12 +94,15 @@ function Charts({ view }: { view: View | null }) {
     requestAnimationFrame(() => document.querySelector(`[data-key="${CSS.escape(key)}"]`)?.scrollIntoView({ block: "nearest" }));
   };
   const change = (at: number, path: string | null) => {
+    const old = keys[at];
+    // It stays the same panel, whatever its path is.
+    if (old !== undefined && path !== null) places.current.set(path, places.current.get(old) ?? old);
     const next = keys.flatMap((key, i) => (i !== at ? [key] : path === null ? [] : [path]));
     show({ ...state, keys: [...new Set(next)] });
   };
 
   const to = (paused ?? now) / 1000;
-  const range: [number, number] = zoom ?? [to - window, to];
+  const range = useMemo<[number, number]>(() => zoom ?? [to - window, to], [zoom, to, window]);
   const still = zoom !== null || paused !== null;
   const changed = view !== null && write(state) !== write(ofView(view));
   const reset = () => { setZoom(null); setPaused(null); };
@@ -129,7 +142,7 @@ function Charts({ view }: { view: View | null }) {
         ) : (
           <div class="panels">
             {keys.map((key, i) => (
-              <div class="panel-place" key={key} data-key={key}>
+              <div class="panel-place" key={places.current.get(key) ?? key} data-key={key}>
                 <Panel path={key} live={live} range={range} keep={WINDOWS.at(-1) ?? window} still={still} onReset={reset}
                   onZoom={(from, until) => setZoom([from, until])} onRemove={() => change(i, null)} onReplace={(path) => change(i, canonical(path))} />
               </div>

@@ -134,11 +134,7 @@ function Edit({ view, names, onClose, change }: EditProps) {
     const keys = text.split("\n").map(canonical).filter((key) => key !== "");
     const before = new Map(view.charts.map((chart) => [chart.key, chart]));
     const next: View = { ...view, name: wanted, charts: keys.map((key) => before.get(key) ?? { key }) };
-    const saved = await change(`Saved ${wanted}.`, async () => {
-      if (fresh || wanted === view.name) return views.put(next);
-      // Renamed: it keeps its place, and there is no moment at which it is not there.
-      return views.replace((await views.list()).map((one) => (one.name === view.name ? next : one)));
-    });
+    const saved = await change(`Saved ${wanted}.`, () => views.put(next, fresh ? wanted : view.name));
     setBusy(false);
     if (saved) onClose();
   };

@@ -107,10 +107,21 @@ function draw(plot: uPlot, markers: Marker[]): void {
   ctx.restore();
 }
 
+/** Figures between gaps, of which no line tells: each is a point. */
+function alone(plot: uPlot, series: number): number[] | null {
+  const data = plot.data[series] ?? [];
+  const [first, last] = plot.series[series]?.idxs ?? [0, data.length - 1];
+  const found: number[] = [];
+  for (let i = first; i <= last; i += 1) {
+    if (data[i] != null && data[i - 1] == null && data[i + 1] == null) found.push(i);
+  }
+  return found.length > 0 ? found : null;
+}
+
 function options(props: ChartProps, width: number, latest: () => ChartProps): uPlot.Options {
   const series: uPlot.Series[] = props.series.map((one, i) => {
     const colour = one.colour ?? seriesColour(i);
-    const made: uPlot.Series = { label: one.label, stroke: colour, width: one.width ?? 1.5, points: { show: false }, spanGaps: false };
+    const made: uPlot.Series = { label: one.label, stroke: colour, width: one.width ?? 1.5, points: { show: false, size: 4, fill: colour, filter: alone }, spanGaps: false };
     if (one.dash) made.dash = one.dash;
     if (one.style === "area") made.fill = tinted(colour, 18);
     if (one.style === "bars" && uPlot.paths.bars) {

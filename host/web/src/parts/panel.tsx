@@ -6,7 +6,7 @@ import { withUnits } from "../lib/format.ts";
 import type { Live } from "../lib/live.ts";
 import { daemon } from "../lib/page.ts";
 import { isPattern, shown, steps } from "../lib/path.ts";
-import { prefill, resolve, type Resolved } from "../lib/resolve.ts";
+import { fill, resolve, type Resolved } from "../lib/resolve.ts";
 import { SERIES, token } from "../lib/theme.ts";
 import { COLUMNS, own, Track } from "../lib/track.ts";
 import { Chart, type Series } from "./chart.tsx";
@@ -40,7 +40,7 @@ export function Panel(props: PanelProps) {
   const [resolved, setResolved] = useState<Resolved | null>(null);
   const [error, setError] = useState<string | null>(null);
   const [tracks, setTracks] = useState<Track[]>([]);
-  const [, redraw] = useReducer((n: number) => n + 1, 0);
+  const [version, redraw] = useReducer((n: number) => n + 1, 0);
   const [seen, setSeen] = useState(true);
   const [cursor, setCursor] = useState<number | null>(null);
   const card = useRef<HTMLElement>(null);
@@ -69,7 +69,8 @@ export function Panel(props: PanelProps) {
   }, [path]);
 
   const wanted = resolved === null || resolved.path !== path ? "" : JSON.stringify(
-    resolved.kind === "list" ? resolved.members.slice(0, LINES).map((one) => [one.path, one.kind])
+    // The greatest, in an order that stays: so a line keeps its colour.
+    resolved.kind === "list" ? resolved.members.slice(0, LINES).map((one) => [one.path, one.kind]).sort(([a = ""], [b = ""]) => (a < b ? -1 : 1))
       : resolved.kind === "branch" || resolved.kind === "none" ? [] : [[path, resolved.kind]]);
 
   // Follows what is drawn, with what is marked at it; and puts what was before in front.
@@ -103,11 +104,14 @@ export function Panel(props: PanelProps) {
     return () => sight.disconnect();
   }, []);
 
+  const units = typeof resolved?.meta.units === "string" ? resolved.meta.units : "";
+  const unit = resolved?.kind === "counter" ? (units === "" ? "/s" : `${units}/s`) : units;
   const to = range[1];
   if (!still) for (const track of tracks) if (live.state === "live") track.hold(to); else track.lose(to);
 
-  const units = typeof resolved?.meta.units === "string" ? resolved.meta.units : "";
-  const unit = resolved?.kind === "counter" ? (units === "" ? "/s" : `${units}/s`) : units;
+  // The cursor moves often, and draws nothing anew.
+  const lines = useMemo(() => <Lines tracks={tracks} range={range} unit={unit} path={path} marks={marks.current} onCursor={setCursor} onZoom={props.onZoom} onReset={props.onReset} />,
+    [tracks, range, path, unit, version]);
   const first = tracks[0];
   const now = first ? first.at(cursor) : [];
   return (
@@ -121,34 +125,12 @@ export function Panel(props: PanelProps) {
         : first && (
           <>
             <Legend tracks={tracks} path={path} unit={unit} now={now} cursor={cursor} more={resolved.members.length - tracks.length} cut={resolved.more} />
-            {seen ? (
-              <Lines tracks={tracks} range={range} unit={unit} path={path} marks={marks.current} onCursor={setCursor} onZoom={props.onZoom} onReset={props.onReset} />
-            ) : <div style={{ height: `${HEIGHT}px` }} />}
+            {seen ? lines : <div style={{ height: `${HEIGHT}px` }} />}
           </>
         )}
     </article>
   );
 }
-
-let queue: Track[] = [];
-
-/** History for a track; those that begin at once are asked for at once. */
-function fill(track: Track, [from, to]: [number, number], done: () => void): void {
-  if (queue.length > 0 && to - from > 60) {
-    queue.push(track);
-    waiting.push(done);
-    return;
-  }
-  queue = [track];
-  waiting = [done];
-  setTimeout(() => {
-    const [tracks, told] = [queue, waiting];
-    [queue, waiting] = [[], []];
-    // Where there is no history, what comes from now on is all.
-    prefill(tracks, from, to).then(() => told.forEach((one) => one()), () => undefined);
-  }, 30);
-}
-let waiting: Array<() => void> = [];
 
 interface LinesProps {
   tracks: Track[]; range: [number, number]; unit: string; path: string; marks: Track | null;
@@ -157,16 +139,14 @@ interface LinesProps {
 
 function Lines({ tracks, range, unit, path, marks, onCursor, onZoom, onReset }: LinesProps) {
   const first = tracks[0];
-  const series = useMemo<Series[]>(() => [], []);
   const bands = useMemo<Array<[number, number]>>(() => (tracks.length === 1 && first?.kind === "quantiles" ? [[0, 1], [1, 2]] : []), [tracks.length, first?.kind]);
   const { times, columns } = together(tracks);
   const drawn: Series[] = tracks.length === 1 && first
     ? COLUMNS[first.kind].map((label, i) => ({
-      label, values: columns[i] ?? [], colour: colour(first.kind === "quantiles" ? 0 : 0), width: first.kind === "quantiles" ? [1, 1, 2][i] ?? 1 : 1.5,
+      label, values: columns[i] ?? [], colour: colour(0), width: first.kind === "quantiles" ? [1, 1, 2][i] ?? 1 : 1.5,
       ...(first.kind === "counter" || first.kind === "distinct" ? { style: "area" as const } : {}),
     }))
     : tracks.map((track, i) => ({ label: track.path, values: columns[i] ?? [], colour: colour(i) }));
-  series.splice(0, series.length, ...drawn);
   const last = first?.at(null).map((figure) => (figure === null ? "nothing" : withUnits(figure, unit))).join(", ");
   return (
     <Chart times={times} series={drawn} height={HEIGHT} units={unit} range={range} bands={bands} sync="realtime" onCursor={onCursor} onZoom={onZoom} onReset={onReset}

@@ -32,7 +32,7 @@ export function Title({ path, resolved, onReplace, onRemove }: TitleProps) {
               {i > 0 && <span class="sep" aria-hidden="true">›</span>}
               {i === 0 ? <bdi>{folds ? "∗" : name}</bdi> : (
                 <button type="button" class={folds ? "step folds" : "step"} aria-pressed={folds}
-                  title={folds ? "All keys of this level; click for one" : `Fold this level: all keys, not only ${name}`} onClick={() => turn(i)}>
+                  title={folds ? `All keys of this level; click for ${were.current[i] === undefined ? "each" : cut(outOfPath(were.current[i] ?? ""), 48)}` : `Fold this level: all keys, not only ${name}`} onClick={() => turn(i)}>
                   <bdi>{folds ? (key === "*" ? "each" : "all") : name}</bdi>
                 </button>
               )}

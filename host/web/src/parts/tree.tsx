@@ -197,7 +197,7 @@ function Line({ row, at, current, picked, recents, verb, onToggle, onCurrent, on
   return (
     <div class={picked ? "tree-line picked" : "tree-line"} role="treeitem" style={style} tabIndex={current ? 0 : -1} aria-level={of.depth}
       aria-posinset={of.place} aria-setsize={of.above?.total ?? 1} aria-expanded={opens ? of.open : undefined} aria-selected={picked}
-      aria-label={`${name}${text === "" ? "" : `, ${text}`}`} onClick={act} onFocus={() => { if (!current) onCurrent(of.path); }}>
+      onClick={act} onFocus={() => { if (!current) onCurrent(of.path); }}>
       <span class={opens ? (of.open ? "twisty open" : "twisty") : "twisty none"} aria-hidden="true" />
       <bdi class="tree-key" title={name}>{name}</bdi>
       {opens && of.entry.children !== undefined && <span class="tree-count" aria-hidden="true">{short(of.entry.children)}</span>}
