@@ -31,20 +31,29 @@ fn pages() {
         .filter(|name| !name.starts_with('.') && !name.ends_with(".gz") && !name.ends_with(".br"))
         .collect();
     names.sort();
+    // Copies, for the pages may be made anew while the program is.
+    let out = Path::new(&var("OUT_DIR")).join("pages");
+    let _ = fs::remove_dir_all(&out);
+    if let Err(error) = fs::create_dir_all(&out) {
+        println!("cargo:error={}: {error}", out.display());
+    }
+    let bytes = |path: &Path| {
+        let name = path.file_name().unwrap_or_default();
+        if fs::copy(path, out.join(name)).is_ok() {
+            format!("include_bytes!({:?})", out.join(name))
+        } else {
+            "b\"\"".to_owned()
+        }
+    };
     let mut table = String::from("&[\n");
     for name in names.iter().filter(|name| *name == "manifest.json" || packed(&dist, name, "gz").exists()) {
-        let bytes = |path: &Path| format!("include_bytes!({path:?})");
-        let packed = |ending| {
-            let path = packed(&dist, name, ending);
-            if path.exists() { bytes(&path) } else { "b\"\"".to_owned() }
-        };
         // Writing to a String cannot fail.
         let _ = writeln!(
             table,
             "Embedded {{ name: {name:?}, plain: {}, gzip: {}, brotli: {} }},",
             bytes(&dist.join(name)),
-            packed("gz"),
-            packed("br")
+            bytes(&packed(&dist, name, "gz")),
+            bytes(&packed(&dist, name, "br"))
         );
     }
     table.push(']');

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod conf;
 mod core;
 mod gmond;
+mod graph;
 mod http;
 mod import;
 pub mod ingest;

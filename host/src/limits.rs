@@ -287,6 +287,44 @@ pub const TREND_VALUES_MAX: usize = 10_000_000;
 /// Questions to history that are worked on at a time, whether anybody waits for the answer or not.
 pub const TREND_ASKED_AT_ONCE: usize = 4;
 
+/// Pixels of a picture's sides.
+pub const GRAPH_SIDE: std::ops::RangeInclusive<u32> = 40..=4_096;
+
+/// Pixels of a picture: 32 MiB while it is drawn.
+pub const GRAPH_PIXELS_MAX: u32 = 8 << 20;
+
+/// Columns and lines of a picture made of letters.
+pub const GRAPH_COLUMNS: std::ops::RangeInclusive<u32> = 20..=400;
+/// See [`GRAPH_COLUMNS`].
+pub const GRAPH_ROWS: std::ops::RangeInclusive<u32> = 5..=200;
+
+/// Lines in a picture; of more, the heaviest are drawn.
+pub const GRAPH_LINES_MAX: usize = 24;
+
+/// Children of a branch up to which all that ever were there are asked for; of more, the heaviest of now.
+pub const GRAPH_CHILDREN_MAX: usize = 1_000;
+
+/// Rows of a list: what the tallest picture has room for.
+pub const GRAPH_LIST_MAX: usize = 256;
+
+/// Vertical lines in a picture, the newest.
+pub const GRAPH_MARKERS_MAX: usize = 100;
+
+/// Points of all lines that a picture is made of.
+pub const GRAPH_POINTS_MAX: usize = 2_000_000;
+
+/// Characters of a title or a key in a picture; it is cut to the room that there is besides.
+pub const GRAPH_TEXT_CHARS: usize = 256;
+
+/// Characters in a picture that are looked for in all fonts of the system: each look may open each of them.
+pub const GRAPH_LOOKS_MAX: usize = 128;
+
+/// Pictures that are made at a time, each on a thread of its own.
+pub const GRAPHS_AT_ONCE: usize = 2;
+
+/// How long a picture waits for its turn.
+pub const GRAPH_WAIT_MAX: Duration = Duration::from_secs(10);
+
 /// Bytes of what waits to be written to a store of history elsewhere, unless it is told: about 25 million samples.
 pub const STORE_BUFFER_BYTES: u64 = 256 << 20;
 

@@ -4,11 +4,23 @@ use std::fmt;
 
 /// A moment, taken apart.
 #[derive(Clone, Copy, Debug)]
-struct Civil {
-    year: i64,
-    month: usize,
-    day: i64,
+pub(crate) struct Civil {
+    pub(crate) year: i64,
+    /// From 1.
+    pub(crate) month: usize,
+    /// From 1.
+    pub(crate) day: i64,
     second: i64,
+}
+
+/// A moment in seconds since the Unix epoch, taken apart.
+pub(crate) fn civil(unix_s: i64) -> Civil {
+    Civil::of(unix_s)
+}
+
+/// When a day begins, in seconds since the Unix epoch.
+pub(crate) fn unix_s(year: i64, month: i64, day: i64) -> i64 {
+    days_before(year, month, day) * 86_400
 }
 
 impl Civil {
@@ -29,7 +41,8 @@ impl Civil {
         }
     }
 
-    fn clock(self) -> (i64, i64, i64) {
+    /// Hours, minutes and seconds.
+    pub(crate) fn clock(self) -> (i64, i64, i64) {
         (self.second / 3_600, self.second / 60 % 60, self.second % 60)
     }
 }

@@ -23,7 +23,8 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const TARGET = resolve(ROOT, process.env.CARGO_TARGET_DIR || "target");
-const GRAFTD = process.env.GRAFTD || join(TARGET, "release/graftd");
+/** The daemon that is tried. */
+export const GRAFTD = process.env.GRAFTD || join(TARGET, "release/graftd");
 const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => existsSync(path));
 /** Where screenshots go. */
 export const OUT = join(TARGET, "pages");

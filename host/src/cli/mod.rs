@@ -5,6 +5,7 @@ mod check_format;
 mod client;
 mod dirs;
 mod error;
+mod graph;
 mod import;
 mod ingest;
 mod modules;
@@ -45,6 +46,7 @@ enum Mode {
     Watch(client::Watch),
     Push(push::Push),
     Trend(trend::Trend),
+    Graph(graph::Graph),
     Relay(relay::Relay),
     Tls(tls::Tls),
     Modules(modules::Modules),
@@ -83,6 +85,7 @@ pub fn main(cli: Cli) -> Result<(), Failure> {
         Mode::Watch(watch) => watch.run(),
         Mode::Push(push) => push.run(),
         Mode::Trend(trend) => trend.run(),
+        Mode::Graph(graph) => graph.run(),
         Mode::Relay(relay) => relay.run(),
         Mode::Tls(tls) => tls.run(),
         Mode::Modules(modules) => modules.run(),

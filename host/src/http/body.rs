@@ -60,9 +60,14 @@ impl Upload {
         self.stream.is_none()
     }
 
-    /// It is announced that there is more than so many bytes, or not how many there are.
+    /// It is announced that there is more than so many bytes.
     pub(super) fn announces_more_than(&self, bytes: usize) -> bool {
-        self.stream.is_some() && self.length.is_none_or(|length| length > bytes as u64)
+        self.length.is_some_and(|length| length > bytes as u64)
+    }
+
+    /// There is one, and it is not said how long it is.
+    pub(super) fn has_no_length(&self) -> bool {
+        self.stream.is_some() && self.length.is_none()
     }
 
     /// Reads all of it.

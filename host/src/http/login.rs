@@ -95,6 +95,10 @@ pub(super) fn ask(to: &str, wrong: bool) -> Answer {
 /// # Errors
 /// 4xx for a body that cannot be taken.
 pub(super) async fn log_in(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Refusal> {
+    if upload.has_no_length() {
+        let why = "/login is to be told how long the form is: send Content-Length";
+        return Err(Refusal::new(StatusCode::LENGTH_REQUIRED, why));
+    }
     if upload.announces_more_than(LOGIN_BYTES_MAX) {
         let why = "/login takes the fields token and to, and no more";
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why));

@@ -32,13 +32,13 @@ const FAMILY: Family = Family { name: "/pull/", known: &["since", "wait", "limit
 pub(super) async fn pull(web: &Web, query: &str, headers: &HeaderMap) -> Result<Answer, Refusal> {
     let asked = FAMILY.read(query)?;
     let query = Query { patterns: asked.keys, limit: asked.limit.unwrap_or(ANSWER_NODES_MAX) };
+    let since = last_event(headers)?.or(asked.since);
     if wants_stream(headers) {
-        let since = last_event(headers)?.or(asked.since);
         let feed = Feed::new(web.groups.join(query, since), web.stopping.clone());
         return Ok(Answer::waits(Waits::Stream(feed)));
     }
-    let forgot = asked.since.is_some_and(|since| web.shared.tree.read().forgot_removals_since(since));
-    let mut member = web.groups.join(query, asked.since);
+    let forgot = since.is_some_and(|since| web.shared.tree.read().forgot_removals_since(since));
+    let mut member = web.groups.join(query, since);
     let known = match member.catch_up().await {
         Some(delivery) => Some(delivery),
         None => member.next().now_or_never(),

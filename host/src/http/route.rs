@@ -5,7 +5,9 @@ use super::body::Upload;
 use super::ownlog::Entry;
 use super::wait::HandedOn;
 use super::web::{Arrival, Head, Web};
-use super::{api, assets, find, get, health, login, ls, metrics, modules, page, pull, push, setting, trend};
+use super::{
+    api, assets, find, get, graph, health, login, ls, metrics, modules, openapi, page, pull, push, setting, trend,
+};
 use crate::conf::{Role, nearest};
 use crate::ingest::sources::{Figures, Way};
 use futures_util::{Stream, StreamExt};
@@ -17,12 +19,13 @@ use warp::reply::Response;
 use warp::{Buf, Filter, Rejection};
 
 /// Every URL, as an answer to an unknown one lists them.
-const KNOWN: [&str; 24] = [
+pub(super) const KNOWN: &[&str] = &[
     "/",
     "/push",
     "/get/",
     "/pull/",
     "/trend/",
+    "/graph/",
     "/api/q/",
     "/api/ls/",
     "/api/find",
@@ -39,6 +42,7 @@ const KNOWN: [&str; 24] = [
     "/modules/NAME/off",
     "/modules/NAME/reload",
     "/metrics",
+    "/openapi.json",
     "/healthz",
     "/readyz",
     "/login",
@@ -156,6 +160,10 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
             reads(head)?;
             metrics::metrics(web).await
         }
+        "/openapi.json" => {
+            reads(head)?;
+            Ok(openapi::serve())
+        }
         "/healthz" => {
             reads(head)?;
             Ok(health::alive())
@@ -192,6 +200,9 @@ async fn route(web: &Web, head: &Head, upload: &mut Upload) -> Result<Answer, Re
                 reads(head)?;
                 has_pages(web)?;
                 assets::page(web, page).await
+            } else if let Some(rest) = path.strip_prefix("/graph/") {
+                reads(head)?;
+                graph::graph(web, rest, query).await
             } else if let Some((name, to)) = path.strip_prefix("/modules/").and_then(modules::switch_of) {
                 writes(head)?;
                 modules::switch(web, name, to, &head.headers).await
@@ -233,7 +244,7 @@ fn writes(head: &Head) -> Result<(), Refusal> {
 
 fn unknown(path: &FullPath) -> Refusal {
     let path = path.as_str();
-    let near = nearest(path, KNOWN).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    let near = nearest(path, KNOWN.iter().copied()).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
     Refusal::new(StatusCode::NOT_FOUND, format_args!("there is no {path}{near}; there are {}", KNOWN.join(", ")))
 }
 

@@ -83,10 +83,12 @@ pub(super) async fn one(web: &Web, name: &str, head: &Head, upload: &mut Upload)
 }
 
 async fn body(web: &Web, head: &Head, upload: &mut Upload) -> Result<Value, Refusal> {
+    if upload.has_no_length() {
+        let why = "views are to be told how long they are: send Content-Length";
+        return Err(Refusal::new(StatusCode::LENGTH_REQUIRED, why));
+    }
     if upload.announces_more_than(VIEWS_BYTES_MAX) {
-        let why = format_args!(
-            "views have at most {VIEWS_BYTES_MAX} bytes together; say how many these have (Content-Length)"
-        );
+        let why = format_args!("views have at most {VIEWS_BYTES_MAX} bytes together");
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why));
     }
     let body = upload.read(web, head.arrival.peer.ip()).await?;

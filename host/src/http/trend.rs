@@ -5,10 +5,11 @@ use super::args::decode;
 use super::get::apart;
 use super::web::Web;
 use crate::conf::{Role, nearest};
+use crate::core::Shared;
 use crate::json::{write_number, write_string};
 use crate::limits::{PATHS_MAX, TREND_ASKED_AT_ONCE, TREND_STEPS, TREND_STEPS_MAX, TREND_VALUES_MAX};
 use crate::tree::Pattern;
-use crate::trend::{Ask, AskError, Axis, Engine, Figure, Fold, Line, Range, Retention, Told, Trend};
+use crate::trend::{Ask, AskError, Axis, Engine, Figure, Fold, Line, Range, Retention, Told, Trend, step_for};
 use crate::when::parse_time;
 use plugin_api::parse_duration;
 use std::sync::Arc;
@@ -20,22 +21,6 @@ use warp::http::header::HeaderValue;
 const CSV: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8");
 
 const KNOWN: [&str; 7] = ["from", "to", "step", "as", "fold", "format", "engine"];
-
-/// The steps that a range is divided into unless it is told, in milliseconds: those of the roll-ups, and what people think in.
-const STEPS: [i64; 12] = [
-    10_000,
-    30_000,
-    60_000,
-    300_000,
-    600_000,
-    1_800_000,
-    3_600_000,
-    10_800_000,
-    21_600_000,
-    43_200_000,
-    86_400_000,
-    604_800_000,
-];
 
 /// Questions that read at a time: each may hold some hundreds of megabytes.
 static ASKED_AT_ONCE: Semaphore = Semaphore::const_new(TREND_ASKED_AT_ONCE);
@@ -72,19 +57,7 @@ pub(super) async fn trend(web: &Web, query: &str) -> Result<Answer, Refusal> {
     let asked = Asked::read(query, web.shared.clock.unix_ms(), commit_ms, &retention)?;
     let shared = Arc::clone(&web.shared);
     in_turn(&ASKED_AT_ONCE, move || {
-        let Some(trend) = shared.trend.get() else {
-            if shared.conf.role == Role::Agent {
-                return Err(Refusal::new(StatusCode::NOT_FOUND, "/trend/: this daemon is an agent, and keeps no history"));
-            }
-            return Err(Refusal::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "/trend/: this daemon keeps no history, for its database could not be opened; see its log",
-            ));
-        };
-        let trend: &dyn Trend = match asked.engine {
-            None => &**trend,
-            Some(engine) => trend.of(engine).ok_or_else(|| bad("engine: this daemon reads no history there"))?,
-        };
+        let trend = history(&shared, asked.engine, "/trend/")?;
         let (mut found, mut values) = (Vec::new(), 0);
         for pattern in &asked.keys {
             let ask = Ask {
@@ -96,19 +69,7 @@ pub(super) async fn trend(web: &Web, query: &str) -> Result<Answer, Refusal> {
                 fold: asked.fold,
                 commit_ms,
             };
-            let answer = trend.ask(&ask).map_err(|error| match error {
-                AskError::TooMuch(why) => bad(format_args!("key-{pattern}: {why}")),
-                AskError::Elsewhere(why) => {
-                    // It may have answered, with another status than it should have.
-                    let does = if why.contains(" answered ") { "refuses" } else { "does not answer" };
-                    let why = format_args!("/trend/: the store (trend.read) {does}: {why}");
-                    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why)
-                }
-                AskError::Failed(error) => Refusal::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    format_args!("/trend/: history cannot be read: {error}"),
-                ),
-            })?;
+            let answer = trend.ask(&ask).map_err(|error| unanswered("/trend/", pattern, error))?;
             values += answer.0.len() * answer.1.len() * asked.figures.len();
             if values > TREND_VALUES_MAX {
                 return Err(bad(format_args!(
@@ -123,6 +84,45 @@ pub(super) async fn trend(web: &Web, query: &str) -> Result<Answer, Refusal> {
         Ok(if asked.csv { csv(&found, &asked.figures) } else { json(&found, &asked.figures) })
     })
     .await?
+}
+
+/// Where history is asked for, for a family of URLs.
+///
+/// # Errors
+/// 404 where none is kept, 503 where its file could not be opened, 400 where the engine is none of this daemon's.
+pub(super) fn history<'s>(shared: &'s Shared, engine: Option<Engine>, family: &str) -> Result<&'s dyn Trend, Refusal> {
+    let Some(trend) = shared.trend.get() else {
+        if shared.conf.role == Role::Agent {
+            let why = format_args!("{family}: this daemon is an agent, and keeps no history");
+            return Err(Refusal::new(StatusCode::NOT_FOUND, why));
+        }
+        return Err(Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format_args!("{family}: this daemon keeps no history, for its database could not be opened; see its log"),
+        ));
+    };
+    let trend: &dyn Trend = &**trend;
+    match engine {
+        None => Ok(trend),
+        Some(engine) => trend.of(engine).ok_or_else(|| bad("engine: this daemon reads no history there")),
+    }
+}
+
+/// Why history does not answer what a family of URLs asks of it.
+pub(super) fn unanswered(family: &str, pattern: &Pattern, error: AskError) -> Refusal {
+    match error {
+        AskError::TooMuch(why) => Refusal::bad(format_args!("{family}: key-{pattern}: {why}")),
+        AskError::Elsewhere(why) => {
+            // It may have answered, with another status than it should have.
+            let does = if why.contains(" answered ") { "refuses" } else { "does not answer" };
+            let why = format_args!("{family}: the store (trend.read) {does}: {why}");
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why)
+        }
+        AskError::Failed(error) => {
+            let why = format_args!("{family}: history cannot be read: {error}");
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why)
+        }
+    }
 }
 
 /// Does work that blocks when there is a turn for it. Whoever waits for it may go meanwhile, which does not end it: the turn is over
@@ -231,20 +231,12 @@ fn named<T: Copy>(name: &str, value: Option<String>, known: &[(&str, T)]) -> Res
 fn step_of(text: Option<&str>, range: Range, finest_ms: i64) -> Result<i64, Refusal> {
     let length = range.to.saturating_sub(range.from);
     let step = match text {
-        Some("raw") => return Ok(0),
-        Some(text) => {
-            let seconds = || text.parse().ok().map(Duration::from_secs);
-            let step = parse_duration(text).or_else(seconds).and_then(|step| i64::try_from(step.as_millis()).ok());
-            step.filter(|step| (1_000..=400 * DAY_MS).contains(step)).ok_or_else(|| {
-                bad(format_args!(
-                    "step={text}: must be raw, all, or a duration from 1s to 400d such as 10s, 1m, 1h or 1d"
-                ))
-            })?
-        }
-        None => {
-            let fits = |step: &&i64| length / **step <= TREND_STEPS && **step >= finest_ms;
-            STEPS.iter().find(fits).or(STEPS.last()).copied().unwrap_or(DAY_MS)
-        }
+        Some(text) => match read_step(text) {
+            Some(0) => return Ok(0),
+            Some(step) => step,
+            None => return Err(bad(format_args!("step={text}: must be raw, all, or {STEP_KNOWN}"))),
+        },
+        None => step_for(range, finest_ms, TREND_STEPS),
     };
     if length / step > TREND_STEPS_MAX {
         return Err(bad(format_args!(
@@ -253,6 +245,19 @@ fn step_of(text: Option<&str>, range: Range, finest_ms: i64) -> Result<i64, Refu
         )));
     }
     Ok(step)
+}
+
+/// What a step may be beside `raw`.
+pub(super) const STEP_KNOWN: &str = "a duration from 1s to 400d such as 10s, 1m, 1h or 1d";
+
+/// A step that is told, in milliseconds; 0 for each commit.
+pub(super) fn read_step(text: &str) -> Option<i64> {
+    if text == "raw" {
+        return Some(0);
+    }
+    let seconds = || text.parse().ok().map(Duration::from_secs);
+    let step = parse_duration(text).or_else(seconds).and_then(|step| i64::try_from(step.as_millis()).ok());
+    step.filter(|step| (1_000..=400 * DAY_MS).contains(step))
 }
 
 const DAY_MS: i64 = 86_400_000;

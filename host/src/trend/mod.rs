@@ -23,7 +23,7 @@ use history::Snapshot;
 pub(crate) use history::{Range, Reader, Retention};
 pub(crate) use keeper::{Commit, Elsewhere, FILE, Keeper, Kept, Restored, Spooler};
 use parking_lot::Mutex;
-pub(crate) use query::{Ask, AskError, Axis, Figure, Fold, Line, Told};
+pub(crate) use query::{Ask, AskError, Axis, Figure, Fold, Line, Told, step_for};
 pub(crate) use relays::{Board, RelayJob, renew};
 pub(crate) use remote::{Remote, Store};
 pub(crate) use spool::{Load, Place, STREAM_PEER, Sent, SpoolReader};

@@ -6,6 +6,7 @@
 mod boundary;
 mod figures;
 mod gmod;
+mod graph;
 mod ingest;
 mod live;
 mod log;
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
     if let Some((_, ports)) = wanted.split_first().filter(|(role, _)| *role == net::bare::ROLE) {
         return net::bare::run(ports).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
     }
-    let parts: [Part; 15] = [
+    let parts: [Part; 16] = [
         ("ingest", ingest::run),
         ("tree", tree::run),
         ("boundary", boundary::run),
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         ("live", live::run),
         ("tail", tail::run),
         ("trend", trend::run),
+        ("graph", graph::run),
         ("net/get", net::get::run),
         ("net/tls", net::tls::run),
         ("net/push", net::push::run),

@@ -2,8 +2,10 @@
 
 mod fuzz;
 mod get;
+mod graph;
 mod limits;
 mod ls;
+mod openapi;
 mod pages;
 mod pull;
 mod push;

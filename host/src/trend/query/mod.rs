@@ -35,6 +35,29 @@ pub(crate) struct Ask {
     pub(crate) commit_ms: i64,
 }
 
+/// The steps that a range is divided into unless it is told, in milliseconds: those of the roll-ups, and what people think in.
+const STEPS: [i64; 12] = [
+    10_000,
+    30_000,
+    60_000,
+    300_000,
+    600_000,
+    1_800_000,
+    3_600_000,
+    10_800_000,
+    21_600_000,
+    43_200_000,
+    86_400_000,
+    604_800_000,
+];
+
+/// The length of a step in milliseconds so that a range has at most so many, and none is shorter than what is kept.
+pub(crate) fn step_for(range: Range, finest_ms: i64, most: i64) -> i64 {
+    let length = range.to.saturating_sub(range.from);
+    let fits = |step: &&i64| length / **step <= most && **step >= finest_ms;
+    STEPS.iter().find(fits).or(STEPS.last()).copied().unwrap_or(DAY_MS)
+}
+
 /// What is told of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Figure {

@@ -3,13 +3,13 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
-import { withUnits } from "../lib/format.ts";
+import { cut, withUnits } from "../lib/format.ts";
 import { onThemeChange, seriesColour, token } from "../lib/theme.ts";
 
 export interface Series {
   label: string;
   values: Array<number | null | undefined>;
-  /** A colour; else the theme's for its place. */
+  /** A colour, or the name of one of the theme's (`--s1`); else the theme's for its place. */
   colour?: string;
   style?: "line" | "area" | "bars";
   /** Line width in CSS pixels; 0 draws none. */
@@ -49,6 +49,10 @@ export interface ChartProps {
   more?: Partial<uPlot.Options>;
 }
 
+/** A colour as the theme has it now. */
+const painted = (colour: string | undefined, place: number) =>
+  (colour === undefined ? seriesColour(place) : colour.startsWith("--") ? token(colour) : colour);
+
 const tinted = (colour: string, share: number) => `color-mix(in srgb, ${colour} ${share}%, transparent)`;
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -66,18 +70,32 @@ export function timeTick(seconds: number, apart: number): string {
   return apart < 60 ? `${clock}:${text(date.getSeconds())}` : clock;
 }
 
+/** What stands at the ticks of the other axis: short, unless two were the same then. */
+export function figures(ticks: ReadonlyArray<number | null>, units: string, apart: number): string[] {
+  const texts = ticks.map((tick) => (tick === null ? "" : withUnits(tick, units)));
+  if (new Set(texts).size === texts.length || !(apart > 0)) return texts;
+  const digits = Math.min(12, Math.max(0, Math.ceil(-Math.log10(apart))));
+  return ticks.map((tick) => (tick === null ? "" : tick.toFixed(digits)));
+}
+
+/** Whether what is said of a moment is not cut off by the plot's end. */
+function fits(plot: uPlot, seconds: number, apart: number): boolean {
+  const width = plot.bbox.width / devicePixelRatio;
+  return !(width > 0) || width + 8 - plot.valToPos(seconds, "x") > (apart < 60 ? 27 : 18);
+}
+
 function axes(units: string): uPlot.Axis[] {
   const [quiet, line] = [token("--quiet"), token("--grid")];
   const font = "11px system-ui, sans-serif";
   const common = { stroke: quiet, font, grid: { stroke: line, width: 1 }, ticks: { show: false } };
   return [
-    { ...common, size: 24, grid: { show: false }, space: 70, values: (_, ticks, __, ___, apart) => ticks.map((tick) => timeTick(tick, apart)) },
+    { ...common, size: 24, grid: { show: false }, space: 70, values: (plot, ticks, _, __, apart) => ticks.map((tick) => (fits(plot, tick, apart) ? timeTick(tick, apart) : "")) },
     {
       ...common,
       space: 32,
       gap: 4,
       size: (_, values) => Math.max(40, ...(values ?? []).map((text) => text.length * 6.4 + 12)),
-      values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : withUnits(tick, units))),
+      values: (_, ticks, __, ___, apart) => figures(ticks, units, apart),
     },
   ];
 }
@@ -95,6 +113,7 @@ function draw(plot: uPlot, markers: Marker[]): void {
   ctx.lineWidth = devicePixelRatio;
   ctx.font = `${10 * devicePixelRatio}px system-ui, sans-serif`;
   ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
+  ctx.direction = "ltr";
   for (const { at, text } of markers) {
     const x = Math.round(plot.valToPos(at, "x", true));
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
@@ -102,7 +121,10 @@ function draw(plot: uPlot, markers: Marker[]): void {
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
-    ctx.fillText(Array.from(text.slice(0, 64)).slice(0, 24).join(""), x + 4 * devicePixelRatio, bbox.top + 11 * devicePixelRatio);
+    // Where there is more room for what it says.
+    const before = x > bbox.left + bbox.width / 2;
+    ctx.textAlign = before ? "right" : "left";
+    ctx.fillText(cut(text, 24), x + (before ? -4 : 4) * devicePixelRatio, bbox.top + 11 * devicePixelRatio);
   }
   ctx.restore();
 }
@@ -112,15 +134,20 @@ function alone(plot: uPlot, series: number): number[] | null {
   const data = plot.data[series] ?? [];
   const [first, last] = plot.series[series]?.idxs ?? [0, data.length - 1];
   const found: number[] = [];
+  // What is undefined is a time of another line, and no gap.
+  const gap = (at: number, by: number) => {
+    while (at >= 0 && at < data.length && data[at] === undefined) at += by;
+    return data[at] == null;
+  };
   for (let i = first; i <= last; i += 1) {
-    if (data[i] != null && data[i - 1] == null && data[i + 1] == null) found.push(i);
+    if (data[i] != null && gap(i - 1, -1) && gap(i + 1, 1)) found.push(i);
   }
   return found.length > 0 ? found : null;
 }
 
 function options(props: ChartProps, width: number, latest: () => ChartProps): uPlot.Options {
   const series: uPlot.Series[] = props.series.map((one, i) => {
-    const colour = one.colour ?? seriesColour(i);
+    const colour = painted(one.colour, i);
     const made: uPlot.Series = { label: one.label, stroke: colour, width: one.width ?? 1.5, points: { show: false, size: 4, fill: colour, filter: alone }, spanGaps: false };
     if (one.dash) made.dash = one.dash;
     if (one.style === "area") made.fill = tinted(colour, 18);
@@ -161,7 +188,7 @@ function options(props: ChartProps, width: number, latest: () => ChartProps): uP
   };
   if (props.bands) {
     made.bands = props.bands.map(([upper, lower]) => ({
-      series: [upper + 1, lower + 1], fill: tinted(props.series[upper]?.colour ?? seriesColour(upper), 16),
+      series: [upper + 1, lower + 1], fill: tinted(painted(props.series[upper]?.colour, upper), 16),
     }));
   }
   return made;

@@ -9,6 +9,8 @@ import type { Told } from "../lib/track.ts";
 const SHOWN = 10;
 const LOOKED = 1_000;
 const EVERY = 1_000;
+/** It is asked again after so many times as long as the answer took. */
+const EASE = 60;
 
 interface State { entries: Entry[]; total: number; grown: Map<string, number> }
 
@@ -40,7 +42,7 @@ export function Listed({ path, still, onOpen }: { path: string; still: boolean; 
       } catch (failed) {
         if (!ended) setError(said(failed));
       }
-      if (!ended) timer = setTimeout(look, Math.max(EVERY, (performance.now() - began) * 20));
+      if (!ended) timer = setTimeout(look, Math.max(EVERY, (performance.now() - began) * EASE));
     };
     void look();
     return () => { ended = true; clearTimeout(timer); };

@@ -7,7 +7,7 @@ import type { Live } from "../lib/live.ts";
 import { daemon } from "../lib/page.ts";
 import { isPattern, shown, steps } from "../lib/path.ts";
 import { fill, resolve, type Resolved } from "../lib/resolve.ts";
-import { SERIES, token } from "../lib/theme.ts";
+import { SERIES } from "../lib/theme.ts";
 import { COLUMNS, own, Track } from "../lib/track.ts";
 import { Chart, type Series } from "./chart.tsx";
 import { Listed, Texts } from "./listed.tsx";
@@ -51,12 +51,13 @@ export function Panel(props: PanelProps) {
     let ended = false;
     let timer: ReturnType<typeof setTimeout>;
     const look = async () => {
+      const began = performance.now();
       try {
         const now = await resolve(path);
         if (ended) return;
         setError(null);
         if (now) setResolved(now);
-        if (now?.kind === "list") timer = setTimeout(look, LOOK_AGAIN);
+        if (now?.kind === "list") timer = setTimeout(look, Math.max(LOOK_AGAIN, (performance.now() - began) * 100));
         if (now?.kind === "none") timer = setTimeout(look, Math.max(daemon.tick, 1000));
       } catch (failed) {
         if (ended) return;
@@ -154,7 +155,8 @@ function Lines({ tracks, range, unit, path, marks, onCursor, onZoom, onReset }: 
   );
 }
 
-const colour = (n: number) => token(SERIES[n % SERIES.length] ?? "--s1");
+/** The name of the n-th colour: what it is, the theme says. */
+const colour = (n: number): string => SERIES[n % SERIES.length] ?? "--s1";
 
 /** Several tracks over one row of times: those of each, in order; a value holds until there is another. */
 function together(tracks: Track[]): { times: number[]; columns: Array<Array<number | null>> } {
@@ -186,7 +188,7 @@ function Legend({ tracks, path, unit, now, more, cut: truncated }: LegendProps) 
           const figure = track.at(null)[0] ?? null;
           return (
             <li key={track.path}>
-              <i style={{ background: colour(i) }} /><bdi>{shown(name, 28)}</bdi> <b>{figure === null ? "–" : withUnits(figure, track.kind === "counter" ? "/s" : unit)}</b>
+              <i style={{ background: `var(${colour(i)})` }} /><bdi>{shown(name, 28)}</bdi> <b>{figure === null ? "–" : withUnits(figure, track.kind === "counter" ? "/s" : unit)}</b>
             </li>
           );
         })}

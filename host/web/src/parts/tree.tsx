@@ -25,6 +25,8 @@ const ROW = 28;
 const BEYOND = 6;
 /** How often branches in sight are asked for anew (ms); longer where the answer takes its time. */
 const EVERY = 2_000;
+/** It is asked again after so many times as long as the answer took: all that asks so costs the daemon some percents at most. */
+const EASE = 60;
 
 export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) {
   const [, redraw] = useReducer((n: number) => n + 1, 0);
@@ -86,7 +88,7 @@ export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) 
           }
         }
       }
-      if (!ended) timer = setTimeout(look, Math.max(EVERY, (performance.now() - began) * 20));
+      if (!ended) timer = setTimeout(look, Math.max(EVERY, (performance.now() - began) * EASE));
     };
     timer = setTimeout(look, EVERY);
     const stop = live.onState(() => {

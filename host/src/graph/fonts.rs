@@ -1,0 +1,85 @@
+//! The fonts that PNG, JPEG and PDF are made with: ours, and the system's where ours lacks a character.
+//!
+//! Nothing is read before there is a picture that needs it; most never need the system's.
+
+use super::text::{FAMILY, FONT};
+use crate::limits::{GRAPH_LOOKS_MAX, GRAPH_TEXT_CHARS};
+use parking_lot::Mutex;
+use resvg::usvg::fontdb::{Database, ID, Source, Style};
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use ttf_parser::Face;
+
+/// Ours alone.
+fn ours() -> Database {
+    let mut fonts = Database::new();
+    fonts.load_font_source(Source::Binary(Arc::new(FONT)));
+    fonts.set_sans_serif_family(FAMILY);
+    fonts
+}
+
+/// Ours alone: what most pictures need.
+pub(super) fn small() -> Arc<Database> {
+    static FONTS: OnceLock<Arc<Database>> = OnceLock::new();
+    Arc::clone(FONTS.get_or_init(|| Arc::new(ours())))
+}
+
+/// Ours, by the same name, and the system's.
+pub(super) fn large() -> Arc<Database> {
+    static FONTS: OnceLock<Arc<Database>> = OnceLock::new();
+    let load = || {
+        let mut fonts = ours();
+        fonts.load_system_fonts();
+        Arc::new(fonts)
+    };
+    Arc::clone(FONTS.get_or_init(load))
+}
+
+/// Which font of the system has a character; none if none has.
+#[derive(Debug, Default)]
+struct Known {
+    fonts: HashMap<char, Option<ID>>,
+    /// Those that had some, the newest first: a text is mostly of one script.
+    used: Vec<ID>,
+}
+
+/// Characters that are remembered: those of many scripts.
+const KNOWN_MAX: usize = 64 * GRAPH_TEXT_CHARS;
+
+static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+
+/// Whether a font has a character.
+pub(super) fn has_char(fonts: &Database, id: ID, c: char) -> bool {
+    let has = |data: &[u8], index| Face::parse(data, index).is_ok_and(|face| face.glyph_index(c).is_some());
+    fonts.with_face_data(id, has).unwrap_or(false)
+}
+
+/// A font that has the character. In fonts that were used before it is always looked for, in all others as long as `looks`, which a
+/// picture begins with none of, are not all taken: a text of characters that nobody has costs no more.
+pub(super) fn find(fonts: &Database, c: char, looks: &mut usize) -> Option<ID> {
+    let mut known = KNOWN.lock();
+    let known = known.get_or_insert_default();
+    if let Some(found) = known.fonts.get(&c) {
+        return *found;
+    }
+    let mut found = known.used.iter().copied().find(|id| has_char(fonts, *id, c));
+    if found.is_none() {
+        if *looks >= GRAPH_LOOKS_MAX {
+            return None;
+        }
+        *looks += 1;
+        // Upright and of ordinary weight before others.
+        let plain = |id: &ID| fonts.face(*id).is_some_and(|face| face.weight.0 == 400 && face.style == Style::Normal);
+        let mut all: Vec<ID> = fonts.faces().map(|face| face.id).collect();
+        all.sort_by_key(|id| !plain(id));
+        found = all.into_iter().find(|id| has_char(fonts, *id, c));
+    }
+    if known.fonts.len() < KNOWN_MAX {
+        known.fonts.insert(c, found);
+    }
+    if let Some(id) = found {
+        known.used.retain(|other| *other != id);
+        known.used.insert(0, id);
+    }
+    found
+}

@@ -1,0 +1,71 @@
+use crate::http::testing::{Server, merge};
+
+const TREE: &str = r#"{"url":{"/a":30,"/b":20,"/<c>":10},"up":true,"name":"x"}"#;
+
+#[tokio::test]
+async fn what_is_there_now_needs_no_history() {
+    let server = Server::still(None).await;
+    merge(&server.shared, TREE);
+    for (target, kind) in [
+        ("/graph/url.svg?style=url", "image/svg+xml"),
+        ("/graph/url,*.svg?type=top", "image/svg+xml"),
+        ("/graph/url.svg?type=bar", "image/svg+xml"),
+        ("/graph/url.txt?type=top", "text/plain; charset=utf-8"),
+    ] {
+        let reply = server.get(target).await;
+        assert_eq!((reply.status, reply.header("content-type")), (200, Some(kind)), "{target}: {}", reply.body);
+        let policy =
+            reply.header("content-security-policy").is_some_and(|policy| policy.starts_with("default-src 'none'"));
+        assert_eq!(policy, kind.starts_with("image/svg"), "{target}");
+        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+        let written = if kind.starts_with("text") { "/<c>" } else { ">/&lt;c&gt;</text>" };
+        for part in ["/a", "30", "20", written] {
+            assert!(reply.body.contains(part), "{target}: no {part} in {}", reply.body);
+        }
+        let head = server.ask("HEAD", target, "", b"").await;
+        assert_eq!((head.status, head.header("content-length")), (200, reply.header("content-length")), "{target}");
+    }
+    // A slash and a point are parts of keys, and of a path nothing is decoded twice.
+    let reply = server.get("/graph/url,/a.svg?type=top&title=%3Ca%3E+b&theme=dark&size=200x100").await;
+    assert!(
+        reply.body.contains(">&lt;a&gt; b</text>") && reply.body.contains("width=\"200\" height=\"100\""),
+        "{}",
+        reply.body
+    );
+    assert_eq!(server.get("/graph/url,%252Fa.svg?type=top").await.status, 200);
+}
+
+#[tokio::test]
+async fn what_is_not_known_is_refused_with_all_that_is() {
+    let server = Server::still(None).await;
+    merge(&server.shared, TREE);
+    for (target, status, words) in [
+        ("/graph/url.gif", 400, "must end with one of .svg, .png, .jpg, .jpeg, .pdf, .txt"),
+        ("/graph/url", 400, "must end with one of .svg"),
+        (
+            "/graph/url.svg?siz=1",
+            400,
+            "unknown argument \\\"siz\\\"; did you mean \\\"size\\\"?; known are from, to, step, as, fold, units, markers, size",
+        ),
+        ("/graph/url.svg?size=1x1", 400, "size=1x1: must be pixels such as 640x240"),
+        ("/graph/url.txt?size=640x480", 400, "must be columns and lines such as 80x20, from 20x5 to 400x200"),
+        ("/graph/url.svg?style=cpus", 400, "style=cpus: must be one of default, cpu, net, url"),
+        ("/graph/url.svg?type=pie", 400, "type=pie: must be one of line, stacked, bar, top"),
+        ("/graph/url.svg?theme=pink", 400, "theme=pink: must be one of light, dark"),
+        ("/graph/url.svg?as=p51", 400, "as=p51: must be one of value, rate"),
+        ("/graph/url.svg?fold=add", 400, "fold=add: must be one of sum, mean"),
+        ("/graph/url.svg?from=yesterday", 400, "from=yesterday: must be a time such as -1h"),
+        ("/graph/url.svg?step=all", 400, "step=all: must be raw, or a duration from 1s"),
+        ("/graph/url.svg?theme=dark&theme=dark", 400, "theme is given twice"),
+        ("/graph/url.svg?title=%FF", 400, "do not spell UTF-8"),
+        ("/graph/url,%25zz.svg", 400, "a % must be followed by two hexadecimal digits"),
+        ("/graph/url.svg?type=top&markers=name", 400, "markers and fold are for pictures over time"),
+        ("/graph/nil.svg?type=top", 404, "there is no \\\"nil\\\" in the tree"),
+        ("/graph/url.svg", 503, "this daemon keeps no history"),
+    ] {
+        let reply = server.get(target).await;
+        assert_eq!(reply.status, status, "{target}: {}", reply.body);
+        assert!(reply.body.contains(words), "{target}: {}", reply.body);
+    }
+    assert_eq!(server.ask("POST", "/graph/url.svg", "", b"").await.status, 405);
+}
