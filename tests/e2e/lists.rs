@@ -15,7 +15,7 @@ fn ask(daemon: &Daemon, method: &str, path: &str, body: &str) -> (u16, Value) {
 #[test]
 fn views_outlive_a_killed_daemon_and_a_foreign_file_outlives_them() {
     let folders = Arc::new(Folders::new());
-    let begin = || Daemon::builder().folders(Arc::clone(&folders)).start();
+    let begin = || Daemon::builder().folders(&folders).start();
     let daemon = begin();
     let web = json!({ "name": "web", "charts": [{ "key": "cpu,,idle" }] });
     assert_eq!(ask(&daemon, "PUT", "/setting/view/web", r#"{"charts":[{"key":"cpu,,idle"}]}"#), (201, web.clone()));
