@@ -101,6 +101,12 @@ impl<'t> NodeRef<'t> {
         node.children == 0 && node.value.is_none() && self.tree.store.own_action(self.id).is_none()
     }
 
+    /// The tick in which its value or one below it changed last.
+    #[must_use]
+    pub fn changed(self) -> u64 {
+        self.tree.tick_base + u64::from(self.tree.store.node(self.id).below)
+    }
+
     /// How many children it has.
     #[must_use]
     pub fn children_count(self) -> usize {

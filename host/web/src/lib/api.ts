@@ -20,10 +20,12 @@ export interface Meta { units?: string; title?: string; description?: string; [k
 export interface Entry {
   key: string;
   value?: Value;
-  action?: string;
-  kind?: "number" | "text" | "quantiles" | "distinct" | "top";
+  action?: string | null;
+  kind?: "number" | "text" | "quantiles" | "distinct" | "top" | "branch";
   /** How many children it has itself. */
   children?: number;
+  /** The tick in which it or something below it changed last. */
+  changed?: number;
 }
 
 export interface Listing { total: number; tick: number; children: Entry[] }
