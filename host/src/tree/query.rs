@@ -69,6 +69,10 @@ pub struct NodeRef<'t> {
 }
 
 impl<'t> NodeRef<'t> {
+    pub(super) fn of(tree: &'t Tree, id: NodeId) -> NodeRef<'t> {
+        NodeRef { tree, id }
+    }
+
     /// Its key; empty at the root.
     #[must_use]
     pub fn key(self) -> &'t str {
