@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Value } from "./api.ts";
 import type { Frame } from "./live.ts";
-import { kindOf, own, Track } from "./track.ts";
+import { together } from "./together.ts";
+import { kindOf, own, Track, unitOf } from "./track.ts";
 
 const frame = (tick: number, value: Value, more: Partial<Frame> = {}): Frame =>
   ({ tick, at: tick * 1000, changes: new Map([["a", value]]), whole: false, gap: 0, after: tick - 1, ...more });
@@ -123,8 +124,13 @@ test("texts are told by their changes", () => {
   const track = new Track("a", "text", 1, 600);
   for (const [tick, text] of [[10, "x"], [11, "x"], [12, "y"]] as const) track.take(frame(tick, text));
   assert.deepEqual(track.texts, [{ at: 10, text: "x" }, { at: 12, text: "y" }]);
-  track.begin([{ at: 3, text: "w" }, { at: 5, text: "x" }, { at: 12, text: "y" }]);
+  track.tell([{ at: 3, text: "w" }, { at: 5, text: "x" }, { at: 12, text: "y" }], 10);
   assert.deepEqual(track.texts, [{ at: 3, text: "w" }, { at: 5, text: "x" }, { at: 12, text: "y" }]);
+  // What was told while nobody listened is told by history.
+  track.take(frame(60, "b", { whole: true, gap: 40_000 }));
+  assert.deepEqual(track.missed, [20, 60]);
+  track.tell([{ at: 20, text: "y" }, { at: 30, text: "a" }, { at: 50, text: "b" }], 60);
+  assert.deepEqual(track.texts.slice(2), [{ at: 12, text: "y" }, { at: 30, text: "a" }, { at: 50, text: "b" }]);
 });
 
 test("it keeps no more than it is to keep", () => {
@@ -132,4 +138,23 @@ test("it keeps no more than it is to keep", () => {
   for (let tick = 1; tick < 5000; tick += 1) track.take(frame(tick, tick));
   assert.ok(track.times.length <= 112 && track.columns[0]?.length === track.times.length);
   assert.equal(track.columns[0]?.at(-1), 4999);
+});
+
+test("several are drawn over one row of times, and no more of them than is seen", () => {
+  const [a, b] = [new Track("a", "number", 1, 600), new Track("a", "number", 1, 600)];
+  for (let tick = 1; tick <= 100; tick += 1) {
+    a.take(frame(tick, tick));
+    if (tick % 10 === 5) b.take(frame(tick, -tick, { after: tick - 10 }));
+  }
+  assert.deepEqual(together([a, b], [50.5, 55.5]), {
+    times: [45, 50, 51, 52, 53, 54, 55, 56, 65],
+    columns: [[null, 50, 51, 52, 53, 54, 55, 56, 56], [-45, -45, -45, -45, -45, -45, -55, -55, -65]],
+  });
+  assert.deepEqual(together([a], [97.5, 200]), { times: [97, 98, 99, 100], columns: [[97, 98, 99, 100]] });
+  assert.deepEqual(a.at(50.4), [50]);
+  assert.deepEqual(a.at(0.5), [null]);
+});
+
+test("the units of a counter are those of its growth", () => {
+  assert.deepEqual([unitOf("counter", "bytes"), unitOf("counter", ""), unitOf("number", "bytes"), unitOf("distinct", "bytes")], ["bytes/s", "/s", "bytes", ""]);
 });

@@ -77,7 +77,8 @@ export class Track {
     const at = frame.at / 1000;
     // Of a break shorter than that, nothing is to be seen.
     const broke = frame.whole && frame.gap > GAP * 1000;
-    if (broke) this.#cut(at - frame.gap / 1000, at);
+    if (broke && this.kind === "text") this.missed = [Math.max(at - frame.gap / 1000, at - this.#keep), at];
+    else if (broke) this.#cut(at - frame.gap / 1000, at);
     this.value = value;
     const is = own(value);
     const number = typeof is === "number" ? is : null;
@@ -213,13 +214,12 @@ export class Track {
       [...column.slice(0, left), ...at.map(([, i]) => columns[n]?.[i] ?? null), ...column.slice(right)]);
   }
 
-  /** Texts that were told before those that are known. */
-  begin(texts: readonly Told[]): void {
-    const first = this.texts[0];
-    const before = texts.filter(({ at }) => first === undefined || at < first.at);
-    // What it is now began when history says that it did.
-    if (first !== undefined && before.at(-1)?.text === first.text) this.texts.shift();
-    this.texts.unshift(...before.slice(-TEXTS));
+  /** Texts that history has, in order, of the time up to `to` (s). */
+  tell(texts: readonly Told[], to: number): void {
+    const known = new Set(this.texts.map(({ at, text }) => `${at} ${text}`));
+    const all = [...this.texts, ...texts.filter(({ at, text }) => at < to && !known.has(`${at} ${text}`))].sort((a, b) => a.at - b.at);
+    // One that goes on began when history says that it did.
+    this.texts = all.filter(({ text }, i) => all[i - 1]?.text !== text).slice(-TEXTS);
   }
 
   #push(at: number, figures: Numbers): void {
@@ -249,10 +249,27 @@ export class Track {
     this.columns = this.columns.map(() => []);
   }
 
-  /** The figures at a place, or the latest. */
-  at(place: number | null): Array<number | null> {
-    return this.columns.map((column) => (place === null ? column.at(-1) : column[place]) ?? null);
+  /** The figures at a moment (s), or the latest. */
+  at(time: number | null): Numbers {
+    const place = time === null ? this.times.length - 1 : after(this.times, time) - 1;
+    return this.columns.map((column) => column[place] ?? null);
   }
+}
+
+/** The place of the first time after one (s). */
+export function after(times: readonly number[], time: number): number {
+  let [low, high] = [0, times.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((times[middle] ?? 0) > time) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** The units of what is drawn of a kind, by those of the value. */
+export function unitOf(kind: Kind | undefined, units: string): string {
+  return kind === "counter" ? `${units}/s` : kind === "distinct" ? "" : units;
 }
 
 /** Of a sketch what was fed in the last minute, or all where that is not told. */
