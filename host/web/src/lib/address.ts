@@ -7,8 +7,8 @@ import { inPath, keyArgument, outOfPath, steps } from "./path.ts";
 export const WINDOWS = [60, 300, 900, 3600] as const;
 export const WINDOW = 300;
 
-/** Letters of an address from which on it may not be taken: the daemon reads 128 KiB of a request's head. */
-const LONG = 100_000;
+/** Letters of an address from which on the daemon may not take it: its path and query have 65,534 at most. */
+const LONG = 65_000;
 
 /** Whether an address is too long to be loaded again. */
 export function isLong(href: string): boolean {

@@ -155,8 +155,8 @@ export const PATHS_MAX = 256;
 /** Bytes of them, well below what the daemon takes of a head. */
 const URL_BYTES_MAX = 48 * 1024;
 
-/** Bytes of one that no request takes: a key of 16 kB has 80 kB in a URL where each of its letters is escaped, and a path many keys. */
-const PATH_BYTES_MAX = 120 * 1024;
+/** Bytes of one that no request takes: a URL has 65,534 at most, and a key of 16 kB has 80 kB in it where each letter is escaped. */
+const PATH_BYTES_MAX = 64_000;
 
 /** Whether a path is longer than what can be asked for. */
 export function isTooLong(path: string): boolean {
