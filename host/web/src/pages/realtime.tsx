@@ -5,7 +5,7 @@ import { canonical, isLong, ofView, read, type Shown, viewName, WINDOW, WINDOWS,
 import { said, type View, views } from "../lib/api.ts";
 import { duration } from "../lib/format.ts";
 import { Ids } from "../lib/ids.ts";
-import { pageLive } from "../lib/live.ts";
+import { pageLive } from "../lib/pagelive.ts";
 import { mount } from "../lib/mount.ts";
 import { onThemeChange } from "../lib/theme.ts";
 import { byKey } from "../lib/zoom.ts";
