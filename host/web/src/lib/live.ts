@@ -25,6 +25,8 @@ const NOBODY = "%00";
 const RESTED_MAX = 5_000;
 /** What no stream takes is asked for so often (ms), or each tick where that is longer. */
 const POLL = 1_000;
+/** A page for whose streams there is no room looks for some so often (ms). */
+const AGAIN = 30_000;
 /** It is asked again after so many times as long as the answer took. */
 const EASE = 10;
 /** Leaves below a path in one event, from which on its figure is asked for: a stream tells all that hangs below it. */
@@ -248,6 +250,9 @@ export class Live {
     const all = groups(paths.filter((path) => !this.#apart.has(path)));
     const wanted = Math.min(all.length, STREAMS_MAX);
     const room = this.#source.slots?.take(wanted) ?? wanted;
+    // Others may have gone by then.
+    const again = room < wanted ? setTimeout(() => this.#begin(0), AGAIN) : undefined;
+    signal.addEventListener("abort", () => clearTimeout(again));
     const streams = all.slice(0, room);
     const rest = [...all.slice(room).flat(), ...paths.filter((path) => this.#apart.has(path))];
     const live = () => { this.#wait = WAIT_MIN; this.#is("live", null); };
