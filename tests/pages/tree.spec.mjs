@@ -11,6 +11,7 @@ spec("the keyboard goes from node to node, over what is no node", async ({ daemo
   const many = Object.fromEntries(Array.from({ length: 450 }, (_, n) => [`k${String(n).padStart(3, "0")}`, n]));
   await at.push({ aa: many, bad: { x: 1 }, last: 1, zz: 2, defaultaction: "last" });
   const page = await open(at, "/realtime/", { forgive: [/500/] });
+  await row(page, /^graftd/).waitFor();
   let refused = true;
   await page.route("**/api/ls/bad*", (route) => (refused ? route.fulfill({ status: 500, body: '{"error":"it is out of order"}' }) : route.continue()));
   await row(page, /^bad/).click();

@@ -1,6 +1,6 @@
 // The tree: lazy, only the rows in sight drawn, a tree to a keyboard and to a screen reader, its values live where a stream is given.
 
-import { useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
 import { type Entry, ls } from "../lib/api.ts";
 import { type Branch, Branches, nodeAt, type Row } from "../lib/branches.ts";
 import { cut, short } from "../lib/format.ts";
@@ -115,8 +115,10 @@ export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) 
     wantsFocus.current = true;
     redraw(0);
   };
-  useEffect(() => {
-    if (!wantsFocus.current) return;
+  // The focus goes where a key sent it; and a row or a button that goes with the focus leaves it to the tree.
+  const held = place.current?.contains(document.activeElement) ?? false;
+  useLayoutEffect(() => {
+    if (!wantsFocus.current && !(held && document.activeElement === document.body)) return;
     wantsFocus.current = false;
     place.current?.querySelector<HTMLElement>('[tabindex="0"]')?.focus({ preventScroll: true });
   });
@@ -155,6 +157,11 @@ export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) 
       recents={recents} verb={verb} onToggle={toggle} onCurrent={setCurrent} onPick={onPick} retry={(of) => void branches.more(of)} />
   );
 
+  const lines = seen.map((row, i) => drawn(row, first + i));
+  // Who has the focus stays, wherever the page is scrolled to: in one list, for it is the same row.
+  if (focused && currentAt < first) lines.unshift(drawn(focused, currentAt));
+  if (focused && currentAt >= last) lines.push(drawn(focused, currentAt));
+
   return (
     <div class="tree-place">
       <Search onPick={(path) => onPick(path, null)} />
@@ -165,9 +172,7 @@ export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) 
           <div class="tree" ref={place} role="tree" aria-label="The tree" aria-multiselectable="true"
             onScroll={(event) => setTop(event.currentTarget.scrollTop)} onKeyDown={onKeyDown}>
             <div class="tree-rows" role="presentation" style={{ height: `${rows.length * ROW}px` }}>
-              {seen.map((row, i) => drawn(row, first + i))}
-              {/* Who has the focus stays, wherever the page is scrolled to. */}
-              {focused && (currentAt < first || currentAt >= last) && drawn(focused, currentAt)}
+              {lines}
             </div>
           </div>
         )}
