@@ -22,6 +22,8 @@ export interface Branch {
   children: Branch[];
   /** How many it has, when they were last asked for. */
   total: number;
+  /** How often children were loaded: what was asked before is not put over what came since. */
+  loads: number;
 }
 
 /** A line of the tree: a node, or what stands in place of children that are not loaded. */
@@ -30,7 +32,16 @@ export interface Row { kind: "node" | "more" | "error"; of: Branch }
 export type List = (path: string, after: string | null, limit: number) => Promise<Listing>;
 
 function branch(path: string, entry: Entry, depth: number, place: number, above: Branch | null): Branch {
-  return { path, entry, depth, place, above, open: false, loading: false, error: null, children: [], total: entry.children ?? 0 };
+  return { path, entry, depth, place, above, open: false, loading: false, error: null, children: [], total: entry.children ?? 0, loads: 0 };
+}
+
+/** Whether a key comes behind another in the daemon's order, that of their bytes. */
+export function isBehind(key: string, other: string): boolean {
+  const [a, b] = [[...key], [...other]];
+  const at = a.findIndex((letter, i) => letter !== b[i]);
+  if (at === -1) return false;
+  const [letter, than] = [a[at]?.codePointAt(0) ?? 0, b[at]?.codePointAt(0) ?? -1];
+  return letter > than;
 }
 
 export class Branches {
@@ -65,6 +76,7 @@ export class Branches {
   async more(of: Branch): Promise<void> {
     if (of.loading) return;
     of.loading = true;
+    of.loads += 1;
     of.error = null;
     this.#lay();
     try {
@@ -83,11 +95,14 @@ export class Branches {
   /** Asks anew for the first children of a branch: values, how much hangs below, and what came or went. */
   async refresh(of: Branch): Promise<void> {
     if (of.loading) return;
+    const loads = of.loads;
     const limit = Math.min(Math.max(PAGE, of.children.length), 1000);
     const { total, children } = await this.#list(of.path, null, limit);
+    // A page was asked for meanwhile: it is put behind the children that were there then, and this may know those that it brings.
+    if (of.loads !== loads) return;
     const known = new Map(of.children.map((one) => [one.entry.key, one]));
     const last = children.at(-1)?.key;
-    const whole = children.length === total;
+    const whole = children.length >= total;
     const fresh = children.map((entry) => {
       const there = known.get(entry.key);
       known.delete(entry.key);
@@ -95,7 +110,7 @@ export class Branches {
       return there ?? branch(child(of.path, entry.key), entry, of.depth + 1, 0, of);
     });
     // What lies behind the pages that were asked for stays as it was.
-    const behind = whole || last === undefined ? [] : of.children.slice(limit);
+    const behind = whole || last === undefined ? [] : of.children.filter(({ entry }) => isBehind(entry.key, last));
     of.children = [...fresh, ...behind];
     of.children.forEach((one, i) => { one.place = i + 1; });
     of.total = Math.max(total, of.children.length);
