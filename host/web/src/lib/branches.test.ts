@@ -72,18 +72,6 @@ test("more than were loaded come behind the last, and are loaded", async () => {
   assert.deepEqual(there(), sorted());
 });
 
-test("two requests at once leave each child once", async () => {
-  const { at, branches, root, there } = made(0);
-  await branches.open(root);
-  at.keys.add("graftd");
-  at.holds = true;
-  const [one, other] = [branches.refresh(root), branches.more(root)];
-  at.held.splice(0).forEach((go) => go());
-  await Promise.all([one, other]);
-  assert.deepEqual(there(), ["graftd"]);
-  assert.equal(branches.rows.length, 1);
-});
-
 test("an open branch stays itself when its siblings are asked for anew, and what went says so", async () => {
   const { at, branches, root } = made(3);
   await branches.open(root);
@@ -116,4 +104,70 @@ test("the focus goes to nodes alone, and never back", () => {
   }
   assert.equal(nodeAt([], 0, 3), 0);
   assert.equal(nodeAt([{ kind: "node" }, { kind: "more" }] as Row[], 0, 1), 0);
+});
+
+/** A daemon of paper that answers when it is told to. */
+class Daemon {
+  keys: string[] = [];
+  asked: Array<{ after: string | null; limit: number; answer: () => void }> = [];
+
+  list = (_path: string, after: string | null, limit: number): Promise<Listing> =>
+    new Promise((done) => {
+      const behind = this.keys.filter((key) => after === null || byBytes(key, after) > 0);
+      const listing = { total: this.keys.length, tick: 1, children: behind.slice(0, limit).map((key) => ({ key, children: 0 })) };
+      this.asked.push({ after, limit, answer: () => done(listing) });
+    });
+
+  /** Answers what was asked first. */
+  answer = () => this.asked.shift()?.answer();
+}
+
+const keys = (branches: Branches) => branches.root.children.map(({ entry }) => entry.key);
+const numbered = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `k${String(from + i).padStart(5, "0")}`);
+
+async function opened(daemon: Daemon): Promise<Branches> {
+  const branches = new Branches(daemon.list, () => undefined);
+  const open = branches.open(branches.root);
+  daemon.answer();
+  await open;
+  return branches;
+}
+
+test("who comes while a page and a refresh are under way is there once", async () => {
+  for (const first of ["refresh", "page"]) {
+    const daemon = new Daemon();
+    daemon.keys = ["cpu"];
+    const branches = await opened(daemon);
+    daemon.keys = ["cpu", "graftd"];
+    const refreshed = branches.refresh(branches.root);
+    const loaded = branches.more(branches.root);
+    if (first === "page") daemon.asked.reverse();
+    daemon.answer();
+    await (first === "page" ? loaded : refreshed);
+    daemon.answer();
+    await Promise.all([refreshed, loaded]);
+    assert.deepEqual(keys(branches), ["cpu", "graftd"], first);
+    assert.deepEqual(branches.rows.map(({ kind }) => kind), ["node", "node"], first);
+  }
+});
+
+test("what lies behind what was asked anew stays, each once, whatever came or went before it", async () => {
+  for (const change of ["came", "went", "nothing"]) {
+    const daemon = new Daemon();
+    daemon.keys = numbered(0, 1_400);
+    const branches = await opened(daemon);
+    while (branches.root.children.length < branches.root.total) {
+      const loaded = branches.more(branches.root);
+      daemon.answer();
+      await loaded;
+    }
+    assert.deepEqual(keys(branches), daemon.keys);
+    if (change === "came") daemon.keys.unshift("a");
+    if (change === "went") daemon.keys.shift();
+    const refreshed = branches.refresh(branches.root);
+    daemon.answer();
+    await refreshed;
+    assert.deepEqual(keys(branches), daemon.keys, change);
+    assert.deepEqual(branches.root.children.map(({ place }) => place), daemon.keys.map((_, i) => i + 1));
+  }
 });
