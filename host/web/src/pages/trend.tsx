@@ -170,8 +170,8 @@ function Trend() {
         ) : (
           <div class="trend-panels">
             {state.charts.map((chart, i) => (
-              <Panel key={nameOf(chart)} chart={chart} whole={span} seen={seen} step={state.step} round={round} theme={theme} taking={taking === i} onShow={show}
-                onChange={(next) => change(i, next)} onRemove={() => change(i, null)} onTaking={() => setTaking(taking === i ? null : i)}
+              <Panel key={nameOf(chart)} chart={chart} whole={span} seen={seen} step={state.step} round={round} theme={theme} taking={taking === i}
+                onShow={show} onChange={(next) => change(i, next)} onRemove={() => change(i, null)} onTaking={() => setTaking(taking === i ? null : i)}
                 onMove={i === 0 ? null : move(i)} onReach={setLost} onAgain={forth} />
             ))}
           </div>

@@ -52,6 +52,7 @@ async function then(path: string, at: number, span: number, as: string, signal: 
 /** Both sides. Where one has a time, both are read in history, so that they mean the same. */
 export async function ask(a: Side, b: Side, as: string, span: string, clock: number, signal: AbortSignal): Promise<[Sided, Sided]> {
   const live = a.time === "" && b.time === "";
-  const one = (side: Side) => (live ? now(side.path, as, signal) : then(side.path, timeOf(side.time, clock) ?? clock, before(`-${span}`) ?? 600, as, signal));
+  const one = ({ path, time }: Side) =>
+    live ? now(path, as, signal) : then(path, timeOf(time, clock) ?? clock, before(`-${span}`) ?? 600, as, signal);
   return Promise.all([one(a), one(b)]);
 }

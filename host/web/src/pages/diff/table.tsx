@@ -28,7 +28,8 @@ function Change({ row }: { row: Row }) {
   const share = typeof a === "number" && a !== 0 ? Math.abs(change / a) * 100 : null;
   return (
     <td class="number" title={`${sign}${exact(Math.abs(change))}`}>
-      {sign}{short(Math.abs(change))}{share !== null && <small class="quiet"> {sign}{share < 1000 ? `${short(Number(share.toPrecision(3)))} %` : `${short(share / 100)}×`}</small>}
+      {sign}{short(Math.abs(change))}
+      {share !== null && <small class="quiet"> {sign}{share < 1000 ? `${short(Number(share.toPrecision(3)))} %` : `${short(share / 100)}×`}</small>}
     </td>
   );
 }
@@ -39,7 +40,9 @@ function Bar({ row: { a, b, change, share: told } }: { row: Row }) {
   const wide = Math.max(Math.abs(share) * 50, share === 0 ? 0 : 0.5);
   return (
     <td class="diff-bar" aria-hidden="true">
-      <div><span class={`${share > 0 ? "more" : "less"}${alone ? " alone" : ""}`} style={{ width: `${wide}%`, left: share > 0 ? "50%" : `${50 - wide}%` }} /></div>
+      <div>
+        <span class={`${share > 0 ? "more" : "less"}${alone ? " alone" : ""}`} style={{ width: `${wide}%`, left: share > 0 ? "50%" : `${50 - wide}%` }} />
+      </div>
     </td>
   );
 }
@@ -75,8 +78,11 @@ export function Table({ rows, a, b }: TableProps) {
         </p>
         <span class="bar-space" />
         <label class="unseen" for="diff-filter">Only keys with</label>
-        <input id="diff-filter" type="search" placeholder="Only keys with…" value={text} onInput={(event) => { setText(event.currentTarget.value); setMost(PAGE); }} />
-        <label class="diff-check"><input type="checkbox" checked={all} onChange={(event) => setAll(event.currentTarget.checked)} /> Also what is the same</label>
+        <input id="diff-filter" type="search" placeholder="Only keys with…" value={text}
+          onInput={(event) => { setText(event.currentTarget.value); setMost(PAGE); }} />
+        <label class="diff-check">
+          <input type="checkbox" checked={all} onChange={(event) => setAll(event.currentTarget.checked)} /> Also what is the same
+        </label>
       </div>
       {shown.length === 0 ? (
         <Empty title={text.trim() !== "" ? "No key is like that." : "Nothing differs."}>
@@ -100,7 +106,11 @@ export function Table({ rows, a, b }: TableProps) {
                 const [keys = "", figure] = row.path.split("\n");
                 return (
                   <tr key={row.path}>
-                    <th scope="row"><span title={cut(row.label, 500)}>{row.label === "" ? "(its own value)" : <><Keys path={keys} most={90} />{figure !== undefined && `${keys === "" ? "" : " · "}${figure}`}</>}</span></th>
+                    <th scope="row" title={cut(row.label, 500)}>
+                      {row.label === "" && "(its own value)"}
+                      <Keys path={keys} most={90} />
+                      {figure !== undefined && `${keys === "" ? "" : " · "}${figure}`}
+                    </th>
                     <Cell leaf={row.a} /><Cell leaf={row.b} /><Change row={row} /><Bar row={row} />
                   </tr>
                 );
@@ -109,7 +119,9 @@ export function Table({ rows, a, b }: TableProps) {
           </table>
         </div>
       )}
-      {shown.length > most && <p><button type="button" onClick={() => setMost(most + 5 * PAGE)}>Show more of the {exact(shown.length - most)} left</button></p>}
+      {shown.length > most && (
+        <p><button type="button" onClick={() => setMost(most + 5 * PAGE)}>Show more of the {exact(shown.length - most)} left</button></p>
+      )}
     </>
   );
 }

@@ -6,10 +6,12 @@ import type { Range } from "./gestures.ts";
 import { before, FROM, type PageState } from "./state.ts";
 
 const LENGTHS: ReadonlyArray<[string, string]> = [
-  ["-1h", "1 hour"], ["-6h", "6 hours"], ["-1d", "1 day"], ["-7d", "1 week"], ["-30d", "30 days"], ["-90d", "90 days"], [FROM, "1 year"], ["-3650d", "10 years"],
+  ["-1h", "1 hour"], ["-6h", "6 hours"], ["-1d", "1 day"], ["-7d", "1 week"], ["-30d", "30 days"], ["-90d", "90 days"],
+  [FROM, "1 year"], ["-3650d", "10 years"],
 ];
 const STEPS: ReadonlyArray<[string, string]> = [
-  ["", "Steps that suit"], ["raw", "Each commit"], ["10s", "10 s"], ["1m", "1 min"], ["10m", "10 min"], ["1h", "1 hour"], ["1d", "1 day"], ["7d", "1 week"],
+  ["", "Steps that suit"], ["raw", "Each commit"], ["10s", "10 s"], ["1m", "1 min"], ["10m", "10 min"],
+  ["1h", "1 hour"], ["1d", "1 day"], ["7d", "1 week"],
 ];
 
 /** A moment as an input of the browser's zone has it. */
@@ -28,7 +30,7 @@ export function RangeBar({ state, span, zoomed, onPut }: RangeBarProps) {
   const [copied, setCopied] = useState(false);
   const set = (form: HTMLFormElement) => {
     const [from, to] = ["from", "to"].map((name) => new Date(String(new FormData(form).get(name))).getTime() / 1000);
-    if (from === undefined || to === undefined || Number.isNaN(from) || Number.isNaN(to) || from >= to) return setError("The begin is to be before the end.");
+    if (from === undefined || to === undefined || !(from < to)) return setError("The begin is to be before the end.");
     setError("");
     onPut({ ...state, from: String(from), to: String(to), zoom: null });
   };
