@@ -97,3 +97,15 @@ spec("the tree has each row once, whatever came while it was read", async ({ dae
     assert.equal(new Set(keys).size, keys.length, keys.join());
   }
 });
+
+spec("the word that tells of a lost connection stands in the bar, without the strip's dress", async ({ daemon, open }) => {
+  const at = await daemon();
+  const page = await open(at, "/realtime/", { forgive: [/ERR_|Failed to load/] });
+  await page.getByText("live", { exact: true }).waitFor();
+  await at.end();
+  const word = page.getByText("no connection");
+  await word.waitFor();
+  await page.locator("p.offline").waitFor();
+  const looks = await word.evaluate((element) => { const { paddingLeft, backgroundColor } = getComputedStyle(element); return [paddingLeft, backgroundColor]; });
+  assert.deepEqual(looks, ["0px", "rgba(0, 0, 0, 0)"]);
+});
