@@ -17,9 +17,10 @@ help: ## What there is to make
 deps:
 	@.ci/install-deps build
 
-# The pages, which the daemon has in it: made anew when something that they are made of is newer.
+# The pages, which the daemon has in it: made anew when something that they are made of is newer, or when they are not there. The
+# manifest is written last.
 WEB := host/web
-WEB_MADE := $(WEB)/node_modules/.made
+WEB_MADE := $(WEB)/dist/manifest.json
 WEB_FROM := $(shell find $(WEB)/src -type f 2>/dev/null) $(WEB)/build.mjs $(WEB)/tsconfig.json
 
 web: deps $(WEB_MADE) ## Build the pages alone, which `graftd run --web host/web/dist` serves
