@@ -1,12 +1,14 @@
 // What is, as it changes: the tree on the left, charts of what was picked on the right.
 
-import { useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
-import { canonical, ofView, read, type Shown, viewName, WINDOWS, write } from "../lib/address.ts";
+import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
+import { canonical, isLong, ofView, read, type Shown, viewName, WINDOW, WINDOWS, write } from "../lib/address.ts";
 import { said, type View, views } from "../lib/api.ts";
 import { duration } from "../lib/format.ts";
+import { Ids } from "../lib/ids.ts";
 import { pageLive } from "../lib/live.ts";
 import { mount } from "../lib/mount.ts";
 import { onThemeChange } from "../lib/theme.ts";
+import { byKey } from "../lib/zoom.ts";
 import { Panel } from "../parts/panel.tsx";
 import { SaveDialog } from "../parts/savedialog.tsx";
 import { Broken, Empty, Loading, Offline } from "../parts/states.tsx";
@@ -61,7 +63,7 @@ function Charts({ view }: { view: View | null }) {
   const [saving, setSaving] = useState(false);
   const [narrow, setNarrow] = useState(false);
   const [, redraw] = useReducer((n: number) => n + 1, 0);
-  const places = useRef(new Map<string, string>());
+  const ids = useMemo(() => new Ids(), []);
   const { keys, window } = state;
 
   useEffect(() => live.onState(() => redraw(0)), [live]);
@@ -96,7 +98,8 @@ function Charts({ view }: { view: View | null }) {
   const change = (at: number, path: string | null) => {
     const old = keys[at];
     // It stays the same panel, whatever its path is.
-    if (old !== undefined && path !== null) places.current.set(path, places.current.get(old) ?? old);
+    if (old !== undefined && path !== null) ids.move(old, path);
+    else if (old !== undefined) ids.drop(old);
     const next = keys.flatMap((key, i) => (i !== at ? [key] : path === null ? [] : [path]));
     show({ ...state, keys: [...new Set(next)] });
   };
@@ -106,6 +109,16 @@ function Charts({ view }: { view: View | null }) {
   const still = zoom !== null || paused !== null;
   const changed = view !== null && write(state) !== write(ofView(view));
   const reset = () => { setZoom(null); setPaused(null); };
+  const shows = useRef({ range, to });
+  shows.current = { range, to };
+  const onKey = useCallback((key: string) => {
+    const { range: seen, to: last } = shows.current;
+    const next = byKey(key, seen, [last - (WINDOWS.at(-1) ?? WINDOW), last]);
+    if (next === undefined) return false;
+    if (next === null) setPaused(null);
+    setZoom(next);
+    return true;
+  }, []);
   const picked = useMemo(() => new Set(keys), [keys]);
 
   return (
@@ -115,6 +128,9 @@ function Charts({ view }: { view: View | null }) {
       </aside>
       <section class="realtime-charts" aria-label="Charts">
         <Offline why={live.error} />
+        {isLong(location.href) && (
+          <p class="offline" role="status">This page's address has become too long to be loaded again or handed on. Show fewer charts of such long names at once.</p>
+        )}
         <div class="bar">
           <button type="button" class="tree-opens" aria-expanded={narrow} onClick={() => setNarrow(!narrow)}>{narrow ? "Close the tree" : "Add from the tree"}</button>
           <h1>{view === null ? "Realtime" : <bdi>{view.name}</bdi>}{changed && <small class="quiet"> changed</small>}</h1>
@@ -142,15 +158,15 @@ function Charts({ view }: { view: View | null }) {
         ) : (
           <div class="panels">
             {keys.map((key, i) => (
-              <div class="panel-place" key={places.current.get(key) ?? key} data-key={key}>
-                <Panel path={key} live={live} range={range} keep={WINDOWS.at(-1) ?? window} still={still} onReset={reset}
+              <div class="panel-place" key={ids.of(key)} data-key={key}>
+                <Panel path={key} live={live} range={range} keep={WINDOWS.at(-1) ?? window} still={still} onReset={reset} onKey={onKey}
                   onZoom={(from, until) => setZoom([from, until])} onRemove={() => change(i, null)} onReplace={(path) => change(i, canonical(path))} />
               </div>
             ))}
           </div>
         )}
       </section>
-      {saving && <SaveDialog charts={keys.map((key) => ({ key }))} window={window} name={view?.name ?? ""} onClose={() => setSaving(false)} />}
+      {saving && <SaveDialog keys={keys} window={window} view={view} onClose={() => setSaving(false)} />}
     </div>
   );
 }
