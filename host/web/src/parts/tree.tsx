@@ -167,7 +167,7 @@ export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) 
       <Search onPick={(path) => onPick(path, null)} />
       {root.error !== null && rows.length <= 1 ? <Broken error={root.error} retry={() => void branches.more(root)} />
         : root.loading && root.children.length === 0 ? <Loading what="Reading the tree" />
-        : rows.length === 0 ? <Empty title="The tree is empty."><p>Push a value, or switch a module on, and it grows.</p></Empty>
+        : rows.length === 0 ? <Empty title="The tree is empty."><p>Push a value, or switch a module on, and it grows. What went has its <a href="/trend/view/">trend</a> still: type its whole path there.</p></Empty>
         : (
           <div class="tree" ref={place} role="tree" aria-label="The tree" aria-multiselectable="true"
             onScroll={(event) => setTop(event.currentTarget.scrollTop)} onKeyDown={onKeyDown}>
