@@ -22,6 +22,7 @@ export interface Entry {
   key: string;
   value?: Value;
   action?: string | null;
+  /** A `branch` has no figure, or one whose fold would take too long here: its value is null. */
   kind?: "number" | "text" | "quantiles" | "distinct" | "top" | "branch";
   /** How many children it has itself. */
   children?: number;
@@ -29,6 +30,7 @@ export interface Entry {
   changed?: number;
 }
 
+/** A page of children; `total` is how many there are that can be listed, when that was asked. */
 export interface Listing { total: number; tick: number; children: Entry[] }
 export interface Found { path: string; [more: string]: unknown }
 export interface ViewChart { key: string; [more: string]: unknown }

@@ -168,6 +168,7 @@ function Trend() {
             <Empty title="Nothing is shown yet.">
               <p>Pick a leaf in the tree, or press <kbd>Enter</kbd> on a branch. Or type a path above it: an empty key folds all of its level, as
                 in <code>cpu,,idle</code>, and <code>cpu,*,idle</code> draws each.</p>
+              <p>The tree has what lives now. What went has its trend still: type its whole path, with its commas, as in <code>cpu,web1,idle</code>.</p>
               <p>Drag over a chart, turn the wheel or pinch to see less time and more of it; the strip below a chart has all of its time.</p>
               <p class="starts">{STARTS.map((key) => <button type="button" key={key} onClick={() => add(key)}><code>{key}</code></button>)}</p>
             </Empty>
