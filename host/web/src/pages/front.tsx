@@ -3,7 +3,7 @@
 import { useRef, useState } from "preact/hooks";
 import { get } from "../lib/api.ts";
 import { bytes, cut, duration, exact, short } from "../lib/format.ts";
-import { pageLive } from "../lib/live.ts";
+import { pageLive } from "../lib/pagelive.ts";
 import { counted, isTrouble } from "../lib/modules.ts";
 import { mount } from "../lib/mount.ts";
 import { type Branch, type Host, type Log, type Overview, overview } from "../lib/overview.ts";

@@ -3,7 +3,7 @@
 import { useRef, useState } from "preact/hooks";
 import { type Entry, ls } from "../lib/api.ts";
 import { ago, clock, cut, duration, moment, short } from "../lib/format.ts";
-import { pageLive } from "../lib/live.ts";
+import { pageLive } from "../lib/pagelive.ts";
 import { type Change, changes, counted, isTrouble, load, type Module, modules, switched, type To } from "../lib/modules.ts";
 import { mount } from "../lib/mount.ts";
 import { daemon } from "../lib/page.ts";
