@@ -22,11 +22,13 @@ export interface Entry {
   key: string;
   value?: Value;
   action?: string;
-  kind?: "number" | "text" | "quantiles" | "distinct" | "top";
+  /** A `branch` has no figure, or one whose fold would take too long here: its value is null. */
+  kind?: "number" | "text" | "quantiles" | "distinct" | "top" | "branch";
   /** How many children it has itself. */
   children?: number;
 }
 
+/** A page of children; `total` is how many there are that can be listed, when that was asked. */
 export interface Listing { total: number; tick: number; children: Entry[] }
 export interface Found { path: string; [more: string]: unknown }
 export interface ViewChart { key: string; [more: string]: unknown }

@@ -92,6 +92,7 @@ function Diff() {
               <span><b>B</b> <Named side={found.of.b} now={found.at} /></span>
               <a href={`/trend/view/?chart=line&${paths.map(keyArgument).join("&")}`}>Their trend</a>
             </p>
+            {found.of !== state && error === null && <p class="quiet" role="status">Reading both…</p>}
             {found.sides.some(({ truncated }) => truncated) && <p class="quiet">There is more than can be set side by side; name longer paths.</p>}
             <Table rows={all} a={a} b={b} />
           </>

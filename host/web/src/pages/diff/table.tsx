@@ -54,10 +54,12 @@ export function Table({ rows, a, b }: TableProps) {
   const [text, setText] = useState("");
   const [most, setMost] = useState(PAGE);
   const differ = useMemo(() => rows.filter(({ share }) => share !== 0).length, [rows]);
+  // Sorted once: what is typed only leaves some out.
+  const ordered = useMemo(() => sorted(rows, order, turned), [rows, order, turned]);
   const shown = useMemo(() => {
     const wanted = text.trim().toLowerCase();
-    return sorted(rows.filter(({ share, label }) => (all || share !== 0) && (wanted === "" || label.toLowerCase().includes(wanted))), order, turned);
-  }, [rows, order, turned, all, text]);
+    return ordered.filter(({ share, label }) => (all || share !== 0) && (wanted === "" || label.toLowerCase().includes(wanted)));
+  }, [ordered, all, text]);
   const onlyA = rows.filter((row) => row.b === undefined).length;
   const onlyB = rows.filter((row) => row.a === undefined).length;
 

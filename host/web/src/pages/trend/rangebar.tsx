@@ -1,6 +1,6 @@
 // What time is shown: lengths that people think in, any other, the length of a step, and the way back to all of it.
 
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { duration } from "../../lib/format.ts";
 import type { Range } from "./gestures.ts";
 import { before, FROM, type PageState } from "./state.ts";
@@ -28,6 +28,8 @@ export function RangeBar({ state, span, zoomed, onPut }: RangeBarProps) {
   const [typing, setTyping] = useState(other);
   const [error, setError] = useState("");
   const [copied, setCopied] = useState(false);
+  // What is typed stays while time goes on: only another range is another beginning.
+  const [from, to] = useMemo(() => [local(span[0]), local(span[1])], [state.from, state.to, typing]);
   const set = (form: HTMLFormElement) => {
     const [from, to] = ["from", "to"].map((name) => new Date(String(new FormData(form).get(name))).getTime() / 1000);
     if (from === undefined || to === undefined || !(from < to)) return setError("The begin is to be before the end.");
@@ -61,8 +63,8 @@ export function RangeBar({ state, span, zoomed, onPut }: RangeBarProps) {
       {navigator.clipboard && <button type="button" onClick={copy}>{copied ? "Copied" : "Copy link"}</button>}
       {(other || typing) && (
         <form class="trend-times" onSubmit={(event) => { event.preventDefault(); set(event.currentTarget); }}>
-          <label>From <input type="datetime-local" name="from" required defaultValue={local(span[0])} key={`f${span[0]}`} /></label>
-          <label>to <input type="datetime-local" name="to" required defaultValue={local(span[1])} key={`t${span[1]}`} /></label>
+          <label>From <input type="datetime-local" name="from" required defaultValue={from} key={`f${from}`} /></label>
+          <label>to <input type="datetime-local" name="to" required defaultValue={to} key={`t${to}`} /></label>
           <button type="submit">Show</button>
         </form>
       )}
