@@ -110,9 +110,18 @@ function Views() {
   );
 }
 
+/** Frames in which a button is waited for: a view that was renamed comes with the next list. */
+const FRAMES = 120;
+
 /** Gives the focus to the button of this name, as soon as it is drawn: the one that had it is gone, moved, or out of use. */
-function focusOn(label: string): void {
-  requestAnimationFrame(() => document.querySelector<HTMLElement>(`button[aria-label="${CSS.escape(label)}"]`)?.focus());
+function focusOn(label: string, frames = FRAMES): void {
+  requestAnimationFrame(() => {
+    // Somebody went on meanwhile.
+    if (frames < FRAMES && document.activeElement !== document.body) return;
+    const button = document.querySelector<HTMLElement>(`button[aria-label="${CSS.escape(label)}"]`);
+    if (button) button.focus();
+    else if (frames > 0) focusOn(label, frames - 1);
+  });
 }
 
 /** Where the focus goes when its row is gone. */
