@@ -106,6 +106,22 @@ spec("a panel that becomes another is not mistaken for it, and its plot is used 
   await isLive(page);
 });
 
+spec("a list that cannot be asked for is said to be from before, and one that went is shown no more", async ({ daemon, open }) => {
+  const at = await daemon();
+  await at.push({ b: { x: 1, y: 2 }, defaultaction: "last" });
+  const page = await open(at, "/realtime/?key-b", { forgive: [/Failed to load resource/] });
+  await panel(page, "b").getByRole("button", { name: "y", exact: true }).waitFor();
+  let status = 500;
+  await page.route(/\/api\/ls\/b/, (route) => route.fulfill({ status, json: { error: `it has ${status}` } }));
+  await page.getByText("As it was before: it has 500").waitFor();
+  assert.equal(await panel(page, "b").getByRole("button", { name: "y", exact: true }).count(), 1);
+  status = 404;
+  await panel(page, "b").getByText("it has 404").waitFor();
+  assert.equal(await panel(page, "b").getByRole("button", { name: "y", exact: true }).count(), 0);
+  await page.unroute(/\/api\/ls\/b/);
+  await panel(page, "b").getByRole("button", { name: "y", exact: true }).waitFor();
+});
+
 spec("a session that is over is said, and takes nothing away", async ({ daemon, open }) => {
   const at = await daemon();
   await at.push({ g: { h: 5 }, defaultaction: "last" });

@@ -21,11 +21,13 @@ export interface Meta { units?: string; title?: string; description?: string; [k
 export interface Entry {
   key: string;
   value?: Value;
-  action?: string;
+  action?: string | null;
   /** A `branch` has no figure, or one whose fold would take too long here: its value is null. */
   kind?: "number" | "text" | "quantiles" | "distinct" | "top" | "branch";
   /** How many children it has itself. */
   children?: number;
+  /** The tick in which it or something below it changed last. */
+  changed?: number;
 }
 
 /** A page of children; `total` is how many there are that can be listed, when that was asked. */

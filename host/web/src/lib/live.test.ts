@@ -258,11 +258,31 @@ test("of what has much below it the figure alone is asked for", async () => {
   const live = new Live(daemon);
   follow(live, "hits");
   follow(live, "b");
+  follow(live, "branch");
   await daemon.opened();
   const again = daemon.opened();
   daemon.last.told(101, [{ hits: 1 }, Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`hits,${i}`, 1]))]);
   await again;
+  assert.deepEqual(daemon.last.paths, ["b", "branch"]);
+  // Nor does a stream tell what a branch folds to; what has a value and something below it is told by itself.
+  daemon.last.told(102, [{ b: 1, "b,x": 1 }]);
+  daemon.last.told(103, [{ "b,x": 2 }]);
+  const once = daemon.opened();
+  daemon.last.told(104, [{ "branch,x": 1 }]);
+  await once;
   assert.deepEqual(daemon.last.paths, ["b"]);
+  live.stop();
+});
+
+test("a page for which there is no room for a stream asks again and again", async () => {
+  const daemon = new Daemon();
+  const live = new Live(Object.assign(daemon, { slots: { take: () => 0, leave: () => undefined } }));
+  daemon.values = { a: 1 };
+  const a = follow(live, "a");
+  const told = () => a.frames.some((frame) => frame.changes.get("a") === 2);
+  setTimeout(() => { daemon.values = { a: 2 }; daemon.at = 103; }, 300);
+  for (let i = 0; i < 60 && !told(); i += 1) await new Promise((later) => setTimeout(later, 50));
+  assert.deepEqual([told(), daemon.pulls.length, live.state], [true, 0, "live"]);
   live.stop();
 });
 

@@ -4,9 +4,9 @@
 // what is no more, and each is told since when nothing was heard. What no stream takes is asked for again and again. While the page
 // is hidden the streams rest; when it is seen again they go on from where they were.
 
-import { Failed, get, groups, halving, isAbort, isTooLong, said } from "./api.ts";
+import { Failed, groups, halving, isAbort, isTooLong, said } from "./api.ts";
 import { type Frame, isList, shares } from "./frames.ts";
-import { type Source, type Told, forgot, pull } from "./stream.ts";
+import type { Source, Told } from "./stream.ts";
 
 export type { Frame } from "./frames.ts";
 
@@ -25,6 +25,8 @@ const NOBODY = "%00";
 const RESTED_MAX = 5_000;
 /** What no stream takes is asked for so often (ms), or each tick where that is longer. */
 const POLL = 1_000;
+/** A page for whose streams there is no room looks for some so often (ms). */
+const AGAIN = 30_000;
 /** It is asked again after so many times as long as the answer took. */
 const EASE = 10;
 /** Leaves below a path in one event, from which on its figure is asked for: a stream tells all that hangs below it. */
@@ -49,6 +51,8 @@ export class Live {
   readonly #refused = new Map<string, string>();
   /** Paths that no stream takes. */
   readonly #apart = new Set<string>();
+  /** Paths that streams have told of by themselves, not of what is below them alone. */
+  readonly #own = new Set<string>();
   /** All has to be asked for: nobody knows what is. */
   #broke = true;
   /** The page rested since the streams were opened. */
@@ -82,6 +86,7 @@ export class Live {
         this.#listeners.delete(path);
         this.#known.delete(path);
         this.#apart.delete(path);
+        this.#own.delete(path);
         this.#refused.delete(path);
         this.#gather();
       }
@@ -125,6 +130,7 @@ export class Live {
     this.#asking?.abort();
     this.#running?.abort();
     this.#running = null;
+    this.#source.slots?.leave();
     if (this.state === "live") this.#is("connecting", null);
   }
 
@@ -242,8 +248,13 @@ export class Live {
     this.#woke = false;
     const paths = this.#paths();
     const all = groups(paths.filter((path) => !this.#apart.has(path)));
-    const streams = all.slice(0, STREAMS_MAX);
-    const rest = [...all.slice(STREAMS_MAX).flat(), ...paths.filter((path) => this.#apart.has(path))];
+    const wanted = Math.min(all.length, STREAMS_MAX);
+    const room = this.#source.slots?.take(wanted) ?? wanted;
+    // Others may have gone by then.
+    const again = room < wanted ? setTimeout(() => this.#begin(0), AGAIN) : undefined;
+    signal.addEventListener("abort", () => clearTimeout(again));
+    const streams = all.slice(0, room);
+    const rest = [...all.slice(room).flat(), ...paths.filter((path) => this.#apart.has(path))];
     const live = () => { this.#wait = WAIT_MIN; this.#is("live", null); };
     const parts = streams.map((group) => this.#stream(group, told, signal, live));
     if (rest.length > 0) parts.push(this.#poll(rest, signal, live));
@@ -327,24 +338,13 @@ export class Live {
     if (tick >= this.#newest.tick) this.#newest = { tick, heard: at };
     for (const [to, changes] of shares(told, this.#listeners)) {
       this.#give(to, { tick, at, changes, whole: false, gap: 0, after });
-      if (changes.size > BELOW_MAX && !isList(to) && !this.#apart.has(to)) {
+      if (changes.has(to)) this.#own.add(to);
+      // Of a branch a stream tells what is below it, and not what that folds to.
+      if ((changes.size > BELOW_MAX || !this.#own.has(to)) && !isList(to) && !this.#apart.has(to)) {
         this.#apart.add(to);
         this.#gather();
       }
     }
     this.#frames.forEach((drawn) => drawn());
   }
-}
-
-/** The page's one; it rests while the page is hidden, and is tried at once when the network is back. */
-export function pageLive(): Live {
-  const tick = Number(document.documentElement.dataset["tick"]) || 1000;
-  const live = new Live({ get, pull, forgot, now: Date.now, tick });
-  live.retry();
-  document.addEventListener("visibilitychange", () => live.rest(document.hidden));
-  addEventListener("online", () => live.retry());
-  // One that is come back to by the browser's way back is as it was left.
-  addEventListener("pagehide", () => live.rest(true));
-  addEventListener("pageshow", () => live.rest(document.hidden));
-  return live;
 }

@@ -42,9 +42,6 @@ export class Recents {
     }
     this.#latest(path, there);
     const changed = figure(there.value) !== now;
-    // Seen last, it goes last.
-    this.#all.delete(path);
-    this.#all.set(path, there);
     there.value = value;
     if (changed) there.changes += 1;
     if (typeof now === "number") {

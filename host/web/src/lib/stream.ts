@@ -96,4 +96,6 @@ export interface Source {
   now(): number;
   /** How long a tick is (ms). */
   tick: number;
+  /** Room for streams, which all pages of a browser share. */
+  slots?: { take(wanted: number): number; leave(): void };
 }

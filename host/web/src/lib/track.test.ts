@@ -158,3 +158,16 @@ test("several are drawn over one row of times, and no more of them than is seen"
 test("the units of a counter are those of its growth", () => {
   assert.deepEqual([unitOf("counter", "bytes"), unitOf("counter", ""), unitOf("number", "bytes"), unitOf("distinct", "bytes")], ["bytes/s", "/s", "bytes", ""]);
 });
+
+test("what was lost is what it was until it is told anew, and goes on then", () => {
+  const track = new Track("a", "number", 1, 600);
+  track.take(frame(10, 1, { whole: true }));
+  track.lose(11);
+  track.lose(12);
+  assert.deepEqual([track.columns[0], track.at(null), track.known()], [[1, null], [null], [1]]);
+  // It is told before the page has heard that the connection is back, and is lost once more.
+  track.take(frame(20, 2, { whole: true, gap: 9_000 }));
+  track.lose(21);
+  track.hold(23);
+  assert.deepEqual([track.at(null), track.missed], [[2], [11, 20]]);
+});

@@ -254,6 +254,11 @@ export class Track {
     const place = time === null ? this.times.length - 1 : after(this.times, time) - 1;
     return this.columns.map((column) => column[place] ?? null);
   }
+
+  /** The latest that were known, whatever came after. */
+  known(): Numbers {
+    return this.columns.map((column) => column.findLast((figure) => figure !== null) ?? null);
+  }
 }
 
 /** The place of the first time after one (s). */

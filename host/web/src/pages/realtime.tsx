@@ -5,7 +5,7 @@ import { canonical, isLong, ofView, read, type Shown, viewName, WINDOW, WINDOWS,
 import { said, type View, views } from "../lib/api.ts";
 import { duration } from "../lib/format.ts";
 import { Ids } from "../lib/ids.ts";
-import { pageLive } from "../lib/live.ts";
+import { pageLive } from "../lib/pagelive.ts";
 import { mount } from "../lib/mount.ts";
 import { onThemeChange } from "../lib/theme.ts";
 import { byKey } from "../lib/zoom.ts";
@@ -14,7 +14,11 @@ import { SaveDialog } from "../parts/savedialog.tsx";
 import { Broken, Empty, Loading, Offline } from "../parts/states.tsx";
 import { Tree } from "../parts/tree.tsx";
 
-const SECOND = 1_000;
+/** How long (ms) each chart has the next picture wait, and all of them together at most. */
+const PACE = 40;
+const PACE_MAX = 900;
+/** Where nothing comes, time goes on after so long (ms). */
+const SILENT = 1_200;
 /** Charts of a page at most. */
 const CHARTS_MAX = 60;
 const NAME = viewName(location.pathname);
@@ -68,19 +72,22 @@ function Charts({ view }: { view: View | null }) {
 
   useEffect(() => live.onState(() => redraw(0)), [live]);
   useEffect(() => onThemeChange(() => redraw(0)), []);
-  // Drawn when something has come, and each second; a page that is hidden draws nothing.
+  // Drawn when something has come, many charts less often than few; and now and then when nothing comes. A page that is hidden draws
+  // nothing.
+  const few = Math.min(keys.length * PACE, PACE_MAX);
   useEffect(() => {
     let drawn = 0;
-    const draw = (after: number) => {
-      const at = Date.now();
-      if (document.hidden || at - drawn < after) return;
-      drawn = at;
-      setNow(at);
+    let timer: ReturnType<typeof setTimeout> | null = null;
+    const draw = () => {
+      timer = null;
+      if (document.hidden) return;
+      drawn = Date.now();
+      setNow(drawn);
     };
-    const timer = setInterval(() => draw(SECOND), SECOND / 4);
-    const stop = live.onFrame(() => draw(SECOND / 5));
-    return () => { clearInterval(timer); stop(); };
-  }, [live]);
+    const stop = live.onFrame(() => { timer ??= setTimeout(draw, Math.max(0, drawn + few - Date.now())); });
+    const silent = setInterval(() => { if (timer === null && Date.now() - drawn > SILENT) draw(); }, SILENT / 4);
+    return () => { stop(); clearInterval(silent); if (timer !== null) clearTimeout(timer); };
+  }, [live, few]);
 
   const show = (next: Shown) => {
     setState(next);

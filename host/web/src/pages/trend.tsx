@@ -4,7 +4,7 @@ import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "p
 import { canonical } from "../lib/address.ts";
 import { clockOffset } from "../lib/api.ts";
 import { moment } from "../lib/format.ts";
-import { pageLive } from "../lib/live.ts";
+import { pageLive } from "../lib/pagelive.ts";
 import { mount } from "../lib/mount.ts";
 import { onThemeChange } from "../lib/theme.ts";
 import { Empty, Offline } from "../parts/states.tsx";

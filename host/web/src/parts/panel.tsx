@@ -120,13 +120,16 @@ export function Panel(props: PanelProps) {
   const units = typeof resolved?.meta.units === "string" ? resolved.meta.units : "";
   const unit = unitOf(tracks[0]?.kind, units);
   const to = range[1];
-  if (!still) for (const track of tracks) if (live.state === "live") track.hold(to); else track.lose(to);
+  // While the page but comes back, nothing is said of either.
+  if (!still && live.state === "live") tracks.forEach((track) => track.hold(to));
+  if (!still && live.state === "offline") tracks.forEach((track) => track.lose(to));
 
   // The cursor moves often, and draws nothing anew.
   const lines = useMemo(() => <Lines tracks={tracks} range={range} unit={unit} path={path} marks={marks.current} onCursor={setCursor} onZoom={props.onZoom} onReset={props.onReset} onKey={props.onKey} />,
     [tracks, range, path, unit, version, props.onKey]);
   const first = tracks[0];
-  const now = first ? first.at(cursor) : [];
+  // Without a connection the figures are those from before, as the page says.
+  const now = !first ? [] : cursor === null && live.state === "offline" ? first.known() : first.at(cursor);
   return (
     <article class="panel" ref={card} aria-label={shown(path, 80)}>
       <Title path={path} resolved={resolved} onReplace={props.onReplace} onRemove={props.onRemove} />
