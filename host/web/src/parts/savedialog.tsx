@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { said, type View, views } from "../lib/api.ts";
 import { asView } from "../lib/address.ts";
 import { segment } from "../lib/path.ts";
+import { nameFault } from "../lib/viewfile.ts";
 
 interface SaveProps {
   keys: string[];
@@ -28,6 +29,8 @@ export function SaveDialog({ keys, window, view, onClose }: SaveProps) {
   const save = async (event: Event) => {
     event.preventDefault();
     if (wanted === "" || busy) return;
+    const fault = nameFault(wanted);
+    if (fault !== null) return setError(fault);
     setBusy(true);
     setError(null);
     try {
