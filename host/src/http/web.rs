@@ -5,8 +5,9 @@ use super::live::Groups;
 use super::ownlog::OwnLog;
 use crate::core::Shared;
 use crate::limits::{
-    HTTP_BODIES_BYTES_MAX, HTTP_BODY_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MAX, HTTP_IDLE_MAX, HTTP_UNPACKED_AT_ONCE,
-    HTTP_WRITE_MAX, LOOKS_AT_ONCE, PUSH_LINGER_MAX, PUSH_MERGE_BYTES_MAX, PUSH_TURNED_AWAY_MAX,
+    GRAPH_WAIT_MAX, GRAPHS_AT_ONCE, HTTP_BODIES_BYTES_MAX, HTTP_BODY_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MAX,
+    HTTP_IDLE_MAX, HTTP_UNPACKED_AT_ONCE, HTTP_WRITE_MAX, LOOKS_AT_ONCE, PUSH_LINGER_MAX, PUSH_MERGE_BYTES_MAX,
+    PUSH_TURNED_AWAY_MAX,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub(super) struct Patience {
     pub(super) write: Duration,
     /// For who is turned away to read why.
     pub(super) refused: Duration,
+    /// By a client, for the turn of its picture.
+    pub(super) picture: Duration,
 }
 
 impl Default for Patience {
@@ -38,6 +41,7 @@ impl Default for Patience {
             body: HTTP_BODY_MAX,
             write: HTTP_WRITE_MAX,
             refused: PUSH_LINGER_MAX,
+            picture: GRAPH_WAIT_MAX,
         }
     }
 }
@@ -58,6 +62,8 @@ pub(super) struct Web {
     pub(super) connections: Arc<Semaphore>,
     /// A permit for each question that goes through the tree.
     pub(super) looking: Semaphore,
+    /// A permit for each picture: each keeps a core busy, and the two that serve are to serve.
+    pub(super) drawing: Arc<Semaphore>,
     /// A permit for each body that is unpacked.
     pub(super) unpacking: Semaphore,
     /// A permit for each byte of long documents that are read and merged.
@@ -79,6 +85,7 @@ impl Web {
             patience: Patience::default(),
             connections: Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX)),
             looking: Semaphore::new(LOOKS_AT_ONCE),
+            drawing: Arc::new(Semaphore::new(GRAPHS_AT_ONCE)),
             unpacking: Semaphore::new(HTTP_UNPACKED_AT_ONCE),
             merging: Semaphore::new(PUSH_MERGE_BYTES_MAX),
             turned_away: Arc::new(Semaphore::new(PUSH_TURNED_AWAY_MAX)),

@@ -69,6 +69,10 @@ pub struct NodeRef<'t> {
 }
 
 impl<'t> NodeRef<'t> {
+    pub(super) fn of(tree: &'t Tree, id: NodeId) -> NodeRef<'t> {
+        NodeRef { tree, id }
+    }
+
     /// Its key; empty at the root.
     #[must_use]
     pub fn key(self) -> &'t str {
@@ -99,6 +103,12 @@ impl<'t> NodeRef<'t> {
     pub fn is_bare(self) -> bool {
         let node = self.tree.store.node(self.id);
         node.children == 0 && node.value.is_none() && self.tree.store.own_action(self.id).is_none()
+    }
+
+    /// The tick in which its value or one below it changed last.
+    #[must_use]
+    pub fn changed(self) -> u64 {
+        self.tree.tick_base + u64::from(self.tree.store.node(self.id).below)
     }
 
     /// How many children it has.
