@@ -276,7 +276,7 @@ impl Sheet {
         if n < all {
             self.end_line(&format!("+ {} more", all - n));
         } else if all == 0 {
-            self.end_line("there are no numbers here");
+            self.end_line(&fit_cells("there are no numbers here", width));
         }
     }
 }

@@ -85,8 +85,8 @@ fn a_text_holds_until_there_is_another_or_its_node_is_gone() {
 fn asked(daemon: &Daemon, path: &str, figures: &[Figure]) -> Result<Vec<Line>, AskError> {
     let question = Ask {
         pattern: Pattern::parse(path).expect("a path"),
-        range: Range { from: START, to: START + DAY_MS },
-        step_ms: DAY_MS,
+        range: Range { from: START, to: START + 9 * DAY_MS },
+        step_ms: 9 * DAY_MS,
         one: true,
         figures: figures.to_vec(),
         fold: None,
@@ -103,7 +103,7 @@ fn all_lines_of_a_question_have_room_for_so_many_events() {
     let rows: Vec<(u64, &str)> = (1..=34).map(|id| (id, &*text)).collect();
     commit(&mut daemon, 0, &rows[..30], &[]);
     assert_eq!(asked(&daemon, "os,*", &[Figure::Value]).map(|lines| lines.len()).ok(), Some(30));
-    commit(&mut daemon, 0, &rows[30..], &[]);
+    commit(&mut daemon, 1, &rows[30..], &[]);
     let refused = asked(&daemon, "os,*", &[Figure::Value]);
     assert!(matches!(&refused, Err(AskError::TooMuch(why)) if why.contains("more events in all")), "{refused:?}");
     assert_eq!(asked(&daemon, "os,h1", &[Figure::Value]).map(|lines| lines.len()).ok(), Some(1));
