@@ -1,7 +1,7 @@
 // Keeps what a page shows as a view.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { said, type View, views } from "../lib/api.ts";
+import { Failed, type Kept, said, type View, views } from "../lib/api.ts";
 import { segment } from "../lib/path.ts";
 
 interface SaveProps { charts: View["charts"]; window: number; name: string; onClose: () => void }
@@ -9,25 +9,28 @@ interface SaveProps { charts: View["charts"]; window: number; name: string; onCl
 export function SaveDialog({ charts, window, name: given, onClose }: SaveProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [name, setName] = useState(given);
-  const [there, setThere] = useState<string[] | null>(null);
+  const [there, setThere] = useState<Kept | null>(null);
   const [error, setError] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
+  const look = () => views.kept().then(setThere, (failed: unknown) => setError(said(failed)));
   useEffect(() => {
     dialog.current?.showModal();
-    views.list().then((all) => setThere(all.map((view) => view.name)), (failed: unknown) => setError(said(failed)));
+    void look();
   }, []);
   const wanted = name.trim();
-  const replaces = there?.includes(wanted) ?? false;
+  const replaces = there?.views.some((view) => view.name === wanted) ?? false;
   const save = async (event: Event) => {
     event.preventDefault();
     if (wanted === "" || busy) return;
     setBusy(true);
     setError(null);
     try {
-      await views.put({ name: wanted, charts, window });
+      await views.put({ name: wanted, charts, window }, there?.tag ?? null);
       location.assign(`/realtime/view/${segment(wanted)}`);
     } catch (failed) {
       setError(said(failed));
+      // Somebody else was here: what would be replaced now is to be seen before.
+      if (failed instanceof Failed && failed.status === 412) await look();
       setBusy(false);
     }
   };
