@@ -17,11 +17,11 @@ help: ## What there is to make
 deps:
 	@.ci/install-deps build
 
-# The pages, which the daemon has in it: made anew when something that they are made of is newer, or when they are not there. The
-# manifest is written last.
+# The pages, which the daemon has in it: made anew when something that they are made of is newer (a folder is when a file of it went),
+# or when they are not there. The manifest is written last.
 WEB := host/web
 WEB_MADE := $(WEB)/dist/manifest.json
-WEB_FROM := $(shell find $(WEB)/src -type f 2>/dev/null) $(WEB)/build.mjs $(WEB)/tsconfig.json
+WEB_FROM := $(shell find $(WEB)/src 2>/dev/null) $(WEB)/build.mjs $(WEB)/tsconfig.json
 
 web: deps $(WEB_MADE) ## Build the pages alone, which `graftd run --web host/web/dist` serves
 
@@ -88,6 +88,7 @@ test-doc:
 
 # What the pages are made of, without a browser; and then with one, where there is Chromium (tests/pages).
 test-web: web
+	@.ci/install-deps test
 	cd $(WEB) && node test.mjs
 	node --test tests/pages/*.spec.mjs
 

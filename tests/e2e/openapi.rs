@@ -72,8 +72,8 @@ fn every_answer_is_one_that_is_described() {
     let url = format!("http://{}", daemon.http());
     let mut command = Command::new(schemathesis);
     // What it keeps, it keeps in the folder where it runs.
-    command.current_dir(folders.root()).env("GRAFTD_TOKEN", TOKEN).env("PYTHONPATH", &folder);
-    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    command.current_dir(folders.root()).env("GRAFTD_TOKEN", TOKEN).env("GRAFTD_URL", &url).env("PYTHONPATH", &folder);
+    command.env("PYTHONDONTWRITEBYTECODE", "1").env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
     command.arg("--config-file").arg(folder.join("schemathesis.toml")).args(["run", &description, "--url", &url]);
     command.arg("--no-color");
     command.args(["--report", "json", "--report-json-path"]).arg(&report);

@@ -7,8 +7,11 @@ import { join } from "node:path";
 import { GRAFTD, HOSTILE, shots, spec, until } from "./harness.mjs";
 
 const HOUR = 3_600;
-const rows = (page) => page.locator(".diff-table tbody tr").evaluateAll((all) => all.map((row) => [...row.children].slice(0, 4).map((cell) => cell.textContent.trim())));
-const bars = (page) => page.locator(".diff-bar span").evaluateAll((all) => all.map((bar) => [bar.className, Math.round(Number.parseFloat(bar.style.width))]));
+/** The cells of what differs, and its bars: how they look and how long they are (%). */
+const rows = (page) => page.locator(".diff-table tbody tr").evaluateAll((all) =>
+  all.map((row) => [...row.children].slice(0, 4).map((cell) => cell.textContent.trim())));
+const bars = (page) => page.locator(".diff-bar span").evaluateAll((all) =>
+  all.map((bar) => [bar.className, Math.round(Number.parseFloat(bar.style.width))]));
 
 spec("two branches: what differs, sorted, with bars", async ({ daemon, open }) => {
   const at = await daemon();

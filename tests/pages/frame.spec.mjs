@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spec } from "./harness.mjs";
 
-const PAGES = [["/realtime/", "Realtime"], ["/trend/view/", "Trend"], ["/diff/", "Compare"], ["/setting/view", "Views"]];
+const PAGES = [["/", "Overview"], ["/modules", "Modules"], ["/realtime/", "Realtime"], ["/trend/view/", "Trend"], ["/diff/", "Compare"], ["/setting/view", "Views"]];
 
 spec("every page has its place in the navigation, and one heading", async ({ daemon, open }) => {
   const at = await daemon();

@@ -8,7 +8,8 @@
 //   });
 //
 // Whatever a spec started ends with it. A script's error, one on the console, or a request to another host fails it. Where there is no
-// Chromium, or no built daemon, specs are skipped and say why. GRAFTD names another daemon, GRAFTD_WEB a folder to serve the pages from.
+// Chromium, or no built daemon, specs are skipped and say why; where GRAFTD_PEERS says that all is installed, they fail. GRAFTD names
+// another daemon, GRAFTD_WEB a folder to serve the pages from.
 
 import assert from "node:assert/strict";
 import { spawn, execFileSync } from "node:child_process";
@@ -25,7 +26,8 @@ const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const TARGET = resolve(ROOT, process.env.CARGO_TARGET_DIR || "target");
 /** The daemon that is tried. */
 export const GRAFTD = process.env.GRAFTD || join(TARGET, "release/graftd");
-const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => existsSync(path));
+const CHROMIUM = (process.env.PATH ?? "").split(":").concat("/usr/bin").filter(Boolean)
+  .flatMap((folder) => ["chromium", "chromium-browser"].map((name) => join(folder, name))).find((path) => existsSync(path));
 /** Where screenshots go. */
 export const OUT = join(TARGET, "pages");
 /** The host's name in the paths of every daemon here. */
@@ -41,7 +43,29 @@ export const why = !CHROMIUM ? "there is no Chromium here (apt-get install chrom
   : !existsSync(GRAFTD) ? `${GRAFTD} is not built (make build-all)` : false;
 
 let browser = null;
-after(async () => { await browser?.close(); });
+/** Daemons that were started and not dropped, as by a spec that was given up. */
+const daemons = new Set();
+after(async () => {
+  await browser?.close();
+  for (const at of daemons) await at.drop("SIGKILL");
+});
+
+/** A daemon is ready after so long (ms), and a page has what is waited for; a spec has room for more than one of them. */
+const READY_MAX = 20_000;
+const WAIT_MAX = 20_000;
+/** So long before a spec is given up by the runner (ms), it ends by itself, and clears away what it has. */
+const CLEARING = 2_000;
+
+/** What `promise` gives, unless it takes so long. */
+async function within(promise, ms, what) {
+  let timer;
+  const late = new Promise((_, fail) => { timer = setTimeout(() => fail(new Error(`${what} took more than ${ms} ms`)), ms); });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
   "--disable-sync", "--disable-dev-shm-usage"];
@@ -53,7 +77,7 @@ export async function chromium() {
 }
 
 /** Starts a daemon and waits until it listens. `settings` are further lines of graftd.conf, `conf` files of the conf folder by name. */
-export async function start({ plugins = [], conf = {}, tick = "100ms", settings = "", args = [], web = process.env.GRAFTD_WEB } = {}) {
+export async function start({ plugins = [], conf = {}, tick = "100ms", settings = "", args = [], web = process.env.GRAFTD_WEB, patience = READY_MAX } = {}) {
   const root = mkdtempSync(join(tmpdir(), "graftd-pages-"));
   chmodSync(root, 0o755);
   const folder = (name) => {
@@ -78,7 +102,8 @@ export async function start({ plugins = [], conf = {}, tick = "100ms", settings 
     at.child = child;
     child.stderr.on("data", (text) => { at.stderr += text; });
     const lines = createInterface({ input: child.stdout });
-    const [line] = await Promise.race([once(lines, "line"), once(child, "exit").then(([code]) => [`it ended with ${code}`])]);
+    const ended = new Promise((done) => { child.once("exit", (code) => done([`it ended with ${code}`])); child.once("error", (error) => done([String(error)])); });
+    const [line] = await within(Promise.race([once(lines, "line"), ended]), patience, "its start");
     const found = /^graftd: ready http=(\S+) push=(\S+)/.exec(line);
     assert.ok(found, `${line}\n${at.stderr}`);
     at.url = `http://${found[1]}`;
@@ -87,14 +112,18 @@ export async function start({ plugins = [], conf = {}, tick = "100ms", settings 
   /** Ends it, kindly unless a signal is named; its folders stay. */
   at.end = async (signal = "SIGTERM") => {
     const child = at.child;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    if (!child || child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const gone = once(child, "exit");
     child.kill(signal);
     await gone;
   };
   /** Ends it and starts it again, on the same ports and folders. */
   at.restart = async (signal) => { await at.end(signal); await at.begin(); };
-  at.drop = async () => { await at.end(); rmSync(root, { recursive: true, force: true }); };
+  at.drop = async (signal) => {
+    daemons.delete(at);
+    await at.end(signal);
+    rmSync(root, { recursive: true, force: true });
+  };
   at.ask = async (path, init = {}) => {
     const { headers, ...rest } = init;
     const response = await fetch(at.url + path, { headers: { Accept: "application/json", ...headers }, ...rest });
@@ -104,7 +133,13 @@ export async function start({ plugins = [], conf = {}, tick = "100ms", settings 
   };
   /** Merges a document. */
   at.push = (document) => at.ask("/push", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(document) });
-  await at.begin();
+  daemons.add(at);
+  try {
+    await at.begin();
+  } catch (error) {
+    await at.drop("SIGKILL");
+    throw error;
+  }
   return at;
 }
 
@@ -113,13 +148,14 @@ function bench(cleanup) {
   const faults = [];
   const daemon = async (options) => {
     const at = await start(options);
-    cleanup.push(at.drop);
+    cleanup.push(() => at.drop());
     return at;
   };
   /** Opens a page. `theme`, `width` and `height` as a user has them; `forgive` are errors that are to be expected. */
   const open = async (at, path, { theme = "light", width = 1280, height = 800, forgive = [] } = {}) => {
     const context = await (await chromium()).newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion: "reduce" });
     cleanup.push(() => context.close());
+    context.setDefaultTimeout(WAIT_MAX);
     const page = await context.newPage();
     const fault = (text) => { if (!forgive.some((one) => one.test(text))) faults.push(text); };
     page.on("pageerror", (error) => fault(`a script's error: ${error.stack ?? error}`));
@@ -135,12 +171,13 @@ function bench(cleanup) {
 }
 
 /** A test with a daemon and a browser. */
-export function spec(name, run, { timeout = 60_000, skip = why } = {}) {
+export function spec(name, run, { timeout = 60_000, skip = process.env.GRAFTD_PEERS ? false : why } = {}) {
   test(name, { timeout, skip }, async () => {
+    if (!skip && why) assert.fail(why);
     const cleanup = [];
     const { faults, ...given } = bench(cleanup);
     try {
-      await run(given);
+      await within(run(given), timeout - CLEARING, "the spec");
       assert.deepEqual(faults, []);
     } finally {
       for (const one of cleanup.reverse()) await one().catch(() => undefined);

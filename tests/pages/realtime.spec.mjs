@@ -39,15 +39,37 @@ spec("a change is seen within a tick", async ({ daemon, open }) => {
   await until(() => figure(page, "g › h"), (text) => text === "5", "the first value");
   await page.getByText("live", { exact: true }).waitFor();
   // The tree shows the same leaf.
-  await page.getByRole("treeitem", { name: /^g/ }).click();
+  await page.getByRole("treeitem", { name: /^g\s*\d/ }).click();
   await page.getByRole("treeitem", { name: /^h\s*5$/ }).waitFor();
+  // When the page hears of a value, and when it is in the row, by the page's own clock: what else this machine does counts little then.
+  await page.evaluate(() => {
+    const seen = { heard: {}, drawn: {} };
+    globalThis.seen = seen;
+    const note = (into, text) => { for (const [, value] of text.matchAll(/\b(7|8|9)(?=\D*$)/g)) into[value] ??= performance.now(); };
+    const read = ReadableStreamDefaultReader.prototype.read;
+    ReadableStreamDefaultReader.prototype.read = async function (...all) {
+      const one = await read.apply(this, all);
+      const data = one.value === undefined ? "" : /^data: (.*)$/m.exec(new TextDecoder().decode(one.value))?.[1] ?? "";
+      note(seen.heard, data);
+      return one;
+    };
+    const row = [...document.querySelectorAll('[role="treeitem"]')].find((one) => one.querySelector(".tree-key").textContent === "h");
+    new MutationObserver(() => note(seen.drawn, row.querySelector(".tree-value").textContent)).observe(row, { childList: true, characterData: true, subtree: true });
+  });
+  // A chart less and more makes a new stream, which is heard.
+  await panel(page, "g › h").getByRole("button", { name: "Remove g › h" }).click();
+  await page.getByRole("treeitem", { name: /^h\s*5$/ }).click();
+  await until(() => figure(page, "g › h"), (text) => text === "5", "the value once more");
   for (const value of [7, 8, 9]) {
     await at.push({ g: { h: value }, defaultaction: "last" });
     const merged = Date.now();
     await page.getByRole("treeitem", { name: new RegExp(`^h\\s*${value}$`) }).waitFor();
-    // A tick until it is told, and what a page takes to draw.
-    assert.ok(Date.now() - merged < tick + 400, `seen after ${Date.now() - merged} ms`);
+    // A tick until it is told, and another for a machine that has much to do.
+    assert.ok(Date.now() - merged < 2 * tick + 400, `seen after ${Date.now() - merged} ms`);
   }
+  const { heard, drawn } = await page.evaluate(() => globalThis.seen);
+  const took = [7, 8, 9].map((value) => drawn[value] - heard[value]);
+  assert.ok(Math.min(...took) >= 0 && Math.min(...took) < 150, `drawn ${took.map(Math.round)} ms after it was heard`);
 });
 
 spec("paths that fold and paths that list are typed, and made of others by a click", async ({ daemon, open }) => {
@@ -95,7 +117,9 @@ spec("a daemon that goes is told, and what is shown heals when it is back", asyn
   await at.end();
   await page.getByText("no connection").waitFor();
   await page.locator("p.offline").waitFor();
-  assert.equal(await figure(page, "g › h"), "5", "what is shown is from before");
+  // What is shown is from before, however long it lasts.
+  await new Promise((over) => setTimeout(over, 2_500));
+  assert.equal(await figure(page, "g › h"), "5");
   await at.begin();
   await at.push({ g: { h: 6 }, defaultaction: "last" });
   await page.getByText("live", { exact: true }).waitFor({ timeout: 15_000 });

@@ -153,6 +153,33 @@ fn a_pdf_has_its_size_and_is_the_same_each_time() {
     assert_eq!(draw(&lines(), &look(Form::Pdf)).expect("drawn"), pdf);
 }
 
+#[test]
+fn a_latin_png_reads_no_font_of_the_system() {
+    const NAME: &str = "graph::tests::a_latin_png_reads_no_font_of_the_system";
+    const ALONE: &str = "GRAFTD_TEST_ALONE";
+    // In a process of its own: in this one other tests need them.
+    if std::env::var_os(ALONE).is_none() {
+        let mut command = std::process::Command::new(std::env::current_exe().expect("a program"));
+        let ran = command.args([NAME, "--exact", "--nocapture"]).env(ALONE, "1").output().expect("it runs");
+        let said = String::from_utf8_lossy(&ran.stdout);
+        return assert!(
+            ran.status.success() && said.contains("1 passed"),
+            "{said}{}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+    }
+    for form in [Form::Png, Form::Jpg, Form::Pdf] {
+        for picture in [bars(), stacked(), list(false), list(true)] {
+            draw(&picture, &look(form)).expect("drawn");
+        }
+    }
+    let kept = picture("Größe … – − Ωμέγα", "µs", list(false).body);
+    draw(&kept, &look(Form::Png)).expect("drawn");
+    assert!(!fonts::is_large_read());
+    draw(&picture("中文", "", list(false).body), &look(Form::Png)).expect("drawn");
+    assert!(fonts::is_large_read());
+}
+
 /// What an SVG of ours may have.
 const ELEMENTS: [&str; 5] = ["svg", "title", "rect", "path", "text"];
 

@@ -7,6 +7,14 @@ import { inPath, keyArgument, outOfPath, steps } from "./path.ts";
 export const WINDOWS = [60, 300, 900, 3600] as const;
 export const WINDOW = 300;
 
+/** Letters of an address from which on the daemon may not take it: its path and query have 65,534 at most. */
+const LONG = 65_000;
+
+/** Whether an address is too long to be loaded again. */
+export function isLong(href: string): boolean {
+  return href.length > LONG;
+}
+
 export interface Shown { keys: string[]; window: number }
 
 /** A path as the daemon writes it, whatever was typed: no escape but those it needs, no blanks around. */
@@ -43,6 +51,13 @@ export function write({ keys, window }: Shown): string {
 /** What a view shows. */
 export function ofView(view: View): Shown {
   return { keys: [...new Set(view.charts.map(({ key }) => canonical(key)))].filter((key) => key !== ""), window: windowOf(view["window"]) };
+}
+
+/** A view of what is shown, with whatever else the views before it have: of the same charts, and of itself. */
+export function asView(name: string, { keys, window }: Shown, before: ReadonlyArray<View | null | undefined>): View {
+  const there = before.filter((view): view is View => view !== null && view !== undefined);
+  const charts = keys.map((key) => ({ ...there.flatMap((view) => view.charts).find((chart) => canonical(chart.key) === key), key }));
+  return { ...there[0], name, charts, window };
 }
 
 /** The name of the view in a page's path; null where it is of none. */

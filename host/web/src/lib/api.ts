@@ -1,6 +1,7 @@
 // What the daemon is asked. Errors come as `Failed`, with a text that says what to do.
 
 import { keyArgument, rest, segment } from "./path.ts";
+import { sessionOver } from "./session.ts";
 
 /** A sketch of a distribution or a count of different ones, since the start and of the last minute. */
 export interface Sketch {
@@ -20,11 +21,13 @@ export interface Meta { units?: string; title?: string; description?: string; [k
 export interface Entry {
   key: string;
   value?: Value;
-  action?: string;
+  action?: string | null;
   /** A `branch` has no figure, or one whose fold would take too long here: its value is null. */
   kind?: "number" | "text" | "quantiles" | "distinct" | "top" | "branch";
   /** How many children it has itself. */
   children?: number;
+  /** The tick in which it or something below it changed last. */
+  changed?: number;
 }
 
 /** A page of children; `total` is how many there are that can be listed, when that was asked. */
@@ -48,13 +51,29 @@ export class Failed extends Error {
   get offline(): boolean {
     return this.status === 0 || this.status === 502 || this.status === 503;
   }
+
+  /** Whether it is this request that the daemon does not take: the same again is refused again. */
+  get refused(): boolean {
+    return this.status >= 400 && this.status < 500 && ![401, 408, 429].includes(this.status);
+  }
 }
 
 /** An answer with what its headers say; `tag` is its `ETag`. */
 export interface Answer<T> { body: T; tick: number; truncated: boolean; forgot: boolean; tag: string | null }
 
-/** A request; with `seen` it changes only what has this tag still, else it fails with 412. */
-export interface Asking { signal?: AbortSignal | undefined; method?: string; body?: unknown; accept?: string; seen?: string | null }
+/** A request. */
+export interface Asking {
+  signal?: AbortSignal | undefined; method?: string; body?: unknown; accept?: string;
+  /** How long it may take (ms); {@link ANSWER_MAX} unless told, and for ever with Infinity. */
+  most?: number;
+  /** The tag of what may be changed; what has another by now is left as it is, and 412 is thrown. */
+  seen?: string | null;
+}
+
+/** An answer takes so long at most (ms): on a connection that died unseen there is none, and a system tells that after minutes. */
+export const ANSWER_MAX = 15_000;
+/** A year of many lines takes its time. */
+const TREND_MAX = 60_000;
 
 /** The text of whatever was thrown. */
 export function said(error: unknown): string {
@@ -75,16 +94,33 @@ export function clockOffset(): number {
 
 /** A `Date` has whole seconds, and an answer its way: less than this is no difference. */
 const OFFSET_MIN = 2_000;
+/** An answer that took longer (ms) says nothing of a clock. */
+const QUICK = 1_000;
 
-async function send(url: string, asking: Asking): Promise<Response> {
+/**
+ * How far a clock is ahead (ms), by an answer's `Date` and when it was asked for and came (ms since 1970, this clock): its middle is
+ * that of the way. Null where the way was too long to tell.
+ */
+export function ahead(date: number, asked: number, came: number): number | null {
+  if (Number.isNaN(date) || came - asked > QUICK) return null;
+  // Seconds are cut, not rounded.
+  const by = date + 500 - (asked + came) / 2;
+  return Math.abs(by) < OFFSET_MIN ? 0 : by;
+}
+
+/** Sends a request; what is no success is thrown as {@link Failed}. */
+export async function send(url: string, asking: Asking): Promise<Response> {
   const headers: Record<string, string> = { Accept: asking.accept ?? "application/json" };
   const init: RequestInit = { headers, method: asking.method ?? "GET", cache: "no-store" };
-  if (asking.signal) init.signal = asking.signal;
+  const most = asking.most ?? ANSWER_MAX;
+  const signals = [...(asking.signal ? [asking.signal] : []), ...(most === Infinity ? [] : [AbortSignal.timeout(most)])];
+  if (signals.length > 0) init.signal = AbortSignal.any(signals);
   if (asking.seen) headers["If-Match"] = asking.seen;
   if (asking.body !== undefined) {
     headers["Content-Type"] = "application/json";
     init.body = JSON.stringify(asking.body);
   }
+  const asked = Date.now();
   let response: Response;
   try {
     response = await fetch(url, init);
@@ -92,10 +128,8 @@ async function send(url: string, asking: Asking): Promise<Response> {
     if (isAbort(error)) throw error;
     throw new Failed("The daemon does not answer.", 0);
   }
-  const date = Date.parse(response.headers.get("Date") ?? "");
-  if (!Number.isNaN(date)) offset = Math.abs(date - Date.now()) < OFFSET_MIN ? 0 : date - Date.now();
-  // The session is over: this page asks for the token.
-  if (response.status === 401) location.reload();
+  offset = ahead(Date.parse(response.headers.get("Date") ?? ""), asked, Date.now()) ?? offset;
+  if (response.status === 401) sessionOver();
   if (!response.ok) {
     const told: unknown = await response.json().catch(() => null);
     const why = told !== null && typeof told === "object" && "error" in told ? String(told.error) : "";
@@ -130,6 +164,31 @@ export const PATHS_MAX = 256;
 /** Bytes of them, well below what the daemon takes of a head. */
 const URL_BYTES_MAX = 48 * 1024;
 
+/** Bytes of one that no request takes: a URL has 65,534 at most, and a key of 16 kB has 80 kB in it where each letter is escaped. */
+const PATH_BYTES_MAX = 64_000;
+
+/** Whether a path is longer than what can be asked for. */
+export function isTooLong(path: string): boolean {
+  return path.length * 9 > PATH_BYTES_MAX && keyArgument(path).length > PATH_BYTES_MAX;
+}
+
+/**
+ * Asks for all at once; where that is refused, for each half of it, so that one which the daemon does not take is no other's loss.
+ * `refused` is told of each that is refused by itself. Other failures are thrown.
+ */
+export async function halving<T>(all: readonly T[], ask: (some: readonly T[]) => Promise<void>, refused: (one: T, why: Failed) => void): Promise<void> {
+  try {
+    if (all.length > 0) await ask(all);
+  } catch (error) {
+    if (!(error instanceof Failed) || !error.refused) throw error;
+    const [one] = all;
+    if (all.length === 1 && one !== undefined) return refused(one, error);
+    const half = Math.ceil(all.length / 2);
+    await halving(all.slice(0, half), ask, refused);
+    await halving(all.slice(half), ask, refused);
+  }
+}
+
 /** Paths in groups that fit into a request each. */
 export function groups(paths: readonly string[]): string[][] {
   const all: string[][] = [];
@@ -163,7 +222,9 @@ export async function get(paths: readonly string[], options: GetOptions = {}): P
     const answer = await ask<Array<{ [path: string]: Value }>>(url, { signal: options.signal });
     for (const object of answer.body) {
       if (options.meta) {
-        const { meta, ...found } = object;
+        // A node that is called as the member of metadata is has its name escaped.
+        const { meta, "%6Deta": named, ...found } = object;
+        if (named !== undefined) found["meta"] = named;
         got.found.push(found);
         got.metas.push((meta ?? {}) as unknown as { [path: string]: Meta });
       } else {
@@ -174,69 +235,6 @@ export async function get(paths: readonly string[], options: GetOptions = {}): P
     got.truncated ||= answer.truncated;
   }
   return got;
-}
-
-/** What changed at a tick: leaves by their paths. */
-export type Told = Array<{ [path: string]: Value }>;
-
-/** Reads the lines of an event stream. */
-export class Events {
-  #rest = "";
-  #id = "";
-  #data: string[] = [];
-  readonly #told: (id: string, data: string) => void;
-
-  constructor(told: (id: string, data: string) => void) {
-    this.#told = told;
-  }
-
-  /** Takes what has come. */
-  feed(text: string): void {
-    const lines = (this.#rest + text).split("\n");
-    this.#rest = lines.pop() ?? "";
-    for (const line of lines) {
-      if (line === "") {
-        if (this.#data.length > 0) this.#told(this.#id, this.#data.join("\n"));
-        this.#data = [];
-      } else if (line.startsWith("data: ")) {
-        this.#data.push(line.slice(6));
-      } else if (line.startsWith("id: ")) {
-        this.#id = line.slice(4);
-      }
-    }
-  }
-}
-
-/** A stream is silent for so long at most (ms) before it is taken for dead; the daemon says something every 15 s. */
-const SILENT_MAX = 40_000;
-
-/** Follows paths by one stream until it ends, breaks or is given up. `told` is called with each tick's changes. */
-export async function pull(
-  paths: readonly string[], since: number, signal: AbortSignal, opened: () => void, told: (tick: number, changes: Told) => void,
-): Promise<void> {
-  const silent = new AbortController();
-  let timer = setTimeout(() => silent.abort(), SILENT_MAX);
-  const url = `/pull/?${paths.map(keyArgument).join("&")}&since=${since}`;
-  try {
-    const response = await send(url, { signal: AbortSignal.any([signal, silent.signal]), accept: "text/event-stream" });
-    const reader = response.body?.getReader();
-    if (!reader) return;
-    opened();
-    const text = new TextDecoder();
-    const events = new Events((id, data) => told(Number(id), JSON.parse(data) as Told));
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      clearTimeout(timer);
-      timer = setTimeout(() => silent.abort(), SILENT_MAX);
-      events.feed(text.decode(value, { stream: true }));
-    }
-  } catch (error) {
-    if (signal.aborted || error instanceof Failed) throw error;
-    throw new Failed("The connection broke.", 0);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** The children of a node, from the one after `after` on, sorted by key. */
@@ -259,7 +257,7 @@ export type TrendOptions = { [name: string]: string | number | undefined };
 export async function trend<T = unknown>(paths: readonly string[], options: TrendOptions, signal?: AbortSignal): Promise<T> {
   const more = Object.entries(options).filter(([, value]) => value !== undefined)
     .map(([name, value]) => `&${name}=${encodeURIComponent(String(value))}`).join("");
-  return (await ask<T>(`/trend/?${paths.map(keyArgument).join("&")}${more}`, { signal })).body;
+  return (await ask<T>(`/trend/?${paths.map(keyArgument).join("&")}${more}`, { signal, most: TREND_MAX })).body;
 }
 
 /** The views at one time, and the tag of all of them. */

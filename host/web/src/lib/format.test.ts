@@ -30,3 +30,24 @@ test("a long text is cut between characters", () => {
   assert.equal(format.cut("🦀🦀🦀", 2), "🦀…");
   assert.equal(format.cut("x".repeat(10_000), 10), "xxxxxxxxx…");
 });
+
+test("ticks of an axis are told apart, in one size", () => {
+  for (const [ticks, units, apart, want] of [
+    [[0, 0.5, 1], "", 0.5, "0|0.5|1"],
+    [[1000.2, 1000.4, 1000.6], "", 0.2, "1000.2|1000.4|1000.6"],
+    [[1_230_000, 1_235_000], "", 5000, "1.23 M|1.235 M"],
+    [[0, 5000, 10_000], "", 5000, "0|5 k|10 k"],
+    [[100, 100.25, 100.5], "%", 0.25, "100 %|100.25 %|100.5 %"],
+    [[0, 0.00001], "", 0.00001, "0|0.00001"],
+    [[0, 1e-12], "", 1e-12, "0|1.00e-12"],
+    [[200e6, 400e6], "bytes", 200e6, "191 MiB|381 MiB"],
+    [[1000e6, 1200e6], "bytes/sec", 200e6, "0.93 GiB/s|1.12 GiB/s"],
+    [[0.01, 0.0125], "seconds", 0.0025, "10 ms|12.5 ms"],
+    [[60, 90], "s", 30, "1 min|1 min 30 s"],
+    [[3600.5, 3601], "s", 0.5, "3600.5 s|3601 s"],
+    [[12, null], "requests", 2, "12 requests|"],
+    [[-4, -2, 0], "", 2, "-4|-2|0"],
+  ] as Array<[Array<number | null>, string, number, string]>) {
+    assert.equal(format.tickTexts(ticks, units, apart).map(plain).join("|"), want);
+  }
+});

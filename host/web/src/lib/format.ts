@@ -88,6 +88,63 @@ export function withUnits(value: number, units: string): string {
   }
 }
 
+/** What stands at the ticks of an axis that are so far apart: all in one size, with as many digits as tell them apart. */
+export function tickTexts(ticks: ReadonlyArray<number | null>, units: string, apart: number): string[] {
+  const unit = units.trim();
+  const kind = unit.toLowerCase();
+  const most = Math.max(0, ...ticks.map((tick) => Math.abs(tick ?? 0)));
+  if (!(apart > 0) || !Number.isFinite(most)) return ticks.map((tick) => (tick === null ? "" : withUnits(tick, units)));
+  const time = /^(s|sec|seconds)$/.test(kind) ? 1 : /^(ms|milliseconds)$/.test(kind) ? 1e-3 : 0;
+  if (time > 0 && most * time >= 60) {
+    const texts = ticks.map((tick) => (tick === null ? "" : duration(tick * time)));
+    if (new Set(texts).size === texts.length) return texts;
+  }
+  let [by, end] = [1, ""];
+  if (time > 0) {
+    const size = most * time;
+    const [part, name] = size >= 1 ? [1, "s"] : size >= 1e-3 ? [1e-3, "ms"] : [1e-6, "µs"];
+    [by, end] = [part / time, `${THIN}${name}`];
+  } else if (/^(b|bytes?)(\/s(ec)?)?$/.test(kind)) {
+    const at = sizeOf(most, 1024, 1023.5, 1023.5, BYTES.length);
+    [by, end] = [1024 ** at, `${THIN}${BYTES[at]}${kind.includes("/") ? "/s" : ""}`];
+  } else if (kind === "%" || kind === "percent") {
+    end = `${THIN}%`;
+  } else {
+    const at = sizeOf(most, 1000, 10_000, 999.5, LARGE.length);
+    [by, end] = [1000 ** at, `${at === 0 ? "" : `${THIN}${LARGE[at]}`}${unit === "" ? "" : ` ${unit}`}`];
+  }
+  const digits = digitsOf(apart / by);
+  return ticks.map((tick) => {
+    if (tick === null) return "";
+    if (tick === 0) return withUnits(0, units);
+    const text = digits > DIGITS_MAX ? (tick / by).toExponential(2) : (tick / by).toFixed(digits);
+    return `${text.includes(".") && digits <= DIGITS_MAX ? text.replace(/\.?0+$/, "") : text}${end}`;
+  });
+}
+
+const DIGITS_MAX = 9;
+
+/** How often a number is divided until it is short. */
+function sizeOf(value: number, by: number, first: number, then: number, most: number): number {
+  let [size, at] = [value, 0];
+  while (size >= (at === 0 ? first : then) && at < most - 1) {
+    size /= by;
+    at += 1;
+  }
+  return at;
+}
+
+/** Digits behind the point in which steps of this length are what they are, or nearly. */
+function digitsOf(apart: number): number {
+  const digits = Math.max(0, Math.ceil(-Math.log10(apart) - 1e-9));
+  for (const more of [0, 1]) {
+    const steps = apart * 10 ** (digits + more);
+    if (Math.abs(steps - Math.round(steps)) < 1e-6 * steps) return digits + more;
+  }
+  // Steps of no whole digits, as those of bytes in MiB: a tenth of one is near enough.
+  return Math.max(0, Math.ceil(1 - Math.log10(apart)));
+}
+
 /** The clock of a moment (ms since 1970): `14:05:09`. */
 export function clock(ms: number): string {
   const date = new Date(ms);

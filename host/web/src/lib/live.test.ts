@@ -1,33 +1,42 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Events, Failed, type Got, type Told, type Value, groups } from "./api.ts";
-import { type Frame, Live, type Source } from "./live.ts";
+import { Failed, type Got, type Value, groups } from "./api.ts";
+import { type Frame, Live } from "./live.ts";
+import { Events, type Source, type Told } from "./stream.ts";
 
 /** A daemon of paper: what it has, who follows, and a way to break. */
 class Daemon implements Source {
   values: { [path: string]: Value } = {};
-  tick = 100;
+  /** Its last tick, and how long one is. */
+  at = 100;
+  tick = 1_000;
   time = 1_000_000;
   gets: string[][] = [];
-  pulls: Array<{ paths: string[]; since: number; told: (tick: number, changes: Told) => void; broken: (error: Error) => void }> = [];
+  pulls: Array<{ paths: string[]; since: number; told: (tick: number, changes: Told) => void; heard: () => void; broken: (error: Error) => void }> = [];
   away = false;
   #waiting: Array<() => void> = [];
 
   now = () => this.time;
+  forgets = false;
+  forgot = async () => this.forgets;
 
   get = async (paths: readonly string[]): Promise<Got> => {
     this.gets.push([...paths]);
     if (this.away) throw new Failed("The daemon does not answer.", 0);
-    return { found: paths.map((path) => ({ [path]: this.values[path] ?? null })), metas: [], tick: this.tick, truncated: false };
+    if (paths.some((path) => this.bad.has(path))) throw new Failed("That is none.", 400);
+    return { found: paths.map((path) => ({ [path]: this.values[path] ?? null })), metas: [], tick: this.at, truncated: false };
   };
 
-  pull: Source["pull"] = (paths, since, signal, opened, told) =>
+  pull: Source["pull"] = (paths, since, signal, { opened, told, heard }) =>
     new Promise((_, broken) => {
       signal.addEventListener("abort", () => broken(new DOMException("given up", "AbortError")));
-      this.pulls.push({ paths: [...paths], since, told, broken });
+      this.pulls.push({ paths: [...paths], since, told, heard, broken });
       opened();
       this.#waiting.splice(0).forEach((go) => go());
     });
+
+  /** What it refuses. */
+  bad = new Set<string>();
 
   /** Is done when there is one more stream. */
   async opened(): Promise<void> {
@@ -77,7 +86,7 @@ test("who comes later is told what is, and the others are asked for nothing twic
   const a = follow(live, "a");
   await daemon.opened();
   daemon.last.told(110, [{ a: 1 }]);
-  daemon.tick = 120;
+  daemon.at = 120;
   const b = follow(live, "b");
   await daemon.opened();
   assert.deepEqual(daemon.gets, [["a"], ["b"]]);
@@ -96,7 +105,7 @@ test("a break is told, tried again and healed with all that is", async () => {
   const a = follow(live, "a");
   await daemon.opened();
   daemon.values = { a: 9 };
-  daemon.tick = 200;
+  daemon.at = 200;
   daemon.time += 7_000;
   daemon.away = true;
   const again = daemon.opened();
@@ -130,6 +139,150 @@ test("a hidden page follows nothing, and goes on where it was", async () => {
   live.rest(false);
   await anew;
   assert.equal(daemon.gets.length, 2);
+  live.stop();
+});
+
+test("whoever is back asks for all when the daemon was another, and is live only when a stream is", async () => {
+  const daemon = new Daemon();
+  const live = new Live(daemon);
+  follow(live, "a");
+  await daemon.opened();
+  assert.equal(live.state, "live");
+  live.rest(true);
+  assert.equal(live.state, "connecting");
+  daemon.forgets = true;
+  const again = daemon.opened();
+  live.rest(false);
+  assert.equal(live.state, "connecting");
+  await again;
+  assert.deepEqual([daemon.gets.length, live.state], [2, "live"]);
+  live.stop();
+});
+
+test("a break is since when something was heard, not since something changed", async () => {
+  const daemon = new Daemon();
+  const live = new Live(daemon);
+  const a = follow(live, "a");
+  await daemon.opened();
+  daemon.time += 3_600_000;
+  daemon.last.heard();
+  // Somebody else who comes is no break.
+  const again = daemon.opened();
+  const b = follow(live, "a");
+  await again;
+  assert.deepEqual([a.frames.at(-1)?.gap, b.frames.length], [0, 1]);
+  daemon.time += 2_000;
+  daemon.last.heard();
+  daemon.time += 40_000;
+  const healed = daemon.opened();
+  daemon.last.broken(new Failed("The connection broke.", 0));
+  await healed;
+  assert.equal(a.frames.at(-1)?.gap, 40_000);
+  live.stop();
+});
+
+test("what changed is told with the tick after which it did", async () => {
+  const daemon = new Daemon();
+  const live = new Live(daemon);
+  const a = follow(live, "a");
+  await daemon.opened();
+  daemon.time += 30_000;
+  // A new stream: the older one told all but the last ticks.
+  const again = daemon.opened();
+  follow(live, "b");
+  daemon.at = 130;
+  await again;
+  daemon.last.told(131, [{ a: 1 }]);
+  assert.equal(a.frames.at(-1)?.after, 128);
+  daemon.time += 10_000;
+  daemon.last.told(141, [{ a: 2 }]);
+  assert.equal(a.frames.at(-1)?.after, 140);
+  // The first of a stream that comes late is of its tick alone.
+  const once = daemon.opened();
+  follow(live, "c");
+  await once;
+  daemon.time += 20_000;
+  daemon.last.told(161, [{ a: 3 }]);
+  assert.equal(a.frames.at(-1)?.after, 160);
+  // After a rest nobody knows.
+  live.rest(true);
+  daemon.time += 4_000;
+  const back = daemon.opened();
+  live.rest(false);
+  await back;
+  daemon.last.told(165, [{ a: 4 }]);
+  assert.equal(a.frames.at(-1)?.after, daemon.last.since);
+  live.stop();
+});
+
+test("a path that is refused is no other's loss", async () => {
+  const daemon = new Daemon();
+  daemon.bad.add("bad");
+  const live = new Live(daemon);
+  for (const path of ["a", "bad", "c", `x,${"%2C".repeat(50_000)}`]) follow(live, path);
+  await daemon.opened();
+  assert.deepEqual([live.state, daemon.last.paths], ["live", ["a", "c"]]);
+  assert.equal(live.refusal("bad"), "That is none.");
+  assert.match(live.refusal(`x,${"%2C".repeat(50_000)}`) ?? "", /too long/);
+  assert.equal(live.refusal("a"), null);
+  live.stop();
+});
+
+test("what no stream takes is asked for; each stream goes on from where it was", async () => {
+  const daemon = new Daemon();
+  const live = new Live(daemon);
+  const all = Array.from({ length: 800 }, (_, i) => follow(live, `n${i}`));
+  await daemon.opened();
+  await new Promise((tick) => setTimeout(tick));
+  assert.deepEqual(daemon.pulls.map(({ paths }) => paths.length), [256, 256, 256]);
+  // It is told what changes as well.
+  daemon.values = { n799: 5 };
+  daemon.at = 101;
+  const told = () => all[799]?.frames.some((frame) => frame.changes.get("n799") === 5);
+  for (let i = 0; i < 40 && !told(); i += 1) await new Promise((later) => setTimeout(later, 50));
+  assert.ok(told());
+  // One is told a tick of which the others have not heard.
+  const [first, second] = daemon.pulls;
+  first?.told(110, [{ n0: 1 }]);
+  const again = daemon.opened();
+  const [gone] = all;
+  gone?.stop();
+  await again;
+  assert.deepEqual(daemon.pulls.slice(3).map(({ since }) => since), [100, 100, 100].slice(0, daemon.pulls.length - 3));
+  assert.equal(second?.since, 100);
+  live.stop();
+});
+
+test("of what has much below it the figure alone is asked for", async () => {
+  const daemon = new Daemon();
+  const live = new Live(daemon);
+  follow(live, "hits");
+  follow(live, "b");
+  follow(live, "branch");
+  await daemon.opened();
+  const again = daemon.opened();
+  daemon.last.told(101, [{ hits: 1 }, Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`hits,${i}`, 1]))]);
+  await again;
+  assert.deepEqual(daemon.last.paths, ["b", "branch"]);
+  // Nor does a stream tell what a branch folds to; what has a value and something below it is told by itself.
+  daemon.last.told(102, [{ b: 1, "b,x": 1 }]);
+  daemon.last.told(103, [{ "b,x": 2 }]);
+  const once = daemon.opened();
+  daemon.last.told(104, [{ "branch,x": 1 }]);
+  await once;
+  assert.deepEqual(daemon.last.paths, ["b"]);
+  live.stop();
+});
+
+test("a page for which there is no room for a stream asks again and again", async () => {
+  const daemon = new Daemon();
+  const live = new Live(Object.assign(daemon, { slots: { take: () => 0, leave: () => undefined } }));
+  daemon.values = { a: 1 };
+  const a = follow(live, "a");
+  const told = () => a.frames.some((frame) => frame.changes.get("a") === 2);
+  setTimeout(() => { daemon.values = { a: 2 }; daemon.at = 103; }, 300);
+  for (let i = 0; i < 60 && !told(); i += 1) await new Promise((later) => setTimeout(later, 50));
+  assert.deepEqual([told(), daemon.pulls.length, live.state], [true, 0, "live"]);
   live.stop();
 });
 

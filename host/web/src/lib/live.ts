@@ -1,34 +1,17 @@
-// All that a page follows, by one stream: parts say which paths they show, and are told what changed.
+// All that a page follows, by a few streams: parts say which paths they show, and are told what changed.
 //
 // Begins with /get/, goes on by /pull/ from that tick, and heals: after a break all is asked for anew, so that nobody shows
-// what is no more. While the page is hidden the stream rests; when it is seen again it goes on from where it was.
+// what is no more, and each is told since when nothing was heard. What no stream takes is asked for again and again. While the page
+// is hidden the streams rest; when it is seen again they go on from where they were.
 
-import { Failed, type Got, type Told, type Value, get, groups, isAbort, pull, said } from "./api.ts";
-import { parent } from "./path.ts";
+import { Failed, groups, halving, isAbort, isTooLong, said } from "./api.ts";
+import { type Frame, isList, shares } from "./frames.ts";
+import type { Source, Told } from "./stream.ts";
 
-/** Something that happened at a moment (ms since 1970, this browser's clock). */
-export interface Frame {
-  tick: number;
-  at: number;
-  /** Leaves by their paths, and what folds by the path as it was asked for. */
-  changes: Map<string, Value>;
-  /** Not what changed, but what is: the first answer, and the one after a break. */
-  whole: boolean;
-  /** How long nothing was heard before it (ms); 0 but after a break. */
-  gap: number;
-  /** It may hold what changed in several ticks: the first of a stream. */
-  spread: boolean;
-}
+export type { Frame } from "./frames.ts";
 
 export type State = "connecting" | "live" | "offline";
 export type Listener = (frame: Frame) => void;
-
-/** What is used of the daemon; tests have their own. */
-export interface Source {
-  get(paths: readonly string[], options: { signal?: AbortSignal | undefined; depth?: number }): Promise<Got>;
-  pull: typeof pull;
-  now(): number;
-}
 
 const WAIT_MIN = 250;
 const WAIT_MAX = 8_000;
@@ -38,18 +21,44 @@ const GATHER = 60;
 const STREAMS_MAX = 3;
 /** A path at which there is nothing. */
 const NOBODY = "%00";
-/** A page that was hidden for so long (ms) is asked for anew: leaves that went meanwhile may be forgotten. */
-const RESTED_MAX = 20_000;
+/** A page that was hidden for so long (ms) is asked for anew: it is history that knows what was meanwhile. */
+const RESTED_MAX = 5_000;
+/** What no stream takes is asked for so often (ms), or each tick where that is longer. */
+const POLL = 1_000;
+/** A page for whose streams there is no room looks for some so often (ms). */
+const AGAIN = 30_000;
+/** It is asked again after so many times as long as the answer took. */
+const EASE = 10;
+/** Leaves below a path in one event, from which on its figure is asked for: a stream tells all that hangs below it. */
+const BELOW_MAX = 256;
+/** What a stream was told lately was told so many ticks late at most. */
+const LATE = 2;
+
+/** Up to which tick something has been told, and when it was heard of last (ms). One for all paths of a stream. */
+interface Mark { tick: number; heard: number }
 
 export class Live {
   readonly #listeners = new Map<string, Set<Listener>>();
   readonly #states = new Set<() => void>();
   readonly #frames = new Set<() => void>();
   readonly #source: Source;
+  #asking: AbortController | null = null;
   #running: AbortController | null = null;
-  #known = new Set<string>();
-  #tick = 0;
-  #heard = 0;
+  #known = new Map<string, Mark>();
+  /** When paths were heard of before the break (ms). */
+  #before = new Map<string, number>();
+  /** Paths that the daemon does not take, and why. */
+  readonly #refused = new Map<string, string>();
+  /** Paths that no stream takes. */
+  readonly #apart = new Set<string>();
+  /** Paths that streams have told of by themselves, not of what is below them alone. */
+  readonly #own = new Set<string>();
+  /** All has to be asked for: nobody knows what is. */
+  #broke = true;
+  /** The page rested since the streams were opened. */
+  #woke = false;
+  /** The newest tick that was told, and when (ms). */
+  #newest: Mark = { tick: 0, heard: 0 };
   #timer: ReturnType<typeof setTimeout> | null = null;
   #wait = WAIT_MIN;
   #resting = false;
@@ -58,7 +67,7 @@ export class Live {
   /** Why there is no connection; null while there is one. */
   error: string | null = null;
 
-  constructor(source: Source = { get, pull, now: Date.now }) {
+  constructor(source: Source) {
     this.#source = source;
   }
 
@@ -76,9 +85,17 @@ export class Live {
       if (listeners?.size === 0) {
         this.#listeners.delete(path);
         this.#known.delete(path);
+        this.#apart.delete(path);
+        this.#own.delete(path);
+        this.#refused.delete(path);
         this.#gather();
       }
     };
+  }
+
+  /** Why a path is not followed; null where it is. */
+  refusal(path: string): string | null {
+    return isTooLong(path) ? "Its name is too long to be followed." : this.#refused.get(path) ?? null;
   }
 
   /** Calls back when the connection is lost or back. */
@@ -93,7 +110,7 @@ export class Live {
     return () => this.#frames.delete(drawn);
   }
 
-  /** Holds the stream while nobody looks. */
+  /** Holds the streams while nobody looks. */
   rest(resting: boolean): void {
     if (resting === this.#resting) return;
     this.#resting = resting;
@@ -101,7 +118,8 @@ export class Live {
       this.#rested = this.#source.now();
       return this.stop();
     }
-    if (this.#source.now() - this.#rested > RESTED_MAX) this.#known.clear();
+    if (this.#source.now() - this.#rested > RESTED_MAX) this.#break();
+    this.#woke = true;
     this.#begin(0);
   }
 
@@ -109,13 +127,16 @@ export class Live {
   stop(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
+    this.#asking?.abort();
     this.#running?.abort();
     this.#running = null;
+    this.#source.slots?.leave();
+    if (this.state === "live") this.#is("connecting", null);
   }
 
   /** Tries again now, not when the wait is over. */
   retry(): void {
-    if (this.state !== "live") this.#begin(0);
+    if (this.state !== "live" && !this.#resting) this.#begin(0);
   }
 
   #gather(): void {
@@ -137,104 +158,193 @@ export class Live {
     this.#states.forEach((changed) => changed());
   }
 
+  /** Nothing that is known counts any more, but when it was heard of. */
+  #break(): void {
+    this.#broke = true;
+    for (const [path, { heard }] of this.#known) this.#before.set(path, heard);
+    this.#known.clear();
+    this.#refused.clear();
+  }
+
   async #run(): Promise<void> {
-    this.#running?.abort();
-    const running = new AbortController();
-    this.#running = running;
-    const { signal } = running;
-    const followed = [...this.#listeners.keys()];
-    // Who follows nothing yet wants to know as well whether there is a connection.
-    const paths = followed.length === 0 ? [NOBODY] : followed;
+    this.#asking?.abort();
+    const asking = new AbortController();
+    this.#asking = asking;
+    const { signal } = asking;
     try {
-      const broke = this.#known.size === 0;
-      // What is new is asked for; after a break, all.
-      const asked = broke ? paths : paths.filter((path) => !this.#known.has(path));
-      let since = this.#tick;
-      if (asked.length > 0) {
-        // The figure alone: what hangs below it may be a million nodes.
-        const got = await this.#source.get(asked, { signal, depth: 0 });
-        const gap = broke && this.#heard > 0 ? this.#source.now() - this.#heard : 0;
-        asked.forEach((path) => this.#known.add(path));
-        // From the older of the two: what was known is told from where it was, and nothing of what is new is missed.
-        since = broke ? got.tick : Math.min(got.tick, this.#tick);
-        this.#tick = since;
-        this.#whole(asked, got, gap);
+      if (this.#woke && !this.#broke && this.#known.size > 0 && await this.#source.forgot(this.#since(this.#known.keys()), signal)) this.#break();
+      signal.throwIfAborted();
+      if (this.#broke) {
+        this.#running?.abort();
+        if (this.state === "live") this.#is("connecting", null);
       }
+      // The streams there are go on meanwhile.
+      await this.#ask(signal);
       if (signal.aborted) return;
-      const opened = () => {
-        this.#wait = WAIT_MIN;
-        this.#is("live", null);
-      };
-      const parts = groups(paths).slice(0, STREAMS_MAX).map((group) => {
-        let spread = true;
-        return this.#source.pull(group, since, signal, opened, (tick, told) => {
-          if (!signal.aborted) this.#told(tick, told, spread);
-          spread = false;
-        });
-      });
-      // The first that ends takes the others with it.
-      await Promise.race(parts);
-      throw new Failed("The connection broke.", 0);
+      this.#broke = false;
+      this.#before.clear();
+      await this.#follow();
     } catch (error) {
       if (signal.aborted || isAbort(error)) return;
-      running.abort();
-      this.#known.clear();
+      this.#running?.abort();
+      asking.abort();
+      this.#break();
       this.#is("offline", said(error));
       this.#begin(this.#wait);
       this.#wait = Math.min(this.#wait * 2, WAIT_MAX);
     }
   }
 
-  #whole(asked: readonly string[], got: Got, gap: number): void {
-    const at = this.#source.now();
-    this.#heard = at;
-    asked.forEach((path, i) => {
-      const changes = new Map(Object.entries(got.found[i] ?? {}));
-      const frame: Frame = { tick: got.tick, at, changes, whole: true, gap, spread: false };
-      this.#listeners.get(path)?.forEach((listener) => listener(frame));
-    });
-    this.#frames.forEach((drawn) => drawn());
+  /** The paths that are followed. Who follows nothing yet wants to know as well whether there is a connection. */
+  #paths(): string[] {
+    const paths = [...this.#listeners.keys()].filter((path) => this.refusal(path) === null);
+    return paths.length === 0 ? [NOBODY] : paths;
   }
 
-  #told(tick: number, told: Told, spread: boolean): void {
+  #since(paths: Iterable<string>): number {
+    let since = Infinity;
+    for (const path of paths) since = Math.min(since, this.#known.get(path)?.tick ?? since);
+    return Number.isFinite(since) ? since : 0;
+  }
+
+  /** Asks for what is of the paths of which that is not known. */
+  async #ask(signal: AbortSignal): Promise<void> {
+    const paths = this.#paths().filter((path) => !this.#known.has(path));
+    for (const group of groups(paths)) {
+      await halving(group, async (some) => {
+        // The figure alone: below it may be a million nodes.
+        const got = await this.#source.get(some, { signal, depth: 0 });
+        if (signal.aborted) return;
+        const at = this.#source.now();
+        const after = Math.max(0, got.tick - LATE);
+        this.#newest = { tick: got.tick, heard: at };
+        some.forEach((path, i) => {
+          const heard = this.#before.get(path);
+          const gap = this.#broke && heard !== undefined ? Math.max(1, at - heard) : 0;
+          this.#known.set(path, { tick: got.tick, heard: at });
+          this.#give(path, { tick: got.tick, at, changes: new Map(Object.entries(got.found[i] ?? {})), whole: true, gap, after });
+        });
+        this.#frames.forEach((drawn) => drawn());
+      }, (path, why) => this.#refuse(path, why));
+    }
+  }
+
+  #refuse(path: string, why: Failed): void {
+    this.#refused.set(path, said(why));
+    this.#known.delete(path);
+    this.#states.forEach((changed) => changed());
+  }
+
+  /** Opens streams in place of those there are, and waits until one ends. */
+  async #follow(): Promise<void> {
+    const running = new AbortController();
+    const { signal } = running;
+    const { now, tick } = this.#source;
+    // What there was up to now was told, but for the last ticks; after a rest it was not.
+    const ticks = Math.floor((now() - this.#newest.heard) / tick);
+    const told = this.#running !== null && !this.#woke ? this.#newest.tick + ticks - LATE : 0;
+    this.#running?.abort();
+    this.#running = running;
+    this.#woke = false;
+    const paths = this.#paths();
+    const all = groups(paths.filter((path) => !this.#apart.has(path)));
+    const wanted = Math.min(all.length, STREAMS_MAX);
+    const room = this.#source.slots?.take(wanted) ?? wanted;
+    // Others may have gone by then.
+    const again = room < wanted ? setTimeout(() => this.#begin(0), AGAIN) : undefined;
+    signal.addEventListener("abort", () => clearTimeout(again));
+    const streams = all.slice(0, room);
+    const rest = [...all.slice(room).flat(), ...paths.filter((path) => this.#apart.has(path))];
+    const live = () => { this.#wait = WAIT_MIN; this.#is("live", null); };
+    const parts = streams.map((group) => this.#stream(group, told, signal, live));
+    if (rest.length > 0) parts.push(this.#poll(rest, signal, live));
+    // The first that ends takes the others with it.
+    await Promise.race(parts);
+    if (!signal.aborted) throw new Failed("The connection broke.", 0);
+  }
+
+  async #stream(group: string[], told: number, signal: AbortSignal, live: () => void): Promise<void> {
+    const since = this.#since(group);
+    const mark: Mark = { tick: since, heard: Math.min(...group.map((path) => this.#known.get(path)?.heard ?? Infinity)) };
+    let opened = 0;
+    let first = true;
+    try {
+      await this.#source.pull(group, since, signal, {
+        opened: () => {
+          if (signal.aborted) return;
+          // One that somebody else has come to follow meanwhile is not known until it is asked for.
+          group.forEach((path) => { if (this.#known.has(path)) this.#known.set(path, mark); });
+          mark.heard = opened = this.#source.now();
+          live();
+        },
+        heard: () => { mark.heard = this.#source.now(); },
+        told: (tick, changes) => {
+          if (signal.aborted) return;
+          // The first may hold what changed before there was this stream; what comes later is of its tick.
+          const missed = first && this.#source.now() - opened < this.#source.tick * LATE;
+          first = false;
+          this.#told(mark, tick, changes, Math.min(tick - 1, missed ? Math.max(since, told) : tick - 1));
+        },
+      });
+    } catch (error) {
+      if (signal.aborted || !(error instanceof Failed) || !error.refused) throw error;
+      // It is no stream that the daemon takes: what it has is asked for, and each by itself where need be.
+      group.forEach((path) => this.#apart.add(path));
+      this.#begin(0);
+      await new Promise((_, gone) => signal.addEventListener("abort", () => gone(signal.reason as Error)));
+    }
+  }
+
+  /** Asks for paths again and again. */
+  async #poll(paths: string[], signal: AbortSignal, live: () => void): Promise<void> {
+    const last = new Map<string, string>();
+    for (;;) {
+      const began = this.#source.now();
+      for (const group of groups(paths)) {
+        await halving(group, async (some) => {
+          const got = await this.#source.get(some, { signal, depth: 0 });
+          signal.throwIfAborted();
+          const at = this.#source.now();
+          some.forEach((path, i) => {
+            const changes = new Map(Object.entries(got.found[i] ?? {}));
+            const is = JSON.stringify([...changes]);
+            const after = this.#known.get(path)?.tick ?? got.tick - 1;
+            if (this.#known.has(path)) this.#known.set(path, { tick: got.tick, heard: at });
+            if (last.get(path) === is) return;
+            last.set(path, is);
+            this.#give(path, { tick: got.tick, at, changes, whole: false, gap: 0, after: Math.min(after, got.tick - 1) });
+          });
+        }, (path, why) => {
+          this.#refuse(path, why);
+          paths = paths.filter((one) => one !== path);
+        });
+        live();
+      }
+      this.#frames.forEach((drawn) => drawn());
+      const took = this.#source.now() - began;
+      await new Promise((go) => setTimeout(go, Math.max(POLL, this.#source.tick, took * EASE)));
+      signal.throwIfAborted();
+    }
+  }
+
+  #give(path: string, frame: Frame): void {
+    this.#listeners.get(path)?.forEach((listener) => listener(frame));
+  }
+
+  #told(mark: Mark, tick: number, told: Told, after: number): void {
     const at = this.#source.now();
-    this.#heard = at;
-    this.#tick = Math.max(this.#tick, tick);
-    const parts = new Map<string, Map<string, Value>>();
-    const give = (to: string, path: string, value: Value) => {
-      if (!this.#listeners.has(to)) return;
-      const part = parts.get(to);
-      if (part) part.set(path, value);
-      else parts.set(to, new Map([[path, value]]));
-    };
-    const lists = [...this.#listeners.keys()].filter((path) => path.split(",").includes("*"));
-    for (const one of told) {
-      for (const [path, value] of Object.entries(one)) {
-        // Who follows it, and who follows what is above it.
-        for (let above: string | null = path; above !== null; above = parent(above)) give(above, path, value);
-        for (const list of lists) if (listed(path, list)) give(list, path, value);
+    mark.heard = at;
+    mark.tick = Math.max(mark.tick, tick);
+    if (tick >= this.#newest.tick) this.#newest = { tick, heard: at };
+    for (const [to, changes] of shares(told, this.#listeners)) {
+      this.#give(to, { tick, at, changes, whole: false, gap: 0, after });
+      if (changes.has(to)) this.#own.add(to);
+      // Of a branch a stream tells what is below it, and not what that folds to.
+      if ((changes.size > BELOW_MAX || !this.#own.has(to)) && !isList(to) && !this.#apart.has(to)) {
+        this.#apart.add(to);
+        this.#gather();
       }
     }
-    for (const [to, changes] of parts) {
-      const frame: Frame = { tick, at, changes, whole: false, gap: 0, spread };
-      this.#listeners.get(to)?.forEach((listener) => listener(frame));
-    }
     this.#frames.forEach((drawn) => drawn());
   }
-}
-
-/** Whether a path is one that a path with `*` lists. */
-function listed(path: string, list: string): boolean {
-  const [found, wanted] = [path.split(","), list.split(",")];
-  return found.length === wanted.length && wanted.every((step, i) => step === "*" || step === found[i]);
-}
-
-/** The page's one stream; it rests while the page is hidden, and is tried at once when the network is back. */
-export function pageLive(): Live {
-  const live = new Live();
-  live.retry();
-  document.addEventListener("visibilitychange", () => live.rest(document.hidden));
-  addEventListener("online", () => live.retry());
-  addEventListener("pagehide", () => live.stop());
-  return live;
 }

@@ -37,7 +37,13 @@ test("in URLs", () => {
   assert.equal(path.keyArgument("a%2Cb,c d"), "key-a%252Cb%2Cc%20d");
   assert.equal(path.segment("url,/x?"), "url%2C%2Fx%3F");
   assert.equal(path.outOfSegment("url%2C%2Fx%3F"), "url,/x?");
-  assert.equal(path.rest("url,/x y"), "url,/x%20y");
+  assert.equal(path.rest("url,/x y"), "url,%2Fx%20y");
+  for (const key of ["self,url,/../x", "..", ".", "../..", "/", "a,..", "..,a", "%2E%2E"]) {
+    const { pathname } = new URL(`/api/ls/${path.rest(key)}`, "http://h");
+    const asked = decodeURIComponent(pathname.slice("/api/ls/".length));
+    assert.ok(pathname.startsWith("/api/ls/"), pathname);
+    assert.deepEqual(path.steps(asked).map(path.outOfPath), path.steps(key).map(path.outOfPath), pathname);
+  }
 });
 
 test("what is shown is cut and has its keys as they are", () => {

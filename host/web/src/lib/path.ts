@@ -71,9 +71,14 @@ export function segment(path: string): string {
   return encodeURIComponent(path);
 }
 
-/** A path as all the rest of a URL, as in `/api/ls/PATH`. */
+/** A path as all the rest of a URL, as in `/api/ls/PATH`. Its slashes and dots are none of the URL's, which a browser would resolve. */
 export function rest(path: string): string {
-  return encodeURIComponent(path).replaceAll("%2F", "/").replaceAll("%2C", ",");
+  return encodeURIComponent(isDots(path) ? path.replaceAll(".", "%2E") : path).replaceAll("%2C", ",");
+}
+
+/** Whether a browser takes this, as a segment of a URL, for the place itself or the one above, however it is escaped. */
+export function isDots(text: string): boolean {
+  return text === "." || text === "..";
 }
 
 /** One segment of a URL as the path that it spells. */

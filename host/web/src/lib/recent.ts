@@ -4,6 +4,8 @@ import type { Value } from "./api.ts";
 
 /** Values that are kept of a path. */
 export const KEPT = 40;
+/** Paths of which they are kept. */
+export const PATHS_MAX = 2000;
 
 export interface Recent { value: Value; values: number[]; changes: number }
 
@@ -21,8 +23,11 @@ export function figure(value: Value | undefined): number | string | null {
 export class Recents {
   readonly #all = new Map<string, Recent>();
 
+  /** What is known of a path that is seen: it is the last to make room. */
   get(path: string): Recent | undefined {
-    return this.#all.get(path);
+    const there = this.#all.get(path);
+    if (there !== undefined) this.#latest(path, there);
+    return there;
   }
 
   /** Takes a value; true when it differs from the one before. */
@@ -31,10 +36,11 @@ export class Recents {
     const now = figure(value);
     if (there === undefined) {
       // Those that were seen longest ago make room.
-      if (this.#all.size >= 2000) for (const old of [...this.#all.keys()].slice(0, 500)) this.#all.delete(old);
+      if (this.#all.size >= PATHS_MAX) for (const old of [...this.#all.keys()].slice(0, PATHS_MAX / 4)) this.#all.delete(old);
       this.#all.set(path, { value, values: typeof now === "number" ? [now] : [], changes: 0 });
       return false;
     }
+    this.#latest(path, there);
     const changed = figure(there.value) !== now;
     there.value = value;
     if (changed) there.changes += 1;
@@ -43,5 +49,11 @@ export class Recents {
       if (there.values.length > KEPT) there.values.shift();
     }
     return changed;
+  }
+
+  /** A map is in the order in which its members were put into it. */
+  #latest(path: string, there: Recent): void {
+    this.#all.delete(path);
+    this.#all.set(path, there);
   }
 }

@@ -1,8 +1,8 @@
-// What a path is, asked for all panels of a page in one request, and how it went on before anybody looked.
+// What a path is, asked for all panels of a page in one request.
 
-import { clockOffset, get, type Meta, trend, type Value } from "./api.ts";
+import { get, halving, isTooLong, type Meta, said, type Value } from "./api.ts";
 import { isPattern, steps } from "./path.ts";
-import { type Kind, kindOf, type Track } from "./track.ts";
+import { type Kind, kindOf } from "./track.ts";
 
 export interface Resolved {
   path: string;
@@ -13,10 +13,14 @@ export interface Resolved {
   members: Array<{ path: string; kind: Kind; size: number }>;
   /** There are more than were looked at. */
   more: boolean;
+  /** Why the daemon does not take the path. */
+  refused?: string;
 }
 
-/** Matches of a list that are looked at. */
-const LOOKED = 200;
+/** Matches of a list that are looked at: the first by their paths. */
+export const LOOKED = 200;
+/** Children that are looked at, for each path of a request, to tell a branch from what has a figure. */
+const CHILDREN = 64;
 
 /** Gathers what is asked for in one turn of the page, and asks once. */
 function gathered<T>(ask: (paths: string[]) => Promise<Map<string, T>>): (path: string) => Promise<T | undefined> {
@@ -38,16 +42,31 @@ function size(value: Value | undefined): number {
   return typeof value === "number" ? Math.abs(value) : 0;
 }
 
-async function resolveAll(paths: string[]): Promise<Map<string, Resolved>> {
+/** What is asked of the daemon; tests have their own. */
+export type Get = typeof get;
+
+/** What each of the paths is. */
+export async function resolveAll(paths: readonly string[], ask: Get = get): Promise<Map<string, Resolved>> {
   const all = new Map<string, Resolved>();
-  const lists = paths.filter((path) => steps(path).includes("*"));
-  const plain = paths.filter((path) => !lists.includes(path));
+  const none = (path: string, refused: string) => all.set(path, { path, kind: "none", meta: {}, members: [], more: false, refused });
+  const fit = paths.filter((path) => !isTooLong(path) || void none(path, "Its name is too long to be followed."));
+  const lists = fit.filter((path) => steps(path).includes("*"));
+  const plain = fit.filter((path) => !lists.includes(path));
   const counts = (rate: Value | undefined) => typeof rate === "number";
-  const ofPlain = async () => {
-    if (plain.length === 0) return;
+  const ofPlain = async (plain: readonly string[]) => {
     const [values, rates] = await Promise.all([
       // A folding path has a figure; another shows by what hangs below it that it is a branch.
-      get(plain, { depth: 1, meta: true, limit: 20_000 }), get(plain, { as: "rate", limit: 20_000 })]);
+      ask(plain, { depth: 1, meta: true, limit: CHILDREN * plain.length }), ask(plain, { as: "rate", depth: 0 })]);
+    if (values.truncated) {
+      // A large branch leaves no room for those behind it: each of these by itself, and no more of it than tells what it is.
+      await Promise.all(plain.map(async (path, i) => {
+        const is = values.found[i]?.[path];
+        if (is !== null && is !== undefined && (typeof is !== "object" || Object.keys(is).length > 0)) return;
+        const one = await ask([path], { depth: 1, meta: true, limit: 2 });
+        values.found[i] = one.found[0] ?? {};
+        values.metas[i] = one.metas[0] ?? {};
+      }));
+    }
     plain.forEach((path, i) => {
       const value = values.found[i]?.[path];
       const rate = rates.found[i]?.[path];
@@ -58,9 +77,9 @@ async function resolveAll(paths: string[]): Promise<Map<string, Resolved>> {
       });
     });
   };
-  const ofLists = lists.map(async (path) => {
+  const ofList = async (path: string) => {
     const [values, rates] = await Promise.all([
-      get([path], { depth: 0, meta: true, limit: LOOKED }), get([path], { as: "rate", limit: LOOKED })]);
+      ask([path], { depth: 0, meta: true, limit: LOOKED }), ask([path], { as: "rate", limit: LOOKED })]);
     const found = Object.entries(values.found[0] ?? {});
     const rate = rates.found[0] ?? {};
     const members = found.flatMap(([member, value]) => {
@@ -70,65 +89,11 @@ async function resolveAll(paths: string[]): Promise<Map<string, Resolved>> {
     members.sort((a, b) => b.size - a.size || (a.path < b.path ? -1 : 1));
     const meta = values.metas[0]?.[members[0]?.path ?? ""] ?? {};
     all.set(path, { path, kind: members.length > 0 ? "list" : "none", meta, members, more: values.truncated });
-  });
-  await Promise.all([ofPlain(), ...ofLists]);
+  };
+  const refused = (path: string, why: Error) => { none(path, said(why)); };
+  await Promise.all([halving(plain, ofPlain, refused), ...lists.map((list) => halving([list], () => ofList(list), refused))]);
   return all;
 }
 
 /** What a path is. */
-export const resolve = gathered(resolveAll);
-
-interface Line { from?: number; step?: number; times?: number[]; events?: Array<[number, string | boolean | null]>; [figure: string]: unknown }
-
-/** What is asked of history for each kind; figures in the order of its columns. */
-const ASKED: { [kind in Kind]: { as: string; figures: string[]; step: number } } = {
-  number: { as: "value", figures: ["values"], step: 10 },
-  counter: { as: "rate", figures: ["values"], step: 10 },
-  quantiles: { as: "p99,p90,p50", figures: ["p99", "p90", "p50"], step: 60 },
-  distinct: { as: "value", figures: ["values"], step: 60 },
-  text: { as: "value", figures: [], step: 10 },
-};
-
-/** A track and the stretch (s) of which it wants to know what was. */
-export interface Wanted { track: Track; from: number; to: number }
-
-/** History put into tracks: a request a kind, over all that is wanted of it. What has none stays as it is. */
-export async function prefill(wanted: readonly Wanted[]): Promise<void> {
-  const ahead = clockOffset() / 1000;
-  await Promise.all((Object.keys(ASKED) as Kind[]).map(async (kind) => {
-    const some = wanted.filter(({ track }) => track.kind === kind);
-    if (some.length === 0) return;
-    const { as, figures, step } = ASKED[kind];
-    const begin = Math.floor((Math.min(...some.map(({ from }) => from)) + ahead) / step) * step;
-    const end = Math.ceil(Math.max(...some.map(({ to }) => to)) + ahead);
-    const lines = await trend<Array<{ [path: string]: Line }>>(some.map(({ track }) => track.path),
-      { from: begin, to: end, step: `${step}s`, ...(kind === "text" ? {} : { as }) });
-    some.forEach(({ track, from, to }, i) => {
-      const line = lines[i]?.[track.path];
-      if (!line) return;
-      if (kind === "text") {
-        const events = (line.events ?? []).filter(([, text]) => text !== null);
-        track.begin(events.map(([at, text]) => ({ at: Math.max(at - ahead, from), text: String(text) })));
-        return;
-      }
-      const columns = figures.map((figure) => (line[figure] ?? []) as Array<number | null>);
-      // What a step tells is of all of it: it stands in its middle.
-      const times = columns[0]?.map((_, n) => (line.times?.[n] ?? (line.from ?? 0) + n * (line.step ?? step)) + step / 2 - ahead) ?? [];
-      track.fill(from, to, times, columns);
-    });
-  }));
-}
-
-let waiting: Array<Wanted & { done: () => void }> = [];
-
-/** The same, for tracks that begin at about the same time together; `done` is called when there is something to draw. */
-export function fill(track: Track, [from, to]: readonly [number, number], done: () => void): void {
-  waiting.push({ track, from, to, done });
-  if (waiting.length > 1) return;
-  setTimeout(() => {
-    const all = waiting;
-    waiting = [];
-    // Where there is no history, what comes from now on is all there is.
-    prefill(all).then(() => all.forEach((one) => one.done()), () => undefined);
-  }, 30);
-}
+export const resolve = gathered((paths) => resolveAll(paths));

@@ -4,6 +4,8 @@ export type Theme = "light" | "dark";
 
 const KEPT_AS = "graftd-theme";
 const changes = new EventTarget();
+/** What was chosen in this page, where the browser keeps nothing. */
+let here: Theme | null = null;
 
 /** What was chosen in this browser; null where nothing was, or where it keeps nothing. */
 export function chosen(): Theme | null {
@@ -11,7 +13,7 @@ export function chosen(): Theme | null {
     const kept = localStorage.getItem(KEPT_AS);
     return kept === "light" || kept === "dark" ? kept : null;
   } catch {
-    return null;
+    return here;
   }
 }
 
@@ -29,10 +31,11 @@ export function current(): Theme {
 /** Switches to the other one, for this page and those that come. */
 export function toggle(): void {
   const next = current() === "dark" ? "light" : "dark";
+  here = next;
   try {
     localStorage.setItem(KEPT_AS, next);
   } catch {
-    // Nothing is kept here: it holds for this page.
+    // Nothing is kept: it holds for this page.
   }
   apply(next);
   changes.dispatchEvent(new Event("change"));

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Value } from "./api.ts";
 import type { Frame } from "./live.ts";
-import { kindOf, own, Track } from "./track.ts";
+import { together } from "./together.ts";
+import { kindOf, own, Track, unitOf } from "./track.ts";
 
 const frame = (tick: number, value: Value, more: Partial<Frame> = {}): Frame =>
-  ({ tick, at: tick * 1000, changes: new Map([["a", value]]), whole: false, gap: 0, spread: false, ...more });
+  ({ tick, at: tick * 1000, changes: new Map([["a", value]]), whole: false, gap: 0, after: tick - 1, ...more });
 
 test("what a value is", () => {
   assert.equal(kindOf(1, false), "number");
@@ -25,10 +26,10 @@ test("a counter is drawn as what it grows a second", () => {
   track.take(frame(11, 105));
   // Nothing for three ticks, then ten at once: all of them in that tick.
   track.take(frame(15, 115));
-  assert.deepEqual(track.times, [11, 14, 15]);
-  assert.deepEqual(track.columns[0], [5, 0, 10]);
+  assert.deepEqual(track.times, [11, 12, 14, 15]);
+  assert.deepEqual(track.columns[0], [5, 0, 0, 10]);
   // The first of a new stream may hold several ticks.
-  track.take(frame(20, 125, { spread: true }));
+  track.take(frame(20, 125, { after: 15 }));
   assert.deepEqual(track.columns[0]?.at(-1), 2);
   // What is told once more is no gap, and no growth.
   track.take(frame(20, 125, { whole: true }));
@@ -46,7 +47,60 @@ test("what does not change is held, a counter at nothing", () => {
     track.hold(12);
   }
   assert.deepEqual([gauge.times, gauge.columns[0]], [[10, 12], [7, 7]]);
-  assert.deepEqual(counter.columns[0], [0, 0]);
+  assert.deepEqual([counter.times, counter.columns[0]], [[12], [0]]);
+  // It is but assumed: the last of it moves along, and is there no more when something comes.
+  gauge.hold(20);
+  assert.deepEqual(gauge.times, [10, 20]);
+  gauge.take(frame(21, 9));
+  assert.deepEqual([gauge.times, gauge.columns[0]], [[10, 20, 21], [7, 7, 9]]);
+});
+
+test("an event that is late is no time without growth", () => {
+  const track = new Track("a", "counter", 1, 600);
+  track.take(frame(10, 100, { whole: true }));
+  for (const [tick, at] of [[11, 11], [12, 12.45], [13, 13], [14, 14.8], [15, 15]] as const) {
+    track.hold(at - 0.05);
+    track.take(frame(tick, tick * 10, { at: at * 1000 }));
+  }
+  assert.deepEqual(track.columns[0]?.slice(1), [10, 10, 10, 10]);
+});
+
+test("what a counter grew after a long silence came in the tick that tells it", () => {
+  const track = new Track("a", "counter", 1, 600);
+  track.take(frame(10, 100, { whole: true }));
+  track.take(frame(11, 101));
+  for (let at = 12; at < 40; at += 0.25) track.hold(at);
+  track.take(frame(41, 131));
+  assert.deepEqual([track.times, track.columns[0]], [[11, 12, 40, 41], [1, 0, 0, 30]]);
+  // One event for three ticks has what it grew in all of them.
+  track.take(frame(44, 137, { after: 41 }));
+  assert.deepEqual(track.columns[0]?.at(-1), 2);
+});
+
+test("what was assumed after the last that was heard is none: history fills it", () => {
+  const [gauge, counter] = [new Track("a", "number", 1, 600), new Track("a", "counter", 1, 600)];
+  for (const track of [gauge, counter]) {
+    track.take(frame(10, 7, { whole: true }));
+    track.take(frame(11, 8));
+    // Heard of until 15; the connection was dead then, and was found to be so at 55.
+    for (let at = 12; at < 55; at += 1) track.hold(at);
+    track.lose(55);
+    track.lose(56);
+    // The page draws once more before it is told.
+    track.hold(59.9);
+    track.take(frame(60, 9, { whole: true, gap: 45_000 }));
+    assert.deepEqual(track.missed, [15, 60]);
+    track.fill(15, 60, [20, 40], [[5, 6]]);
+  }
+  assert.deepEqual([gauge.times, gauge.columns[0]], [[10, 11, 15, 20, 40, 60], [7, 8, 8, 5, 6, 9]]);
+  assert.deepEqual([counter.times, counter.columns[0]], [[11, 15, 20, 40, 60], [1, 0, 5, 6, null]]);
+});
+
+test("after a long break no more is asked for than is kept", () => {
+  const track = new Track("a", "number", 1, 600);
+  track.take(frame(10, 1, { whole: true }));
+  track.take(frame(900_000, 2, { whole: true, gap: 899_990_000 }));
+  assert.deepEqual(track.missed, [899_400, 900_000]);
 });
 
 test("a break is a gap until history fills it", () => {
@@ -70,13 +124,50 @@ test("texts are told by their changes", () => {
   const track = new Track("a", "text", 1, 600);
   for (const [tick, text] of [[10, "x"], [11, "x"], [12, "y"]] as const) track.take(frame(tick, text));
   assert.deepEqual(track.texts, [{ at: 10, text: "x" }, { at: 12, text: "y" }]);
-  track.begin([{ at: 3, text: "w" }, { at: 5, text: "x" }, { at: 12, text: "y" }]);
+  track.tell([{ at: 3, text: "w" }, { at: 5, text: "x" }, { at: 12, text: "y" }], 10);
   assert.deepEqual(track.texts, [{ at: 3, text: "w" }, { at: 5, text: "x" }, { at: 12, text: "y" }]);
+  // What was told while nobody listened is told by history.
+  track.take(frame(60, "b", { whole: true, gap: 40_000 }));
+  assert.deepEqual(track.missed, [20, 60]);
+  track.tell([{ at: 20, text: "y" }, { at: 30, text: "a" }, { at: 50, text: "b" }], 60);
+  assert.deepEqual(track.texts.slice(2), [{ at: 12, text: "y" }, { at: 30, text: "a" }, { at: 50, text: "b" }]);
 });
 
 test("it keeps no more than it is to keep", () => {
   const track = new Track("a", "number", 1, 100);
   for (let tick = 1; tick < 5000; tick += 1) track.take(frame(tick, tick));
-  assert.ok(track.times.length <= 111 && track.columns[0]?.length === track.times.length);
+  assert.ok(track.times.length <= 112 && track.columns[0]?.length === track.times.length);
   assert.equal(track.columns[0]?.at(-1), 4999);
+});
+
+test("several are drawn over one row of times, and no more of them than is seen", () => {
+  const [a, b] = [new Track("a", "number", 1, 600), new Track("a", "number", 1, 600)];
+  for (let tick = 1; tick <= 100; tick += 1) {
+    a.take(frame(tick, tick));
+    if (tick % 10 === 5) b.take(frame(tick, -tick, { after: tick - 10 }));
+  }
+  assert.deepEqual(together([a, b], [50.5, 55.5]), {
+    times: [45, 50, 51, 52, 53, 54, 55, 56, 65],
+    columns: [[null, 50, 51, 52, 53, 54, 55, 56, 56], [-45, -45, -45, -45, -45, -45, -55, -55, -65]],
+  });
+  assert.deepEqual(together([a], [97.5, 200]), { times: [97, 98, 99, 100], columns: [[97, 98, 99, 100]] });
+  assert.deepEqual(a.at(50.4), [50]);
+  assert.deepEqual(a.at(0.5), [null]);
+});
+
+test("the units of a counter are those of its growth", () => {
+  assert.deepEqual([unitOf("counter", "bytes"), unitOf("counter", ""), unitOf("number", "bytes"), unitOf("distinct", "bytes")], ["bytes/s", "/s", "bytes", ""]);
+});
+
+test("what was lost is what it was until it is told anew, and goes on then", () => {
+  const track = new Track("a", "number", 1, 600);
+  track.take(frame(10, 1, { whole: true }));
+  track.lose(11);
+  track.lose(12);
+  assert.deepEqual([track.columns[0], track.at(null), track.known()], [[1, null], [null], [1]]);
+  // It is told before the page has heard that the connection is back, and is lost once more.
+  track.take(frame(20, 2, { whole: true, gap: 9_000 }));
+  track.lose(21);
+  track.hold(23);
+  assert.deepEqual([track.at(null), track.missed], [[2], [11, 20]]);
 });

@@ -58,6 +58,8 @@ export class Track {
   readonly #keep: number;
   #at = 0;
   #last: number | null = null;
+  /** So many points at the end are what is assumed. */
+  #held = 0;
 
   /** `tick` and `keep` in seconds. */
   constructor(path: string, kind: Kind, tick: number, keep: number) {
@@ -73,13 +75,14 @@ export class Track {
     const value = frame.changes.get(this.path);
     if (value === undefined) return false;
     const at = frame.at / 1000;
-    const before = this.times.at(-1);
-    if (frame.whole && before !== undefined && at - before > GAP) {
-      this.missed = [before, at];
-      this.#push(Math.min(before + this.#tick, at), this.columns.map(() => null));
-    }
+    // Of a break shorter than that, nothing is to be seen.
+    const broke = frame.whole && frame.gap > GAP * 1000;
+    if (broke && this.kind === "text") this.missed = [Math.max(at - frame.gap / 1000, at - this.#keep), at];
+    else if (broke) this.#cut(at - frame.gap / 1000, at);
     this.value = value;
     const is = own(value);
+    const number = typeof is === "number" ? is : null;
+    const again = frame.whole && frame.gap === 0 && this.#at > 0;
     switch (this.kind) {
       case "text":
         if (is !== null && is !== undefined && typeof is !== "object" && this.texts.at(-1)?.text !== String(is)) {
@@ -87,52 +90,114 @@ export class Track {
           if (this.texts.length > TEXTS) this.texts.shift();
         }
         break;
-      case "counter": this.#count(frame, at, typeof is === "number" ? is : null); break;
-      case "number": this.#push(at, [typeof is === "number" ? is : null]); break;
+      case "counter": this.#count(frame, at, number, broke); break;
+      case "number":
+        // It is told once more what is known: somebody else follows this path as well, from now on.
+        if (!again || number !== this.#last) this.#put(frame, at, [number]);
+        this.#last = number;
+        break;
       case "quantiles": {
         const { p99, p90, p50, count } = lately(is);
-        this.#push(at, count === 0 ? [null, null, null] : [p99, p90, p50].map((figure) => figure ?? null));
+        this.#put(frame, at, count === 0 ? [null, null, null] : [p99, p90, p50].map((figure) => figure ?? null));
         break;
       }
-      case "distinct": this.#push(at, [lately(is).distinct ?? null]); break;
+      case "distinct": this.#put(frame, at, [lately(is).distinct ?? null]); break;
     }
+    this.#at = Math.max(this.#at, frame.tick);
     return true;
   }
 
-  #count(frame: Frame, at: number, value: number | null): void {
+  /** A point; what is before it is as it was until the tick after which this changed. */
+  #put(frame: Frame, at: number, figures: Numbers): void {
+    this.#drop();
+    const before = this.times.at(-1);
+    const since = at - (frame.tick - frame.after) * this.#tick;
+    if (!frame.whole && before !== undefined && since > before + this.#tick / 2) this.#push(since, this.at(null));
+    this.#push(at, figures);
+  }
+
+  #count(frame: Frame, at: number, value: number | null, broke: boolean): void {
     const [last, tick] = [this.#last, this.#at];
-    // It is told once more what is known: somebody else follows this path as well, from now on.
-    if (frame.whole && frame.gap === 0 && last !== null && value === last) return;
+    // What is told once more is no growth, and no time without any.
+    if (value !== null && value === last && !broke) return;
     this.#last = value;
-    this.#at = frame.tick;
-    if (value === null || last === null || (frame.whole && frame.gap > 0)) {
+    if (value === null || last === null || broke) {
+      this.#drop();
       // What it grew by is known from the next one on; the first is no gap after what history has.
       if (this.times.length > 0) this.#push(at, [null]);
       return;
     }
-    const ticks = Math.max(1, frame.tick - tick);
-    // Nothing was told between: all of it came in this tick, or, where a stream has just begun, in any of them.
-    const spread = frame.spread || frame.whole;
-    const seconds = (spread ? ticks : 1) * this.#tick;
-    const before = this.times.at(-1) ?? 0;
-    if (!spread && ticks > 1 && at - this.#tick > before) this.#push(at - this.#tick, [0]);
-    this.#push(at, [value < last ? null : (value - last) / seconds]);
+    // After a break that was short, it may have grown in any tick of it.
+    const ticks = Math.max(1, frame.tick - (frame.gap > 0 ? tick : Math.max(tick, frame.after)));
+    this.#drop();
+    const [before, since] = [this.times.at(-1) ?? 0, at - ticks * this.#tick];
+    // Nothing was told between: it did not grow until then.
+    if (frame.tick - tick > ticks && frame.gap === 0) {
+      if (before > 0 && before + this.#tick < since) this.#push(before + this.#tick, [0]);
+      if (since > before) this.#push(since, [0]);
+    }
+    this.#push(at, [value < last ? null : (value - last) / (ticks * this.#tick)]);
   }
 
-  /** Says that it is still as it was at `at` (s): nothing that changed is told. */
+  /**
+   * Says that it is still as it was at `at` (s): nothing that changed is told. It is not known but assumed, and gives way to what comes.
+   * For one that is late nothing is drawn.
+   */
   hold(at: number): void {
-    const before = this.times.at(-1);
-    if (before === undefined && this.#last !== null) return this.#push(at, [0]);
-    if (before === undefined || at - before < Math.max(1, this.#tick) * 1.4) return;
-    this.#push(at, this.columns.map((column) => {
-      const last = column.at(-1) ?? null;
-      return this.kind === "counter" ? (last === null && this.#last === null ? null : 0) : last;
-    }));
+    const real = this.times[this.times.length - 1 - this.#held];
+    if (this.#held > 0) {
+      const last = this.times.length - 1;
+      if (at <= (this.times[last] ?? at)) return;
+      if (this.columns.some((column) => column[last] !== null)) {
+        this.times[last] = at;
+        return this.#trim(at);
+      }
+      // It was lost: go on from there.
+      this.#drop();
+    }
+    if (real === undefined) {
+      if (this.#last !== null) this.#assume(at, this.kind === "counter" ? [0] : [this.#last]);
+      return;
+    }
+    if (at - real < Math.max(1, this.#tick) * (this.kind === "counter" ? 2 : 1.4)) return;
+    const figures = this.columns.map((column) => column.at(-1) ?? null);
+    if (this.kind !== "counter") return figures.some((figure) => figure !== null) ? this.#assume(at, figures) : undefined;
+    if (figures[0] === null && this.#last === null) return;
+    this.#assume(real + this.#tick, [0]);
+    this.#assume(at, [0]);
   }
 
   /** Says that nobody knows what it is (s). */
   lose(at: number): void {
-    if (this.columns.some((column) => column.at(-1) !== null) && at > (this.times.at(-1) ?? at)) this.#push(at, this.columns.map(() => null));
+    if (this.columns.some((column) => column.at(-1) !== null) && at > (this.times.at(-1) ?? at)) this.#assume(at, this.columns.map(() => null));
+  }
+
+  #assume(at: number, figures: Numbers): void {
+    const was = this.times.length;
+    this.#push(at, figures);
+    this.#held += was < this.times.length ? 1 : 0;
+  }
+
+  /** Takes back what was assumed; gives what that was, null where nothing was. */
+  #drop(): Numbers | null {
+    if (this.#held === 0) return null;
+    const from = this.times.length - this.#held;
+    this.#held = 0;
+    this.times.length = from;
+    return this.columns.map((column) => column.splice(from)[0] ?? null);
+  }
+
+  /** Nothing was heard from `from` to `to` (s): what was assumed of that is none, and history is to fill it. */
+  #cut(from: number, to: number): void {
+    const until = this.times.at(-1);
+    const held = this.#drop();
+    const before = this.times.at(-1);
+    if (before === undefined || until === undefined) return;
+    // Until then it was as it was.
+    if (held !== null && from > before) this.#push(Math.min(from, until), held);
+    const since = this.times.at(-1) ?? before;
+    this.missed = [Math.max(since, to - this.#keep), to];
+    this.#push(Math.min(since + this.#tick, to), this.columns.map(() => null));
   }
 
   /** Puts history between what is there: what lies within `[from, to]` and is not known yet. */
@@ -143,18 +208,18 @@ export class Track {
     const after = this.times.findIndex((time) => time >= to);
     const right = after === -1 ? this.times.length : after;
     if (at.length === 0) return;
+    this.#held = Math.min(this.#held, this.times.length - right);
     this.times = [...this.times.slice(0, left), ...at.map(([time]) => time), ...this.times.slice(right)];
     this.columns = this.columns.map((column, n) =>
       [...column.slice(0, left), ...at.map(([, i]) => columns[n]?.[i] ?? null), ...column.slice(right)]);
   }
 
-  /** Texts that were told before those that are known. */
-  begin(texts: readonly Told[]): void {
-    const first = this.texts[0];
-    const before = texts.filter(({ at }) => first === undefined || at < first.at);
-    // What it is now began when history says that it did.
-    if (first !== undefined && before.at(-1)?.text === first.text) this.texts.shift();
-    this.texts.unshift(...before.slice(-TEXTS));
+  /** Texts that history has, in order, of the time up to `to` (s). */
+  tell(texts: readonly Told[], to: number): void {
+    const known = new Set(this.texts.map(({ at, text }) => `${at} ${text}`));
+    const all = [...this.texts, ...texts.filter(({ at, text }) => at < to && !known.has(`${at} ${text}`))].sort((a, b) => a.at - b.at);
+    // One that goes on began when history says that it did.
+    this.texts = all.filter(({ text }, i) => all[i - 1]?.text !== text).slice(-TEXTS);
   }
 
   #push(at: number, figures: Numbers): void {
@@ -166,23 +231,50 @@ export class Track {
     }
     this.times.push(at);
     this.columns.forEach((column, i) => column.push(figures[i] ?? null));
+    this.#trim(at);
+  }
+
+  /** Lets go of what is too old, but for the last of it: from there the line comes. */
+  #trim(at: number): void {
     const old = at - this.#keep;
-    if ((this.times[0] ?? at) < old - this.#keep * 0.1) {
-      const from = this.times.findIndex((time) => time >= old);
-      this.times.splice(0, from);
-      this.columns.forEach((column) => column.splice(0, from));
-    }
+    if ((this.times[1] ?? at) >= old - this.#keep * 0.1) return;
+    const from = Math.max(0, this.times.findIndex((time) => time >= old) - 1);
+    this.times.splice(0, from);
+    this.columns.forEach((column) => column.splice(0, from));
   }
 
   #clear(): void {
+    this.#held = 0;
     this.times = [];
     this.columns = this.columns.map(() => []);
   }
 
-  /** The figures at a place, or the latest. */
-  at(place: number | null): Array<number | null> {
-    return this.columns.map((column) => (place === null ? column.at(-1) : column[place]) ?? null);
+  /** The figures at a moment (s), or the latest. */
+  at(time: number | null): Numbers {
+    const place = time === null ? this.times.length - 1 : after(this.times, time) - 1;
+    return this.columns.map((column) => column[place] ?? null);
   }
+
+  /** The latest that were known, whatever came after. */
+  known(): Numbers {
+    return this.columns.map((column) => column.findLast((figure) => figure !== null) ?? null);
+  }
+}
+
+/** The place of the first time after one (s). */
+export function after(times: readonly number[], time: number): number {
+  let [low, high] = [0, times.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((times[middle] ?? 0) > time) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** The units of what is drawn of a kind, by those of the value. */
+export function unitOf(kind: Kind | undefined, units: string): string {
+  return kind === "counter" ? `${units}/s` : kind === "distinct" ? "" : units;
 }
 
 /** Of a sketch what was fed in the last minute, or all where that is not told. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { read, together } from "./viewfile.ts";
+import { nameFault, read, together } from "./viewfile.ts";
 
 test("a file that holds no views says why", () => {
   assert.equal(read("{"), "That is no JSON.");
@@ -8,6 +8,8 @@ test("a file that holds no views says why", () => {
   assert.equal(read('[{"charts":[]}]'), "View 1 has no name.");
   assert.equal(read('[{"name":"a","charts":[]},null]'), "View 2 has no name.");
   assert.match(String(read('[{"name":"a","charts":[{"k":1}]}]')), /“a”, has no charts/);
+  assert.match(String(read('[{"name":"..","charts":[]}]')), /View 1: “..” is no name/);
+  assert.ok([".", ".."].every(nameFault) && ["...", "a/..", ".a", "%2E"].every((name) => nameFault(name) === null));
   assert.deepEqual(read('[{"name":"a","charts":[{"key":"x","colour":"red"}],"window":60}]'), [{ name: "a", charts: [{ key: "x", colour: "red" }], window: 60 }]);
 });
 

@@ -2,6 +2,12 @@
 
 import type { View } from "./api.ts";
 import { cut } from "./format.ts";
+import { isDots } from "./path.ts";
+
+/** Why a view cannot have this name; null where it can. Its address ends with it. */
+export function nameFault(name: string): string | null {
+  return isDots(name) ? `“${name}” is no name for a view: no address can end with it.` : null;
+}
 
 /** What a file holds, if it holds views; else why not. */
 export function read(text: string): View[] | string {
@@ -14,6 +20,8 @@ export function read(text: string): View[] | string {
   if (!Array.isArray(all)) return "That is no list of views: it begins with [ and has an object for each.";
   for (const [i, view] of all.entries()) {
     if (typeof view?.name !== "string" || view.name === "") return `View ${i + 1} has no name.`;
+    const fault = nameFault(view.name);
+    if (fault !== null) return `View ${i + 1}: ${fault}`;
     if (!Array.isArray(view.charts) || view.charts.some((chart: unknown) => typeof (chart as { key?: unknown } | null)?.key !== "string")) {
       return `View ${i + 1}, “${cut(view.name, 40)}”, has no charts with a key each.`;
     }

@@ -70,7 +70,7 @@ function Diff() {
   };
   const all = useMemo(() => (found ? rows(found.sides[0].leaves, found.sides[1].leaves) : []), [found]);
   const [a, b] = found ? [named(found.of.a, found.at), named(found.of.b, found.at)] : ["", ""];
-  const history_ = state === null ? "" : `/trend/view/?chart=line&${keyArgument(state.a.path)}${state.a.path === state.b.path ? "" : `&${keyArgument(state.b.path)}`}`;
+  const paths = state === null ? [] : [...new Set([state.a.path, state.b.path])];
 
   return (
     <>
@@ -87,7 +87,12 @@ function Diff() {
         : all.length === 0 ? <Empty title="There is nothing in either."><p>{a}; {b}: neither has a value. Look whether the paths are right.</p></Empty>
         : (
           <>
-            <p class="diff-sides"><span><b>A</b> <Named side={found.of.a} now={found.at} /></span> <span><b>B</b> <Named side={found.of.b} now={found.at} /></span> <a href={history_}>Their trend</a></p>
+            <p class="diff-sides">
+              <span><b>A</b> <Named side={found.of.a} now={found.at} /></span>
+              <span><b>B</b> <Named side={found.of.b} now={found.at} /></span>
+              <a href={`/trend/view/?chart=line&${paths.map(keyArgument).join("&")}`}>Their trend</a>
+            </p>
+            {found.of !== state && error === null && <p class="quiet" role="status">Reading both…</p>}
             {found.sides.some(({ truncated }) => truncated) && <p class="quiet">There is more than can be set side by side; name longer paths.</p>}
             <Table rows={all} a={a} b={b} />
           </>

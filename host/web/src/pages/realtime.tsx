@@ -1,18 +1,24 @@
 // What is, as it changes: the tree on the left, charts of what was picked on the right.
 
-import { useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
-import { canonical, ofView, read, type Shown, viewName, WINDOWS, write } from "../lib/address.ts";
+import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
+import { canonical, isLong, ofView, read, type Shown, viewName, WINDOW, WINDOWS, write } from "../lib/address.ts";
 import { said, type View, views } from "../lib/api.ts";
 import { duration } from "../lib/format.ts";
-import { pageLive } from "../lib/live.ts";
+import { Ids } from "../lib/ids.ts";
+import { pageLive } from "../lib/pagelive.ts";
 import { mount } from "../lib/mount.ts";
 import { onThemeChange } from "../lib/theme.ts";
+import { byKey } from "../lib/zoom.ts";
 import { Panel } from "../parts/panel.tsx";
 import { SaveDialog } from "../parts/savedialog.tsx";
 import { Broken, Empty, Loading, Offline } from "../parts/states.tsx";
 import { Tree } from "../parts/tree.tsx";
 
-const SECOND = 1_000;
+/** How long (ms) each chart has the next picture wait, and all of them together at most. */
+const PACE = 40;
+const PACE_MAX = 900;
+/** Where nothing comes, time goes on after so long (ms). */
+const SILENT = 1_200;
 /** Charts of a page at most. */
 const CHARTS_MAX = 60;
 const NAME = viewName(location.pathname);
@@ -61,24 +67,27 @@ function Charts({ view }: { view: View | null }) {
   const [saving, setSaving] = useState(false);
   const [narrow, setNarrow] = useState(false);
   const [, redraw] = useReducer((n: number) => n + 1, 0);
-  const places = useRef(new Map<string, string>());
+  const ids = useMemo(() => new Ids(), []);
   const { keys, window } = state;
 
   useEffect(() => live.onState(() => redraw(0)), [live]);
   useEffect(() => onThemeChange(() => redraw(0)), []);
-  // Drawn when something has come, and each second; a page that is hidden draws nothing.
+  // Drawn when something has come, many charts less often than few; and now and then when nothing comes. A page that is hidden draws
+  // nothing.
+  const few = Math.min(keys.length * PACE, PACE_MAX);
   useEffect(() => {
     let drawn = 0;
-    const draw = (after: number) => {
-      const at = Date.now();
-      if (document.hidden || at - drawn < after) return;
-      drawn = at;
-      setNow(at);
+    let timer: ReturnType<typeof setTimeout> | null = null;
+    const draw = () => {
+      timer = null;
+      if (document.hidden) return;
+      drawn = Date.now();
+      setNow(drawn);
     };
-    const timer = setInterval(() => draw(SECOND), SECOND / 4);
-    const stop = live.onFrame(() => draw(SECOND / 5));
-    return () => { clearInterval(timer); stop(); };
-  }, [live]);
+    const stop = live.onFrame(() => { timer ??= setTimeout(draw, Math.max(0, drawn + few - Date.now())); });
+    const silent = setInterval(() => { if (timer === null && Date.now() - drawn > SILENT) draw(); }, SILENT / 4);
+    return () => { stop(); clearInterval(silent); if (timer !== null) clearTimeout(timer); };
+  }, [live, few]);
 
   const show = (next: Shown) => {
     setState(next);
@@ -96,7 +105,8 @@ function Charts({ view }: { view: View | null }) {
   const change = (at: number, path: string | null) => {
     const old = keys[at];
     // It stays the same panel, whatever its path is.
-    if (old !== undefined && path !== null) places.current.set(path, places.current.get(old) ?? old);
+    if (old !== undefined && path !== null) ids.move(old, path);
+    else if (old !== undefined) ids.drop(old);
     const next = keys.flatMap((key, i) => (i !== at ? [key] : path === null ? [] : [path]));
     show({ ...state, keys: [...new Set(next)] });
   };
@@ -106,6 +116,16 @@ function Charts({ view }: { view: View | null }) {
   const still = zoom !== null || paused !== null;
   const changed = view !== null && write(state) !== write(ofView(view));
   const reset = () => { setZoom(null); setPaused(null); };
+  const shows = useRef({ range, to });
+  shows.current = { range, to };
+  const onKey = useCallback((key: string) => {
+    const { range: seen, to: last } = shows.current;
+    const next = byKey(key, seen, [last - (WINDOWS.at(-1) ?? WINDOW), last]);
+    if (next === undefined) return false;
+    if (next === null) setPaused(null);
+    setZoom(next);
+    return true;
+  }, []);
   const picked = useMemo(() => new Set(keys), [keys]);
 
   return (
@@ -115,6 +135,9 @@ function Charts({ view }: { view: View | null }) {
       </aside>
       <section class="realtime-charts" aria-label="Charts">
         <Offline why={live.error} />
+        {isLong(location.href) && (
+          <p class="offline" role="status">This page's address has become too long to be loaded again or handed on. Show fewer charts of such long names at once.</p>
+        )}
         <div class="bar">
           <button type="button" class="tree-opens" aria-expanded={narrow} onClick={() => setNarrow(!narrow)}>{narrow ? "Close the tree" : "Add from the tree"}</button>
           <h1>{view === null ? "Realtime" : <bdi>{view.name}</bdi>}{changed && <small class="quiet"> changed</small>}</h1>
@@ -142,15 +165,15 @@ function Charts({ view }: { view: View | null }) {
         ) : (
           <div class="panels">
             {keys.map((key, i) => (
-              <div class="panel-place" key={places.current.get(key) ?? key} data-key={key}>
-                <Panel path={key} live={live} range={range} keep={WINDOWS.at(-1) ?? window} still={still} onReset={reset}
+              <div class="panel-place" key={ids.of(key)} data-key={key}>
+                <Panel path={key} live={live} range={range} keep={WINDOWS.at(-1) ?? window} still={still} onReset={reset} onKey={onKey}
                   onZoom={(from, until) => setZoom([from, until])} onRemove={() => change(i, null)} onReplace={(path) => change(i, canonical(path))} />
               </div>
             ))}
           </div>
         )}
       </section>
-      {saving && <SaveDialog charts={keys.map((key) => ({ key }))} window={window} name={view?.name ?? ""} onClose={() => setSaving(false)} />}
+      {saving && <SaveDialog keys={keys} window={window} view={view} onClose={() => setSaving(false)} />}
     </div>
   );
 }

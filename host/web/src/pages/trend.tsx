@@ -4,7 +4,7 @@ import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "p
 import { canonical } from "../lib/address.ts";
 import { clockOffset } from "../lib/api.ts";
 import { moment } from "../lib/format.ts";
-import { pageLive } from "../lib/live.ts";
+import { pageLive } from "../lib/pagelive.ts";
 import { mount } from "../lib/mount.ts";
 import { onThemeChange } from "../lib/theme.ts";
 import { Empty, Offline } from "../parts/states.tsx";
@@ -35,6 +35,8 @@ function Trend() {
   const [narrow, setNarrow] = useState(false);
   /** The chart that the tree adds to, by its place; null for one of its own. */
   const [taking, setTaking] = useState<number | null>(null);
+  /** What somebody has come to see, for who does not see it. */
+  const [came, tell] = useState("");
   const latest = useRef({ state, span });
   latest.current = { state, span };
 
@@ -100,6 +102,8 @@ function Trend() {
       cancelAnimationFrame(frame.current);
       frame.current = 0;
       put({ ...before, zoom });
+      const [from, to] = zoom ?? whole;
+      tell(`${moment(from * 1000)} to ${moment(to * 1000)}`);
     } else if (frame.current === 0) {
       frame.current = requestAnimationFrame(() => {
         frame.current = 0;
@@ -154,7 +158,8 @@ function Trend() {
         <div class="bar">
           <button type="button" class="tree-opens" aria-expanded={narrow} onClick={() => setNarrow(!narrow)}>{narrow ? "Close the tree" : "Add from the tree"}</button>
           <h1>Trend</h1>
-          <span class="trend-seen" role="status">{moment(seen[0] * 1000)} – {moment(seen[1] * 1000)}</span>
+          <span class="trend-seen">{moment(seen[0] * 1000)} – {moment(seen[1] * 1000)}</span>
+          <span class="unseen" role="status">{came}</span>
           <span class="bar-space" />
           <RangeBar state={state} span={span} zoomed={state.zoom !== null} onPut={put} />
         </div>
@@ -163,6 +168,7 @@ function Trend() {
             <Empty title="Nothing is shown yet.">
               <p>Pick a leaf in the tree, or press <kbd>Enter</kbd> on a branch. Or type a path above it: an empty key folds all of its level, as
                 in <code>cpu,,idle</code>, and <code>cpu,*,idle</code> draws each.</p>
+              <p>The tree has what lives now. What went has its trend still: type its whole path, with its commas, as in <code>cpu,web1,idle</code>.</p>
               <p>Drag over a chart, turn the wheel or pinch to see less time and more of it; the strip below a chart has all of its time.</p>
               <p class="starts">{STARTS.map((key) => <button type="button" key={key} onClick={() => add(key)}><code>{key}</code></button>)}</p>
             </Empty>
@@ -170,8 +176,8 @@ function Trend() {
         ) : (
           <div class="trend-panels">
             {state.charts.map((chart, i) => (
-              <Panel key={nameOf(chart)} chart={chart} whole={span} seen={seen} step={state.step} round={round} theme={theme} taking={taking === i} onShow={show}
-                onChange={(next) => change(i, next)} onRemove={() => change(i, null)} onTaking={() => setTaking(taking === i ? null : i)}
+              <Panel key={nameOf(chart)} chart={chart} whole={span} seen={seen} step={state.step} round={round} theme={theme} taking={taking === i}
+                onShow={show} onChange={(next) => change(i, next)} onRemove={() => change(i, null)} onTaking={() => setTaking(taking === i ? null : i)}
                 onMove={i === 0 ? null : move(i)} onReach={setLost} onAgain={forth} />
             ))}
           </div>

@@ -6,7 +6,7 @@ import { Failed, said, type View, views } from "../lib/api.ts";
 import { cut } from "../lib/format.ts";
 import { mount } from "../lib/mount.ts";
 import { segment, shown } from "../lib/path.ts";
-import { read, together } from "../lib/viewfile.ts";
+import { nameFault, read, together } from "../lib/viewfile.ts";
 import { Broken, Empty, Loading } from "../parts/states.tsx";
 
 function Views() {
@@ -87,7 +87,7 @@ function Views() {
           <button type="button" disabled={!all} onClick={() => file.current?.click()}>Import…</button>
           <input ref={file} type="file" accept=".json,application/json" hidden aria-label="A file with views"
             onChange={(event) => { void bring(event.currentTarget.files?.[0]); event.currentTarget.value = ""; }} />
-          <button type="button" class="primary" disabled={!all} onClick={() => setEdited("")}>New view</button>
+          <button type="button" class="primary" disabled={!all} aria-label={NEW} onClick={() => setEdited("")}>{NEW}</button>
         </div>
       </div>
       <p class="quiet">A view is a named page of live charts. They are kept in the daemon's data folder, for everybody who may read it.</p>
@@ -113,8 +113,8 @@ function Views() {
                           {view.charts.length > 6 && <span class="view-key">and {view.charts.length - 6} more</span>}</p>
                       </div>
                       <div class="view-does">
-                        <button type="button" class="plain" disabled={at === 0} onClick={() => move(at, -1)} aria-label={`Move ${view.name} up`} title="Up">↑</button>
-                        <button type="button" class="plain" disabled={at === all.length - 1} onClick={() => move(at, 1)} aria-label={`Move ${view.name} down`} title="Down">↓</button>
+                        <button type="button" class="plain" disabled={at === 0} onClick={() => { move(at, -1); focusOn(`Move ${view.name} ${at > 1 ? "up" : "down"}`); }} aria-label={`Move ${view.name} up`} title="Up">↑</button>
+                        <button type="button" class="plain" disabled={at === all.length - 1} onClick={() => { move(at, 1); focusOn(`Move ${view.name} ${at < all.length - 2 ? "down" : "up"}`); }} aria-label={`Move ${view.name} down`} title="Down">↓</button>
                         <button type="button" onClick={() => setEdited(view.name)} aria-label={`Edit ${view.name}`}>Edit</button>
                         <Remove name={view.name} onRemove={() => void change(`Removed ${view.name}.`, () => views.remove(view.name, tag.current))} />
                       </div>
@@ -128,11 +128,38 @@ function Views() {
   );
 }
 
+/** Frames in which a button is waited for: a view that was renamed comes with the next list. */
+const FRAMES = 120;
+
+/** Gives the focus to the button of this name, as soon as it is drawn: the one that had it is gone, moved, or out of use. */
+function focusOn(label: string, frames = FRAMES): void {
+  requestAnimationFrame(() => {
+    // Somebody went on meanwhile.
+    if (frames < FRAMES && document.activeElement !== document.body) return;
+    const button = document.querySelector<HTMLElement>(`button[aria-label="${CSS.escape(label)}"]`);
+    if (button) button.focus();
+    else if (frames > 0) focusOn(label, frames - 1);
+  });
+}
+
+/** Where the focus goes when its row is gone. */
+const NEW = "New view";
+
 /** Asks once more before it removes. */
 function Remove({ name, onRemove }: { name: string; onRemove: () => void }) {
   const [sure, setSure] = useState(false);
+  const danger = useRef<HTMLButtonElement>(null);
+  const removing = useRef(false);
+  useEffect(() => { if (sure) danger.current?.focus(); }, [sure]);
+  useEffect(() => () => { if (removing.current) focusOn(NEW); }, []);
+  const keep = () => { setSure(false); focusOn(`Remove ${name}`); };
   return sure
-    ? <span class="view-sure"><button type="button" class="danger" autofocus onClick={onRemove}>Remove {cut(name, 24)}</button> <button type="button" onClick={() => setSure(false)}>Keep</button></span>
+    ? (
+      <span class="view-sure">
+        <button type="button" class="danger" ref={danger} onClick={() => { removing.current = true; onRemove(); }}>Remove {cut(name, 24)}</button>{" "}
+        <button type="button" onClick={keep}>Keep</button>
+      </span>
+    )
     : <button type="button" onClick={() => setSure(true)} aria-label={`Remove ${name}`}>Remove</button>;
 }
 
@@ -146,6 +173,13 @@ function Edit({ view, names, put, onClose, change }: EditProps) {
   const fresh = view.name === "";
   const wanted = name.trim();
   const taken = wanted !== view.name && names.includes(wanted);
+  const fault = nameFault(wanted);
+  const first = useRef<HTMLInputElement>(null);
+  useEffect(() => first.current?.focus(), []);
+  const close = (called: string) => {
+    onClose();
+    focusOn(called === "" ? NEW : `Edit ${called}`);
+  };
   const save = async (event: Event) => {
     event.preventDefault();
     setBusy(true);
@@ -154,17 +188,18 @@ function Edit({ view, names, put, onClose, change }: EditProps) {
     const next: View = { ...view, name: wanted, charts: keys.map((key) => before.get(key) ?? { key }) };
     const saved = await change(`Saved ${wanted}.`, () => put(next, fresh ? wanted : view.name));
     setBusy(false);
-    if (saved) onClose();
+    if (saved) close(wanted);
   };
   return (
     <form class="view-edit" onSubmit={save}>
-      <label>Name <input value={name} maxLength={100} required autofocus onInput={(event) => setName(event.currentTarget.value)} /></label>
+      <label>Name <input ref={first} value={name} maxLength={100} required onInput={(event) => setName(event.currentTarget.value)} /></label>
       <label>Charts, a path a line <textarea rows={Math.min(12, Math.max(4, text.split("\n").length + 1))} value={text} spellcheck={false} placeholder={"cpu,,idle\nload,*,one"}
         onInput={(event) => setText(event.currentTarget.value)} /></label>
+      {fault !== null && <p class="bad" role="alert">{fault}</p>}
       {taken && <p class="bad" role="alert">There is a view of this name already.</p>}
       <div class="view-does">
-        <button type="submit" class="primary" disabled={busy || wanted === "" || taken}>Save</button>
-        <button type="button" onClick={onClose}>Cancel</button>
+        <button type="submit" class="primary" disabled={busy || wanted === "" || taken || fault !== null}>Save</button>
+        <button type="button" onClick={() => close(view.name)}>Cancel</button>
       </div>
     </form>
   );

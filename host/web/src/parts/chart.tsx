@@ -3,7 +3,7 @@
 
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
-import { cut, withUnits } from "../lib/format.ts";
+import { cut, tickTexts } from "../lib/format.ts";
 import { onThemeChange, seriesColour, token } from "../lib/theme.ts";
 
 export interface Series {
@@ -70,14 +70,6 @@ export function timeTick(seconds: number, apart: number): string {
   return apart < 60 ? `${clock}:${text(date.getSeconds())}` : clock;
 }
 
-/** What stands at the ticks of the other axis: short, unless two were the same then. */
-export function figures(ticks: ReadonlyArray<number | null>, units: string, apart: number): string[] {
-  const texts = ticks.map((tick) => (tick === null ? "" : withUnits(tick, units)));
-  if (new Set(texts).size === texts.length || !(apart > 0)) return texts;
-  const digits = Math.min(12, Math.max(0, Math.ceil(-Math.log10(apart))));
-  return ticks.map((tick) => (tick === null ? "" : tick.toFixed(digits)));
-}
-
 /** Whether what is said of a moment is not cut off by the plot's end. */
 function fits(plot: uPlot, seconds: number, apart: number): boolean {
   const width = plot.bbox.width / devicePixelRatio;
@@ -95,7 +87,7 @@ function axes(units: string): uPlot.Axis[] {
       space: 32,
       gap: 4,
       size: (_, values) => Math.max(40, ...(values ?? []).map((text) => text.length * 6.4 + 12)),
-      values: (_, ticks, __, ___, apart) => figures(ticks, units, apart),
+      values: (_, ticks, __, ___, apart) => tickTexts(ticks, units, apart),
     },
   ];
 }

@@ -1,7 +1,7 @@
 // A branch as a list, the greatest first; and texts by when they were told.
 
 import { useEffect, useState } from "preact/hooks";
-import { type Entry, ls, said } from "../lib/api.ts";
+import { type Entry, Failed, ls, said } from "../lib/api.ts";
 import { clock, cut, short } from "../lib/format.ts";
 import { child } from "../lib/path.ts";
 import type { Told } from "../lib/track.ts";
@@ -40,7 +40,10 @@ export function Listed({ path, still, onOpen }: { path: string; still: boolean; 
           setState({ entries: children, total, grown });
         }
       } catch (failed) {
-        if (!ended) setError(said(failed));
+        if (ended) return;
+        setError(said(failed));
+        // What went is shown no more; what cannot be asked is from before, and said to be.
+        if (failed instanceof Failed && failed.status === 404) setState(null);
       }
       if (!ended) timer = setTimeout(look, Math.max(EVERY, (performance.now() - began) * EASE));
     };
@@ -54,7 +57,8 @@ export function Listed({ path, still, onOpen }: { path: string; still: boolean; 
   const sorted = [...state.entries].sort((a, b) => size(b) - size(a)).slice(0, SHOWN);
   const most = Math.max(...sorted.map((entry) => Math.abs(size(entry))).filter(Number.isFinite), 0);
   return (
-    <div class="listed">
+    <div class={error === null ? "listed" : "listed stale"}>
+      {error !== null && <p class="panel-said" role="status">As it was before: {error}</p>}
       <ol>
         {sorted.map((entry) => {
           const { key, value } = entry;

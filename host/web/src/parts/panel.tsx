@@ -6,9 +6,11 @@ import { withUnits } from "../lib/format.ts";
 import type { Live } from "../lib/live.ts";
 import { daemon } from "../lib/page.ts";
 import { isPattern, shown, steps } from "../lib/path.ts";
-import { fill, resolve, type Resolved } from "../lib/resolve.ts";
+import { history } from "../lib/history.ts";
+import { LOOKED, resolve, type Resolved } from "../lib/resolve.ts";
 import { SERIES } from "../lib/theme.ts";
-import { COLUMNS, own, Track } from "../lib/track.ts";
+import { together } from "../lib/together.ts";
+import { COLUMNS, own, Track, unitOf } from "../lib/track.ts";
 import { Chart, type Series } from "./chart.tsx";
 import { Listed, Texts } from "./listed.tsx";
 import { Title } from "./title.tsx";
@@ -24,6 +26,8 @@ export interface PanelProps {
   still: boolean;
   onZoom: (from: number, to: number) => void;
   onReset: () => void;
+  /** A key was pressed at a plot; true where it was one that moves what is shown. */
+  onKey: (key: string) => boolean;
   onRemove: () => void;
   /** Another path in its place: folded, listed. */
   onReplace: (path: string) => void;
@@ -45,6 +49,7 @@ export function Panel(props: PanelProps) {
   const [cursor, setCursor] = useState<number | null>(null);
   const card = useRef<HTMLElement>(null);
   const marks = useRef<Track | null>(null);
+  const drawn = useRef<Track[]>([]);
 
   // What it is; a list, and what is not there yet, are looked at again and again.
   useEffect(() => {
@@ -55,10 +60,10 @@ export function Panel(props: PanelProps) {
       try {
         const now = await resolve(path);
         if (ended) return;
-        setError(null);
+        setError(now?.refused ?? null);
         if (now) setResolved(now);
         if (now?.kind === "list") timer = setTimeout(look, Math.max(LOOK_AGAIN, (performance.now() - began) * 100));
-        if (now?.kind === "none") timer = setTimeout(look, Math.max(daemon.tick, 1000));
+        if (now?.kind === "none" && now.refused === undefined) timer = setTimeout(look, Math.max(daemon.tick, 1000));
       } catch (failed) {
         if (ended) return;
         setError(said(failed));
@@ -84,6 +89,8 @@ export function Panel(props: PanelProps) {
     setTracks(now);
     const all = marked ? [...now, marked] : now;
     const begun = new Set<Track>();
+    drawn.current = all;
+    let ended = false;
     const stops = all.map((track) => live.watch(track.path, (frame) => {
       if (!track.take(frame)) return;
       const at = frame.at / 1000;
@@ -91,10 +98,15 @@ export function Panel(props: PanelProps) {
       track.missed = null;
       const fresh = !begun.has(track) && !kept.has(`${track.path}\n${track.kind}`);
       begun.add(track);
-      if (fresh || missed) fill(track, missed ?? [at - keep, at], () => redraw(0));
+      const [from, to] = missed ?? [at - keep, at];
+      if (fresh || missed) history.fill({ track, from, to, done: () => redraw(0), wanted: () => !ended || drawn.current.includes(track) });
       if (track.kind === "text") redraw(0);
     }));
-    return () => stops.forEach((stop) => stop());
+    return () => {
+      ended = true;
+      drawn.current = [];
+      stops.forEach((stop) => stop());
+    };
   }, [wanted, live, keep]);
 
   useEffect(() => {
@@ -106,26 +118,30 @@ export function Panel(props: PanelProps) {
   }, []);
 
   const units = typeof resolved?.meta.units === "string" ? resolved.meta.units : "";
-  const unit = resolved?.kind === "counter" ? (units === "" ? "/s" : `${units}/s`) : units;
+  const unit = unitOf(tracks[0]?.kind, units);
   const to = range[1];
-  if (!still) for (const track of tracks) if (live.state === "live") track.hold(to); else track.lose(to);
+  // While the page but comes back, nothing is said of either.
+  if (!still && live.state === "live") tracks.forEach((track) => track.hold(to));
+  if (!still && live.state === "offline") tracks.forEach((track) => track.lose(to));
 
   // The cursor moves often, and draws nothing anew.
-  const lines = useMemo(() => <Lines tracks={tracks} range={range} unit={unit} path={path} marks={marks.current} onCursor={setCursor} onZoom={props.onZoom} onReset={props.onReset} />,
-    [tracks, range, path, unit, version]);
+  const lines = useMemo(() => <Lines tracks={tracks} range={range} unit={unit} path={path} marks={marks.current} onCursor={setCursor} onZoom={props.onZoom} onReset={props.onReset} onKey={props.onKey} />,
+    [tracks, range, path, unit, version, props.onKey]);
   const first = tracks[0];
-  const now = first ? first.at(cursor) : [];
+  // Without a connection the figures are those from before, as the page says.
+  const now = !first ? [] : cursor === null && live.state === "offline" ? first.known() : first.at(cursor);
   return (
     <article class="panel" ref={card} aria-label={shown(path, 80)}>
       <Title path={path} resolved={resolved} onReplace={props.onReplace} onRemove={props.onRemove} />
       {error !== null && <p class="panel-said" role="status">{error}</p>}
       {resolved === null ? <div class="panel-blank" style={{ height: `${HEIGHT}px` }} />
+        : resolved.refused !== undefined ? null
         : resolved.kind === "none" ? <p class="panel-blank state" style={{ height: `${HEIGHT}px` }}>There is nothing here yet; it is drawn when there is.</p>
         : resolved.kind === "branch" ? <Listed path={path} still={still || !seen} onOpen={props.onReplace} />
         : first?.kind === "text" && tracks.length === 1 ? <Texts texts={first.texts} />
         : first && (
           <>
-            <Legend tracks={tracks} path={path} unit={unit} now={now} cursor={cursor} more={resolved.members.length - tracks.length} cut={resolved.more} />
+            <Legend tracks={tracks} path={path} units={units} now={now} more={resolved.members.length - tracks.length} cut={resolved.more} />
             {seen ? lines : <div style={{ height: `${HEIGHT}px` }} />}
           </>
         )}
@@ -135,13 +151,13 @@ export function Panel(props: PanelProps) {
 
 interface LinesProps {
   tracks: Track[]; range: [number, number]; unit: string; path: string; marks: Track | null;
-  onCursor: (at: number | null) => void; onZoom: (from: number, to: number) => void; onReset: () => void;
+  onCursor: (time: number | null) => void; onZoom: (from: number, to: number) => void; onReset: () => void; onKey: (key: string) => boolean;
 }
 
-function Lines({ tracks, range, unit, path, marks, onCursor, onZoom, onReset }: LinesProps) {
+function Lines({ tracks, range, unit, path, marks, onCursor, onZoom, onReset, onKey }: LinesProps) {
   const first = tracks[0];
   const bands = useMemo<Array<[number, number]>>(() => (tracks.length === 1 && first?.kind === "quantiles" ? [[0, 1], [1, 2]] : []), [tracks.length, first?.kind]);
-  const { times, columns } = together(tracks);
+  const { times, columns } = together(tracks, range);
   const drawn: Series[] = tracks.length === 1 && first
     ? COLUMNS[first.kind].map((label, i) => ({
       label, values: columns[i] ?? [], colour: colour(0), width: first.kind === "quantiles" ? [1, 1, 2][i] ?? 1 : 1.5,
@@ -149,36 +165,27 @@ function Lines({ tracks, range, unit, path, marks, onCursor, onZoom, onReset }: 
     }))
     : tracks.map((track, i) => ({ label: track.path, values: columns[i] ?? [], colour: colour(i) }));
   const last = first?.at(null).map((figure) => (figure === null ? "nothing" : withUnits(figure, unit))).join(", ");
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (!event.ctrlKey && !event.metaKey && !event.altKey && onKey(event.key)) event.preventDefault();
+  };
+  const name = shown(path, 80);
   return (
-    <Chart times={times} series={drawn} height={HEIGHT} units={unit} range={range} bands={bands} sync="realtime" onCursor={onCursor} onZoom={onZoom} onReset={onReset}
-      markers={(marks?.texts ?? []).map(({ at, text }) => ({ at, text }))} label={`Chart of ${shown(path, 100)}; now ${last ?? "nothing"}`} />
+    <div class="panel-plot" tabIndex={0} role="group" onKeyDown={onKeyDown} aria-label={`Plot of ${name}: plus and minus show less or more of its time, arrows move, 0 goes on live`}>
+      <Chart times={times} series={drawn} height={HEIGHT} units={unit} range={range} bands={bands} sync="realtime" onCursor={(at) => onCursor(at === null ? null : times[at] ?? null)} onZoom={onZoom} onReset={onReset}
+        markers={(marks?.texts ?? []).map(({ at, text }) => ({ at, text }))} label={`Chart of ${shown(path, 100)}; now ${last ?? "nothing"}`} />
+    </div>
   );
 }
 
 /** The name of the n-th colour: what it is, the theme says. */
 const colour = (n: number): string => SERIES[n % SERIES.length] ?? "--s1";
 
-/** Several tracks over one row of times: those of each, in order; a value holds until there is another. */
-function together(tracks: Track[]): { times: number[]; columns: Array<Array<number | null>> } {
-  const [first] = tracks;
-  if (!first) return { times: [], columns: [] };
-  if (tracks.length === 1) return { times: first.times, columns: first.columns };
-  const times = [...new Set(tracks.flatMap((track) => track.times))].sort((a, b) => a - b);
-  const columns = tracks.map(({ times: own, columns: [column] }) => {
-    let at = -1;
-    return times.map((time) => {
-      while (at + 1 < own.length && (own[at + 1] ?? Infinity) <= time) at += 1;
-      return at < 0 ? null : column?.[at] ?? null;
-    });
-  });
-  return { times, columns };
-}
+interface LegendProps { tracks: Track[]; path: string; units: string; now: Array<number | null>; more: number; cut: boolean }
 
-interface LegendProps { tracks: Track[]; path: string; unit: string; now: Array<number | null>; cursor: number | null; more: number; cut: boolean }
-
-function Legend({ tracks, path, unit, now, more, cut: truncated }: LegendProps) {
+function Legend({ tracks, path, units, now, more, cut: truncated }: LegendProps) {
   const [first] = tracks;
   if (!first) return null;
+  const unit = unitOf(first.kind, units);
   if (tracks.length > 1) {
     const wanted = steps(path);
     return (
@@ -188,11 +195,11 @@ function Legend({ tracks, path, unit, now, more, cut: truncated }: LegendProps) 
           const figure = track.at(null)[0] ?? null;
           return (
             <li key={track.path}>
-              <i style={{ background: `var(${colour(i)})` }} /><bdi>{shown(name, 28)}</bdi> <b>{figure === null ? "–" : withUnits(figure, track.kind === "counter" ? "/s" : unit)}</b>
+              <i style={{ background: `var(${colour(i)})` }} /><bdi>{shown(name, 28)}</bdi> <b>{figure === null ? "–" : withUnits(figure, unitOf(track.kind, units))}</b>
             </li>
           );
         })}
-        {more > 0 && <li class="quiet">and {more}{truncated ? " or more" : ""} that are smaller</li>}
+        {more > 0 && <li class="quiet">and {more} that are smaller{truncated ? `, of the first ${LOOKED} by name` : ""}</li>}
       </ul>
     );
   }
@@ -208,7 +215,7 @@ function Legend({ tracks, path, unit, now, more, cut: truncated }: LegendProps) 
   return (
     <p class="figures">
       <span><b class="large">{now[0] === null || now[0] === undefined ? "–" : withUnits(now[0], unit)}</b></span>
-      {first.kind === "counter" && typeof total === "number" && <span>{withUnits(total, unit.replace(/\/s$/, ""))} so far</span>}
+      {first.kind === "counter" && typeof total === "number" && <span>{withUnits(total, units)} so far</span>}
     </p>
   );
 }

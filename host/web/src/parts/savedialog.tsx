@@ -2,13 +2,21 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Failed, type Kept, said, type View, views } from "../lib/api.ts";
+import { asView } from "../lib/address.ts";
 import { segment } from "../lib/path.ts";
+import { nameFault } from "../lib/viewfile.ts";
 
-interface SaveProps { charts: View["charts"]; window: number; name: string; onClose: () => void }
+interface SaveProps {
+  keys: string[];
+  window: number;
+  /** The view that the page shows; null for none. */
+  view: View | null;
+  onClose: () => void;
+}
 
-export function SaveDialog({ charts, window, name: given, onClose }: SaveProps) {
+export function SaveDialog({ keys, window, view, onClose }: SaveProps) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const [name, setName] = useState(given);
+  const [name, setName] = useState(view?.name ?? "");
   const [there, setThere] = useState<Kept | null>(null);
   const [error, setError] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
@@ -18,14 +26,17 @@ export function SaveDialog({ charts, window, name: given, onClose }: SaveProps) 
     void look();
   }, []);
   const wanted = name.trim();
-  const replaces = there?.views.some((view) => view.name === wanted) ?? false;
+  const namesake = there?.views.find(({ name }) => name === wanted);
+  const replaces = namesake !== undefined;
   const save = async (event: Event) => {
     event.preventDefault();
     if (wanted === "" || busy) return;
+    const fault = nameFault(wanted);
+    if (fault !== null) return setError(fault);
     setBusy(true);
     setError(null);
     try {
-      await views.put({ name: wanted, charts, window }, there?.tag ?? null);
+      await views.put(asView(wanted, { keys, window }, [namesake, view]), there?.tag ?? null);
       location.assign(`/realtime/view/${segment(wanted)}`);
     } catch (failed) {
       setError(said(failed));
@@ -40,11 +51,11 @@ export function SaveDialog({ charts, window, name: given, onClose }: SaveProps) 
         <h2 id="save-title">Save as view</h2>
         <label for="save-name">Name</label>
         <input id="save-name" value={name} maxLength={100} autocomplete="off" required onInput={(event) => setName(event.currentTarget.value)} />
-        <p class="quiet">{replaces ? "There is a view of this name; it will show these charts." : `Keeps ${charts.length} ${charts.length === 1 ? "chart" : "charts"} under an address of its own.`}</p>
+        <p class="quiet">{replaces ? "There is a view of this name; it will show these charts." : `Keeps ${keys.length} ${keys.length === 1 ? "chart" : "charts"} under an address of its own.`}</p>
         {error !== null && <p class="said bad" role="alert">{error}</p>}
         <div class="dialog-does">
           <button type="button" onClick={() => dialog.current?.close()}>Cancel</button>
-          <button type="submit" class="primary" disabled={wanted === "" || busy}>{replaces ? "Replace" : "Save"}</button>
+          <button type="submit" class="primary" disabled={wanted === "" || busy || (there === null && error === null)}>{replaces ? "Replace" : "Save"}</button>
         </div>
       </form>
     </dialog>

@@ -11,24 +11,34 @@ const MOST = 40;
 
 export function Search({ onPick }: { onPick: (path: string) => void }) {
   const [text, setText] = useState("");
-  const [found, setFound] = useState<Found[] | null>(null);
+  /** The last answer, and what it was asked for by. */
+  const [found, setFound] = useState<{ text: string; list: Found[] } | null>(null);
   const [error, setError] = useState<string | null>(null);
   const [at, setAt] = useState(0);
   const input = useRef<HTMLInputElement>(null);
   const list = useRef<HTMLUListElement>(null);
+  /** Enter came before what is found: the best of it is meant. */
+  const hurried = useRef(false);
+  const picks = useRef<(one: Found) => void>(() => undefined);
+  const wanted = text.trim();
 
   useEffect(() => {
-    const wanted = text.trim();
     setError(null);
+    hurried.current = false;
     if (wanted === "") return setFound(null);
     const asking = new AbortController();
     const timer = setTimeout(() => {
-      find(wanted, MOST, asking.signal).then((some) => { setFound(some); setAt(0); }, (failed: unknown) => {
+      find(wanted, MOST, asking.signal).then((some) => {
+        if (hurried.current && some[0]) return picks.current(some[0]);
+        hurried.current = false;
+        setFound({ text: wanted, list: some });
+        setAt(0);
+      }, (failed: unknown) => {
         if (!isAbort(failed)) setError(said(failed));
       });
     }, AFTER);
     return () => { clearTimeout(timer); asking.abort(); };
-  }, [text]);
+  }, [wanted]);
 
   useEffect(() => {
     const slash = (event: KeyboardEvent) => {
@@ -42,8 +52,10 @@ export function Search({ onPick }: { onPick: (path: string) => void }) {
   }, []);
 
   // What was typed is a path, too, where it has the look of one.
-  const typed = text.includes(",") ? [{ path: text.trim(), typed: true } as Found] : [];
-  const all = text.trim() === "" ? [] : [...typed, ...(found ?? []).filter((one) => one.path !== text.trim())];
+  const typed = text.includes(",") ? [{ path: wanted, typed: true } as Found] : [];
+  // Until there is an answer, what was found before stands there still: it is no answer to Enter.
+  const old = found?.text !== wanted;
+  const all = wanted === "" ? [] : [...typed, ...(found?.list ?? []).filter((one) => one.path !== wanted)];
   const open = all.length > 0;
   const pick = (one: Found | undefined) => {
     if (!one) return;
@@ -51,6 +63,7 @@ export function Search({ onPick }: { onPick: (path: string) => void }) {
     setText("");
     input.current?.focus();
   };
+  picks.current = pick;
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
@@ -59,7 +72,8 @@ export function Search({ onPick }: { onPick: (path: string) => void }) {
       list.current?.children[next]?.scrollIntoView({ block: "nearest" });
     } else if (event.key === "Enter") {
       event.preventDefault();
-      pick(all[at]);
+      if (wanted !== "" && old && at === 0 && typed.length === 0) hurried.current = true;
+      else pick(all[at]);
     } else if (event.key === "Escape") {
       setText("");
     }
@@ -70,13 +84,14 @@ export function Search({ onPick }: { onPick: (path: string) => void }) {
       <input
         ref={input} type="search" value={text} placeholder="Find, or type a path: cpu,,idle" aria-label="Find in the tree, or type a path" role="combobox"
         aria-expanded={open} aria-controls="search-found" aria-autocomplete="list" aria-activedescendant={open ? `search-${at}` : undefined}
-        autocomplete="off" spellcheck={false} list={undefined} onInput={(event) => setText(event.currentTarget.value)} onKeyDown={onKeyDown}
+        autocomplete="off" spellcheck={false} list={undefined} onInput={(event) => { setText(event.currentTarget.value); setAt(0); }} onKeyDown={onKeyDown}
       />
-      <ul class="search-found" id="search-found" role="listbox" aria-label="What was found" ref={list} hidden={!open}>
+      <ul class="search-found" id="search-found" role="listbox" aria-label="What was found" ref={list} hidden={!open} aria-busy={open && old}>
         {all.map((one, i) => {
           const value = figure(one["value"] as Value | undefined);
           return (
-            <li key={one.path} id={`search-${i}`} role="option" aria-selected={i === at} onMouseDown={(event) => { event.preventDefault(); pick(one); }}>
+            <li key={one.path} id={`search-${i}`} role="option" aria-selected={i === at}
+              onMouseDown={(event) => { event.preventDefault(); if (event.button === 0) pick(one); }}>
               <bdi class="search-path">{one["typed"] ? "Show " : ""}{shown(one.path, 160)}</bdi>
               {value !== null && <span class="quiet">{typeof value === "number" ? short(value) : cut(value, 24)}</span>}
             </li>
@@ -85,8 +100,11 @@ export function Search({ onPick }: { onPick: (path: string) => void }) {
       </ul>
       <div role="status" class="search-said">
         {error !== null ? <p class="state">{error}</p>
-          : text.trim() !== "" && found !== null && found.length === 0 && typed.length === 0
-            ? <p class="state">Nothing in the tree is like that.</p> : null}
+          : wanted !== "" && !old && found?.list.length === 0 && typed.length === 0
+            ? (
+              <p class="state">Nothing in the tree is like that. What is no longer there is not found, but its trend can be seen: type its whole path, with
+                commas between its keys, as in <code>cpu,web1,idle</code>.</p>
+            ) : null}
       </div>
     </div>
   );

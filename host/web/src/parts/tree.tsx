@@ -1,8 +1,8 @@
 // The tree: lazy, only the rows in sight drawn, a tree to a keyboard and to a screen reader, its values live where a stream is given.
 
-import { useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
 import { type Entry, ls } from "../lib/api.ts";
-import { type Branch, Branches, type Row } from "../lib/branches.ts";
+import { type Branch, Branches, nodeAt, type Row } from "../lib/branches.ts";
 import { cut, short } from "../lib/format.ts";
 import type { Live } from "../lib/live.ts";
 import { figure, Recents } from "../lib/recent.ts";
@@ -72,8 +72,14 @@ export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) 
   }, [live, leaves]);
 
   // Branches in sight are looked at now and then: what they fold to, and what came or went.
-  const sight = useRef<Branch[]>([]);
-  sight.current = [...new Set(seen.map(({ of }) => of.above).filter((above): above is Branch => above !== null && above.open))];
+  // Of one of many children those that are in sight.
+  const sight = useRef(new Map<Branch, string | null>());
+  sight.current = new Map();
+  for (const { kind, of } of seen) {
+    const above = kind === "node" ? of.above : of;
+    if (!above?.open || sight.current.has(above)) continue;
+    sight.current.set(above, kind === "node" ? above.children[of.place - 2]?.entry.key ?? null : above.children.at(-1)?.entry.key ?? null);
+  }
   useEffect(() => {
     if (live === null) return;
     let timer: ReturnType<typeof setTimeout>;
@@ -81,9 +87,8 @@ export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) 
     const look = async () => {
       const began = performance.now();
       if (!document.hidden && live.state === "live") {
-        for (const of of sight.current.length > 0 ? sight.current : [root]) {
-          await branches.refresh(of).catch(() => undefined);
-          for (const one of of.children) {
+        for (const [of, after] of sight.current.size > 0 ? [...sight.current] : [[root, null] as const]) {
+          for (const one of await branches.refresh(of, after).catch(() => [])) {
             if (Branches.opens(one) && one.entry.value !== undefined) recents.take(one.path, one.entry.value);
           }
         }
@@ -100,7 +105,7 @@ export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) 
   }, [live, branches]);
 
   const go = (to: number) => {
-    const at = Math.min(Math.max(to, 0), rows.length - 1);
+    const at = nodeAt(rows, currentAt, to);
     const row = rows[at];
     const element = place.current;
     if (!row || !element) return;
@@ -110,8 +115,10 @@ export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) 
     wantsFocus.current = true;
     redraw(0);
   };
-  useEffect(() => {
-    if (!wantsFocus.current) return;
+  // The focus goes where a key sent it; and a row or a button that goes with the focus leaves it to the tree.
+  const held = place.current?.contains(document.activeElement) ?? false;
+  useLayoutEffect(() => {
+    if (!wantsFocus.current && !(held && document.activeElement === document.body)) return;
     wantsFocus.current = false;
     place.current?.querySelector<HTMLElement>('[tabindex="0"]')?.focus({ preventScroll: true });
   });
@@ -119,7 +126,9 @@ export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) 
   const toggle = (of: Branch) => { if (of.open) branches.close(of); else void branches.open(of); };
   const onKeyDown = (event: KeyboardEvent) => {
     const of = focused?.of;
-    if (!of || event.ctrlKey || event.metaKey || event.altKey) return;
+    // A button in a row has its own keys.
+    const onRow = (event.target as Element).getAttribute("role") === "treeitem";
+    if (!of || !onRow || event.ctrlKey || event.metaKey || event.altKey) return;
     const page = Math.max(1, Math.floor(height / ROW) - 1);
     switch (event.key) {
       case "ArrowDown": go(currentAt + 1); break;
@@ -130,7 +139,7 @@ export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) 
       case "End": go(rows.length - 1); break;
       case "ArrowRight":
         if (Branches.opens(of) && !of.open) void branches.open(of);
-        else if (of.open) go(currentAt + 1);
+        else if (of.open && rows[currentAt + 1]?.kind === "node") go(currentAt + 1);
         break;
       case "ArrowLeft":
         if (of.open) branches.close(of);
@@ -148,19 +157,22 @@ export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) 
       recents={recents} verb={verb} onToggle={toggle} onCurrent={setCurrent} onPick={onPick} retry={(of) => void branches.more(of)} />
   );
 
+  const lines = seen.map((row, i) => drawn(row, first + i));
+  // Who has the focus stays, wherever the page is scrolled to: in one list, for it is the same row.
+  if (focused && currentAt < first) lines.unshift(drawn(focused, currentAt));
+  if (focused && currentAt >= last) lines.push(drawn(focused, currentAt));
+
   return (
     <div class="tree-place">
       <Search onPick={(path) => onPick(path, null)} />
       {root.error !== null && rows.length <= 1 ? <Broken error={root.error} retry={() => void branches.more(root)} />
         : root.loading && root.children.length === 0 ? <Loading what="Reading the tree" />
-        : rows.length === 0 ? <Empty title="The tree is empty."><p>Push a value, or switch a module on, and it grows.</p></Empty>
+        : rows.length === 0 ? <Empty title="The tree is empty."><p>Push a value, or switch a module on, and it grows. What went has its <a href="/trend/view/">trend</a> still: type its whole path there.</p></Empty>
         : (
           <div class="tree" ref={place} role="tree" aria-label="The tree" aria-multiselectable="true"
             onScroll={(event) => setTop(event.currentTarget.scrollTop)} onKeyDown={onKeyDown}>
             <div class="tree-rows" role="presentation" style={{ height: `${rows.length * ROW}px` }}>
-              {seen.map((row, i) => drawn(row, first + i))}
-              {/* Who has the focus stays, wherever the page is scrolled to. */}
-              {focused && (currentAt < first || currentAt >= last) && drawn(focused, currentAt)}
+              {lines}
             </div>
           </div>
         )}

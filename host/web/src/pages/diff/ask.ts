@@ -30,6 +30,9 @@ async function then(path: string, at: number, span: number, as: string, signal: 
   const answer = await trend<Told[]>(asked, { from: Math.floor(at - span), to: Math.ceil(at), step: "all", as: as === "" ? undefined : as }, signal);
   const found = new Map<string, number | string>();
   const branches = new Set<string>();
+  const above = steps(path).length;
+  // Where something is on the last level that was asked for, there may be more below.
+  let truncated = false;
   for (const level of answer) {
     for (const [of, told] of Object.entries(level)) {
       const value = told.events ? told.events.at(-1)?.[1] : told.values?.findLast((one) => one !== null);
@@ -37,7 +40,8 @@ async function then(path: string, at: number, span: number, as: string, signal: 
       found.set(of, value);
       // What lies above it was folded of it.
       const keys = steps(of);
-      if (keys.length > steps(path).length) branches.add(keys.slice(0, -1).join(","));
+      if (keys.length > above) branches.add(keys.slice(0, -1).join(","));
+      if (keys.length >= above + LEVELS) truncated = true;
     }
   }
   const leaves: Leaves = new Map();
@@ -46,12 +50,13 @@ async function then(path: string, at: number, span: number, as: string, signal: 
     if (leaves.size >= LEAVES_MAX) return { leaves, truncated: true };
     leaves.set(relative(of, path), value);
   }
-  return { leaves, truncated: false };
+  return { leaves, truncated };
 }
 
 /** Both sides. Where one has a time, both are read in history, so that they mean the same. */
 export async function ask(a: Side, b: Side, as: string, span: string, clock: number, signal: AbortSignal): Promise<[Sided, Sided]> {
   const live = a.time === "" && b.time === "";
-  const one = (side: Side) => (live ? now(side.path, as, signal) : then(side.path, timeOf(side.time, clock) ?? clock, before(`-${span}`) ?? 600, as, signal));
+  const one = ({ path, time }: Side) =>
+    live ? now(path, as, signal) : then(path, timeOf(time, clock) ?? clock, before(`-${span}`) ?? 600, as, signal);
   return Promise.all([one(a), one(b)]);
 }

@@ -33,7 +33,8 @@ function PathInput({ id, label, value, onValue }: { id: string; label: string; v
   }, [value]);
   return (
     <label for={id}>{label}
-      <input id={id} list={`${id}-found`} value={value} placeholder="the whole tree" spellcheck={false} autocomplete="off" dir="auto" onInput={(event) => onValue(event.currentTarget.value)} />
+      <input id={id} list={`${id}-found`} value={value} placeholder="the whole tree" spellcheck={false} autocomplete="off" dir="auto"
+        onInput={(event) => onValue(event.currentTarget.value)} />
       <datalist id={`${id}-found`}>{found.map((path) => <option key={path} value={path} />)}</datalist>
     </label>
   );
@@ -80,7 +81,11 @@ export function Form({ state, onShow }: FormProps) {
         </label>
         {times && (
           <label for="diff-span">Of the time before
-            <select id="diff-span" value={draft.span} onChange={(event) => { const next = { ...draft, span: event.currentTarget.value }; setDraft(next); show(next); }}>
+            <select id="diff-span" value={draft.span} onChange={(event) => {
+              const next = { ...draft, span: event.currentTarget.value };
+              setDraft(next);
+              show(next);
+            }}>
               {!SPANS.some(([span]) => span === draft.span) && <option value={draft.span}>{draft.span}</option>}
               {SPANS.map(([span, name]) => <option key={span} value={span}>{name}</option>)}
             </select>

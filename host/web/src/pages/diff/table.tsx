@@ -28,7 +28,8 @@ function Change({ row }: { row: Row }) {
   const share = typeof a === "number" && a !== 0 ? Math.abs(change / a) * 100 : null;
   return (
     <td class="number" title={`${sign}${exact(Math.abs(change))}`}>
-      {sign}{short(Math.abs(change))}{share !== null && <small class="quiet"> {sign}{share < 1000 ? `${short(Number(share.toPrecision(3)))} %` : `${short(share / 100)}×`}</small>}
+      {sign}{short(Math.abs(change))}
+      {share !== null && <small class="quiet"> {sign}{share < 1000 ? `${short(Number(share.toPrecision(3)))} %` : `${short(share / 100)}×`}</small>}
     </td>
   );
 }
@@ -39,7 +40,9 @@ function Bar({ row: { a, b, change, share: told } }: { row: Row }) {
   const wide = Math.max(Math.abs(share) * 50, share === 0 ? 0 : 0.5);
   return (
     <td class="diff-bar" aria-hidden="true">
-      <div><span class={`${share > 0 ? "more" : "less"}${alone ? " alone" : ""}`} style={{ width: `${wide}%`, left: share > 0 ? "50%" : `${50 - wide}%` }} /></div>
+      <div>
+        <span class={`${share > 0 ? "more" : "less"}${alone ? " alone" : ""}`} style={{ width: `${wide}%`, left: share > 0 ? "50%" : `${50 - wide}%` }} />
+      </div>
     </td>
   );
 }
@@ -51,10 +54,12 @@ export function Table({ rows, a, b }: TableProps) {
   const [text, setText] = useState("");
   const [most, setMost] = useState(PAGE);
   const differ = useMemo(() => rows.filter(({ share }) => share !== 0).length, [rows]);
+  // Sorted once: what is typed only leaves some out.
+  const ordered = useMemo(() => sorted(rows, order, turned), [rows, order, turned]);
   const shown = useMemo(() => {
     const wanted = text.trim().toLowerCase();
-    return sorted(rows.filter(({ share, label }) => (all || share !== 0) && (wanted === "" || label.toLowerCase().includes(wanted))), order, turned);
-  }, [rows, order, turned, all, text]);
+    return ordered.filter(({ share, label }) => (all || share !== 0) && (wanted === "" || label.toLowerCase().includes(wanted)));
+  }, [ordered, all, text]);
   const onlyA = rows.filter((row) => row.b === undefined).length;
   const onlyB = rows.filter((row) => row.a === undefined).length;
 
@@ -75,8 +80,11 @@ export function Table({ rows, a, b }: TableProps) {
         </p>
         <span class="bar-space" />
         <label class="unseen" for="diff-filter">Only keys with</label>
-        <input id="diff-filter" type="search" placeholder="Only keys with…" value={text} onInput={(event) => { setText(event.currentTarget.value); setMost(PAGE); }} />
-        <label class="diff-check"><input type="checkbox" checked={all} onChange={(event) => setAll(event.currentTarget.checked)} /> Also what is the same</label>
+        <input id="diff-filter" type="search" placeholder="Only keys with…" value={text}
+          onInput={(event) => { setText(event.currentTarget.value); setMost(PAGE); }} />
+        <label class="diff-check">
+          <input type="checkbox" checked={all} onChange={(event) => setAll(event.currentTarget.checked)} /> Also what is the same
+        </label>
       </div>
       {shown.length === 0 ? (
         <Empty title={text.trim() !== "" ? "No key is like that." : "Nothing differs."}>
@@ -100,7 +108,11 @@ export function Table({ rows, a, b }: TableProps) {
                 const [keys = "", figure] = row.path.split("\n");
                 return (
                   <tr key={row.path}>
-                    <th scope="row"><span title={cut(row.label, 500)}>{row.label === "" ? "(its own value)" : <><Keys path={keys} most={90} />{figure !== undefined && `${keys === "" ? "" : " · "}${figure}`}</>}</span></th>
+                    <th scope="row" title={cut(row.label, 500)}>
+                      {row.label === "" && "(its own value)"}
+                      <Keys path={keys} most={90} />
+                      {figure !== undefined && `${keys === "" ? "" : " · "}${figure}`}
+                    </th>
                     <Cell leaf={row.a} /><Cell leaf={row.b} /><Change row={row} /><Bar row={row} />
                   </tr>
                 );
@@ -109,7 +121,9 @@ export function Table({ rows, a, b }: TableProps) {
           </table>
         </div>
       )}
-      {shown.length > most && <p><button type="button" onClick={() => setMost(most + 5 * PAGE)}>Show more of the {exact(shown.length - most)} left</button></p>}
+      {shown.length > most && (
+        <p><button type="button" onClick={() => setMost(most + 5 * PAGE)}>Show more of the {exact(shown.length - most)} left</button></p>
+      )}
     </>
   );
 }

@@ -26,10 +26,14 @@ test("lines of different times come on one axis, and gaps stay gaps", () => {
   const same = [line([0, 10], [1, 2]), line([0, 10], [3, 4])];
   assert.deepEqual(align(same), [0, 10]);
   assert.deepEqual(same[1]?.values, [3, 4]);
+  const uneven = [line([0, 1, 5, 8, 9], [1, 2, 3, 4, 5]), line([0, 3, 5, 7, 9], [1, 2, 3, 4, 5])];
+  assert.deepEqual(align(uneven), [0, 1, 3, 5, 7, 8, 9]);
 });
 
 test("lines lie on each other, and where there is none there is nothing", () => {
   assert.deepEqual(stacked([[1, null, null], [2, 2, null]]), [[1, null, null], [3, 2, null]]);
+  // A time of another line's is no gap: what lies above does not fall.
+  assert.deepEqual(stacked([[1, undefined, 3, null], [2, 2, undefined, 5]]), [[1, undefined, 3, null], [3, 3, undefined, 5]]);
 });
 
 test("a step suits the picture, is no finer than what is kept, and of days a whole number", () => {

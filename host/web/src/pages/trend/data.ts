@@ -78,7 +78,7 @@ export function linesOf(answer: Answer, as: string, shift = 0, beside = false, s
 }
 
 function same(a: number[], b: number[]): boolean {
-  return a === b || (a.length === b.length && a[0] === b[0] && a.at(-1) === b.at(-1) && a[a.length >> 1] === b[b.length >> 1]);
+  return a === b || (a.length === b.length && a.every((time, i) => time === b[i]));
 }
 
 /** Sets lines on one axis: all times that one of them has. What a line has no time for is undefined, which is no gap. */
@@ -101,13 +101,17 @@ export function align(lines: Line[]): number[] {
   return all;
 }
 
-/** Each line on top of those before it. Where none has a value, there is none. */
+/** Each line on top of those before it. Where none has a value, there is none. At a time that a line has none of, it has its last value. */
 export function stacked(columns: Values[]): Values[] {
   const sums: number[] = [];
-  return columns.map((values) => values.map((value, i) => {
-    if (typeof value !== "number") return sums[i] === undefined ? null : sums[i];
-    return (sums[i] = (sums[i] ?? 0) + value);
-  }));
+  return columns.map((values) => {
+    let last: number | null = null;
+    return values.map((value, i) => {
+      if (value !== undefined) last = value;
+      if (last !== null) sums[i] = (sums[i] ?? 0) + last;
+      return value === undefined ? undefined : sums[i] ?? null;
+    });
+  });
 }
 
 const NICE = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { byKey, moved, scaled, SHORTEST, within } from "./gestures.ts";
+import { mock, test } from "node:test";
+import { byKey, moved, scaled, settling, SHORTEST, within } from "./gestures.ts";
 
 test("what is seen lies within the whole and is never too short", () => {
   assert.deepEqual(within([-50, 50], [0, 1000]), [0, 100]);
@@ -21,4 +21,18 @@ test("keys move and zoom", () => {
   assert.deepEqual(byKey("End", [400, 500], all), [900, 1000]);
   assert.deepEqual(byKey("0", [400, 500], all), all);
   assert.equal(byKey("a", [400, 500], all), undefined);
+});
+
+test("of many steps at once each is shown, and the last is where one may go back to", () => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const told: Array<[number, boolean]> = [];
+  const step = settling(([from], done) => told.push([from, done]));
+  for (const from of [1, 2, 3]) {
+    step([from, 10]);
+    mock.timers.tick(100);
+  }
+  assert.deepEqual(told, [[1, false], [2, false], [3, false]]);
+  mock.timers.tick(1_000);
+  assert.deepEqual(told.slice(3), [[3, true]]);
+  mock.timers.reset();
 });

@@ -28,6 +28,19 @@ export function moved([from, to]: Range, by: number): Range {
   return [from + width * by, to + width * by];
 }
 
+/** So long (ms) after the last of many steps what they led to is where one may go back to. */
+const SETTLED = 250;
+
+/** Shows each of many steps (a held key's, a wheel's), and the last of them as done. */
+export function settling(show: Gestures["show"]): (range: Range) => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  return (range) => {
+    show(range, false);
+    clearTimeout(timer);
+    timer = setTimeout(() => show(range, true), SETTLED);
+  };
+}
+
 export interface Gestures {
   /** What is seen now. */
   seen: () => Range;
@@ -63,7 +76,7 @@ export function listen(place: HTMLElement, { seen, whole, show }: Gestures): () 
     event.stopPropagation();
     show(next, false);
     clearTimeout(settle);
-    settle = setTimeout(() => show(seen(), true), 250);
+    settle = setTimeout(() => show(seen(), true), SETTLED);
   };
 
   // Fingers: one moves the picture, two draw it wider. A finger that goes up or down scrolls the page (`touch-action: pan-y`).

@@ -23,12 +23,16 @@ export function Happenings({ happened, range: [from, to] }: { happened: readonly
             <div class="trend-states" aria-hidden="true">
               {seen.filter(({ text }) => text !== null).map(({ at, text, end }) => (
                 <span key={at} title={`${text ?? ""}, since ${moment(at * 1000)}`} dir="auto"
-                  style={{ left: `${share(at)}%`, width: `${share(end) - share(at)}%`, borderColor: seriesColour(names.indexOf(text)) }}>{cut(text ?? "", 40)}</span>
+                  style={{ left: `${share(at)}%`, width: `${share(end) - share(at)}%`, borderColor: seriesColour(names.indexOf(text)) }}>
+                  {cut(text ?? "", 40)}
+                </span>
               ))}
             </div>
             <ol>
               {seen.slice(-8).reverse().map(({ at, text }) => (
-                <li key={at}><time dateTime={new Date(at * 1000).toISOString()}>{moment(at * 1000)}</time> <bdi>{text === null ? "gone" : cut(text, 300)}</bdi></li>
+                <li key={at}>
+                  <time dateTime={new Date(at * 1000).toISOString()}>{moment(at * 1000)}</time> <bdi>{text === null ? "gone" : cut(text, 300)}</bdi>
+                </li>
               ))}
             </ol>
           </div>

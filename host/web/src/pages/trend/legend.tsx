@@ -5,7 +5,17 @@ import { cut, moment, withUnits } from "../../lib/format.ts";
 import { Keys } from "../../parts/keys.tsx";
 import { type Figures, type Values } from "./data.ts";
 
-export interface Row { path: string; /** What stands behind the path. */ tail: string; label: string; colour: string; values: Values; figures: Figures; beside: boolean; colourNo: number }
+export interface Row {
+  path: string;
+  /** What stands behind the path. */
+  tail: string;
+  /** Both. */
+  label: string;
+  colour: string;
+  values: Values;
+  figures: Figures;
+  beside: boolean;
+}
 
 /** Tells a legend where the cursor is, without the chart being drawn anew. */
 export class Pointer {
@@ -20,6 +30,9 @@ export class Pointer {
     this.#told = told;
   }
 }
+
+/** A legend of more rows is scrolled, by the keyboard as well. */
+const SCROLLS = 8;
 
 export interface LegendProps {
   rows: readonly Row[];
@@ -48,7 +61,7 @@ export function Legend({ rows, times, units, pointer, name, onColour }: LegendPr
   const time = at === null ? undefined : times[at];
   const text = (value: number | null) => (value === null ? "–" : withUnits(value, units));
   return (
-    <div class="trend-legend" tabIndex={rows.length > 8 ? 0 : undefined} role={rows.length > 8 ? "region" : undefined} aria-label={rows.length > 8 ? `Lines of ${name}` : undefined}>
+    <div class="trend-legend" {...(rows.length > SCROLLS ? { tabIndex: 0, role: "region", "aria-label": `Lines of ${name}` } : {})}>
       <table>
         <caption class="unseen">Lines of {name}</caption>
         <thead>
@@ -69,7 +82,7 @@ export function Legend({ rows, times, units, pointer, name, onColour }: LegendPr
                 <span title={cut(row.label, 500)}><Keys path={row.path} most={64} />{row.tail}</span>
               </th>
               <td class="number trend-at">{text(at === null || time === undefined ? row.figures.last : valueAt(row.values, at))}</td>
-              <td class="number">{text(row.figures.min)}</td><td class="number">{text(row.figures.mean)}</td><td class="number">{text(row.figures.max)}</td>
+              {(["min", "mean", "max"] as const).map((of) => <td key={of} class="number">{text(row.figures[of])}</td>)}
             </tr>
           ))}
         </tbody>

@@ -5,9 +5,9 @@ import { canonical } from "../../lib/address.ts";
 import { type ChartState, type Style, STYLES } from "./state.ts";
 
 const FIGURES: ReadonlyArray<[string, string]> = [
-  ["", "What suits it"], ["value", "As it is"], ["rate", "A second"], ["mean", "Mean"], ["min,mean,max", "Mean in its band"], ["min", "Least"], ["max", "Greatest"],
-  ["last", "Last"], ["sum", "Sum"], ["count", "How many"], ["p50,p90,p99", "p50, p90, p99"], ["p50", "Median"], ["p90", "p90"], ["p95", "p95"], ["p99", "p99"],
-  ["p999", "p999"], ["distinct", "Different ones"],
+  ["", "What suits it"], ["value", "As it is"], ["rate", "A second"], ["mean", "Mean"], ["min,mean,max", "Mean in its band"],
+  ["min", "Least"], ["max", "Greatest"], ["last", "Last"], ["sum", "Sum"], ["count", "How many"], ["p50,p90,p99", "p50, p90, p99"],
+  ["p50", "Median"], ["p90", "p90"], ["p95", "p95"], ["p99", "p99"], ["p999", "p999"], ["distinct", "Different ones"],
 ];
 const COMPARED: ReadonlyArray<[string, string]> = [
   ["", "Nothing"], ["-1d", "A day before"], ["-7d", "A week before"], ["-28d", "4 weeks before"], ["-364d", "A year before"],
@@ -50,9 +50,12 @@ export function Options({ chart, id, onChange }: OptionsProps) {
         </label>
       )}
       <label for={`${id}-units`}>Units
-        <input id={`${id}-units`} value={chart.units} placeholder="as told" size={8} maxLength={24} autocomplete="off" onChange={(event) => change({ units: event.currentTarget.value })} />
+        <input id={`${id}-units`} value={chart.units} placeholder="as told" size={8} maxLength={24} autocomplete="off"
+          onChange={(event) => change({ units: event.currentTarget.value })} />
       </label>
-      <label class="trend-check"><input type="checkbox" checked={chart.log} onChange={(event) => change({ log: event.currentTarget.checked })} /> Logarithmic</label>
+      <label class="trend-check">
+        <input type="checkbox" checked={chart.log} onChange={(event) => change({ log: event.currentTarget.checked })} /> Logarithmic
+      </label>
     </div>
   );
 }

@@ -1,5 +1,6 @@
 // One chart of the trend page: what is seen above, all of it in the strip below, its lines by name, and what can be done with it.
 
+import type { ComponentProps } from "preact";
 import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
 import type uPlot from "uplot";
 import { clockOffset, Failed, isAbort, said } from "../../lib/api.ts";
@@ -10,8 +11,8 @@ import { seriesColour, token } from "../../lib/theme.ts";
 import { Chart, type Marker, type Series } from "../../parts/chart.tsx";
 import { Keys } from "../../parts/keys.tsx";
 import { Broken, Empty, Loading } from "../../parts/states.tsx";
-import { figuresOf, load, niceStep, placeOf, stacked, type Stretch, type Values } from "./data.ts";
-import { byKey, listen, type Range } from "./gestures.ts";
+import { figuresOf, type Line, load, niceStep, placeOf, stacked, type Stretch, type Values } from "./data.ts";
+import { byKey, listen, type Range, settling, within } from "./gestures.ts";
 import { Happenings } from "./happenings.tsx";
 import { Legend, Pointer, type Row } from "./legend.tsx";
 import { Options } from "./options.tsx";
@@ -41,6 +42,8 @@ export interface PanelProps {
 }
 
 const HEIGHT = 240;
+/** Room for half of the last time at the axis. */
+const MORE = { padding: [8, 16, 0, 0] as [number, number, number, number] };
 /** A picture waits for so long (ms) while it is being zoomed. */
 const AFTER = 90;
 /** How far beyond what is seen is asked for, as a share: the next step of a drag is there already. */
@@ -51,21 +54,25 @@ const stepsSeen = (style: ChartState["style"]) => (style === "bars" ? 120 : inne
 const STEPS_DASHED = 300;
 const STEPS_STRIP = 400;
 const SAID_MAX = 40;
+/** Changes of a text that are marked in a chart of numbers. */
+const MARKERS = 200;
 
 /** A colour nearer to the paper. */
 const paler = (colour: string) => `color-mix(in srgb, ${colour} 50%, ${token("--raised")})`;
 
-/** The colour's number of each line: figures of one path that are drawn as a band have one. */
-function coloursOf(chart: ChartState, stretch: Stretch | null, band: boolean): number[] {
-  const mine = (stretch?.lines ?? []).filter(({ beside }) => !beside);
+/** The place of each line among all that were read, by its name: figures of one path that are drawn as a band have one. */
+function placesOf(stretches: ReadonlyArray<Stretch | null>, band: boolean): (line: Line) => number {
   const places = new Map<string, number>();
-  const no = (path: string, figure: string): number | undefined => places.get(band ? path : `${path}\n${figure}`);
-  let next = 0;
-  for (const { path, figure } of mine) if (no(path, figure) === undefined) places.set(band ? path : `${path}\n${figure}`, next++);
-  return (stretch?.lines ?? []).map(({ path, figure }) => {
-    const place = no(path, figure) ?? next++;
-    return chart.colours[place] ?? place % 8;
-  });
+  const name = ({ path, figure }: Line) => (band ? path : `${path}\n${figure}`);
+  const all = stretches.flatMap((stretch) => stretch?.lines ?? []);
+  for (const beside of [false, true]) {
+    for (const line of all) if (line.beside === beside && !places.has(name(line))) places.set(name(line), places.size);
+  }
+  return (line) => places.get(name(line)) ?? 0;
+}
+
+function Does({ text, ...more }: { text: string } & ComponentProps<"button">) {
+  return <button type="button" class="plain" {...more}>{text}</button>;
 }
 
 export function Panel(props: PanelProps) {
@@ -76,8 +83,10 @@ export function Panel(props: PanelProps) {
   const pointer = useMemo(() => new Pointer(), []);
   const [all, setAll] = useState<Stretch | null>(null);
   const [near, setNear] = useState<Stretch | null>(null);
-  const [error, setError] = useState<string | null>(null);
-  const [busy, setBusy] = useState(false);
+  /** Why the whole could not be read, why what is seen, and why a file could not be made. */
+  const [errors, setErrors] = useState<{ whole?: string; near?: string; file?: string }>({});
+  /** How many questions are under way. */
+  const [busy, setBusy] = useState(0);
   const [told, setTold] = useState<{ units: string; title: string; as: string } | null>(null);
   const [options, setOptions] = useState(false);
   const [done, setDone] = useState("");
@@ -88,12 +97,19 @@ export function Panel(props: PanelProps) {
   const keys = chart.keys.join("\n");
   const name = `${shown(chart.keys[0] ?? "", SAID_MAX * 2)}${chart.keys.length > 1 ? ` and ${chart.keys.length - 1} more` : ""}`;
   const now = () => (Date.now() + clockOffset()) / 1000;
-  const failed = (thrown: unknown) => {
+  const failed = (what: "whole" | "near") => (thrown: unknown) => {
     if (isAbort(thrown)) return;
-    setBusy(false);
     if (thrown instanceof Failed && thrown.offline) props.onReach(thrown.message);
     // What is there stays while nobody answers.
-    setError(said(thrown));
+    setErrors((before) => ({ ...before, [what]: said(thrown) }));
+  };
+  const found = (what: "whole" | "near") => {
+    setErrors(({ [what]: _, ...others }) => others);
+    props.onReach(null);
+  };
+  const during = (work: Promise<void>) => {
+    setBusy((n) => n + 1);
+    work.finally(() => setBusy((n) => n - 1));
   };
 
   // What its nodes are: a counter is told by its growth, unless somebody wants it otherwise.
@@ -103,23 +119,27 @@ export function Panel(props: PanelProps) {
       if (ended) return;
       const meta = (what: "units" | "title") => found.map((one) => one?.meta[what]).find((text) => typeof text === "string" && text !== "");
       const counts = found.some((one) => one?.kind === "counter" || one?.members.some(({ kind }) => kind === "counter"));
+      props.onReach(null);
       setTold({ units: cut(String(meta("units") ?? ""), 24), title: cut(String(meta("title") ?? ""), 120), as: counts ? "rate" : "" });
-    }, () => { if (!ended) setTold({ units: "", title: "", as: "" }); });
+    }, (thrown: unknown) => {
+      if (ended) return;
+      // Who cannot be reached is asked again; what is refused is drawn as it is.
+      if (thrown instanceof Failed && thrown.offline) props.onReach(thrown.message);
+      else setTold({ units: "", title: "", as: "" });
+    });
     return () => { ended = true; };
-  }, [keys]);
+  }, [keys, told === null ? round : 0]);
 
   const as = chart.as || told?.as || "";
   // All of it, for the strip; and for the picture until what is finer has come.
   useEffect(() => {
     if (told === null) return;
     const asking = new AbortController();
-    setBusy(true);
-    load({ chart, as, from: whole[0], to: whole[1], step: "", seen: whole[1] - whole[0], most: STEPS_STRIP, now: now() }, asking.signal).then((found) => {
-      setAll(found);
-      setError(null);
-      setBusy(false);
-      props.onReach(null);
-    }, failed);
+    const wanted = { chart, as, from: whole[0], to: whole[1], step: "", seen: whole[1] - whole[0], most: STEPS_STRIP, now: now() };
+    during(load(wanted, asking.signal).then((read) => {
+      setAll(read);
+      found("whole");
+    }, failed("whole")));
     return () => asking.abort();
   }, [asked, as, told === null, whole[0], whole[1], round]);
 
@@ -137,14 +157,11 @@ export function Panel(props: PanelProps) {
     const timer = setTimeout(() => {
       const beside = step === "" ? BESIDE * wide : 0;
       const [from, to] = [Math.max(whole[0], seen[0] - beside), Math.min(whole[1], seen[1] + beside)];
-      setBusy(true);
-      load({ chart, as, from, to, step, seen: wide, most: stepsSeen(chart.style), now: now() }, asking.signal).then((found) => {
+      during(load({ chart, as, from, to, step, seen: wide, most: stepsSeen(chart.style), now: now() }, asking.signal).then((read) => {
         nearFor.current = { about, wide };
-        setNear(found);
-        setError(null);
-        setBusy(false);
-        props.onReach(null);
-      }, failed);
+        setNear(read);
+        found("near");
+      }, failed("near")));
     }, near === null ? 0 : AFTER);
     return () => { clearTimeout(timer); asking.abort(); };
   }, [asked, as, told === null, seen[0], seen[1], whole[0], whole[1], round]);
@@ -152,8 +169,10 @@ export function Panel(props: PanelProps) {
   const fits = near !== null && near.from <= seen[0] + 1 && near.to >= seen[1] - 1;
   const stretch = fits || all === null ? near ?? all : all;
   const band = as.includes("min") && as.includes("max");
-  const numbers = useMemo(() => coloursOf(chart, stretch, band), [chart.colours, stretch, band]);
-  const colours = useMemo(() => numbers.map((no) => seriesColour(no)), [numbers, theme]);
+  const placeIn = useMemo(() => placesOf([all, near], band), [all, near, band]);
+  const colourOf = (line: Line) => seriesColour(chart.colours[placeIn(line)] ?? placeIn(line) % 8);
+  const colours = useMemo(() => (stretch?.lines ?? []).map(colourOf), [chart.colours, placeIn, stretch, theme]);
+  const sketched = useMemo(() => (all?.lines ?? []).map(colourOf), [chart.colours, placeIn, all, theme]);
 
   const [first, end] = stretch ? [placeOf(stretch.times, seen[0]), placeOf(stretch.times, seen[1])] : [0, 0];
   const dashed = end - first < STEPS_DASHED;
@@ -191,31 +210,46 @@ export function Panel(props: PanelProps) {
   }, [stretch, chart.style, chart.log, colours, band, dashed]);
 
   const rows = useMemo<Row[]>(() => (stretch?.lines ?? []).map((line, i) => ({
-    path: line.path, tail: line.label.slice(shown(line.path).length), label: line.label, colour: line.beside ? paler(colours[i] ?? "") : colours[i] ?? "", values: line.values, figures: figuresOf(line.values, first, Math.max(end, first)), beside: line.beside, colourNo: numbers[i] ?? 0,
+    path: line.path,
+    tail: line.label.slice(shown(line.path).length),
+    label: line.label,
+    colour: line.beside ? paler(colours[i] ?? "") : colours[i] ?? "",
+    values: line.values,
+    figures: figuresOf(line.values, first, Math.max(end, first)),
+    beside: line.beside,
   })), [stretch, colours, first, end]);
-  const markers = useMemo<Marker[]>(() => (stretch?.happened ?? []).flatMap(({ events }) => events.slice(-200).map(([at, text]) => ({ at, text: text ?? "gone" }))), [stretch]);
+  const markers = useMemo<Marker[]>(() => (stretch?.happened ?? []).flatMap(({ events }) =>
+    events.slice(-MARKERS).map(([at, text]) => ({ at, text: text ?? "gone" }))), [stretch]);
 
-  const units = chart.units || (told === null ? "" : as === "rate" ? (told.units === "" ? "/s" : `${told.units}/s`) : as === "count" || as === "distinct" ? "" : told.units);
+  const own = told?.units ?? "";
+  const units = chart.units || (as === "rate" ? `${own}/s` : as === "count" || as === "distinct" ? "" : own);
+  const error = errors.near ?? errors.whole ?? errors.file ?? null;
   const nothing = stretch !== null && stretch.lines.length === 0 && stretch.happened.length === 0;
   const textsOnly = stretch !== null && stretch.lines.length === 0 && stretch.happened.length > 0;
   useEffect(() => {
     const element = place.current;
-    if (element) return listen(element, { seen: () => latest.current.seen, whole: () => latest.current.whole, show: onShow });
+    // The next step begins where the last one led, drawn or not.
+    const show = (range: Range, done: boolean) => {
+      const { whole } = latest.current;
+      latest.current = { whole, seen: within(range, whole) ?? whole };
+      onShow(range, done);
+    };
+    if (element) return listen(element, { seen: () => latest.current.seen, whole: () => latest.current.whole, show });
   }, [onShow, stretch === null || nothing || textsOnly]);
   const title = chart.keys.map((key) => shown(key, SAID_MAX)).slice(0, 3).join(", ") + (chart.keys.length > 3 ? ` and ${chart.keys.length - 3} more` : "");
 
+  const byKeys = useMemo(() => settling(onShow), [onShow]);
   const onKey = (event: KeyboardEvent) => {
     if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) return;
     const next = byKey(event.key, seen, whole);
     if (!next) return;
     event.preventDefault();
-    onShow(next, true);
+    byKeys(next);
   };
   const colour = (row: number) => {
     const line = stretch?.lines[row];
     if (!line || line.beside) return;
-    const own = stretch.lines.filter(({ beside }) => !beside);
-    const at = band ? [...new Set(own.map(({ path }) => path))].indexOf(line.path) : row;
+    const at = placeIn(line);
     const next = Array.from({ length: Math.max(at + 1, chart.colours.length) }, (_, i) => chart.colours[i] ?? i % 8);
     next[at] = ((next[at] ?? 0) + 1) % 8;
     props.onChange({ ...chart, colours: next });
@@ -232,11 +266,11 @@ export function Panel(props: PanelProps) {
     pngOf(canvas, `${told?.title ? `${told.title} – ` : ""}${title}`, seen, names).then((blob) => {
       hand(fileName(title, "png"), blob);
       setDone("The picture was handed over.");
-    }, (thrown: unknown) => setError(said(thrown)));
+    }, (thrown: unknown) => setErrors((before) => ({ ...before, file: said(thrown) })));
   };
 
   return (
-    <article class={props.taking ? "panel trend-panel taking" : "panel trend-panel"} aria-label={name} aria-busy={busy}>
+    <article class={props.taking ? "panel trend-panel taking" : "panel trend-panel"} aria-label={name} aria-busy={busy > 0}>
       <header class="panel-head">
         <h2 title={chart.keys.map((key) => shown(key, 200)).slice(0, 20).join("\n")}>
           {chart.keys.slice(0, 3).map((key, i) => <span key={key}>{i > 0 && ", "}<Keys path={key} most={SAID_MAX * 2} /></span>)}
@@ -245,17 +279,18 @@ export function Panel(props: PanelProps) {
           {as === "rate" && chart.units === "" && <small class="quiet"> a second</small>}
         </h2>
         <div class="panel-does">
-          <button type="button" class="plain" aria-pressed={props.taking} onClick={props.onTaking} title="What is picked in the tree comes into this chart">Add lines</button>
-          <button type="button" class="plain" aria-expanded={options} aria-controls={`${id}-options`} onClick={() => setOptions(!options)}>Style</button>
-          <button type="button" class="plain" onClick={saveCsv} disabled={!stretch || nothing} title="What is seen as a table">CSV</button>
-          <button type="button" class="plain" onClick={savePng} disabled={!stretch || nothing || textsOnly} title="What is seen as a picture">PNG</button>
-          {props.onMove && <button type="button" class="plain" onClick={() => props.onMove?.(-1)} aria-label={`Move ${name} up`} title="Move up">↑</button>}
-          <button type="button" class="plain" onClick={props.onRemove} aria-label={`Remove ${name}`} title="Remove">×</button>
+          <Does text="Add lines" title="What is picked in the tree comes into this chart" onClick={props.onTaking} aria-pressed={props.taking} />
+          <Does text="Style" onClick={() => setOptions(!options)} aria-expanded={options} aria-controls={`${id}-options`} />
+          <Does text="CSV" title="What is seen as a table" onClick={saveCsv} disabled={!stretch || nothing} />
+          <Does text="PNG" title="What is seen as a picture" onClick={savePng} disabled={!stretch || nothing || textsOnly} />
+          {props.onMove && <Does text="↑" title="Move up" aria-label={`Move ${name} up`} onClick={() => props.onMove?.(-1)} />}
+          <Does text="×" title="Remove" aria-label={`Remove ${name}`} onClick={props.onRemove} />
         </div>
       </header>
       <div id={`${id}-options`} hidden={!options}>{options && <Options chart={chart} id={id} onChange={props.onChange} />}</div>
       {error !== null && stretch !== null && <p class="panel-said" role="status">{error}</p>}
-      {stretch === null ? (error !== null ? <Broken error={error} retry={props.onAgain} /> : <div style={{ height: `${HEIGHT}px` }}><Loading what="Reading its history" /></div>)
+      {stretch === null && error !== null ? <Broken error={error} retry={props.onAgain} />
+        : stretch === null ? <div style={{ height: `${HEIGHT}px` }}><Loading what="Reading its history" /></div>
         : nothing ? <Empty title="Nothing is known of this in that time."><p>It may be new, or be called otherwise. Choose another time, or another path.</p></Empty>
         : (
           <>
@@ -263,13 +298,15 @@ export function Panel(props: PanelProps) {
               <div class="trend-plot" ref={place} tabIndex={0} role="group" onKeyDown={onKey}
                 aria-label={`${name}, ${moment(seen[0] * 1000)} to ${moment(seen[1] * 1000)}. Arrows move, plus and minus zoom, 0 shows all.`}>
                 <Chart times={stretch.times} series={drawn?.series ?? []} height={HEIGHT} units={units} log={chart.log} range={seen} markers={markers}
-                  bands={drawn?.pairs ?? []} sync="trend" label={`${name} over time`} onPlot={(made) => { plot.current = made; }}
+                  bands={drawn?.pairs ?? []} sync="trend" more={MORE} label={`${name} over time`} onPlot={(made) => { plot.current = made; }}
                   onZoom={(from, to) => onShow([from, to], true)} onReset={() => onShow(whole, true)} onCursor={(at) => pointer.tell(at)} />
               </div>
             )}
-            {!textsOnly && <Strip name={name} stretch={all} colours={colours} whole={whole} seen={seen} onShow={onShow} />}
-            {stretch.lines.length > 0 && <Legend rows={rows} times={stretch.times} units={units} pointer={pointer} name={name} onColour={colour} />}
-            {stretch.left > 0 && <p class="quiet trend-note">{stretch.left} more lines are not shown. Fold a level (an empty key) or name those that you want.</p>}
+            {!textsOnly && <Strip name={name} stretch={all} colours={sketched} whole={whole} seen={seen} onShow={onShow} />}
+            {rows.length > 0 && <Legend rows={rows} times={stretch.times} units={units} pointer={pointer} name={name} onColour={colour} />}
+            {stretch.left > 0 && (
+              <p class="quiet trend-note">{stretch.left} more lines are not shown. Fold a level (an empty key) or name those that you want.</p>
+            )}
             {stretch.happened.length > 0 && <Happenings happened={stretch.happened} range={seen} />}
           </>
         )}

@@ -1,15 +1,17 @@
 // What time is shown: lengths that people think in, any other, the length of a step, and the way back to all of it.
 
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { duration } from "../../lib/format.ts";
 import type { Range } from "./gestures.ts";
 import { before, FROM, type PageState } from "./state.ts";
 
 const LENGTHS: ReadonlyArray<[string, string]> = [
-  ["-1h", "1 hour"], ["-6h", "6 hours"], ["-1d", "1 day"], ["-7d", "1 week"], ["-30d", "30 days"], ["-90d", "90 days"], [FROM, "1 year"], ["-3650d", "10 years"],
+  ["-1h", "1 hour"], ["-6h", "6 hours"], ["-1d", "1 day"], ["-7d", "1 week"], ["-30d", "30 days"], ["-90d", "90 days"],
+  [FROM, "1 year"], ["-3650d", "10 years"],
 ];
 const STEPS: ReadonlyArray<[string, string]> = [
-  ["", "Steps that suit"], ["raw", "Each commit"], ["10s", "10 s"], ["1m", "1 min"], ["10m", "10 min"], ["1h", "1 hour"], ["1d", "1 day"], ["7d", "1 week"],
+  ["", "Steps that suit"], ["raw", "Each commit"], ["10s", "10 s"], ["1m", "1 min"], ["10m", "10 min"],
+  ["1h", "1 hour"], ["1d", "1 day"], ["7d", "1 week"],
 ];
 
 /** A moment as an input of the browser's zone has it. */
@@ -26,9 +28,11 @@ export function RangeBar({ state, span, zoomed, onPut }: RangeBarProps) {
   const [typing, setTyping] = useState(other);
   const [error, setError] = useState("");
   const [copied, setCopied] = useState(false);
+  // What is typed stays while time goes on: only another range is another beginning.
+  const [from, to] = useMemo(() => [local(span[0]), local(span[1])], [state.from, state.to, typing]);
   const set = (form: HTMLFormElement) => {
     const [from, to] = ["from", "to"].map((name) => new Date(String(new FormData(form).get(name))).getTime() / 1000);
-    if (from === undefined || to === undefined || Number.isNaN(from) || Number.isNaN(to) || from >= to) return setError("The begin is to be before the end.");
+    if (from === undefined || to === undefined || !(from < to)) return setError("The begin is to be before the end.");
     setError("");
     onPut({ ...state, from: String(from), to: String(to), zoom: null });
   };
@@ -59,8 +63,8 @@ export function RangeBar({ state, span, zoomed, onPut }: RangeBarProps) {
       {navigator.clipboard && <button type="button" onClick={copy}>{copied ? "Copied" : "Copy link"}</button>}
       {(other || typing) && (
         <form class="trend-times" onSubmit={(event) => { event.preventDefault(); set(event.currentTarget); }}>
-          <label>From <input type="datetime-local" name="from" required defaultValue={local(span[0])} key={`f${span[0]}`} /></label>
-          <label>to <input type="datetime-local" name="to" required defaultValue={local(span[1])} key={`t${span[1]}`} /></label>
+          <label>From <input type="datetime-local" name="from" required defaultValue={from} key={`f${from}`} /></label>
+          <label>to <input type="datetime-local" name="to" required defaultValue={to} key={`t${to}`} /></label>
           <button type="submit">Show</button>
         </form>
       )}

@@ -4,7 +4,7 @@
 import { useMemo, useRef } from "preact/hooks";
 import { Chart, type Series } from "../../parts/chart.tsx";
 import { moment } from "../../lib/format.ts";
-import { type Range, SHORTEST } from "./gestures.ts";
+import { type Range, settling, SHORTEST } from "./gestures.ts";
 import type { Stretch } from "./data.ts";
 
 export interface StripProps {
@@ -22,11 +22,12 @@ const LINES = 6;
 /** How near to an end a pointer takes it (CSS pixels). */
 const NEAR = 14;
 
-type Taken = { what: "from" | "to" | "both" | "new"; at: number; seen: Range };
+type Taken = { what: "from" | "to" | "both" | "new"; at: number; seen: Range; moved: boolean };
 
 export function Strip({ name, stretch, colours, whole, seen, onShow }: StripProps) {
   const place = useRef<HTMLDivElement>(null);
   const taken = useRef<Taken | null>(null);
+  /** What was shown last by what is under way. */
   const latest = useRef<Range>(seen);
   const series = useMemo<Series[]>(() => (stretch?.lines ?? []).filter(({ beside }) => !beside).slice(0, LINES)
     .map(({ label, values }, i) => ({ label, values, colour: colours[i] ?? "", width: 1, style: i === 0 ? "area" : "line" })), [stretch, colours]);
@@ -39,8 +40,10 @@ export function Strip({ name, stretch, colours, whole, seen, onShow }: StripProp
   };
   const show = (range: Range, done: boolean) => {
     latest.current = range;
+    if (taken.current) taken.current.moved = true;
     onShow(range, done);
   };
+  const byKeys = useMemo(() => settling(onShow), [onShow]);
 
   const onDown = (event: PointerEvent) => {
     if (event.button !== 0 || !place.current) return;
@@ -52,7 +55,8 @@ export function Strip({ name, stretch, colours, whole, seen, onShow }: StripProp
     const reach = (outside: boolean) => (outside ? NEAR : Math.min(NEAR, (right - left) / 3));
     const what = near(left) < reach(event.clientX < left) ? "from" : near(right) < reach(event.clientX > right) ? "to"
       : !all && event.clientX > left && event.clientX < right ? "both" : "new";
-    taken.current = { what, at: timeAt(event.clientX), seen };
+    taken.current = { what, at: timeAt(event.clientX), seen, moved: false };
+    latest.current = seen;
     place.current.setPointerCapture(event.pointerId);
   };
   const onMove = (event: PointerEvent) => {
@@ -74,7 +78,7 @@ export function Strip({ name, stretch, colours, whole, seen, onShow }: StripProp
     if (was.what === "new" && Math.abs(timeAt(event.clientX) - was.at) <= wide / 400) {
       const width = was.seen[1] - was.seen[0];
       if (width < wide * 0.999) show([was.at - width / 2, was.at + width / 2], true);
-    } else onShow(latest.current, true);
+    } else if (was.moved) onShow(latest.current, true);
   };
   const onKey = (end: 0 | 1) => (event: KeyboardEvent) => {
     const by = { ArrowLeft: -0.01, ArrowRight: 0.01, PageDown: -0.1, PageUp: 0.1, Home: -1, End: 1 }[event.key];
@@ -84,7 +88,7 @@ export function Strip({ name, stretch, colours, whole, seen, onShow }: StripProp
     next[end] = Math.min(Math.max(seen[end] + by * wide, first), last);
     if (end === 0) next[0] = Math.min(next[0], seen[1] - SHORTEST);
     else next[1] = Math.max(next[1], seen[0] + SHORTEST);
-    show(next, true);
+    byKeys(next);
   };
   const handle = (end: 0 | 1) => (
     <span

@@ -1,0 +1,28 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Kept, Slots } from "./slots.ts";
+
+function browser(): Kept & { all: Map<string, string> } {
+  const all = new Map<string, string>();
+  return { all, getItem: (name) => all.get(name) ?? null, setItem: (name, value) => { all.set(name, value); }, removeItem: (name) => { all.delete(name); } };
+}
+
+test("all pages of a browser have four streams together", () => {
+  const kept = browser();
+  let now = 1_000_000;
+  const pages = Array.from({ length: 6 }, () => new Slots(kept, () => now));
+  assert.deepEqual(pages.map((page) => page.take(1)), [1, 1, 1, 1, 0, 0]);
+  // One that goes makes room; one that asks again keeps what it has.
+  pages[1]?.leave();
+  assert.deepEqual([pages[4]?.take(3), pages[0]?.take(1), pages[5]?.take(1)], [1, 1, 0]);
+  // One that was killed is forgotten.
+  now += 10_000;
+  assert.equal(pages[5]?.take(3), 3);
+  pages.forEach((page) => page.leave());
+});
+
+test("where nothing is kept a page has what it wants", () => {
+  assert.equal(new Slots(null).take(3), 3);
+  const full = { ...browser(), setItem: () => { throw new Error("full"); }, getItem: () => { throw new Error("not here"); } };
+  assert.equal(new Slots(full).take(2), 2);
+});

@@ -1,0 +1,82 @@
+// How many streams the pages of one browser hold: of six connections to a host, two are left for whatever else is asked.
+//
+// Pages share no memory, but what the browser keeps for the host: each stream has one of four places there, as `ID TIME`, and says every
+// few seconds that it is still there. One that was killed is forgotten soon. Where nothing is kept, a page has what it wants.
+
+const PLACES = 4;
+/** A page says so often (ms) that it holds its places. */
+const EVERY = 2_000;
+/** One that has not said so for so long (ms) is gone; a page in the background says it once a second at best, or once a minute and rests. */
+const GONE = 7_000;
+const NAME = "graftd-stream-";
+
+export interface Kept { getItem(name: string): string | null; setItem(name: string, value: string): void; removeItem(name: string): void }
+
+export class Slots {
+  readonly #kept: Kept | null;
+  readonly #id: string;
+  readonly #now: () => number;
+  #mine: number[] = [];
+  #timer: ReturnType<typeof setInterval> | null = null;
+
+  constructor(kept: Kept | null, now: () => number = Date.now) {
+    this.#kept = kept;
+    this.#now = now;
+    this.#id = Math.random().toString(36).slice(2);
+  }
+
+  /** Takes places for `wanted` streams, in place of those it has; gives for how many. */
+  take(wanted: number): number {
+    if (this.#kept === null) return wanted;
+    try {
+      const mine: number[] = [];
+      for (let place = 0; place < PLACES; place += 1) {
+        const [id, at] = (this.#kept.getItem(NAME + place) ?? "").split(" ");
+        const free = id === this.#id || !(Math.abs(this.#now() - Number(at)) < GONE);
+        if (free && mine.length < wanted) mine.push(place);
+        else if (id === this.#id) this.#kept.removeItem(NAME + place);
+      }
+      this.#mine = mine;
+      this.#say();
+      if (mine.length > 0) this.#timer ??= setInterval(() => this.#say(), EVERY);
+      else this.#stop();
+      return mine.length;
+    } catch {
+      // It is full, or not to be used.
+      return wanted;
+    }
+  }
+
+  #say(): void {
+    try {
+      for (const place of this.#mine) this.#kept?.setItem(NAME + place, `${this.#id} ${this.#now()}`);
+    } catch {
+      // Others may take them: there is a stream more then.
+    }
+  }
+
+  #stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  /** Gives back all that it has. */
+  leave(): void {
+    this.#stop();
+    try {
+      for (const place of this.#mine) if (this.#kept?.getItem(NAME + place)?.startsWith(`${this.#id} `)) this.#kept.removeItem(NAME + place);
+    } catch {
+      // They are forgotten by themselves.
+    }
+    this.#mine = [];
+  }
+}
+
+/** The browser's own; nothing where it keeps nothing. */
+export function kept(): Kept | null {
+  try {
+    return localStorage;
+  } catch {
+    return null;
+  }
+}
