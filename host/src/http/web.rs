@@ -7,7 +7,7 @@ use crate::core::Shared;
 use crate::limits::{
     GRAPH_WAIT_MAX, GRAPHS_AT_ONCE, HTTP_BODIES_BYTES_MAX, HTTP_BODY_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MAX,
     HTTP_IDLE_MAX, HTTP_UNPACKED_AT_ONCE, HTTP_WRITE_MAX, LOOKS_AT_ONCE, PUSH_LINGER_MAX, PUSH_MERGE_BYTES_MAX,
-    PUSH_TURNED_AWAY_MAX,
+    PUSH_TURNED_AWAY_MAX, TURN_WAIT_MAX, VIEWS_AT_ONCE,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,6 +27,8 @@ pub(super) struct Patience {
     pub(super) body: Duration,
     /// For an answer to be taken.
     pub(super) write: Duration,
+    /// For others that are done before it.
+    pub(super) turn: Duration,
     /// For who is turned away to read why.
     pub(super) refused: Duration,
     /// By a client, for the turn of its picture.
@@ -40,6 +42,7 @@ impl Default for Patience {
             idle: HTTP_IDLE_MAX,
             body: HTTP_BODY_MAX,
             write: HTTP_WRITE_MAX,
+            turn: TURN_WAIT_MAX,
             refused: PUSH_LINGER_MAX,
             picture: GRAPH_WAIT_MAX,
         }
@@ -61,7 +64,9 @@ pub(super) struct Web {
     /// A permit for each connection.
     pub(super) connections: Arc<Semaphore>,
     /// A permit for each question that goes through the tree.
-    pub(super) looking: Semaphore,
+    pub(super) looking: Arc<Semaphore>,
+    /// A permit for each that reads or changes the views: a full file takes many times its bytes while it is looked at.
+    pub(super) keeping: Arc<Semaphore>,
     /// A permit for each picture: each keeps a core busy, and the two that serve are to serve.
     pub(super) drawing: Arc<Semaphore>,
     /// A permit for each body that is unpacked.
@@ -84,7 +89,8 @@ impl Web {
             log: OwnLog::new(Arc::clone(&shared)),
             patience: Patience::default(),
             connections: Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX)),
-            looking: Semaphore::new(LOOKS_AT_ONCE),
+            looking: Arc::new(Semaphore::new(LOOKS_AT_ONCE)),
+            keeping: Arc::new(Semaphore::new(VIEWS_AT_ONCE)),
             drawing: Arc::new(Semaphore::new(GRAPHS_AT_ONCE)),
             unpacking: Semaphore::new(HTTP_UNPACKED_AT_ONCE),
             merging: Semaphore::new(PUSH_MERGE_BYTES_MAX),
