@@ -53,6 +53,8 @@ after(async () => {
 /** A daemon is ready after so long (ms), and a page has what is waited for; a spec has room for more than one of them. */
 const READY_MAX = 20_000;
 const WAIT_MAX = 20_000;
+/** A daemon that was told to end does so in this time (ms). */
+const END_MAX = 15_000;
 /** So long before a spec is given up by the runner (ms), it ends by itself, and clears away what it has. */
 const CLEARING = 2_000;
 
@@ -115,14 +117,23 @@ export async function start({ plugins = [], conf = {}, tick = "100ms", settings 
     if (!child || child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const gone = once(child, "exit");
     child.kill(signal);
-    await gone;
+    try {
+      await within(gone, END_MAX, "its end");
+    } catch (error) {
+      child.kill("SIGKILL");
+      await gone;
+      throw error;
+    }
   };
   /** Ends it and starts it again, on the same ports and folders. */
   at.restart = async (signal) => { await at.end(signal); await at.begin(); };
   at.drop = async (signal) => {
     daemons.delete(at);
-    await at.end(signal);
-    rmSync(root, { recursive: true, force: true });
+    try {
+      await at.end(signal);
+    } finally {
+      rmSync(root, { recursive: true, force: true });
+    }
   };
   at.ask = async (path, init = {}) => {
     const { headers, ...rest } = init;

@@ -1,8 +1,8 @@
 // Keeps what a page shows as a view.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { said, type View, views } from "../lib/api.ts";
 import { asView } from "../lib/address.ts";
+import { Failed, type Kept, said, type View, views } from "../lib/api.ts";
 import { segment } from "../lib/path.ts";
 import { nameFault } from "../lib/viewfile.ts";
 
@@ -17,15 +17,17 @@ interface SaveProps {
 export function SaveDialog({ keys, window, view, onClose }: SaveProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [name, setName] = useState(view?.name ?? "");
-  const [there, setThere] = useState<View[] | null>(null);
+  const [there, setThere] = useState<Kept | null>(null);
   const [error, setError] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
+  const look = () => views.kept().then(setThere, (failed: unknown) => setError(said(failed)));
   useEffect(() => {
     dialog.current?.showModal();
-    views.list().then((all) => setThere(all), (failed: unknown) => setError(said(failed)));
+    void look();
   }, []);
   const wanted = name.trim();
-  const replaces = there?.some(({ name }) => name === wanted) ?? false;
+  const namesake = there?.views.find(({ name }) => name === wanted);
+  const replaces = namesake !== undefined;
   const save = async (event: Event) => {
     event.preventDefault();
     if (wanted === "" || busy) return;
@@ -34,10 +36,12 @@ export function SaveDialog({ keys, window, view, onClose }: SaveProps) {
     setBusy(true);
     setError(null);
     try {
-      await views.put(asView(wanted, { keys, window }, [there?.find(({ name }) => name === wanted), view]));
+      await views.put(asView(wanted, { keys, window }, [namesake, view]), there?.tag ?? null);
       location.assign(`/realtime/view/${segment(wanted)}`);
     } catch (failed) {
       setError(said(failed));
+      // Somebody else was here: what would be replaced now is to be seen before.
+      if (failed instanceof Failed && failed.status === 412) await look();
       setBusy(false);
     }
   };
