@@ -46,7 +46,8 @@ let browser = null;
 /** Daemons that were started and not dropped, as by a spec that was given up. */
 const daemons = new Set();
 after(async () => {
-  await browser?.close();
+  // One that does not close is ended with this process.
+  await within(browser?.close(), CLOSE_MAX, "the browser's end").catch(() => setTimeout(() => process.exit(), CLOSE_MAX));
   for (const at of daemons) await at.drop("SIGKILL");
 });
 
@@ -55,8 +56,10 @@ const READY_MAX = 20_000;
 const WAIT_MAX = 20_000;
 /** A daemon that was told to end does so in this time (ms). */
 const END_MAX = 15_000;
-/** So long before a spec is given up by the runner (ms), it ends by itself, and clears away what it has. */
-const CLEARING = 2_000;
+/** A page is closed in this time (ms): Chromium may never close one that is just loaded anew. */
+const CLOSE_MAX = 5_000;
+/** What a spec has to clear away what it has (ms), when its time is over, before the runner gives it up. */
+const CLEARING = 30_000;
 
 /** What `promise` gives, unless it takes so long. */
 async function within(promise, ms, what) {
@@ -165,7 +168,7 @@ function bench(cleanup) {
   /** Opens a page. `theme`, `width` and `height` as a user has them; `forgive` are errors that are to be expected. */
   const open = async (at, path, { theme = "light", width = 1280, height = 800, forgive = [] } = {}) => {
     const context = await (await chromium()).newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion: "reduce" });
-    cleanup.push(() => context.close());
+    cleanup.push(() => within(context.close(), CLOSE_MAX, "closing a page"));
     context.setDefaultTimeout(WAIT_MAX);
     const page = await context.newPage();
     const fault = (text) => { if (!forgive.some((one) => one.test(text))) faults.push(text); };
@@ -183,12 +186,12 @@ function bench(cleanup) {
 
 /** A test with a daemon and a browser. */
 export function spec(name, run, { timeout = 60_000, skip = process.env.GRAFTD_PEERS ? false : why } = {}) {
-  test(name, { timeout, skip }, async () => {
+  test(name, { timeout: timeout + CLEARING, skip }, async () => {
     if (!skip && why) assert.fail(why);
     const cleanup = [];
     const { faults, ...given } = bench(cleanup);
     try {
-      await within(run(given), timeout - CLEARING, "the spec");
+      await within(run(given), timeout, "the spec");
       assert.deepEqual(faults, []);
     } finally {
       for (const one of cleanup.reverse()) await one().catch(() => undefined);
