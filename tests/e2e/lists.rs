@@ -5,10 +5,14 @@ use serde_json::{Value, json};
 use std::fs;
 use std::sync::Arc;
 
-const JSON: [(&str, &str); 2] = [("Accept", "application/json"), ("Content-Type", "application/json")];
-
 fn ask(daemon: &Daemon, method: &str, path: &str, body: &str) -> (u16, Value) {
-    let answer = daemon.request(method, path, &JSON, body.as_bytes());
+    // Views are to be told how long they are; this client would send pieces.
+    let length = body.len().to_string();
+    let mut headers = vec![("Accept", "application/json")];
+    if !body.is_empty() {
+        headers.extend([("Content-Type", "application/json"), ("Content-Length", &length)]);
+    }
+    let answer = daemon.request(method, path, &headers, body.as_bytes());
     (answer.status, serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{error}: {answer:?}")))
 }
 

@@ -169,7 +169,7 @@ fn a_latin_png_reads_no_font_of_the_system() {
         );
     }
     for form in [Form::Png, Form::Jpg, Form::Pdf] {
-        for picture in [lines(), stacked(), list(false), list(true)] {
+        for picture in [bars(), stacked(), list(false), list(true)] {
             draw(&picture, &look(form)).expect("drawn");
         }
     }
