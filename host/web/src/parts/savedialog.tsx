@@ -1,8 +1,8 @@
 // Keeps what a page shows as a view.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Failed, type Kept, said, type View, views } from "../lib/api.ts";
 import { asView } from "../lib/address.ts";
+import { Failed, type Kept, said, type View, views } from "../lib/api.ts";
 import { segment } from "../lib/path.ts";
 import { nameFault } from "../lib/viewfile.ts";
 
