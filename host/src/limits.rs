@@ -395,17 +395,32 @@ pub const LISTED_FOLD_MAX: usize = 4_096;
 /// What all folds of an answer may cost together: a few milliseconds.
 pub const LISTED_FOLDS_MAX: usize = 65_536;
 
+/// Bytes of all paths that `/api/find` answers with; those that have no room are left out, and it says so.
+pub const FOUND_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// How long `/api/find` looks: it answers with what it has found by then. A tree of a million leaves takes a tenth of that.
 pub const FIND_MAX: Duration = Duration::from_secs(1);
 
 /// Questions of `/api/find`, and long lists of `/api/ls/`, that are looked after at a time: each takes a processor for a moment.
 pub const LOOKS_AT_ONCE: usize = 1;
 
+/// How long they wait for their turn, and who reads or changes views.
+pub const TURN_WAIT_MAX: Duration = Duration::from_secs(10);
+
 /// Bytes of a question: nobody types more.
 pub const QUESTION_BYTES_MAX: usize = 256;
 
 /// Changes of modules' states that are kept to be shown.
 pub const STATES_KEPT: usize = 500;
+
+/// The same of an agent, which shows no page.
+pub const STATES_KEPT_OF_AGENT: usize = 100;
+
+/// The same of one module: whoever else changed is to be seen beside one that comes and goes.
+pub const STATES_KEPT_OF_MODULE: usize = 50;
+
+/// Bytes of the reason that are kept of such a change.
+pub const STATE_WHY_BYTES: usize = 400;
 
 /// Views that are kept: a page lists them all.
 pub const VIEWS_MAX: usize = 500;
@@ -415,6 +430,9 @@ pub const VIEWS_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Bytes of one, as JSON: a hundred charts with long paths and what each is drawn by.
 pub const VIEW_BYTES_MAX: usize = 128 * 1024;
+
+/// Who reads or changes them at a time.
+pub const VIEWS_AT_ONCE: usize = 1;
 
 /// Charts of one: more are no page that anybody looks at.
 pub const VIEW_CHARTS_MAX: usize = 100;

@@ -1,6 +1,6 @@
 //! Files that are replaced at once.
 
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -8,7 +8,8 @@ use std::path::Path;
 /// Puts a file in place at once: who looks into the folder sees the whole of it or nothing of it, and so it is after a loss of power.
 ///
 /// # Errors
-/// It cannot be written; then what was there is as it was.
+/// It cannot be written; then what was there is as it was, or, where the folder alone could not be put onto the disk, it is replaced
+/// and may be back after a loss of power.
 pub(crate) fn put(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::Error::other("names no file"));
@@ -26,7 +27,14 @@ pub(crate) fn put(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         // Whatever the umask says.
         file.set_permissions(Permissions::from_mode(mode))?;
         file.sync_all()?;
-        fs::rename(&aside, path)
+        fs::rename(&aside, path)?;
+        // The name is in place for good when the folder is on the disk too.
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        match File::open(folder)?.sync_all() {
+            // Some file systems do without.
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+            done => done,
+        }
     })();
     if written.is_err() {
         let _ = fs::remove_file(&aside);

@@ -9,7 +9,9 @@ use crate::put::put;
 use crate::tree::Pattern;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
+use siphasher::sip::SipHasher13;
 use std::fs::{self, File};
+use std::hash::Hasher;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +25,15 @@ const VERSION: u64 = 1;
 /// is the pages' own.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct View(Map<String, Value>);
+
+/// All views at one time.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Kept {
+    /// In their order.
+    pub(crate) views: Vec<View>,
+    /// What they are known by, as `ETag` has it: another as soon as something of them is another.
+    pub(crate) tag: String,
+}
 
 /// What is kept.
 #[derive(Debug)]
@@ -41,6 +52,8 @@ pub(crate) enum ViewError {
     Missing(String),
     /// There is one of this name already.
     Taken(String),
+    /// They are not any more what who changes them has seen.
+    Changed(String),
     /// What lies in the file's place is not ours to read, and not to be replaced.
     Foreign(String),
     /// The file cannot be written.
@@ -118,6 +131,31 @@ fn wrong<T>(why: &str) -> Result<T, ViewError> {
     Err(ViewError::Wrong(why.to_owned()))
 }
 
+/// What a file's content is known by.
+fn tag_of(text: &[u8]) -> String {
+    let mut hasher = SipHasher13::new();
+    hasher.write(text);
+    format!("\"{:016x}\"", hasher.finish())
+}
+
+/// Whether one of the tags of an `If-Match` is this one; without one, whatever is kept may be changed.
+///
+/// # Errors
+/// [`ViewError::Changed`].
+fn check_seen(seen: Option<&str>, tag: &str) -> Result<(), ViewError> {
+    // A proxy that packs answers says so in their tags.
+    let plain = |tag: &str| {
+        let tag = tag.trim().trim_start_matches("W/").trim_matches('"');
+        ["-gzip", ";gzip", "-br"].iter().find_map(|end| tag.strip_suffix(end)).unwrap_or(tag).to_owned()
+    };
+    let fits = |one: &str| one.trim() == "*" || plain(one) == plain(tag);
+    if seen.is_none_or(|seen| seen.split(',').any(fits)) {
+        return Ok(());
+    }
+    let why = "the views were changed meanwhile, and nothing was kept; look at them as they are now, and try again";
+    Err(ViewError::Changed(why.to_owned()))
+}
+
 fn check_name(name: &str) -> Result<(), ViewError> {
     let chars = name.chars().count();
     let why = match name {
@@ -139,17 +177,19 @@ impl Views {
         Views { file: data.join(FILE), writing: Mutex::default() }
     }
 
-    /// All of them in their order; none where there is no file.
+    /// All of them; none where there is no file.
     ///
     /// # Errors
     /// [`ViewError::Foreign`]: what is there cannot be read.
-    pub(crate) fn list(&self) -> Result<Vec<View>, ViewError> {
+    pub(crate) fn kept(&self) -> Result<Kept, ViewError> {
         let foreign = |why: &dyn std::fmt::Display| {
             let file = self.file.display();
             ViewError::Foreign(format!("{file}: {why}; it is left as it is: mend it, or move it away"))
         };
         match fs::symlink_metadata(&self.file) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok(Kept { views: Vec::new(), tag: tag_of(b"") });
+            }
             Err(error) => return Err(foreign(&error)),
             // A pipe would be waited for, and a link would be replaced by what it is not.
             Ok(meta) if !meta.is_file() => return Err(foreign(&"is no regular file")),
@@ -170,19 +210,29 @@ impl Views {
             return Err(foreign(&"is of another version of graftd"));
         }
         let views = kept.get_mut("views").map(Value::take).unwrap_or_default();
-        list_of(views).map_err(|error| match error {
+        let views = list_of(views).map_err(|error| match error {
             ViewError::Wrong(why) => foreign(&why),
             other => other,
-        })
+        })?;
+        Ok(Kept { views, tag: tag_of(&text) })
     }
 
-    /// Makes a view, or changes the one of this name: it may be called otherwise from now on. Whether it is new.
+    /// What is kept, to be changed by who has `seen` it so.
+    fn kept_as(&self, seen: Option<&str>) -> Result<Vec<View>, ViewError> {
+        let kept = self.kept()?;
+        check_seen(seen, &kept.tag)?;
+        Ok(kept.views)
+    }
+
+    /// Makes a view, or changes the one of this name: it may be called otherwise from now on. Whether it is new, and the tag of all from
+    /// then on. `seen` has the tags of what may be changed, as `If-Match` has them; none is any.
     ///
     /// # Errors
-    /// There is no room for it, another one has its new name, or as [`Views::list`]; or it cannot be written.
-    pub(crate) fn put(&self, name: &str, view: View) -> Result<bool, ViewError> {
+    /// There is no room for it, another one has its new name, what is kept is not what was seen, or as [`Views::kept`]; or it cannot be
+    /// written.
+    pub(crate) fn put(&self, name: &str, view: View, seen: Option<&str>) -> Result<(bool, String), ViewError> {
         let _alone = self.writing.lock();
-        let mut views = self.list()?;
+        let mut views = self.kept_as(seen)?;
         if view.name() != name && views.iter().any(|other| other.name() == view.name()) {
             return Err(ViewError::Taken(format!("there is a view {:?} already", view.name())));
         }
@@ -194,34 +244,33 @@ impl Views {
             }
             None => views.push(view),
         }
-        self.write(views)?;
-        Ok(place.is_none())
+        Ok((place.is_none(), self.write(views)?))
     }
 
-    /// Keeps these in place of all that were kept.
+    /// Keeps these in place of all that were kept; the tag of all from then on.
     ///
     /// # Errors
     /// As [`Views::put`].
-    pub(crate) fn replace(&self, views: Vec<View>) -> Result<(), ViewError> {
+    pub(crate) fn replace(&self, views: Vec<View>, seen: Option<&str>) -> Result<String, ViewError> {
         let _alone = self.writing.lock();
-        self.list()?;
+        self.kept_as(seen)?;
         self.write(views)
     }
 
-    /// Forgets a view.
+    /// Forgets a view; the tag of all from then on.
     ///
     /// # Errors
     /// There is none of this name, or as [`Views::put`].
-    pub(crate) fn remove(&self, name: &str) -> Result<(), ViewError> {
+    pub(crate) fn remove(&self, name: &str, seen: Option<&str>) -> Result<String, ViewError> {
         let _alone = self.writing.lock();
-        let mut views = self.list()?;
+        let mut views = self.kept_as(seen)?;
         let at = views.iter().position(|view| view.name() == name);
         let at = at.ok_or_else(|| ViewError::Missing(format!("there is no view {name:?}")))?;
         views.remove(at);
         self.write(views)
     }
 
-    fn write(&self, views: Vec<View>) -> Result<(), ViewError> {
+    fn write(&self, views: Vec<View>) -> Result<String, ViewError> {
         let views: Vec<Value> = views.into_iter().map(View::json).collect();
         let text = format!("{:#}\n", json!({ "graftd": "views", "version": VERSION, "views": views }));
         // What is written is read again.
@@ -229,7 +278,8 @@ impl Views {
             return wrong(&format!("all views together have {} bytes; at most {VIEWS_BYTES_MAX}", text.len()));
         }
         put(&self.file, text.as_bytes(), 0o644)
-            .map_err(|error| ViewError::Disk(format!("{} cannot be written: {error}", self.file.display())))
+            .map_err(|error| ViewError::Disk(format!("{} cannot be written: {error}", self.file.display())))?;
+        Ok(tag_of(text.as_bytes()))
     }
 }
 
@@ -241,29 +291,65 @@ mod tests {
         View::of(json!({ "name": name, "charts": [{ "key": key, "style": 1 }] }), None).unwrap()
     }
 
+    fn list(views: &Views) -> Result<Vec<View>, ViewError> {
+        views.kept().map(|kept| kept.views)
+    }
+
+    fn put(views: &Views, name: &str, view: View) -> Result<bool, ViewError> {
+        views.put(name, view, None).map(|(new, _)| new)
+    }
+
     fn names(views: &Views) -> Vec<String> {
-        views.list().unwrap().iter().map(|view| view.name().to_owned()).collect()
+        list(views).unwrap().iter().map(|view| view.name().to_owned()).collect()
     }
 
     #[test]
     fn views_are_made_changed_renamed_ordered_and_removed() {
         let folder = tempfile::tempdir().unwrap();
         let views = Views::of(folder.path());
-        assert_eq!(views.list(), Ok(vec![]));
-        assert_eq!(views.put("a", view("a", "cpu")), Ok(true));
-        assert_eq!(views.put("b", view("b", "os,*")), Ok(true));
-        assert_eq!(views.put("a", view("a", "cpu,,idle")), Ok(false));
-        assert_eq!(views.list(), Ok(vec![view("a", "cpu,,idle"), view("b", "os,*")]));
-        assert_eq!(views.put("a", view("b", "x")), Err(ViewError::Taken("there is a view \"b\" already".to_owned())));
-        assert_eq!(views.put("a", view("c/d", "x")), Ok(false));
+        assert_eq!(list(&views), Ok(vec![]));
+        assert_eq!(put(&views, "a", view("a", "cpu")), Ok(true));
+        assert_eq!(put(&views, "b", view("b", "os,*")), Ok(true));
+        assert_eq!(put(&views, "a", view("a", "cpu,,idle")), Ok(false));
+        assert_eq!(list(&views), Ok(vec![view("a", "cpu,,idle"), view("b", "os,*")]));
+        assert_eq!(put(&views, "a", view("b", "x")), Err(ViewError::Taken("there is a view \"b\" already".to_owned())));
+        assert_eq!(put(&views, "a", view("c/d", "x")), Ok(false));
         assert_eq!(names(&views), ["c/d", "b"]);
-        views.replace(vec![view("b", "y"), view("c/d", "x")]).unwrap();
+        views.replace(vec![view("b", "y"), view("c/d", "x")], None).unwrap();
         assert_eq!(names(&views), ["b", "c/d"]);
-        views.remove("b").unwrap();
-        assert_eq!(views.remove("b"), Err(ViewError::Missing("there is no view \"b\"".to_owned())));
+        views.remove("b", None).unwrap();
+        assert_eq!(views.remove("b", None), Err(ViewError::Missing("there is no view \"b\"".to_owned())));
         // Another daemon of this folder has what was kept.
-        assert_eq!(Views::of(folder.path()).list(), Ok(vec![view("c/d", "x")]));
+        assert_eq!(list(&Views::of(folder.path())), Ok(vec![view("c/d", "x")]));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn nobody_replaces_what_he_has_not_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let views = Views::of(folder.path());
+        let empty = views.kept().unwrap().tag;
+        let (_, first) = views.put("a", view("a", "x"), Some(&empty)).unwrap();
+        assert_eq!(views.kept().unwrap().tag, first);
+        let (_, second) = views.put("b", view("b", "x"), Some(&format!("\"other\", {first}"))).unwrap();
+        assert!(first != empty && second != first);
+        for seen in [&first, &empty, "", "x", "\"", "W/"] {
+            for done in [
+                views.put("a", view("a", "y"), Some(seen)).map(drop),
+                views.replace(vec![], Some(seen)).map(drop),
+                views.remove("a", Some(seen)).map(drop),
+            ] {
+                assert!(matches!(done, Err(ViewError::Changed(_))), "{seen}: {done:?}");
+            }
+        }
+        assert_eq!(views.kept(), Ok(Kept { views: vec![view("a", "x"), view("b", "x")], tag: second.clone() }));
+        let tag = views.remove("a", Some(&second)).unwrap();
+        // As proxies that pack have it.
+        let tag = views.put("c", view("c", "x"), Some(&format!("W/{tag}"))).unwrap().1;
+        let tag = tag.trim_end_matches('"');
+        views.replace(vec![], Some(&format!("{tag}-gzip\""))).unwrap();
+        views.put("c", view("c", "x"), Some("*")).unwrap();
+        assert_eq!(names(&views), ["c"]);
     }
 
     #[test]
@@ -312,10 +398,10 @@ mod tests {
         ] {
             fs::write(&file, text).unwrap();
             for done in [
-                views.list().map(drop),
-                views.put("a", view("a", "x")).map(drop),
-                views.replace(vec![]),
-                views.remove("a"),
+                list(&views).map(drop),
+                put(&views, "a", view("a", "x")).map(drop),
+                views.replace(vec![], None).map(drop),
+                views.remove("a", None).map(drop),
             ] {
                 let Err(ViewError::Foreign(said)) = done else { panic!("{text:.80}: {done:?}") };
                 assert!(said.contains(why) && said.contains("views.json"), "{said}");
@@ -326,10 +412,10 @@ mod tests {
         let elsewhere = folder.path().join("elsewhere");
         fs::rename(&file, &elsewhere).unwrap();
         std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
-        assert!(matches!(views.replace(vec![]), Err(ViewError::Foreign(_))));
+        assert!(matches!(views.replace(vec![], None).map(drop), Err(ViewError::Foreign(_))));
         assert!(file.symlink_metadata().unwrap().is_symlink());
         fs::remove_file(&file).unwrap();
-        assert_eq!(views.put("a", view("a", "x")), Ok(true));
+        assert_eq!(put(&views, "a", view("a", "x")), Ok(true));
     }
 
     #[test]
@@ -340,7 +426,7 @@ mod tests {
             View::of(json!({ "name": n.to_string(), "charts": [], "x": "y".repeat(VIEW_BYTES_MAX - 60) }), None)
         };
         let many = (0..VIEWS_BYTES_MAX / VIEW_BYTES_MAX + 1).map(|n| large(n).unwrap()).collect();
-        assert!(matches!(views.replace(many), Err(ViewError::Wrong(_))));
-        assert_eq!(views.list(), Ok(vec![]));
+        assert!(matches!(views.replace(many, None), Err(ViewError::Wrong(_))));
+        assert_eq!(list(&views), Ok(vec![]));
     }
 }

@@ -71,6 +71,22 @@ spec("views are made, renamed, moved, edited and removed", async ({ daemon, open
   await until(() => names(page), (all) => all.join() === "First", "one view after a reload");
 });
 
+spec("who comes too late with a change is told, and sees what somebody else made of it", async ({ daemon, open }) => {
+  const at = await daemon();
+  const put = (name) => at.ask(`/setting/view/${name}`, { method: "PUT", body: JSON.stringify({ charts: [] }) });
+  await put("One");
+  await put("Two");
+  const page = await open(at, "/setting/view");
+  await page.getByRole("link", { name: "Two", exact: true }).waitFor();
+  await put("Three");
+  await page.getByRole("button", { name: "Move Two up" }).click();
+  await page.getByText("changed meanwhile").waitFor();
+  await until(() => names(page), (all) => all.join() === "One,Two,Three", "what is kept");
+  await page.getByRole("button", { name: "Move Two up" }).click();
+  await until(() => names(page), (all) => all.join() === "Two,One,Three", "the other order");
+  assert.equal(await page.getByText("changed meanwhile").count(), 0);
+});
+
 spec("views are taken along as JSON and brought back", async ({ daemon, open }) => {
   const at = await daemon();
   const page = await open(at, "/setting/view");

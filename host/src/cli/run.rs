@@ -405,7 +405,7 @@ fn shared(
         clock,
         events,
         modules: RwLock::default(),
-        module_changes: Changes::default(),
+        module_changes: Changes::of(conf.role),
         views: Views::of(data),
         logs,
         ready: AtomicBool::new(false),

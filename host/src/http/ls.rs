@@ -3,6 +3,7 @@
 use super::answer::{Answer, Refusal};
 use super::args::{Family, decode};
 use super::get::apart;
+use super::turn::in_turn;
 use super::web::Web;
 use crate::core::Shared;
 use crate::json::{View, write_number, write_reading, write_string};
@@ -16,16 +17,20 @@ use warp::http::StatusCode;
 
 const FAMILY: Family = Family { name: "/api/ls/", known: &["after", "limit"], keys: false };
 
+/// Bytes of a name whose writing costs as much as a node that is looked at.
+const BYTES_A_NODE: usize = 64;
+
 /// All of the URL after `/api/ls/` is one path, as with `/api/q/`; no path is the root. Its children in the order of their keys' bytes,
 /// from the one behind `after` on, `limit` of them:
 /// `{"total":3,"tick":7,"children":[{"key":"idle","value":98.2,"action":"average","kind":"number","children":0}]}`; `total` is how many it
-/// has. `X-Truncated: 1` says that there are more behind these.
+/// has that there is something to tell of. `X-Truncated: 1` says that there are more behind these.
 ///
 /// A value is a node's own or what its children fold to; of quantiles the p50, of a distinct count the estimate. Where a fold would take
-/// too long, the value is null and the kind `branch`: `/get/` takes that time. A long text is cut, and ends with `…`.
+/// too long, the value is null and the kind `branch`: `/get/` takes that time. A long text is cut, and ends with `…`. `top` is what has
+/// keys to list.
 ///
 /// # Errors
-/// 400 for a path that is none, 404 for one that is not there.
+/// 400 for a path that is none, 404 for one that is not there, 503 where too many are looked after.
 pub(super) async fn list(web: &Web, rest: &str, query: &str) -> Result<Answer, Refusal> {
     let asked = FAMILY.read(query)?;
     let limit = limit(&FAMILY, asked.limit)?;
@@ -36,14 +41,14 @@ pub(super) async fn list(web: &Web, rest: &str, query: &str) -> Result<Answer, R
     let shared = Arc::clone(&web.shared);
     let first = listing.look(&shared.tree.read(), LOOK_NODES);
     let listed = if first == Looked::Goes {
-        let _turn = web.looking.acquire().await;
-        apart(move || {
-            loop {
+        in_turn(web, &web.looking, FAMILY.name, move |waited_for| {
+            while waited_for() {
                 let looked = listing.look(&shared.tree.read(), LOOK_NODES);
                 if looked != Looked::Goes {
                     return answer(&shared, &path, listing, looked).ok_or(path);
                 }
             }
+            Err(path)
         })
         .await?
     } else {
@@ -117,17 +122,24 @@ impl<'s> Lines<'s> {
         if !std::mem::take(&mut self.first) {
             self.out.push(b',');
         }
-        let (out, most) = (&mut self.out, self.folds.min(LISTED_FOLD_MAX));
+        let out = &mut self.out;
         out.push(b'{');
         write_string(out, name);
         out.push(b':');
         write_string(out, text);
-        let cost = node.cost(most);
-        write_line(out, node, cost.is_some());
-        // What was too much has been looked at as far as that.
-        let cost = cost.unwrap_or(most);
-        self.folds -= cost.min(self.folds);
-        self.turn = self.turn.saturating_sub(1 + cost);
+        // Its own value is always told: only what folds may be too much.
+        let (cost, cheap) = match node.own_cost() {
+            Some(cost) => (cost, true),
+            None => {
+                let most = self.folds.min(LISTED_FOLD_MAX);
+                let cost = node.fold_cost(most);
+                // What was too much has been looked at as far as that.
+                self.folds -= cost.unwrap_or(most);
+                (cost.unwrap_or(most), cost.is_some())
+            }
+        };
+        write_line(out, node, cheap);
+        self.turn = self.turn.saturating_sub(1 + cost + text.len() / BYTES_A_NODE);
         if self.turn == 0 {
             self.turn = LOOK_NODES;
             RwLockReadGuard::bump(&mut self.tree);
@@ -143,7 +155,8 @@ fn write_line(out: &mut Vec<u8>, node: NodeRef<'_>, cheap: bool) {
         (Some(Reading::Quantiles(_)), _) => "quantiles",
         (Some(Reading::Distinct(_)), _) => "distinct",
         (Some(Reading::Text(_) | Reading::Bool(_)), _) => "text",
-        (_, Some(Action::Top { .. })) => "top",
+        // What hangs below one has its action too.
+        (Some(_), Some(Action::Top { .. })) if node.children_count() > 0 => "top",
         (Some(Reading::Number(_)), _) => "number",
         (None, _) => "branch",
     };

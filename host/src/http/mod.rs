@@ -31,6 +31,7 @@ mod seats;
 mod serve;
 mod setting;
 mod trend;
+mod turn;
 mod wait;
 mod web;
 

@@ -8,11 +8,13 @@ use super::route::text;
 use super::web::Web;
 use crate::conf::{Isolation, Role};
 use crate::core::{Switch, SwitchError};
-use crate::module::{Change, ModuleStatus, State};
+use crate::module::{Change, Kind, ModuleStatus, State};
 use crate::tree::encode_path;
 use crate::when::rfc3339;
 use serde_json::{Value, json};
 use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
 use warp::http::header::{ACCEPT, HeaderValue, LOCATION};
 use warp::http::{HeaderMap, StatusCode};
 
@@ -77,10 +79,7 @@ pub(super) async fn switch(web: &Web, name: &str, to: Switch, headers: &HeaderMa
     let modules = web.shared.modules.read().clone();
     let module = modules.iter().find(|module| module.name == *name);
     // A module that is nothing but its conf file can be gone by now.
-    let gone = || {
-        json!({ "name": name, "kind": "unknown", "file": null, "state": State::Stopped.name(),
-                          "since": rfc3339(web.shared.clock.unix_ms()), "why": "it is gone", "next": null, "isolation": "none", "runs": false, "branch": null })
-    };
+    let gone = || gone(&name, web.shared.clock.unix_ms());
     Ok(Answer::json(module.map_or_else(gone, shown).to_string()))
 }
 
@@ -113,6 +112,26 @@ fn shown(module: &ModuleStatus) -> Value {
     if !module.detail.is_empty() {
         shown["traceback"] = module.detail.as_str().into();
     }
+    shown
+}
+
+/// A module that is there no more, with all that is told of those that are.
+fn gone(name: &str, now_ms: i64) -> Value {
+    let mut shown = shown(&ModuleStatus {
+        name: name.to_owned(),
+        kind: Kind::Unknown,
+        file: PathBuf::new(),
+        state: State::Stopped,
+        since_ms: now_ms,
+        why: "it is gone".to_owned(),
+        detail: String::new(),
+        next_ms: None,
+        isolation: Isolation::None,
+        runs: false,
+        branch: None,
+        stats: Arc::default(),
+    });
+    shown["file"] = Value::Null;
     shown
 }
 
@@ -189,7 +208,6 @@ fn in_url(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::module::Kind;
 
     #[test]
     fn a_name_is_text_on_the_page_and_a_segment_in_its_urls() {
@@ -215,5 +233,18 @@ mod tests {
         assert!(!page.contains("<script>"), "{page}");
         assert_eq!(switch_of("a%2Fb/reload"), Some(("a%2Fb", Switch::Reload)));
         assert_eq!(switch_of("a/b"), None);
+    }
+
+    #[test]
+    fn of_one_that_is_gone_all_is_told_that_is_told_of_others() {
+        let gone = gone("cpu", 0);
+        assert_eq!((&gone["state"], &gone["calls"], &gone["file"]), (&json!("stopped"), &json!(0), &Value::Null));
+        let described: Value = serde_json::from_str(include_str!("openapi/schemas.json")).unwrap();
+        let mut wanted: Vec<&str> =
+            described["Module"]["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        let mut told: Vec<&str> = gone.as_object().unwrap().keys().map(String::as_str).collect();
+        wanted.sort_unstable();
+        told.sort_unstable();
+        assert_eq!(told, wanted);
     }
 }

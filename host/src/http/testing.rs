@@ -51,8 +51,9 @@ fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Ev
         tokens: crate::tokens::Tokens::one(token),
         clock,
         modules: RwLock::default(),
-        module_changes: crate::module::Changes::default(),
-        views: crate::views::Views::of(&std::env::temp_dir().join("graftd-nowhere")),
+        module_changes: crate::module::Changes::of(crate::conf::Role::default()),
+        // In a folder that cannot be: a test that keeps views has a folder of its own.
+        views: crate::views::Views::of(std::path::Path::new("/proc/nowhere")),
         logs: Logs::new(log("self"), log("push")),
         ready: std::sync::atomic::AtomicBool::new(true),
         counters: Counters::default(),

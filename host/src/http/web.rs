@@ -6,7 +6,8 @@ use super::ownlog::OwnLog;
 use crate::core::Shared;
 use crate::limits::{
     HTTP_BODIES_BYTES_MAX, HTTP_BODY_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MAX, HTTP_IDLE_MAX, HTTP_UNPACKED_AT_ONCE,
-    HTTP_WRITE_MAX, LOOKS_AT_ONCE, PUSH_LINGER_MAX, PUSH_MERGE_BYTES_MAX, PUSH_TURNED_AWAY_MAX,
+    HTTP_WRITE_MAX, LOOKS_AT_ONCE, PUSH_LINGER_MAX, PUSH_MERGE_BYTES_MAX, PUSH_TURNED_AWAY_MAX, TURN_WAIT_MAX,
+    VIEWS_AT_ONCE,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub(super) struct Patience {
     pub(super) body: Duration,
     /// For an answer to be taken.
     pub(super) write: Duration,
+    /// For others that are done before it.
+    pub(super) turn: Duration,
     /// For who is turned away to read why.
     pub(super) refused: Duration,
 }
@@ -37,6 +40,7 @@ impl Default for Patience {
             idle: HTTP_IDLE_MAX,
             body: HTTP_BODY_MAX,
             write: HTTP_WRITE_MAX,
+            turn: TURN_WAIT_MAX,
             refused: PUSH_LINGER_MAX,
         }
     }
@@ -57,7 +61,9 @@ pub(super) struct Web {
     /// A permit for each connection.
     pub(super) connections: Arc<Semaphore>,
     /// A permit for each question that goes through the tree.
-    pub(super) looking: Semaphore,
+    pub(super) looking: Arc<Semaphore>,
+    /// A permit for each that reads or changes the views: a full file takes many times its bytes while it is looked at.
+    pub(super) keeping: Arc<Semaphore>,
     /// A permit for each body that is unpacked.
     pub(super) unpacking: Semaphore,
     /// A permit for each byte of long documents that are read and merged.
@@ -78,7 +84,8 @@ impl Web {
             log: OwnLog::new(Arc::clone(&shared)),
             patience: Patience::default(),
             connections: Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX)),
-            looking: Semaphore::new(LOOKS_AT_ONCE),
+            looking: Arc::new(Semaphore::new(LOOKS_AT_ONCE)),
+            keeping: Arc::new(Semaphore::new(VIEWS_AT_ONCE)),
             unpacking: Semaphore::new(HTTP_UNPACKED_AT_ONCE),
             merging: Semaphore::new(PUSH_MERGE_BYTES_MAX),
             turned_away: Arc::new(Semaphore::new(PUSH_TURNED_AWAY_MAX)),

@@ -5,7 +5,7 @@
 //! looked at one after another, for those stay where they are whatever happens to their neighbours.
 
 use super::Tree;
-use super::store::{Node, NodeId};
+use super::store::NodeId;
 use compact_str::CompactString;
 use std::collections::BTreeSet;
 
@@ -17,16 +17,21 @@ pub struct Listing {
     limit: usize,
     /// One more than the page has room for, at most: that tells that there is more.
     found: BTreeSet<CompactString>,
-    /// The place to look at next.
-    at: usize,
+    /// How many have been met that there is something to tell of.
+    children: usize,
+    /// The places are looked at one after another, this one next.
+    at: Option<usize>,
 }
+
+/// Bytes of a key whose comparing and copying costs as much as looking at one more node.
+const BYTES_A_NODE: usize = 64;
 
 /// How far a [`Listing`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Looked {
     /// All has been looked at; the node has so many children.
     Done {
-        /// Those that only wait for their value among them.
+        /// Those left out that only wait for their value.
         children: usize,
     },
     /// There is more to look at.
@@ -39,30 +44,43 @@ impl Listing {
     /// The first `limit` children of the node at `path` whose keys come after `after`, in the order of their bytes.
     #[must_use]
     pub fn new(path: Vec<CompactString>, after: Option<&str>, limit: usize) -> Listing {
-        Listing { path, after: after.map(CompactString::new), limit, found: BTreeSet::new(), at: 0 }
+        Listing { path, after: after.map(CompactString::new), limit, found: BTreeSet::new(), children: 0, at: None }
     }
 
-    /// Looks on, at no more than so many nodes. The next call may be of the tree as it has become meanwhile.
+    /// Looks on, for about as long as it takes to look at so many nodes. The next call may be of the tree as it has become meanwhile.
     pub fn look(&mut self, tree: &Tree, nodes: usize) -> Looked {
         let store = &tree.store;
         let steps = self.path.iter().try_fold(NodeId::ROOT, |at, key| store.child(at, key));
         let Some(parent) = steps else { return Looked::Missing };
-        let children = store.node(parent).children as usize;
-        let done = Looked::Done { children };
-        if self.at == 0 && children <= nodes {
+        let mut left = nodes;
+        if self.at.is_none() && store.node(parent).children as usize <= nodes {
+            let mut all = true;
             for id in store.children(parent) {
-                self.meet(tree, id, store.node(id));
+                if left == 0 {
+                    all = false;
+                    break;
+                }
+                left = left.saturating_sub(self.meet(tree, id));
             }
-            return done;
+            if all {
+                return Looked::Done { children: self.children };
+            }
+            // Their keys are long. From where this got to nobody finds on: they are met anew.
+            self.children = 0;
+            self.at = Some(0);
+            return Looked::Goes;
         }
-        let end = self.at.saturating_add(nodes);
-        for (id, node) in store.in_places(self.at..end) {
-            if store.parent(id) == Some(parent) {
-                self.meet(tree, id, node);
+        let begin = self.at.unwrap_or(0);
+        let mut reached = begin.saturating_add(nodes);
+        for (id, _) in store.in_places(begin..reached) {
+            left = left.saturating_sub(if store.parent(id) == Some(parent) { self.meet(tree, id) } else { 1 });
+            if left == 0 {
+                reached = id.at() + 1;
+                break;
             }
         }
-        self.at = end;
-        if end < store.places() { Looked::Goes } else { done }
+        self.at = Some(reached);
+        if reached < store.places() { Looked::Goes } else { Looked::Done { children: self.children } }
     }
 
     /// The page's keys in order, and whether there are more behind them.
@@ -72,18 +90,23 @@ impl Listing {
         (self.found.into_iter().take(self.limit).collect(), more)
     }
 
-    fn meet(&mut self, tree: &Tree, id: NodeId, node: &Node) {
-        if self.after.as_ref().is_some_and(|after| node.key <= *after) {
-            return;
+    /// Takes a child, and tells what that cost in nodes.
+    fn meet(&mut self, tree: &Tree, id: NodeId) -> usize {
+        if tree.is_bare(id) {
+            return 1;
         }
+        self.children += 1;
+        let key = &tree.store.node(id).key;
         let full = self.found.len() > self.limit;
-        if full && self.found.last().is_some_and(|last| node.key >= *last) {
-            return;
-        }
-        let bare = node.children == 0 && node.value.is_none() && tree.store.own_action(id).is_none();
-        if !bare && self.found.insert(node.key.clone()) && full {
+        let before = self.after.as_ref().is_some_and(|after| key <= after);
+        if !before
+            && !(full && self.found.last().is_some_and(|last| key >= last))
+            && self.found.insert(key.clone())
+            && full
+        {
             self.found.pop_last();
         }
+        1 + key.len() / BYTES_A_NODE
     }
 }
 
@@ -139,6 +162,43 @@ mod tests {
         assert_eq!(pages(&tree, "a,001", 10, 10).0, [Vec::<CompactString>::new()]);
         let mut nowhere = Listing::new(vec!["c".into()], None, 1);
         assert_eq!(nowhere.look(&tree, 1), Looked::Missing);
+    }
+
+    #[test]
+    fn long_keys_are_gone_through_in_pieces_although_they_are_few() {
+        let long = "x".repeat(16_000);
+        let paths: Vec<Vec<String>> = (0..100).rev().map(|n| vec!["a".to_owned(), format!("{long}{n:03}")]).collect();
+        let tree = tree(&paths);
+        let mut listing = Listing::new(vec!["a".into()], None, 30);
+        let mut looks = 1;
+        while listing.look(&tree, 1_000) == Looked::Goes {
+            looks += 1;
+        }
+        assert!(looks > 20, "{looks}");
+        assert_eq!(listing.look(&tree, 1_000), Looked::Done { children: 100 });
+        let (page, more) = listing.page();
+        assert!(more && page.len() == 30 && page[29].ends_with("029"), "{}", page.len());
+    }
+
+    #[test]
+    fn those_that_wait_for_their_value_are_neither_listed_nor_counted() {
+        let mut tree = tree(&of(0..10));
+        let mut delta = Delta::new();
+        delta.lifetime(&["a", "waits"], Duration::from_secs(100));
+        delta.action(&["a", "acts"], plugin_api::Action::Average);
+        tree.merge(&[], delta.flush(), 0).unwrap();
+        assert_eq!(tree.node(&["a"]).unwrap().children_count(), 12);
+        for nodes in [3, 1_000] {
+            let mut listing = Listing::new(vec!["a".into()], Some("008"), 30);
+            let children = loop {
+                match listing.look(&tree, nodes) {
+                    Looked::Done { children } => break children,
+                    Looked::Goes => {}
+                    Looked::Missing => panic!("it is there"),
+                }
+            };
+            assert_eq!((children, listing.page().0), (11, vec!["009".into(), "acts".into()]), "{nodes}");
+        }
     }
 
     #[test]

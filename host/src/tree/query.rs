@@ -97,8 +97,7 @@ impl<'t> NodeRef<'t> {
     /// that only waits for its value.
     #[must_use]
     pub fn is_bare(self) -> bool {
-        let node = self.tree.store.node(self.id);
-        node.children == 0 && node.value.is_none() && self.tree.store.own_action(self.id).is_none()
+        self.tree.is_bare(self.id)
     }
 
     /// How many children it has.
@@ -107,13 +106,21 @@ impl<'t> NodeRef<'t> {
         self.tree.store.node(self.id).children as usize
     }
 
-    /// What it costs to say what it is worth, in nodes: its own value is one, a fold as many as hang below it, and a sketch that has to be
-    /// merged counts for many. `None` when that is more than `most`; no more than that is looked at.
+    /// What it costs to say what its own value is, in nodes; `None` where it has none. A sketch has to be read through.
     #[must_use]
-    pub fn cost(self, most: usize) -> Option<usize> {
-        if !self.tree.store.node(self.id).value.is_none() {
-            return (most > 0).then_some(1);
+    pub fn own_cost(self) -> Option<usize> {
+        match self.tree.store.node(self.id).value {
+            Value::None => None,
+            Value::Number(_) | Value::Bool(_) | Value::Text(_) => Some(1),
+            Value::Quantiles(_) => Some(QUANTILES_READ),
+            Value::Distinct(_) => Some(DISTINCT_READ),
         }
+    }
+
+    /// What a fold of what hangs below it costs, in nodes: as many as there are, and a sketch that has to be merged counts for many. `None`
+    /// when that is more than `most`; no more than that is looked at.
+    #[must_use]
+    pub fn fold_cost(self, most: usize) -> Option<usize> {
         let mut left = most;
         self.tree.take_cost(self.id, &mut left).then(|| most - left)
     }
@@ -160,6 +167,10 @@ impl<'t> NodeRef<'t> {
 /// twelve slices of the last minute.
 const QUANTILES_COST: usize = 128;
 const DISTINCT_COST: usize = 512;
+
+/// What it costs to say what one quantile sketch or one distinct count tells of the whole, in nodes.
+const QUANTILES_READ: usize = 16;
+const DISTINCT_READ: usize = 64;
 
 fn goes_on(goes_on: bool) -> ControlFlow<()> {
     if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -288,7 +299,13 @@ impl Tree {
         }
     }
 
-    /// Takes what a fold of this node costs from what is left, as [`NodeRef::cost`] counts it; whether there was enough.
+    /// As [`NodeRef::is_bare`].
+    pub(super) fn is_bare(&self, id: NodeId) -> bool {
+        let node = self.store.node(id);
+        node.children == 0 && node.value.is_none() && self.store.own_action(id).is_none()
+    }
+
+    /// Takes what a fold of this node costs from what is left, as [`NodeRef::fold_cost`] counts it; whether there was enough.
     fn take_cost(&self, id: NodeId, left: &mut usize) -> bool {
         let node = self.store.node(id);
         let (own, ends) = match node.value {

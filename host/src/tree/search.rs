@@ -6,11 +6,13 @@
 //!
 //! Nothing is kept for this beside the tree: all places of the arena are looked at, one after another, a piece at a time between which
 //! the tree may change. Most are told by their letters alone: a path that lacks one of the question's is not looked at closer. What the
-//! nodes of one parent have in common is made once for those of them that lie beside each other, as nearly all do.
+//! nodes of one parent have in common is made once for those of them that lie beside each other, as nearly all do. Of what fits, the places
+//! alone are kept; paths are made of the best of them, when all has been looked at.
 
 use super::Tree;
 use super::path::encode_path;
 use super::store::NodeId;
+use crate::limits::FOUND_BYTES_MAX;
 use memchr::memmem::Finder;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -53,12 +55,23 @@ pub struct Search {
     limit: usize,
     /// The place to look at next.
     at: usize,
-    /// The best so far, the worst of them on top: of the same score the shorter path is the better, then the lesser.
-    best: BinaryHeap<(Reverse<u32>, usize, String)>,
+    /// The best so far, the worst of them on top: of the same score the shorter path is the better, then the one that was met first.
+    best: BinaryHeap<Met>,
     above: Above,
+    /// Those of the best that are still to be made paths of, the worst first.
+    fitting: Vec<Met>,
+    /// Those that have been made paths of.
+    named: Vec<(Met, String)>,
+    /// Bytes of paths that there is still room for.
+    room: usize,
+    /// There was one that had no room.
+    full: bool,
     /// The path that is looked at, in small letters.
     text: Vec<u8>,
 }
+
+/// A node that fits: its score, the bytes of its path that were looked at, and its place.
+type Met = (Reverse<u32>, usize, NodeId);
 
 #[derive(Debug)]
 struct Word {
@@ -97,7 +110,19 @@ impl Search {
         let words: Vec<Word> = question.split_whitespace().take(WORDS_MAX).map(Word::new).collect();
         let letters = words.iter().fold(0, |all, word| all | letters(&word.bytes));
         let (above, best) = (Above::default(), BinaryHeap::new());
-        Search { words, letters, limit, at: 0, best, above, text: Vec::new() }
+        Search {
+            words,
+            letters,
+            limit,
+            at: 0,
+            best,
+            above,
+            fitting: Vec::new(),
+            named: Vec::new(),
+            room: FOUND_BYTES_MAX,
+            full: false,
+            text: Vec::new(),
+        }
     }
 
     /// Looks on, for about as long as it takes to look at so many nodes; whether there is more to look at. The next call may be of the
@@ -110,65 +135,108 @@ impl Search {
         self.above.parent = None;
         let mut left = nodes;
         while left > 0 && self.at < tree.store.places() {
-            // A piece of these is looked at at least, else it would never end.
+            // Free places cost a sixty-fourth of a node.
             let end = self.at + left.min(64);
-            for (id, node) in tree.store.in_places(self.at..end) {
-                self.meet(tree, id, &node.key);
+            let mut reached = end;
+            for (id, _) in tree.store.in_places(self.at..end) {
+                self.meet(tree, id);
                 left = left.saturating_sub(1 + self.text.len() / BYTES_A_NODE);
+                if left == 0 {
+                    reached = id.at() + 1;
+                    break;
+                }
             }
             left = left.saturating_sub(1);
-            self.at = end;
+            self.at = reached;
         }
         self.at < tree.store.places()
     }
 
-    /// What was found, the best first.
-    #[must_use]
-    pub fn found(self) -> Vec<Found> {
-        let best = self.best.into_sorted_vec();
-        best.into_iter().map(|(Reverse(score), _, path)| Found { path, score }).collect()
+    /// Makes paths of what was found, the best first, for about as long as it takes to look at so many nodes; whether there are more to be
+    /// made. What has gone meanwhile is left out.
+    pub fn name(&mut self, tree: &Tree, nodes: usize) -> bool {
+        if !self.best.is_empty() {
+            self.fitting = std::mem::take(&mut self.best).into_sorted_vec();
+            self.fitting.reverse();
+        }
+        self.above.parent = None;
+        let mut left = nodes;
+        while left > 0 {
+            let Some(met) = self.fitting.pop() else { return false };
+            left = left.saturating_sub(1 + met.1 / BYTES_A_NODE);
+            let id = met.2;
+            // There may be another in its place, or nothing.
+            let fits = if id.at() < tree.store.places() { self.fits(tree, id) } else { None };
+            if fits.is_none_or(|(score, length)| (Reverse(score), length) != (met.0, met.1)) {
+                continue;
+            }
+            let keys = tree.store.keys(id);
+            let bytes = keys.iter().map(|key| key.len() + 1).sum::<usize>();
+            left = left.saturating_sub(bytes / BYTES_A_NODE);
+            // Each byte may be escaped. A shorter path may still have room.
+            if bytes * 3 > self.room {
+                self.full = true;
+                continue;
+            }
+            let path = encode_path(keys);
+            self.room = self.room.saturating_sub(path.len());
+            self.named.push((met, path));
+        }
+        !self.fitting.is_empty()
     }
 
-    fn meet(&mut self, tree: &Tree, id: NodeId, key: &str) {
-        let Some(parent) = tree.store.parent(id) else { return };
+    /// What was found and has a path, the best first; of the same score and length the lesser path. And whether one had no
+    /// room.
+    #[must_use]
+    pub fn found(self) -> (Vec<Found>, bool) {
+        let mut named = self.named;
+        named.sort_unstable_by(|((score, length, _), path), ((other, long, _), than)| {
+            (score, length, path).cmp(&(other, long, than))
+        });
+        // One that went and came back elsewhere meanwhile was met twice.
+        named.dedup_by(|(_, path), (_, before)| path == before);
+        let found = named.into_iter().map(|((Reverse(score), ..), path)| Found { path, score }).collect();
+        (found, self.full)
+    }
+
+    fn meet(&mut self, tree: &Tree, id: NodeId) {
+        let Some((score, length)) = self.fits(tree, id) else { return };
+        let met = (Reverse(score), length, id);
+        let full = self.best.len() >= self.limit;
+        if full && self.best.peek().is_some_and(|worst| met >= *worst) {
+            return;
+        }
+        if tree.is_bare(id) {
+            return;
+        }
+        self.best.push(met);
+        if full {
+            self.best.pop();
+        }
+    }
+
+    /// How well the node in this place fits, and how many bytes of its path were looked at.
+    fn fits(&mut self, tree: &Tree, id: NodeId) -> Option<(u32, usize)> {
+        // A place may be free.
+        let parent = tree.store.parent(id)?;
         if self.above.parent != Some(parent) {
             self.above.of(tree, parent);
         }
-        let Search { words, text, above, best, .. } = self;
+        let Search { words, text, above, .. } = self;
         text.clear();
         text.extend_from_slice(&above.text);
         let own = text.len();
-        lower(key, text);
+        lower(&tree.store.node(id).key, text);
         if (above.letters | letters(&text[own..])) & self.letters != self.letters {
-            return;
+            return None;
         }
         let (mut score, mut takes_part) = (0, false);
         for word in words {
-            let Some((points, of_own)) = word.score(text, own) else { return };
+            let (points, of_own) = word.score(text, own)?;
             score += points;
             takes_part |= of_own;
         }
-        if !takes_part {
-            return;
-        }
-        let full = best.len() >= self.limit;
-        let worst = best.peek().filter(|_| full);
-        if worst.is_some_and(|(Reverse(worst), length, _)| (Reverse(score), text.len()) > (Reverse(*worst), *length)) {
-            return;
-        }
-        let node = tree.store.node(id);
-        if node.children == 0 && node.value.is_none() {
-            return;
-        }
-        let path = encode_path(tree.store.keys(id));
-        // It went and came back meanwhile.
-        if best.iter().any(|(_, _, known)| *known == path) {
-            return;
-        }
-        best.push((Reverse(score), text.len(), path));
-        if full {
-            best.pop();
-        }
+        takes_part.then_some((score, text.len()))
     }
 }
 
@@ -254,7 +322,7 @@ fn stands(text: &[u8], at: usize, end: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::{Limits, parse_plain};
+    use crate::tree::{Limits, NodeRef, parse_plain};
     use plugin_api::Delta;
     use std::time::Duration;
 
@@ -272,7 +340,12 @@ mod tests {
     fn find(tree: &Tree, question: &str, limit: usize) -> Vec<String> {
         let mut search = Search::new(question, limit);
         while search.look(tree, 3) {}
-        search.found().into_iter().map(|found| found.path).collect()
+        found(search, tree).into_iter().map(|found| found.path).collect()
+    }
+
+    fn found(mut search: Search, tree: &Tree) -> Vec<Found> {
+        while search.name(tree, 3) {}
+        search.found().0
     }
 
     fn fleet() -> Tree {
@@ -335,11 +408,75 @@ mod tests {
             assert!(search.at <= looks * 1_064, "{}", search.at);
             looks += 1;
         }
-        assert_eq!(search.found()[0], Found { path: "k77".to_owned(), score: WHOLE });
-        // Long keys cost more than short ones.
-        let mut search = Search::new("k77", 5);
-        assert!(search.look(&tree, 1));
-        assert!(search.at <= 64, "{}", search.at);
+        assert_eq!(found(search, &tree)[0], Found { path: "k77".to_owned(), score: WHOLE });
+    }
+
+    #[test]
+    fn long_keys_cost_more_than_short_ones() {
+        let keys: Vec<String> = (0..1_000).map(|n| format!("{}{n:03}", "k".repeat(BYTES_A_NODE))).collect();
+        let tree = tree(keys.iter().map(String::as_str));
+        let mut search = Search::new("k777", 5);
+        assert!(search.look(&tree, 10));
+        // The root's place, and two for each.
+        assert_eq!(search.at, 6);
+    }
+
+    #[test]
+    fn of_many_that_fit_as_well_the_first_are_found_and_nothing_is_kept_of_the_others() {
+        let keys: Vec<String> = (0..2_000).rev().map(|n| format!("web{n:05}")).collect();
+        let tree = tree(keys.iter().map(String::as_str));
+        assert_eq!(find(&tree, "web", 3), ["web01997", "web01998", "web01999"]);
+    }
+
+    #[test]
+    fn paths_have_a_room_and_what_has_none_is_told() {
+        // Escaped, each is as long as three of it.
+        let long = ",".repeat(FOUND_BYTES_MAX / 400);
+        let mut tree = tree([""; 0]);
+        let mut delta = Delta::new();
+        (0..200).for_each(|n| delta.set(&[&long, &format!("x{n:03}")], 1.0));
+        tree.merge(&[], delta.flush(), 0).unwrap();
+        let mut search = Search::new("x", 1_000);
+        while search.look(&tree, 1_000) {}
+        let mut calls = 0;
+        while search.name(&tree, 1_000) {
+            calls += 1;
+        }
+        assert!(calls > 10, "{calls}: a path of many bytes costs as much as many nodes");
+        let (found, cut) = search.found();
+        let bytes: usize = found.iter().map(|found| found.path.len()).sum();
+        assert!(cut && bytes <= FOUND_BYTES_MAX && bytes > FOUND_BYTES_MAX / 2, "{bytes}");
+        let mut few = Search::new("x", 5);
+        while few.look(&tree, 1_000) {}
+        while few.name(&tree, 1_000) {}
+        assert!(!few.found().1);
+    }
+
+    #[test]
+    fn what_went_meanwhile_is_not_told_and_another_in_its_place_neither() {
+        let mut tree = tree(["a", "web1", "web2", "web3"]);
+        let mut search = Search::new("web", 10);
+        while search.look(&tree, 10) {}
+        let mut delta = Delta::new();
+        delta.lifetime(&["web1"], Duration::from_millis(1));
+        delta.lifetime(&["web3"], Duration::from_millis(1));
+        tree.merge(&[], delta.flush(), 0).unwrap();
+        tree.end_tick(10);
+        let mut delta = Delta::new();
+        delta.set(&["else"], 1.0);
+        tree.merge(&[], delta.flush(), 20).unwrap();
+        assert_eq!(found(search, &tree).into_iter().map(|found| found.path).collect::<Vec<_>>(), ["web2"]);
+    }
+
+    #[test]
+    fn who_has_an_action_alone_is_found_and_who_waits_for_its_value_not() {
+        let mut tree = tree(["a"]);
+        let mut delta = Delta::new();
+        delta.action(&["web-acts"], plugin_api::Action::Average);
+        delta.lifetime(&["web-waits"], Duration::from_secs(100));
+        tree.merge(&[], delta.flush(), 0).unwrap();
+        assert!(tree.node(&["web-waits"]).is_some_and(NodeRef::is_bare));
+        assert_eq!(find(&tree, "web", 10), ["web-acts"]);
     }
 
     /// Prints what a question costs where a million leaves are, and how long a look holds the tree.
@@ -361,7 +498,7 @@ mod tests {
         }
         println!("{} nodes, {} MiB", tree.nodes(), tree.memory_bytes() >> 20);
         for question in ["web01234", "web01234 idle", "idle", "g7 web001 out", "w1234ci", "e", "zzz", "xylophone"] {
-            let mut search = Search::new(question, 20);
+            let mut search = Search::new(question, 1_000);
             let (mut all, mut longest, mut looks) = (Duration::ZERO, Duration::ZERO, 0);
             loop {
                 let began = std::time::Instant::now();
@@ -372,7 +509,7 @@ mod tests {
                     break;
                 }
             }
-            let found = search.found();
+            let found = found(search, &tree);
             println!("{question:>14}: {all:>9.1?} in {looks} looks of {longest:.1?} at most; {:?}", found.first());
         }
     }

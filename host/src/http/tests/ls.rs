@@ -20,7 +20,7 @@ async fn children_are_listed_with_what_they_are() {
         &server.shared,
         r#"{"a":{"n":1.5,"t":"x","b":true,"<i>,":{"x":2,"y":3},"g":{"x":2,"y":3,"defaultaction":"average"},
             "q":{"v":[2,2,2],"defaultaction":"quantiles"},"d":{"v":["u","w"],"defaultaction":"distinct"},
-            "top":{"k":4,"defaultaction":"top(7)"}}}"#,
+            "top":{"k":4,"s":{"x":2,"defaultaction":"add"},"defaultaction":"top(7)"}}}"#,
     );
     let tick = tick(&server.shared);
     let reply = server.get("/api/ls/a").await;
@@ -34,9 +34,13 @@ async fn children_are_listed_with_what_they_are() {
         child("n", json!(1.5), None, "number", 0),
         child("q", json!(2), Some("quantiles"), "quantiles", 1),
         child("t", json!("x"), None, "text", 0),
-        child("top", json!(4), Some("top(7)"), "top", 1),
+        child("top", json!(6), Some("top(7)"), "top", 2),
     ];
     assert_eq!(read(&reply.body), json!({ "total": 8, "tick": tick, "children": children }));
+    // What hangs below it is no list of keys, although its action is in force there.
+    let below = read(&server.get("/api/ls/a,top").await.body);
+    let want = [child("k", json!(4), Some("top(7)"), "number", 0), child("s", json!(2), Some("add"), "number", 1)];
+    assert_eq!(below["children"], json!(want));
 }
 
 #[tokio::test]
@@ -94,6 +98,28 @@ async fn what_would_take_long_is_listed_without_its_figure_and_long_texts_are_cu
 }
 
 #[tokio::test]
+async fn what_folds_may_cost_is_no_matter_of_values_of_their_own() {
+    let server = Server::still(None).await;
+    for branch in 0..20 {
+        say(&server.shared, |delta| {
+            (0..LISTED_FOLD_MAX).for_each(|n| delta.add(&["a", &format!("{branch:02}"), &n.to_string()], 1.0));
+        });
+    }
+    say(&server.shared, |delta| {
+        delta.add(&["a", "leaf"], 7.0);
+        delta.set_text(&["a", "text"], "x");
+    });
+    let list = read(&server.get("/api/ls/a").await.body);
+    let told: Vec<(&Value, &Value)> =
+        list["children"].as_array().unwrap().iter().map(|child| (&child["value"], &child["kind"])).collect();
+    assert_eq!(told[0], (&Value::Null, &json!("branch")));
+    assert_eq!(
+        told[19..],
+        [(&Value::Null, &json!("branch")), (&json!(7), &json!("number")), (&json!("x"), &json!("text"))]
+    );
+}
+
+#[tokio::test]
 async fn paths_are_found_and_told_of() {
     let server = Server::still(None).await;
     merge(&server.shared, r#"{"cpu":{"web,1":{"idle":98.5},"web2":{"idle":1}},"defaultaction":"average"}"#);
@@ -111,10 +137,14 @@ fn a_question_ends_in_time_with_what_was_found() {
     let shared = shared(None);
     say(&shared, |delta| (0..3 * LOOK_NODES).for_each(|n| delta.add(&["a", &n.to_string()], 1.0)));
     let found = |most| {
-        let (bytes, _) = find::answer(&shared, Search::new("a 1", 2_000), most).into_bytes(true);
+        let (bytes, _) = find::answer(&shared, Search::new("a 1", 2_000), most, &|| true).into_bytes(true);
         String::from_utf8(bytes).unwrap()
     };
     let (cut, whole) = (found(Duration::ZERO), found(Duration::from_secs(60)));
     assert!(cut.contains("x-truncated: 1") && cut.contains("\"a,1\""), "{cut:.300}");
     assert!(!whole.contains("x-truncated") && whole.len() > cut.len(), "{whole:.300}");
+    // Nobody waits: nothing is named.
+    let (bytes, _) =
+        find::answer(&shared, Search::new("a 1", 2_000), Duration::from_secs(60), &|| false).into_bytes(true);
+    assert!(String::from_utf8(bytes).unwrap().ends_with("\"found\":[]}"));
 }

@@ -23,7 +23,13 @@ fn urls(path: &str, item: &Value) -> Vec<String> {
     let Some((before, rest)) = path.split_once('{') else { return vec![path.to_owned()] };
     let (name, after) = rest.split_once('}').unwrap();
     let operations = METHODS.iter().filter_map(|method| item.get(method));
-    let mut parameters = operations.flat_map(|operation| operation["parameters"].as_array().into_iter().flatten());
+    let parameters = operations.flat_map(|operation| operation["parameters"].as_array().into_iter().flatten());
+    let whole = description();
+    // One that several have stands elsewhere.
+    let mut parameters = parameters.map(|parameter| match parameter[REF].as_str() {
+        Some(to) => whole.pointer(to.trim_start_matches('#')).unwrap(),
+        None => parameter,
+    });
     let parameter = parameters.find(|parameter| parameter["name"] == name).unwrap();
     let values = match parameter["schema"]["enum"].as_array() {
         Some(values) => values.clone(),

@@ -40,6 +40,34 @@ async fn a_page_names_its_script_and_what_that_needs() {
 }
 
 #[tokio::test]
+async fn what_lies_in_the_program_comes_packed_as_the_browser_takes_it() {
+    let server = Server::changed(None, |shared| shared.conf.web = None).await;
+    for (accepted, packing, etag, body) in [
+        ("", None, "\"tried-0.js\"", "as it is"),
+        ("gzip, deflate, br", Some("br"), "\"tried-0.js.br\"", "by brotli"),
+        ("gzip", Some("gzip"), "\"tried-0.js.gzip\"", "by gzip"),
+        ("br;q=0, *", Some("gzip"), "\"tried-0.js.gzip\"", "by gzip"),
+        ("identity", None, "\"tried-0.js\"", "as it is"),
+    ] {
+        let accepts = format!("Accept-Encoding: {accepted}\r\n");
+        let reply = server.ask("GET", "/assets/tried-0.js", &accepts, b"").await;
+        assert_eq!((reply.status, reply.body.as_str()), (200, body), "{accepted}");
+        assert_eq!((reply.header("content-encoding"), reply.header("etag")), (packing, Some(etag)), "{accepted}");
+        assert_eq!(reply.header("vary"), Some("accept-encoding"), "{accepted}");
+        let head = server.ask("HEAD", "/assets/tried-0.js", &accepts, b"").await;
+        assert_eq!((head.status, head.body.as_str(), head.header("etag")), (200, "", Some(etag)), "{accepted}");
+        assert_eq!(head.header("content-length"), Some(body.len().to_string().as_str()), "{accepted}");
+        let known = format!("{accepts}If-None-Match: {etag}\r\n");
+        let known = server.ask("GET", "/assets/tried-0.js", &known, b"").await;
+        assert_eq!((known.status, known.body.as_str(), known.header("etag")), (304, "", Some(etag)), "{accepted}");
+        assert_eq!(known.header("content-encoding"), None, "{accepted}");
+        // Packed otherwise it is other bytes.
+        let other = format!("{accepts}If-None-Match: \"tried-0.js.zstd\"\r\n");
+        assert_eq!(server.ask("GET", "/assets/tried-0.js", &other, b"").await.status, 200, "{accepted}");
+    }
+}
+
+#[tokio::test]
 async fn a_page_that_is_not_built_says_how_to_build_it() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::with_pages(folder.path()).await;
@@ -57,5 +85,16 @@ async fn an_agent_has_no_pages() {
         let reply = server.get(target).await;
         assert_eq!(reply.status, 404, "{target}");
         assert!(reply.body.contains("is an agent, and has no pages"), "{}", reply.body);
+    }
+    for (method, target) in [
+        ("GET", "/setting/view"),
+        ("POST", "/setting/view"),
+        ("GET", "/setting/view/a"),
+        ("PUT", "/setting/view/a"),
+        ("DELETE", "/setting/view/a"),
+    ] {
+        let reply = server.ask(method, target, "Accept: application/json\r\n", b"[]").await;
+        assert_eq!(reply.status, 404, "{method} {target}: {}", reply.body);
+        assert!(reply.body.contains("is an agent"), "{}", reply.body);
     }
 }

@@ -1,7 +1,9 @@
 use crate::http::testing::{Reply, Server};
-use crate::limits::VIEWS_BYTES_MAX;
-use crate::module::{Change, State};
+use crate::http::web::Patience;
+use crate::limits::{VIEW_BYTES_MAX, VIEWS_BYTES_MAX};
+use crate::module::State;
 use crate::views::Views;
+use std::time::Duration;
 
 /// A server that keeps its views in a folder of its own.
 async fn server(token: Option<&str>) -> (Server, tempfile::TempDir) {
@@ -38,6 +40,57 @@ async fn views_are_kept_shown_renamed_and_removed() {
 }
 
 #[tokio::test]
+async fn what_somebody_else_changed_meanwhile_is_not_replaced() {
+    let (server, _folder) = server(None).await;
+    let at = |tag: &str| format!("Accept: application/json\r\nIf-Match: {tag}\r\n");
+    let tag = |reply: &Reply| reply.header("etag").unwrap().to_owned();
+    let seen = tag(&ask(&server, "GET", "/setting/view", "").await);
+    let put = server.ask("PUT", "/setting/view/a", &at(&seen), br#"{"charts":[]}"#).await;
+    assert_eq!(put.status, 201);
+    for (method, target, body) in [
+        ("PUT", "/setting/view/a", r#"{"charts":[{"key":"x"}]}"#),
+        ("POST", "/setting/view", "[]"),
+        ("DELETE", "/setting/view/a", ""),
+    ] {
+        let reply = server.ask(method, target, &at(&seen), body.as_bytes()).await;
+        assert_eq!(reply.status, 412, "{method}: {}", reply.body);
+        assert!(reply.body.contains("changed meanwhile"), "{}", reply.body);
+    }
+    let shown = ask(&server, "GET", "/setting/view/a", "").await;
+    assert_eq!((shown.body.as_str(), tag(&shown)), (r#"{"charts":[],"name":"a"}"#, tag(&put)));
+    let list = ask(&server, "GET", "/setting/view", "").await;
+    assert_eq!(tag(&list), tag(&put));
+    let ordered = server.ask("POST", "/setting/view", &at(&tag(&list)), list.body.as_bytes()).await;
+    assert_eq!((ordered.status, tag(&ordered)), (200, tag(&list)));
+    let removed = server.ask("DELETE", "/setting/view/a", &at(&tag(&ordered)), b"").await;
+    assert_eq!(removed.status, 200);
+    assert_ne!(tag(&removed), tag(&ordered));
+}
+
+#[tokio::test]
+async fn views_are_looked_at_by_one_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut shared = crate::http::testing::shared(None);
+    std::sync::Arc::get_mut(&mut shared).unwrap().views = Views::of(folder.path());
+    let patience = Patience { turn: Duration::from_millis(20), ..Patience::default() };
+    let server = Server::of(shared, patience).await;
+    let turn = std::sync::Arc::clone(&server.web.keeping).acquire_owned().await;
+    for (method, target, body) in [
+        ("GET", "/setting/view", ""),
+        ("GET", "/setting/view/a", ""),
+        ("PUT", "/setting/view/a", r#"{"charts":[]}"#),
+        ("POST", "/setting/view", "[]"),
+        ("DELETE", "/setting/view/a", ""),
+    ] {
+        let reply = ask(&server, method, target, body).await;
+        assert_eq!(reply.status, 503, "{method} {target}: {}", reply.body);
+        assert!(reply.header("retry-after").is_some(), "{}", reply.head);
+    }
+    drop(turn);
+    assert_eq!(ask(&server, "GET", "/setting/view", "").await.body, "[]");
+}
+
+#[tokio::test]
 async fn what_cannot_be_kept_is_refused() {
     let (server, folder) = server(None).await;
     let large = format!("\"{}\"", "x".repeat(VIEWS_BYTES_MAX));
@@ -48,6 +101,7 @@ async fn what_cannot_be_kept_is_refused() {
         ("PUT", "/setting/view/%FF", r#"{"charts":[]}"#, 400, "UTF-8"),
         ("POST", "/setting/view", "{}", 400, "a list"),
         ("POST", "/setting/view", &large, 413, "bytes"),
+        ("PUT", "/setting/view/a", &large[..VIEW_BYTES_MAX + 1], 413, "bytes"),
         ("GET", "/setting/view/a", "", 404, "no view"),
         ("DELETE", "/setting/view/a", "", 404, "no view"),
         ("DELETE", "/setting/view", "", 405, "DELETE"),
@@ -117,7 +171,7 @@ async fn changes_of_modules_are_told_the_newest_first() {
     let server = Server::still(None).await;
     assert_eq!(server.get("/modules/log").await.body, "[]");
     let push = |at_ms, state, why: &str| {
-        server.shared.module_changes.push(Change { at_ms, name: "c\"pu".to_owned(), state, why: why.to_owned() });
+        server.shared.module_changes.push(at_ms, "c\"pu", state, why);
     };
     push(1_000, State::Probing, "");
     push(2_000, State::Failing, "no data");

@@ -179,8 +179,7 @@ impl Registry {
             self.modules.remove(&name);
             self.loader.forget(&name);
             tracing::info!("module {name}: gone");
-            let why = "it is gone".to_owned();
-            shared.module_changes.push(Change { at_ms: shared.clock.unix_ms(), name, state: State::Stopped, why });
+            shared.module_changes.push(shared.clock.unix_ms(), &name, State::Stopped, "it is gone");
         }
         // First what brings logs: pipes are then made for these as well.
         let (first, rest): (Vec<_>, Vec<_>) =
@@ -555,8 +554,7 @@ impl Registry {
         }
         // A new module is being probed from the beginning, and one may be probed once more.
         if status.state != state || state == State::Probing {
-            let (name, why) = (name.to_owned(), why.clone());
-            shared.module_changes.push(Change { at_ms: now_ms, name, state, why });
+            shared.module_changes.push(now_ms, name, state, &why);
         }
         status.state = state;
         status.why = why;

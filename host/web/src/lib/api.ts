@@ -56,13 +56,16 @@ export class Failed extends Error {
   }
 }
 
-/** An answer with what its headers say. */
-export interface Answer<T> { body: T; tick: number; truncated: boolean; forgot: boolean }
+/** An answer with what its headers say; `tag` is its `ETag`. */
+export interface Answer<T> { body: T; tick: number; truncated: boolean; forgot: boolean; tag: string | null }
 
+/** A request. */
 export interface Asking {
   signal?: AbortSignal | undefined; method?: string; body?: unknown; accept?: string;
   /** How long it may take (ms); {@link ANSWER_MAX} unless told, and for ever with Infinity. */
   most?: number;
+  /** It changes only what has this tag still, else it fails with 412. */
+  seen?: string | null;
 }
 
 /** An answer takes so long at most (ms): on a connection that died unseen there is none, and a system tells that after minutes. */
@@ -110,6 +113,7 @@ export async function send(url: string, asking: Asking): Promise<Response> {
   const most = asking.most ?? ANSWER_MAX;
   const signals = [...(asking.signal ? [asking.signal] : []), ...(most === Infinity ? [] : [AbortSignal.timeout(most)])];
   if (signals.length > 0) init.signal = AbortSignal.any(signals);
+  if (asking.seen) headers["If-Match"] = asking.seen;
   if (asking.body !== undefined) {
     headers["Content-Type"] = "application/json";
     init.body = JSON.stringify(asking.body);
@@ -149,6 +153,7 @@ export async function ask<T>(url: string, asking: Asking = {}): Promise<Answer<T
     tick: Number(headers.get("X-Tick") ?? 0),
     truncated: headers.get("X-Truncated") === "1",
     forgot: headers.get("X-Forgot") === "1",
+    tag: headers.get("ETag"),
   };
 }
 
@@ -253,11 +258,18 @@ export async function trend<T = unknown>(paths: readonly string[], options: Tren
   return (await ask<T>(`/trend/?${paths.map(keyArgument).join("&")}${more}`, { signal, most: TREND_MAX })).body;
 }
 
-/** The views that are kept. */
+/** The views at one time, and the tag of all of them. */
+export interface Kept { views: View[]; tag: string | null }
+
+/** The views that are kept. They are changed only where they are still as they were `seen`, by their tag. */
 export const views = {
-  list: async (signal?: AbortSignal): Promise<View[]> => (await ask<View[]>("/setting/view", { signal })).body,
+  list: async (signal?: AbortSignal): Promise<View[]> => (await views.kept(signal)).views,
+  kept: async (signal?: AbortSignal): Promise<Kept> => {
+    const { body, tag } = await ask<View[]>("/setting/view", { signal });
+    return { views: body, tag };
+  },
   /** Makes or changes a view; `was` is its name until now, where that is another. */
-  put: (view: View, was = view.name) => ask<unknown>(`/setting/view/${segment(was)}`, { method: "PUT", body: view }),
-  remove: (name: string) => ask<unknown>(`/setting/view/${segment(name)}`, { method: "DELETE" }),
-  replace: (all: View[]) => ask<unknown>("/setting/view", { method: "POST", body: all }),
+  put: (view: View, seen: string | null, was = view.name) => ask<unknown>(`/setting/view/${segment(was)}`, { method: "PUT", body: view, seen }),
+  remove: (name: string, seen: string | null) => ask<unknown>(`/setting/view/${segment(name)}`, { method: "DELETE", seen }),
+  replace: (all: View[], seen: string | null) => ask<unknown>("/setting/view", { method: "POST", body: all, seen }),
 };

@@ -1,6 +1,6 @@
 // The views that are kept: renamed, put into another order, edited, removed; taken along as JSON, and brought back.
 
-import { useEffect, useReducer, useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { canonical } from "../lib/address.ts";
 import { Failed, said, type View, views } from "../lib/api.ts";
 import { cut } from "../lib/format.ts";
@@ -12,43 +12,61 @@ import { Broken, Empty, Loading } from "../parts/states.tsx";
 function Views() {
   const [all, setAll] = useState<View[] | null>(null);
   const [error, setError] = useState<string | null>(null);
+  /** Why something was not done; it stays to be read when what is kept has been looked at again. */
+  const [failed, setFailed] = useState<string | null>(null);
   const [done, setDone] = useState("");
   const [edited, setEdited] = useState<string | null>(null);
-  const [round, again] = useReducer((n: number) => n + 1, 0);
   const file = useRef<HTMLInputElement>(null);
+  /** What is shown is known by this. */
+  const tag = useRef<string | null>(null);
+  /** What is being done: one waits for the other, so that it knows the tag which that has left. */
+  const doing = useRef<Promise<unknown>>(Promise.resolve());
+  const busy = useRef(0);
 
-  useEffect(() => {
-    views.list().then((list) => { setAll(list); setError(null); }, (failed: unknown) => setError(said(failed)));
-  }, [round]);
+  const look = () => views.kept().then((kept) => {
+    tag.current = kept.tag;
+    setAll(kept.views);
+    setError(null);
+  }, (why: unknown) => setError(said(why)));
+  useEffect(() => { void look(); }, []);
 
   /** Does something to what is kept, and looks what is kept then. */
-  const change = async (what: string, act: () => Promise<unknown>): Promise<boolean> => {
+  const change = (what: string, act: () => Promise<unknown>): Promise<boolean> => {
     setDone("");
-    try {
-      await act();
-      setDone(what);
-      again(0);
-      return true;
-    } catch (failed) {
-      setError(failed instanceof Failed && failed.offline ? `${failed.message} Nothing was changed.` : said(failed));
-      again(0);
-      return false;
-    }
+    setFailed(null);
+    busy.current += 1;
+    const done = doing.current.then(async () => {
+      try {
+        await act();
+        await look();
+        setDone(what);
+        return true;
+      } catch (why) {
+        setFailed(why instanceof Failed && why.offline ? `${why.message} Nothing was changed.` : said(why));
+        await look();
+        return false;
+      } finally {
+        busy.current -= 1;
+      }
+    });
+    doing.current = done;
+    return done;
   };
+  const put = (view: View, was: string) => views.put(view, tag.current, was);
   const move = (at: number, by: number) => {
-    if (!all) return;
+    if (!all || busy.current > 0) return;
     const next = [...all];
     const [one] = next.splice(at, 1);
     if (!one) return;
     next.splice(at + by, 0, one);
     setAll(next);
-    void change(`Moved ${one.name}.`, () => views.replace(next));
+    void change(`Moved ${one.name}.`, () => views.replace(next, tag.current));
   };
   const bring = async (chosen: File | undefined) => {
-    if (!chosen || !all) return;
+    if (!chosen || !all || busy.current > 0) return;
     const found = read(await chosen.text());
-    if (typeof found === "string") return setError(`${chosen.name}: ${found}`);
-    await change(`Brought ${found.length} ${found.length === 1 ? "view" : "views"}.`, () => views.replace(together(all, found)));
+    if (typeof found === "string") return setFailed(`${chosen.name}: ${found}`);
+    await change(`Brought ${found.length} ${found.length === 1 ? "view" : "views"}.`, () => views.replace(together(all, found), tag.current));
   };
   const take = () => {
     const text = `${JSON.stringify(all ?? [], null, 2)}\n`;
@@ -74,8 +92,8 @@ function Views() {
       </div>
       <p class="quiet">A view is a named page of live charts. They are kept in the daemon's data folder, for everybody who may read it.</p>
       <div role="status" aria-live="polite">{done !== "" && <p class="views-done">{done}</p>}</div>
-      {error !== null && <Broken error={error} retry={() => again(0)} />}
-      {edited === "" && <Edit view={{ name: "", charts: [] }} names={all?.map(({ name }) => name) ?? []} onClose={() => setEdited(null)} change={change} />}
+      {(failed ?? error) !== null && <Broken error={failed ?? error ?? ""} retry={() => { setFailed(null); void look(); }} />}
+      {edited === "" && <Edit view={{ name: "", charts: [] }} names={all?.map(({ name }) => name) ?? []} onClose={() => setEdited(null)} change={change} put={put} />}
       {all === null ? error === null && <Loading what="Reading the views" />
         : all.length === 0 ? edited === null && (
           <Empty title="There are no views yet.">
@@ -86,7 +104,7 @@ function Views() {
             {all.map((view, at) => (
               <li key={view.name} class="view">
                 {edited === view.name
-                  ? <Edit view={view} names={all.map(({ name }) => name)} onClose={() => setEdited(null)} change={change} />
+                  ? <Edit view={view} names={all.map(({ name }) => name)} onClose={() => setEdited(null)} change={change} put={put} />
                   : (
                     <>
                       <div class="view-told">
@@ -98,7 +116,7 @@ function Views() {
                         <button type="button" class="plain" disabled={at === 0} onClick={() => { move(at, -1); focusOn(`Move ${view.name} ${at > 1 ? "up" : "down"}`); }} aria-label={`Move ${view.name} up`} title="Up">↑</button>
                         <button type="button" class="plain" disabled={at === all.length - 1} onClick={() => { move(at, 1); focusOn(`Move ${view.name} ${at < all.length - 2 ? "down" : "up"}`); }} aria-label={`Move ${view.name} down`} title="Down">↓</button>
                         <button type="button" onClick={() => setEdited(view.name)} aria-label={`Edit ${view.name}`}>Edit</button>
-                        <Remove name={view.name} onRemove={() => void change(`Removed ${view.name}.`, () => views.remove(view.name))} />
+                        <Remove name={view.name} onRemove={() => void change(`Removed ${view.name}.`, () => views.remove(view.name, tag.current))} />
                       </div>
                     </>
                   )}
@@ -145,10 +163,10 @@ function Remove({ name, onRemove }: { name: string; onRemove: () => void }) {
     : <button type="button" onClick={() => setSure(true)} aria-label={`Remove ${name}`}>Remove</button>;
 }
 
-interface EditProps { view: View; names: string[]; onClose: () => void; change: (what: string, act: () => Promise<unknown>) => Promise<boolean> }
+interface EditProps { view: View; names: string[]; put: (view: View, was: string) => Promise<unknown>; onClose: () => void; change: (what: string, act: () => Promise<unknown>) => Promise<boolean> }
 
 /** A view's name and its charts, a path a line. */
-function Edit({ view, names, onClose, change }: EditProps) {
+function Edit({ view, names, put, onClose, change }: EditProps) {
   const [name, setName] = useState(view.name);
   const [text, setText] = useState(view.charts.map(({ key }) => key).join("\n"));
   const [busy, setBusy] = useState(false);
@@ -168,7 +186,7 @@ function Edit({ view, names, onClose, change }: EditProps) {
     const keys = text.split("\n").map(canonical).filter((key) => key !== "");
     const before = new Map(view.charts.map((chart) => [chart.key, chart]));
     const next: View = { ...view, name: wanted, charts: keys.map((key) => before.get(key) ?? { key }) };
-    const saved = await change(`Saved ${wanted}.`, () => views.put(next, fresh ? wanted : view.name));
+    const saved = await change(`Saved ${wanted}.`, () => put(next, fresh ? wanted : view.name));
     setBusy(false);
     if (saved) close(wanted);
   };

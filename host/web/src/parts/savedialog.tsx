@@ -1,8 +1,8 @@
 // Keeps what a page shows as a view.
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { said, type View, views } from "../lib/api.ts";
 import { asView } from "../lib/address.ts";
+import { Failed, type Kept, said, type View, views } from "../lib/api.ts";
 import { segment } from "../lib/path.ts";
 
 interface SaveProps {
@@ -16,25 +16,29 @@ interface SaveProps {
 export function SaveDialog({ keys, window, view, onClose }: SaveProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [name, setName] = useState(view?.name ?? "");
-  const [there, setThere] = useState<View[] | null>(null);
+  const [there, setThere] = useState<Kept | null>(null);
   const [error, setError] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
+  const look = () => views.kept().then(setThere, (failed: unknown) => setError(said(failed)));
   useEffect(() => {
     dialog.current?.showModal();
-    views.list().then((all) => setThere(all), (failed: unknown) => setError(said(failed)));
+    void look();
   }, []);
   const wanted = name.trim();
-  const replaces = there?.some(({ name }) => name === wanted) ?? false;
+  const replaces = there?.views.some(({ name }) => name === wanted) ?? false;
   const save = async (event: Event) => {
     event.preventDefault();
     if (wanted === "" || busy) return;
     setBusy(true);
     setError(null);
     try {
-      await views.put(asView(wanted, { keys, window }, [there?.find(({ name }) => name === wanted), view]));
+      const old = there?.views.find(({ name }) => name === wanted);
+      await views.put(asView(wanted, { keys, window }, [old, view]), there?.tag ?? null);
       location.assign(`/realtime/view/${segment(wanted)}`);
     } catch (failed) {
       setError(said(failed));
+      // Somebody else was here: what would be replaced now is to be seen before.
+      if (failed instanceof Failed && failed.status === 412) await look();
       setBusy(false);
     }
   };
