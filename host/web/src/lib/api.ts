@@ -64,8 +64,6 @@ export interface Answer<T> { body: T; tick: number; truncated: boolean; forgot: 
 /** A request. */
 export interface Asking {
   signal?: AbortSignal | undefined; method?: string; body?: unknown; accept?: string;
-  /** What is changed must have this tag still, else it fails with 412. */
-  seen?: string | null;
   /** How long it may take (ms); {@link ANSWER_MAX} unless told, and for ever with Infinity. */
   most?: number;
   /** The tag of what may be changed; what has another by now is left as it is, and 412 is thrown. */

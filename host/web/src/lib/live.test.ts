@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { afterEach, test } from "node:test";
 import { Failed, type Got, type Value, groups } from "./api.ts";
 import { type Frame, Live } from "./live.ts";
 import { Events, type Source, type Told } from "./stream.ts";
@@ -12,7 +12,7 @@ class Daemon implements Source {
   tick = 1_000;
   time = 1_000_000;
   gets: string[][] = [];
-  pulls: Array<{ paths: string[]; since: number; told: (tick: number, changes: Told) => void; heard: () => void; broken: (error: Error) => void }> = [];
+  pulls: Array<{ paths: string[]; since: number; opened: () => void; told: (tick: number, changes: Told) => void; heard: () => void; broken: (error: Error) => void }> = [];
   away = false;
   #waiting: Array<() => void> = [];
 
@@ -30,11 +30,13 @@ class Daemon implements Source {
   pull: Source["pull"] = (paths, since, signal, { opened, told, heard }) =>
     new Promise((_, broken) => {
       signal.addEventListener("abort", () => broken(new DOMException("given up", "AbortError")));
-      this.pulls.push({ paths: [...paths], since, told, heard, broken });
-      opened();
+      this.pulls.push({ paths: [...paths], since, opened, told, heard, broken });
+      if (!this.slow) opened();
       this.#waiting.splice(0).forEach((go) => go());
     });
 
+  /** Streams are not answered yet. */
+  slow = false;
   /** What it refuses. */
   bad = new Set<string>();
 
@@ -50,6 +52,16 @@ class Daemon implements Source {
   }
 }
 
+/** What a test began ends with it, however that ends. */
+const all: Live[] = [];
+afterEach(() => all.splice(0).forEach((live) => live.stop()));
+
+function begun(source: Source): Live {
+  const live = new Live(source);
+  all.push(live);
+  return live;
+}
+
 function follow(live: Live, path: string) {
   const frames: Frame[] = [];
   return { frames, stop: live.watch(path, (frame) => frames.push(frame)) };
@@ -58,7 +70,7 @@ function follow(live: Live, path: string) {
 test("begins with what is and goes on from that tick with what changes", async () => {
   const daemon = new Daemon();
   daemon.values = { a: 1, "b,,c": 2 };
-  const live = new Live(daemon);
+  const live = begun(daemon);
   const [a, b] = [follow(live, "a"), follow(live, "b,,c")];
   await daemon.opened();
   assert.deepEqual(daemon.gets, [["a", "b,,c"]]);
@@ -67,22 +79,20 @@ test("begins with what is and goes on from that tick with what changes", async (
   daemon.last.told(102, [{ "a,x": 1 }]);
   assert.deepEqual(a.frames.map((frame) => [frame.whole, frame.tick, ...frame.changes]), [[true, 100, ["a", 1]], [false, 101, ["a", 5]], [false, 102, ["a,x", 1]]]);
   assert.deepEqual(b.frames.map((frame) => [...frame.changes]), [[["b,,c", 2]], [["b,,c", 7]]]);
-  live.stop();
 });
 
 test("a path that lists is told each match", async () => {
   const daemon = new Daemon();
-  const live = new Live(daemon);
+  const live = begun(daemon);
   const list = follow(live, "a,*");
   await daemon.opened();
   daemon.last.told(101, [{ "a,x": 1 }, { "a,y": 2 }, { "a,y,z": 3 }, { "b,x": 4 }]);
   assert.deepEqual([...(list.frames.at(-1)?.changes ?? [])], [["a,x", 1], ["a,y", 2]]);
-  live.stop();
 });
 
 test("who comes later is told what is, and the others are asked for nothing twice", async () => {
   const daemon = new Daemon();
-  const live = new Live(daemon);
+  const live = begun(daemon);
   const a = follow(live, "a");
   await daemon.opened();
   daemon.last.told(110, [{ a: 1 }]);
@@ -94,12 +104,24 @@ test("who comes later is told what is, and the others are asked for nothing twic
   assert.deepEqual([daemon.last.since, daemon.last.paths], [110, ["a", "b"]]);
   assert.equal(a.frames.length, 2);
   assert.equal(b.frames[0]?.whole, true);
-  live.stop();
+});
+
+test("who comes while a stream is being opened is told what is, too", async () => {
+  const daemon = new Daemon();
+  const live = begun(daemon);
+  daemon.slow = true;
+  follow(live, "a");
+  await daemon.opened();
+  const again = daemon.opened();
+  const late = follow(live, "a");
+  daemon.last.opened();
+  await again;
+  assert.deepEqual(late.frames.map(({ whole }) => whole), [true]);
 });
 
 test("a break is told, tried again and healed with all that is", async () => {
   const daemon = new Daemon();
-  const live = new Live(daemon);
+  const live = begun(daemon);
   const states: string[] = [];
   live.onState(() => states.push(live.state));
   const a = follow(live, "a");
@@ -117,12 +139,11 @@ test("a break is told, tried again and healed with all that is", async () => {
   assert.deepEqual(states, ["live", "offline", "live"]);
   const last = a.frames.at(-1);
   assert.deepEqual([last?.whole, last?.gap, last?.changes.get("a"), daemon.last.since], [true, 7_000, 9, 200]);
-  live.stop();
 });
 
 test("a hidden page follows nothing, and goes on where it was", async () => {
   const daemon = new Daemon();
-  const live = new Live(daemon);
+  const live = begun(daemon);
   follow(live, "a");
   await daemon.opened();
   daemon.last.told(150, [{ a: 1 }]);
@@ -139,12 +160,11 @@ test("a hidden page follows nothing, and goes on where it was", async () => {
   live.rest(false);
   await anew;
   assert.equal(daemon.gets.length, 2);
-  live.stop();
 });
 
 test("whoever is back asks for all when the daemon was another, and is live only when a stream is", async () => {
   const daemon = new Daemon();
-  const live = new Live(daemon);
+  const live = begun(daemon);
   follow(live, "a");
   await daemon.opened();
   assert.equal(live.state, "live");
@@ -156,12 +176,11 @@ test("whoever is back asks for all when the daemon was another, and is live only
   assert.equal(live.state, "connecting");
   await again;
   assert.deepEqual([daemon.gets.length, live.state], [2, "live"]);
-  live.stop();
 });
 
 test("a break is since when something was heard, not since something changed", async () => {
   const daemon = new Daemon();
-  const live = new Live(daemon);
+  const live = begun(daemon);
   const a = follow(live, "a");
   await daemon.opened();
   daemon.time += 3_600_000;
@@ -178,12 +197,11 @@ test("a break is since when something was heard, not since something changed", a
   daemon.last.broken(new Failed("The connection broke.", 0));
   await healed;
   assert.equal(a.frames.at(-1)?.gap, 40_000);
-  live.stop();
 });
 
 test("what changed is told with the tick after which it did", async () => {
   const daemon = new Daemon();
-  const live = new Live(daemon);
+  const live = begun(daemon);
   const a = follow(live, "a");
   await daemon.opened();
   daemon.time += 30_000;
@@ -212,25 +230,23 @@ test("what changed is told with the tick after which it did", async () => {
   await back;
   daemon.last.told(165, [{ a: 4 }]);
   assert.equal(a.frames.at(-1)?.after, daemon.last.since);
-  live.stop();
 });
 
 test("a path that is refused is no other's loss", async () => {
   const daemon = new Daemon();
   daemon.bad.add("bad");
-  const live = new Live(daemon);
+  const live = begun(daemon);
   for (const path of ["a", "bad", "c", `x,${"%2C".repeat(50_000)}`]) follow(live, path);
   await daemon.opened();
   assert.deepEqual([live.state, daemon.last.paths], ["live", ["a", "c"]]);
   assert.equal(live.refusal("bad"), "That is none.");
   assert.match(live.refusal(`x,${"%2C".repeat(50_000)}`) ?? "", /too long/);
   assert.equal(live.refusal("a"), null);
-  live.stop();
 });
 
 test("what no stream takes is asked for; each stream goes on from where it was", async () => {
   const daemon = new Daemon();
-  const live = new Live(daemon);
+  const live = begun(daemon);
   const all = Array.from({ length: 800 }, (_, i) => follow(live, `n${i}`));
   await daemon.opened();
   await new Promise((tick) => setTimeout(tick));
@@ -250,12 +266,11 @@ test("what no stream takes is asked for; each stream goes on from where it was",
   await again;
   assert.deepEqual(daemon.pulls.slice(3).map(({ since }) => since), [100, 100, 100].slice(0, daemon.pulls.length - 3));
   assert.equal(second?.since, 100);
-  live.stop();
 });
 
 test("of what has much below it the figure alone is asked for", async () => {
   const daemon = new Daemon();
-  const live = new Live(daemon);
+  const live = begun(daemon);
   follow(live, "hits");
   follow(live, "b");
   follow(live, "branch");
@@ -271,31 +286,28 @@ test("of what has much below it the figure alone is asked for", async () => {
   daemon.last.told(104, [{ "branch,x": 1 }]);
   await once;
   assert.deepEqual(daemon.last.paths, ["b"]);
-  live.stop();
 });
 
 test("a page for which there is no room for a stream asks again and again", async () => {
   const daemon = new Daemon();
-  const live = new Live(Object.assign(daemon, { slots: { take: () => 0, leave: () => undefined } }));
+  const live = begun(Object.assign(daemon, { slots: { take: () => 0, leave: () => undefined } }));
   daemon.values = { a: 1 };
   const a = follow(live, "a");
   const told = () => a.frames.some((frame) => frame.changes.get("a") === 2);
   setTimeout(() => { daemon.values = { a: 2 }; daemon.at = 103; }, 300);
   for (let i = 0; i < 60 && !told(); i += 1) await new Promise((later) => setTimeout(later, 50));
   assert.deepEqual([told(), daemon.pulls.length, live.state], [true, 0, "live"]);
-  live.stop();
 });
 
 test("nobody follows what nobody watches", async () => {
   const daemon = new Daemon();
-  const live = new Live(daemon);
+  const live = begun(daemon);
   const [a] = [follow(live, "a"), follow(live, "b")];
   await daemon.opened();
   const again = daemon.opened();
   a.stop();
   await again;
   assert.deepEqual(daemon.last.paths, ["b"]);
-  live.stop();
 });
 
 test("events are read however they are cut", () => {
@@ -305,6 +317,11 @@ test("events are read however they are cut", () => {
     const events = new Events((id, data) => told.push([id, data]));
     events.feed(text.slice(0, at));
     events.feed(text.slice(at));
+    if (at === 0) {
+      // Once more, letter by letter.
+      told.length = 0;
+      for (const letter of text) events.feed(letter);
+    }
     assert.deepEqual(told, [["7", "[{\"a\":\"ü\\n\"}]"], ["8", "[]"]]);
   }
 });
@@ -317,9 +334,8 @@ test("paths are asked for in requests that the daemon takes", () => {
 
 test("who follows nothing knows whether there is a connection", async () => {
   const daemon = new Daemon();
-  const live = new Live(daemon);
+  const live = begun(daemon);
   live.retry();
   await daemon.opened();
   assert.deepEqual([live.state, daemon.last.paths.length], ["live", 1]);
-  live.stop();
 });
