@@ -152,14 +152,23 @@ fn layers(sheet: &mut Sheet<'_>, plot: &Plot, time: &Time) {
         let mut areas = Vec::new();
         for piece in points.split(|(_, (_, high))| !high.is_finite()).filter(|piece| !piece.is_empty()) {
             let edge = |of: fn(&(f64, f64)) -> f64| piece.iter().map(move |(at, both)| (plot.x(*at), plot.y(of(both))));
-            let mut high: Vec<(f32, f32)> = edge(|both| both.1).collect();
-            // What was there once only is a pixel wide.
-            if let [(x, y)] = *high {
-                high = vec![(x - 0.5, y), (x + 0.5, y)];
-            }
-            areas.push(high.into_iter().chain(edge(|both| both.0).rev()).collect());
+            let (mut high, mut low): (Vec<_>, Vec<_>) = (edge(|both| both.1).collect(), edge(|both| both.0).collect());
+            widen(&mut high);
+            widen(&mut low);
+            areas.push(high.into_iter().chain(low.into_iter().rev()).collect());
         }
         sheet.canvas.areas(&areas, line.colour, 0.85);
+    }
+}
+
+/// What was there for less than a pixel is a pixel wide: much that comes and goes is still seen.
+fn widen(edge: &mut Vec<(f32, f32)>) {
+    if let (Some(first), Some(last)) = (edge.first().copied(), edge.last().copied())
+        && last.0 - first.0 < 1.0
+    {
+        let middle = f32::midpoint(first.0, last.0);
+        edge.insert(0, (middle - 0.5, first.1));
+        edge.push((middle + 0.5, last.1));
     }
 }
 
@@ -175,8 +184,11 @@ fn bars(sheet: &mut Sheet<'_>, plot: &Plot, time: &Time) {
         let mut bars = Vec::new();
         for (at, (low, high)) in stacked.times.iter().zip(layer).filter(|(_, (_, high))| high.is_finite()) {
             let (low, high) = (plot.y(*low), plot.y(*high));
-            let left = (plot.x(*at) - wide / 2.0).max(plot.area.x);
-            let right = (plot.x(*at) + wide / 2.0).min(plot.area.x + plot.area.width);
+            // Bars of a pixel stand side by side, wherever in it they were.
+            let x = plot.x(*at);
+            let x = if wide > 1.0 { x } else { plot.area.x + (x - plot.area.x).floor() + 0.5 };
+            let left = (x - wide / 2.0).max(plot.area.x);
+            let right = (x + wide / 2.0).min(plot.area.x + plot.area.width);
             if right > left && (low - high).abs() > 0.05 {
                 bars.push(vec![(left, low), (left, high), (right, high), (right, low)]);
             }
