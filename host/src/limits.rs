@@ -310,6 +310,12 @@ pub const GRAPH_LIST_MAX: usize = 256;
 /// Vertical lines in a picture, the newest.
 pub const GRAPH_MARKERS_MAX: usize = 100;
 
+/// Paths of texts whose changes are marked: each is a question of its own.
+pub const GRAPH_MARKED_MAX: usize = 8;
+
+/// Changes of all these texts that are looked at.
+pub const GRAPH_CHANGES_MAX: usize = 200_000;
+
 /// Points of all lines that a picture is made of.
 pub const GRAPH_POINTS_MAX: usize = 2_000_000;
 

@@ -55,14 +55,17 @@ pub(crate) fn rfc3339(unix_ms: i64) -> String {
     format!("{:04}-{:02}-{:02}T{h:02}:{m:02}:{s:02}.{ms:03}Z", civil.year, civil.month, civil.day)
 }
 
-/// Reads a moment, in milliseconds since the Unix epoch: `now`, `-1h` (before now), seconds since the epoch,
+/// The first moment of the year 0, in milliseconds since the Unix epoch.
+const YEAR_0_MS: i64 = -62_167_219_200_000;
+
+/// Reads a moment, in milliseconds since the Unix epoch: `now`, `-1h` (before now, and not before the year 0), seconds since the epoch,
 /// or RFC 3339, of which what is finer than the day, and the zone (UTC), may be left out.
 pub(crate) fn parse_time(text: &str, now_ms: i64) -> Option<i64> {
     if text == "now" {
         return Some(now_ms);
     }
     if let Some(ago) = text.strip_prefix('-').and_then(plugin_api::parse_duration) {
-        return now_ms.checked_sub(i64::try_from(ago.as_millis()).ok()?);
+        return now_ms.checked_sub(i64::try_from(ago.as_millis()).ok()?).filter(|at| *at >= YEAR_0_MS);
     }
     if let Ok(seconds) = text.parse::<f64>() {
         // The years up to 9999.
@@ -154,6 +157,9 @@ mod tests {
             ("2026-13-01", None),
             ("2026-01-05T24:00:00Z", None),
             ("2026-01-05T00:00:00Zulu", None),
+            ("-736000d", Some(now - 736_000 * 86_400_000)),
+            ("-744000d", None),
+            ("-9223372036854775s", None),
             ("yesterday", None),
             ("", None),
             ("-", None),

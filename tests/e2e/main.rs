@@ -14,6 +14,7 @@ mod hostile;
 mod http;
 mod import;
 mod ingest;
+mod lists;
 mod modules;
 mod namespace;
 mod new;

@@ -1,4 +1,4 @@
-// Where the focus is when what had it goes: on the page of views, by the keyboard alone.
+// The page of views by the keyboard alone: where the focus is when what had it goes; and what comes of changes that follow each other, or fail.
 
 import assert from "node:assert/strict";
 import { spec, until } from "./harness.mjs";
@@ -48,4 +48,44 @@ spec("views are moved, edited and removed by the keyboard, and the focus is neve
   await press("Remove Two");
   await order("First,Three");
   await focus("New view");
+});
+
+spec("changes follow each other, and why one failed stands until the next", async ({ daemon, open }) => {
+  const at = await daemon();
+  for (const name of ["One", "Two", "Three"]) await at.ask(`/setting/view/${name}`, { method: "PUT", body: JSON.stringify({ name, charts: [] }), headers: { "Content-Type": "application/json" } });
+  const page = await open(at, "/setting/view", { forgive: [/500/] });
+  const kept = async () => (await at.ask("/setting/view")).map(({ name }) => name).join();
+  // The first is still under way when the second comes.
+  let under = 0;
+  let most = 0;
+  await page.route("**/setting/view", async (route) => {
+    if (route.request().method() !== "POST") return route.continue();
+    most = Math.max(most, under += 1);
+    await new Promise((go) => setTimeout(go, 150));
+    await route.continue();
+    under -= 1;
+  });
+  const up = page.getByRole("button", { name: "Move Three up" });
+  await up.click();
+  await up.click();
+  await until(() => names(page), (all) => all.join() === "Three,One,Two", "both moves");
+  await until(kept, (all) => all === "Three,One,Two", "both moves, kept");
+  assert.equal(most, 1, "one at a time");
+  await page.unroute("**/setting/view");
+
+  let lists = 0;
+  await page.route("**/setting/view", (route) => {
+    if (route.request().method() === "POST") return route.fulfill({ status: 500, body: '{"error":"the disk is full"}' });
+    lists += 1;
+    return route.continue();
+  });
+  await page.getByLabel("A file with views").setInputFiles({ name: "v.json", mimeType: "application/json", buffer: Buffer.from('[{"name":"New","charts":[]}]') });
+  await page.getByText("the disk is full").waitFor();
+  await until(() => lists, (n) => n > 0, "the list after it");
+  await page.waitForLoadState("networkidle");
+  assert.equal(await page.getByText("the disk is full").count(), 1);
+  await page.unroute("**/setting/view");
+  await page.getByRole("button", { name: "Move Two up" }).click();
+  await page.getByText("Moved Two.").waitFor();
+  assert.equal(await page.getByText("the disk is full").count(), 0);
 });

@@ -46,15 +46,20 @@ let browser = null;
 /** Daemons that were started and not dropped, as by a spec that was given up. */
 const daemons = new Set();
 after(async () => {
-  await browser?.close();
+  // One that does not close is ended with this process.
+  await within(browser?.close(), CLOSE_MAX, "the browser's end").catch(() => setTimeout(() => process.exit(), CLOSE_MAX));
   for (const at of daemons) await at.drop("SIGKILL");
 });
 
 /** A daemon is ready after so long (ms), and a page has what is waited for; a spec has room for more than one of them. */
 const READY_MAX = 20_000;
 const WAIT_MAX = 20_000;
-/** So long before a spec is given up by the runner (ms), it ends by itself, and clears away what it has. */
-const CLEARING = 2_000;
+/** A daemon that was told to end does so in this time (ms). */
+const END_MAX = 15_000;
+/** A page is closed in this time (ms): Chromium may never close one that is just loaded anew. */
+const CLOSE_MAX = 5_000;
+/** What a spec has to clear away what it has (ms), when its time is over, before the runner gives it up. */
+const CLEARING = 30_000;
 
 /** What `promise` gives, unless it takes so long. */
 async function within(promise, ms, what) {
@@ -115,14 +120,23 @@ export async function start({ plugins = [], conf = {}, tick = "100ms", settings 
     if (!child || child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const gone = once(child, "exit");
     child.kill(signal);
-    await gone;
+    try {
+      await within(gone, END_MAX, "its end");
+    } catch (error) {
+      child.kill("SIGKILL");
+      await gone;
+      throw error;
+    }
   };
   /** Ends it and starts it again, on the same ports and folders. */
   at.restart = async (signal) => { await at.end(signal); await at.begin(); };
   at.drop = async (signal) => {
     daemons.delete(at);
-    await at.end(signal);
-    rmSync(root, { recursive: true, force: true });
+    try {
+      await at.end(signal);
+    } finally {
+      rmSync(root, { recursive: true, force: true });
+    }
   };
   at.ask = async (path, init = {}) => {
     const { headers, ...rest } = init;
@@ -154,7 +168,7 @@ function bench(cleanup) {
   /** Opens a page. `theme`, `width` and `height` as a user has them; `forgive` are errors that are to be expected. */
   const open = async (at, path, { theme = "light", width = 1280, height = 800, forgive = [] } = {}) => {
     const context = await (await chromium()).newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion: "reduce" });
-    cleanup.push(() => context.close());
+    cleanup.push(() => within(context.close(), CLOSE_MAX, "closing a page"));
     context.setDefaultTimeout(WAIT_MAX);
     const page = await context.newPage();
     const fault = (text) => { if (!forgive.some((one) => one.test(text))) faults.push(text); };
@@ -172,12 +186,12 @@ function bench(cleanup) {
 
 /** A test with a daemon and a browser. */
 export function spec(name, run, { timeout = 60_000, skip = process.env.GRAFTD_PEERS ? false : why } = {}) {
-  test(name, { timeout, skip }, async () => {
+  test(name, { timeout: timeout + CLEARING, skip }, async () => {
     if (!skip && why) assert.fail(why);
     const cleanup = [];
     const { faults, ...given } = bench(cleanup);
     try {
-      await within(run(given), timeout - CLEARING, "the spec");
+      await within(run(given), timeout, "the spec");
       assert.deepEqual(faults, []);
     } finally {
       for (const one of cleanup.reverse()) await one().catch(() => undefined);

@@ -29,7 +29,9 @@ spec("what is shown is saved as a view and opened again, after a restart as well
   await panel(again, "load").getByRole("button", { name: "Remove load" }).click();
   await again.getByText("changed").waitFor();
   await again.getByRole("button", { name: "Save as view…" }).click();
+  const loaded = again.waitForEvent("load");
   await again.getByRole("dialog").getByRole("button", { name: "Replace" }).click();
+  await loaded;
   await until(async () => (await at.ask("/setting/view"))[0].charts.length, (n) => n === 1, "the view with one chart");
 }, { timeout: 90_000 });
 

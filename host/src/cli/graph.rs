@@ -7,12 +7,16 @@ use crate::graph::{Form, known};
 use crate::limits::{GRAPH_COLUMNS, GRAPH_ROWS};
 use clap::Args;
 use rustix::termios::tcgetwinsize;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Write};
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Lines that a picture takes in a terminal unless it is told otherwise, if there are so many.
 const LINES: u32 = 20;
+
+/// Names aside that are tried.
+const ASIDES: u32 = 100;
 
 /// Draw a path of a running daemon: in the terminal, or as SVG, PNG, JPEG or PDF into a file.
 #[derive(Args, Debug)]
@@ -154,20 +158,43 @@ impl Graph {
     }
 }
 
-/// Writes a file so that whoever reads it has the old one or the new one.
+/// Writes a file so that whoever reads it has the old one or the new one, with the mode and, where that may be, the owner that it had.
 fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let before = file.symlink_metadata().ok();
     // What is no file (a pipe, /dev/stdout) is written to as it is.
-    if file.symlink_metadata().is_ok_and(|meta| !meta.is_file()) {
+    if before.as_ref().is_some_and(|meta| !meta.is_file()) {
         return OpenOptions::new().write(true).truncate(true).open(file)?.write_all(bytes);
     }
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let aside = file.with_file_name(format!(".{name}.{}", std::process::id()));
-    let written = fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, file));
+    let (aside, mut new) = aside(file)?;
+    let written = (|| {
+        new.write_all(bytes)?;
+        if let Some(before) = before {
+            // Only root may give a file away; it is no less written if nobody does.
+            let _ = fchown(&new, Some(before.uid()), Some(before.gid()));
+            new.set_permissions(before.permissions())?;
+        }
+        fs::rename(&aside, file)
+    })();
     if written.is_err() {
         // That it is not there is what is wanted.
         let _ = fs::remove_file(&aside);
     }
     written
+}
+
+/// A new file beside another one. Who may write to the folder may guess its name: whatever has that already is left alone, and not
+/// written to.
+fn aside(file: &Path) -> io::Result<(PathBuf, File)> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let mut tried = 0;
+    loop {
+        let aside = file.with_file_name(format!(".{name}.{}.{tried}", std::process::id()));
+        match OpenOptions::new().write(true).create_new(true).open(&aside) {
+            Ok(new) => return Ok((aside, new)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tried < ASIDES => tried += 1,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// A path as it stands in a URL's path (RFC 3986, 3.3).
@@ -181,4 +208,35 @@ fn escaped(path: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn a_file_is_replaced_with_its_mode_and_nobodys_link_is_followed() {
+        let folder = std::env::temp_dir().join(format!("graftd-graph-out-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        let (file, other) = (folder.join("x.png"), folder.join("other"));
+        fs::write(&other, "theirs").expect("written");
+        for name in [format!(".x.png.{}", std::process::id()), format!(".x.png.{}.0", std::process::id())] {
+            symlink(&other, folder.join(name)).expect("a link");
+        }
+        write(&file, b"one").expect("written");
+        assert_eq!(fs::read(&file).expect("there"), b"one");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o604)).expect("a mode");
+        write(&file, b"two").expect("written");
+        assert_eq!(fs::read(&file).expect("there"), b"two");
+        assert_eq!(file.metadata().expect("there").permissions().mode() & 0o7777, 0o604);
+        assert_eq!(fs::read(&other).expect("there"), b"theirs");
+        // What is a link on purpose is written to where it leads.
+        let link = folder.join("link.png");
+        symlink(&file, &link).expect("a link");
+        write(&link, b"three").expect("written");
+        assert_eq!(fs::read(&file).expect("there"), b"three");
+        assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 5, "nothing is left aside");
+        fs::remove_dir_all(&folder).expect("removed");
+    }
 }

@@ -16,17 +16,20 @@ impl Unit {
     /// As people write it; `bytes` is `B`.
     pub(crate) fn new(text: &str) -> Unit {
         let text = text.trim();
-        // A longer one is none.
-        let text = text.char_indices().nth(UNIT_CHARS).map_or(text, |(end, _)| &text[..end]);
         let of = |word: &str| text.strip_prefix(word).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-        for (word, short) in
-            [("bytes", "B"), ("Bytes", "B"), ("byte", "B"), ("bits", "bit"), ("seconds", "s"), ("percent", "%")]
-        {
-            if let Some(rest) = of(word) {
-                return Unit(format!("{short}{}", rest.replace("/sec", "/s").replace("/second", "/s")));
-            }
+        let words =
+            [("bytes", "B"), ("Bytes", "B"), ("byte", "B"), ("bits", "bit"), ("seconds", "s"), ("percent", "%")];
+        let known = words.into_iter().find_map(|(word, short)| Some((short, of(word)?)));
+        let (word, rest) = known.unwrap_or(("", text));
+        let mut unit = match ["/second", "/sec"].iter().find_map(|end| rest.strip_suffix(end)) {
+            Some(rest) => format!("{word}{rest}/s"),
+            None => format!("{word}{rest}"),
+        };
+        // A longer one is none.
+        if let Some((end, _)) = unit.char_indices().nth(UNIT_CHARS) {
+            unit.truncate(end);
         }
-        Unit(text.replace("/sec", "/s").replace("/second", "/s"))
+        Unit(unit)
     }
 
     /// By second.
@@ -184,7 +187,8 @@ pub(crate) fn time_ticks(from_ms: i64, to_ms: i64, most: usize) -> Vec<TimeTick>
         Pace::Days(days) => days * 86_400,
         Pace::Months(months) => months * 2_629_800,
     };
-    let pace = PACES.iter().find(|pace| (to - from) / seconds(pace) <= most).or(PACES.last());
+    let length = to.saturating_sub(from);
+    let pace = PACES.iter().find(|pace| length / seconds(pace) <= most).or(PACES.last());
     let Some(pace) = pace.copied() else { return Vec::new() };
     let mut ticks = Vec::new();
     let mut at = first(pace, from);
@@ -259,6 +263,11 @@ mod tests {
             ("%", 97.53, "97.5 %"),
             ("bytes/s", 1_536_000.0, "1.54 MB/s"),
             ("bytes", 512.0, "512 B"),
+            ("bytes/second", 512.0, "512 B/s"),
+            ("bytes/sec", 2_000.0, "2 kB/s"),
+            ("connections/second", 3.0, "3 connections/s"),
+            ("/second", 3.0, "3/s"),
+            ("/secondary", 3.0, "3/secondary"),
             ("s", 0.012_34, "12.3 ms"),
             ("/s", 0.5, "0.5/s"),
             ("", f64::NAN, "–"),

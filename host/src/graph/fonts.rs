@@ -24,15 +24,23 @@ pub(super) fn small() -> Arc<Database> {
     Arc::clone(FONTS.get_or_init(|| Arc::new(ours())))
 }
 
+/// The system's, once they were needed.
+static LARGE: OnceLock<Arc<Database>> = OnceLock::new();
+
+/// Whether anything has needed the system's.
+#[cfg(test)]
+pub(super) fn is_large_read() -> bool {
+    LARGE.get().is_some()
+}
+
 /// Ours, by the same name, and the system's.
 pub(super) fn large() -> Arc<Database> {
-    static FONTS: OnceLock<Arc<Database>> = OnceLock::new();
     let load = || {
         let mut fonts = ours();
         fonts.load_system_fonts();
         Arc::new(fonts)
     };
-    Arc::clone(FONTS.get_or_init(load))
+    Arc::clone(LARGE.get_or_init(load))
 }
 
 /// Which font of the system has a character; none if none has.
@@ -57,12 +65,16 @@ pub(super) fn has_char(fonts: &Database, id: ID, c: char) -> bool {
 /// A font that has the character. In fonts that were used before it is always looked for, in all others as long as `looks`, which a
 /// picture begins with none of, are not all taken: a text of characters that nobody has costs no more.
 pub(super) fn find(fonts: &Database, c: char, looks: &mut usize) -> Option<ID> {
-    let mut known = KNOWN.lock();
-    let known = known.get_or_insert_default();
-    if let Some(found) = known.fonts.get(&c) {
-        return *found;
-    }
-    let mut found = known.used.iter().copied().find(|id| has_char(fonts, *id, c));
+    let used = {
+        let mut known = KNOWN.lock();
+        let known = known.get_or_insert_default();
+        if let Some(found) = known.fonts.get(&c) {
+            return *found;
+        }
+        known.used.clone()
+    };
+    // Files are opened here: no other picture waits for it.
+    let mut found = used.iter().copied().find(|id| has_char(fonts, *id, c));
     if found.is_none() {
         if *looks >= GRAPH_LOOKS_MAX {
             return None;
@@ -74,6 +86,8 @@ pub(super) fn find(fonts: &Database, c: char, looks: &mut usize) -> Option<ID> {
         all.sort_by_key(|id| !plain(id));
         found = all.into_iter().find(|id| has_char(fonts, *id, c));
     }
+    let mut known = KNOWN.lock();
+    let known = known.get_or_insert_default();
     if known.fonts.len() < KNOWN_MAX {
         known.fonts.insert(c, found);
     }

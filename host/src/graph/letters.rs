@@ -1,7 +1,7 @@
 //! Pictures made of letters, for a terminal: lines of braille dots, bars of blocks.
 
 use super::figures::time_ticks;
-use super::layout::{scale, stack};
+use super::layout::{scale, stack, thin};
 use super::styles::Rgb;
 use super::text::{fit_cells, is_wide, joins, width_cells};
 use super::{Body, Kind, List, Look, Picture, Time, clean};
@@ -121,7 +121,7 @@ impl Sheet {
             if look.legend.unwrap_or(time.lines.len() > 1) { self.legend(picture, time, width) } else { Vec::new() };
         let legend = &legend[..legend.len().min(height / 3)];
         let rows = height.saturating_sub(legend.len() + 1).max(1);
-        let scale = scale(time, (rows / 3).max(1));
+        let scale = scale(time, (rows / 3).max(1), width * 2);
         let ticks: Vec<(usize, String)> = scale
             .ticks()
             .map(|tick| {
@@ -144,7 +144,8 @@ impl Sheet {
                 let place = |(at, value): (i64, f64)| {
                     ((share(at) * x_most).round() as i64, ((1.0 - scale.place(value)) * y_most).round() as i64)
                 };
-                for piece in line.points.split(|(_, value)| !value.is_finite()).filter(|piece| !piece.is_empty()) {
+                let points = thin(&line.points, time.range, columns * 2);
+                for piece in points.split(|(_, value)| !value.is_finite()).filter(|piece| !piece.is_empty()) {
                     let mut before = place(piece[0]);
                     for point in piece {
                         let now = place(*point);
@@ -198,8 +199,8 @@ impl Sheet {
         rows: usize,
         share: impl Fn(i64) -> f64,
     ) {
-        let stacked = stack(&time.lines);
         let columns = grid.width;
+        let stacked = stack(time, columns * 2);
         for column in 0..columns {
             let middle = (column as f64 + 0.5) / columns as f64;
             let after = stacked.times.partition_point(|at| share(*at) < middle);
@@ -263,7 +264,7 @@ impl Sheet {
             let share = if most > 0.0 { (value / most).clamp(0.0, 1.0) } else { 0.0 };
             let eighths = (share * (bars * 8) as f64).round() as usize;
             let mut bar = "█".repeat(eighths / 8);
-            if eighths % 8 > 0 {
+            if !eighths.is_multiple_of(8) {
                 bar.push(EIGHTHS[eighths % 8]);
             }
             let (name, figure) = (fit_cells(name, names), fit_cells(figure, figures));
@@ -275,7 +276,7 @@ impl Sheet {
         if n < all {
             self.end_line(&format!("+ {} more", all - n));
         } else if all == 0 {
-            self.end_line("there are no numbers here");
+            self.end_line(&fit_cells("there are no numbers here", width));
         }
     }
 }

@@ -85,12 +85,16 @@ fn golden_files() {
     let mut wrong = Vec::new();
     for (name, picture, look) in [
         ("line.svg", lines(), look(Form::Svg)),
-        ("line-small.svg", lines(), small),
+        ("line-small.svg", lines(), small.clone()),
         ("stacked-dark.svg", stacked(), dark(look(Form::Svg))),
         ("bar.svg", bars(), look(Form::Svg)),
         ("top.svg", list(false), look(Form::Svg)),
         ("bar-now-dark.svg", list(true), dark(look(Form::Svg))),
         ("empty.svg", empty, look(Form::Svg)),
+        ("dense-line-dark.svg", dense(Kind::Line, 1), dark(small.clone())),
+        ("dense-stacked.svg", dense(Kind::Stacked, 3), small.clone()),
+        ("dense-bar.svg", dense(Kind::Bar, 1), small.clone()),
+        ("dense-bars-dark.svg", dense(Kind::Bar, 3), dark(small.clone())),
         ("line.txt", lines(), look(Form::Txt)),
         ("stacked.txt", stacked(), look(Form::Txt)),
         ("top.txt", list(false), look(Form::Txt)),
@@ -151,6 +155,37 @@ fn a_pdf_has_its_size_and_is_the_same_each_time() {
     let text = String::from_utf8_lossy(&pdf);
     assert!(text.contains("/MediaBox [0 0 640 240]"), "{}", &text[..200]);
     assert_eq!(draw(&lines(), &look(Form::Pdf)).expect("drawn"), pdf);
+}
+
+#[test]
+fn a_latin_png_reads_no_font_of_the_system() {
+    const NAME: &str = "graph::tests::a_latin_png_reads_no_font_of_the_system";
+    const ALONE: &str = "GRAFTD_TEST_ALONE";
+    // In a process of its own: in this one other tests need them.
+    if std::env::var_os(ALONE).is_none() {
+        let mut command = std::process::Command::new(std::env::current_exe().expect("a program"));
+        let ran = command.args([NAME, "--exact", "--nocapture"]).env(ALONE, "1").output().expect("it runs");
+        let said = String::from_utf8_lossy(&ran.stdout);
+        return assert!(
+            ran.status.success() && said.contains("1 passed"),
+            "{said}{}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+    }
+    for form in [Form::Png, Form::Jpg, Form::Pdf] {
+        for mut picture in [lines(), stacked(), list(false), list(true)] {
+            if let Body::Time(time) = &mut picture.body {
+                // An arrow is no letter of Latin.
+                time.markers.iter_mut().for_each(|marker| marker.text = marker.text.replace('→', "…"));
+            }
+            draw(&picture, &look(form)).expect("drawn");
+        }
+    }
+    let kept = picture("Größe … – − Ωμέγα", "µs", list(false).body);
+    draw(&kept, &look(Form::Png)).expect("drawn");
+    assert!(!fonts::is_large_read());
+    draw(&picture("中文", "", list(false).body), &look(Form::Png)).expect("drawn");
+    assert!(fonts::is_large_read());
 }
 
 /// What an SVG of ours may have.
@@ -297,6 +332,35 @@ proptest! {
             prop_assert!(draw(&picture, &look).is_ok_and(|bytes| bytes.len() > 100));
         }
     }
+}
+
+/// More than there are pixels for, with gaps, a peak and what lies below nothing.
+fn dense(kind: Kind, lines: usize) -> Picture {
+    let value = |i: i64| match i {
+        i if i % 5 == 0 || (12_000..13_000).contains(&i) => f64::NAN,
+        3_333 => 60.0,
+        6_667 => -20.0,
+        i => 20.0 + 10.0 * (i as f64 / 900.0).sin() + (i % 7) as f64,
+    };
+    let points: Vec<(i64, f64)> = (0..20_000).map(|i| (MONDAY - HOUR / 2 + i * 180, value(i))).collect();
+    let line = |place: usize| Line { points: points.clone(), ..line(place, ["a", "b", "c"][place], false, |i| i) };
+    let time = Time { step_ms: 0, ..time(kind, (0..lines).map(line).collect()) };
+    picture("dense", "", Body::Time(time))
+}
+
+#[test]
+fn no_picture_is_larger_for_more_points_than_there_are_pixels() {
+    for (kind, lines) in [(Kind::Line, 1), (Kind::Line, 3), (Kind::Stacked, 3), (Kind::Bar, 1), (Kind::Bar, 3)] {
+        let svg = svg::draw(&dense(kind, lines), &look(Form::Svg), None);
+        assert!(svg.len() < 160 * 1024 * lines.min(2), "{kind:?} {lines}: {}", svg.len());
+    }
+}
+
+#[test]
+fn an_empty_list_of_letters_is_no_wider_than_asked_for() {
+    let empty = picture("", "", Body::List(List { upright: false, rows: Vec::new(), colours: Vec::new(), more: 0 }));
+    let letters = letters::draw(&empty, &Look { width: 20, height: 5, ..look(Form::Txt) });
+    assert!(letters.contains("there are") && letters.lines().all(|line| text::width_cells(line) <= 20), "{letters}");
 }
 
 #[test]

@@ -129,7 +129,7 @@ static MANIFEST: LazyLock<Option<Manifest>> = LazyLock::new(|| {
 /// # Errors
 /// 503: the daemon is stopping.
 pub(super) async fn page(web: &Web, page: Page) -> Result<Answer, Refusal> {
-    if let Some(answer) = built(web, page).await? {
+    if let Some(answer) = built(web, page, String::new).await? {
         return Ok(answer);
     }
     let (_, title, _) = page.told();
@@ -138,11 +138,12 @@ pub(super) async fn page(web: &Web, page: Page) -> Result<Answer, Refusal> {
     Ok(answer)
 }
 
-/// The same; `None` where the pages are not built.
+/// The same; `None` where the pages are not built. What is `drawn` already is seen until the script draws, and stays where none runs: it is
+/// HTML, and empty where there is nothing.
 ///
 /// # Errors
 /// 503: the daemon is stopping.
-pub(super) async fn built(web: &Web, page: Page) -> Result<Option<Answer>, Refusal> {
+pub(super) async fn built(web: &Web, page: Page, drawn: impl FnOnce() -> String) -> Result<Option<Answer>, Refusal> {
     let manifest = match &web.shared.conf.web {
         None => MANIFEST.clone(),
         Some(folder) => {
@@ -150,11 +151,11 @@ pub(super) async fn built(web: &Web, page: Page) -> Result<Option<Answer>, Refus
             apart(move || read(&path).and_then(|bytes| serde_json::from_slice(&bytes).ok())).await?
         }
     };
-    let shell = manifest.and_then(|manifest| shell(web, page, &manifest));
+    let shell = manifest.and_then(|manifest| shell(web, page, &manifest, drawn));
     Ok(shell.map(|html| Answer::page(html).header(CACHE_CONTROL, HeaderValue::from_static("no-cache"))))
 }
 
-fn shell(web: &Web, page: Page, manifest: &Manifest) -> Option<String> {
+fn shell(web: &Web, page: Page, manifest: &Manifest, drawn: impl FnOnce() -> String) -> Option<String> {
     let (name, title, _) = page.told();
     let script = manifest.pages.get(name)?;
     let mut nav = String::new();
@@ -182,7 +183,14 @@ fn shell(web: &Web, page: Page, manifest: &Manifest) -> Option<String> {
         // Last: what a host is called is no place for anything else.
         ("{host}", escaped(&web.shared.host).into()),
     ];
-    Some(said.iter().fold(SHELL.to_owned(), |html, (place, what)| html.replace(place, what)))
+    let fill = |html: &str| said.iter().fold(html.to_owned(), |html, (place, what)| html.replace(place, what));
+    // Apart from the frame: what somebody else wrote is in it.
+    let (before, behind) = SHELL.split_once("{drawn}")?;
+    let drawn = match drawn() {
+        drawn if drawn.is_empty() => format!("<p class=\"state loading\" role=\"status\">{title} is being drawn…</p>"),
+        drawn => drawn,
+    };
+    Some([fill(before), drawn, fill(behind)].concat())
 }
 
 /// `/assets/NAME`: packed as the browser takes it, and kept there for good.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const FAMILY: Family = Family { name: "/api/find", known: &["q", "limit"], keys: false };
 
 /// `/api/find?q=web1 idle&limit=20`: the nodes whose paths fit best, the best first:
-/// `{"tick":7,"found":[{"path":"cpu,web1,idle","value":98.2,"action":"average","kind":"number","children":0}]}`, each told as `/api/ls/`
+/// `{"tick":7,"found":[{"path":"cpu,web1,idle","value":98.2,"action":"average","kind":"number","children":0,"changed":7}]}`, each told as `/api/ls/`
 /// tells of a child. Every word of the question must be in the path, or its letters in that order; only nodes whose own key has to
 /// do with it are found. `X-Truncated: 1` says that the time was over before all of the tree was looked at, or that there was no room for
 /// more paths.

@@ -7,18 +7,14 @@ use super::trend::{STEP_KNOWN, history, read_step, unanswered};
 use super::web::Web;
 use crate::conf::{Role, nearest};
 use crate::graph::{Form, Look, Question, Wrong, draw, gather, known};
-use crate::limits::{GRAPH_WAIT_MAX, GRAPHS_AT_ONCE, PATHS_MAX};
+use crate::limits::GRAPH_MARKED_MAX;
 use crate::tree::Pattern;
 use crate::trend::{Figure, Fold, Retention};
 use crate::when::parse_time;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use warp::http::StatusCode;
 use warp::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
-
-/// Turns of pictures: each keeps a core busy, and the two that serve are to serve.
-static TURNS: Semaphore = Semaphore::const_new(GRAPHS_AT_ONCE);
 
 /// An SVG that is opened by itself runs nothing and loads nothing, whatever is in it.
 const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'self'");
@@ -40,9 +36,10 @@ pub(super) async fn graph(web: &Web, rest: &str, query: &str) -> Result<Answer, 
     let shared = Arc::clone(&web.shared);
     let now_ms = shared.clock.unix_ms();
     let (question, look) = read(web, rest, query, now_ms)?;
-    let Ok(Ok(turn)) = timeout(GRAPH_WAIT_MAX, TURNS.acquire()).await else {
-        let why = format_args!("/graph/: there are many pictures under way; none was done within {GRAPH_WAIT_MAX:?}");
-        return Err(Refusal::later(StatusCode::SERVICE_UNAVAILABLE, GRAPH_WAIT_MAX, why));
+    let wait = web.patience.picture;
+    let Ok(Ok(turn)) = timeout(wait, Arc::clone(&web.drawing).acquire_owned()).await else {
+        let why = format_args!("/graph/: there are many pictures under way; none was done within {wait:?}");
+        return Err(Refusal::later(StatusCode::SERVICE_UNAVAILABLE, wait, why));
     };
     apart(move || {
         // The turn is over when the work is, whether anybody waits for it or not.
@@ -115,8 +112,8 @@ fn read(web: &Web, rest: &str, query: &str, now_ms: i64) -> Result<(Question, Lo
         }
         if name == "markers" {
             question.markers.push(parse(&value)?);
-            if question.markers.len() > PATHS_MAX {
-                return Err(bad(format_args!("more than {PATHS_MAX} markers")));
+            if question.markers.len() > GRAPH_MARKED_MAX {
+                return Err(bad(format_args!("more than {GRAPH_MARKED_MAX} markers: a * in one is several")));
             }
             continue;
         }

@@ -22,8 +22,9 @@ const BYTES_A_NODE: usize = 64;
 
 /// All of the URL after `/api/ls/` is one path, as with `/api/q/`; no path is the root. Its children in the order of their keys' bytes,
 /// from the one behind `after` on, `limit` of them:
-/// `{"total":3,"tick":7,"children":[{"key":"idle","value":98.2,"action":"average","kind":"number","children":0}]}`; `total` is how many it
-/// has that there is something to tell of. `X-Truncated: 1` says that there are more behind these.
+/// `{"total":3,"tick":7,"children":[{"key":"idle","value":98.2,"action":"average","kind":"number","children":0,"changed":7}]}`;
+/// `total` is how many it has that there is something to tell of, `changed` the tick in which the child or something below it changed
+/// last. `X-Truncated: 1` says that there are more behind these.
 ///
 /// A value is a node's own or what its children fold to; of quantiles the p50, of a distinct count the estimate. Where a fold would take
 /// too long, the value is null and the kind `branch`: `/get/` takes that time. A long text is cut, and ends with `…`. `top` is what has
@@ -177,5 +178,7 @@ fn write_line(out: &mut Vec<u8>, node: NodeRef<'_>, cheap: bool) {
     write_string(out, kind);
     out.extend_from_slice(b",\"children\":");
     write_number(out, node.children_count() as f64);
+    out.extend_from_slice(b",\"changed\":");
+    write_number(out, node.changed() as f64);
     out.push(b'}');
 }

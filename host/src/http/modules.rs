@@ -27,7 +27,7 @@ pub(super) async fn list(web: &Web, headers: &HeaderMap) -> Result<Answer, Refus
     let page_wanted = wants_page(headers);
     if page_wanted
         && web.shared.conf.role != Role::Agent
-        && let Some(built) = assets::built(web, Page::Modules).await?
+        && let Some(built) = assets::built(web, Page::Modules, || content(&web.shared.modules.read())).await?
     {
         return Ok(built);
     }
@@ -136,10 +136,15 @@ fn gone(name: &str, now_ms: i64) -> Value {
 }
 
 fn page(modules: &[ModuleStatus]) -> String {
+    frame("Modules", "", &content(modules))
+}
+
+/// What the page says.
+fn content(modules: &[ModuleStatus]) -> String {
     let mut main = String::from("<h1>Modules</h1>\n");
     if modules.is_empty() {
         main.push_str("<p>There are none. Drop a plugin into the plugins folder, and it appears here.</p>\n");
-        return frame("Modules", "", &main);
+        return main;
     }
     main.push_str(
         "<table>\n<caption>What is grafted into the tree. The buttons rename the file in the conf folder.</caption>\n\
@@ -178,7 +183,7 @@ fn page(modules: &[ModuleStatus]) -> String {
         main.push_str("</td></tr>\n");
     }
     main.push_str("</tbody>\n</table>\n");
-    frame("Modules", "", &main)
+    main
 }
 
 /// What there is to read beyond the line that says why, folded away.

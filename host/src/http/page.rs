@@ -18,7 +18,7 @@ const SCRIPT: &str = include_str!("page/page.js");
 /// 503: the daemon is stopping.
 pub(super) async fn serve(web: &Web, path: &str) -> Result<Answer, Refusal> {
     if path == "/"
-        && let Some(built) = assets::built(web, Page::Front).await?
+        && let Some(built) = assets::built(web, Page::Front, String::new).await?
     {
         return Ok(built);
     }

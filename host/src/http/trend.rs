@@ -70,7 +70,7 @@ pub(super) async fn trend(web: &Web, query: &str) -> Result<Answer, Refusal> {
                 commit_ms,
             };
             let answer = trend.ask(&ask).map_err(|error| unanswered("/trend/", pattern, error))?;
-            values += answer.0.len() * answer.1.len() * asked.figures.len();
+            values += answer.1.iter().map(Line::values).sum::<usize>();
             if values > TREND_VALUES_MAX {
                 return Err(bad(format_args!(
                     "the answer has more than {TREND_VALUES_MAX} values: ask for a longer step, a shorter time or fewer keys"

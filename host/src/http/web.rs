@@ -5,9 +5,9 @@ use super::live::Groups;
 use super::ownlog::OwnLog;
 use crate::core::Shared;
 use crate::limits::{
-    HTTP_BODIES_BYTES_MAX, HTTP_BODY_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MAX, HTTP_IDLE_MAX, HTTP_UNPACKED_AT_ONCE,
-    HTTP_WRITE_MAX, LOOKS_AT_ONCE, PUSH_LINGER_MAX, PUSH_MERGE_BYTES_MAX, PUSH_TURNED_AWAY_MAX, TURN_WAIT_MAX,
-    VIEWS_AT_ONCE,
+    GRAPH_WAIT_MAX, GRAPHS_AT_ONCE, HTTP_BODIES_BYTES_MAX, HTTP_BODY_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MAX,
+    HTTP_IDLE_MAX, HTTP_UNPACKED_AT_ONCE, HTTP_WRITE_MAX, LOOKS_AT_ONCE, PUSH_LINGER_MAX, PUSH_MERGE_BYTES_MAX,
+    PUSH_TURNED_AWAY_MAX, TURN_WAIT_MAX, VIEWS_AT_ONCE,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,6 +31,8 @@ pub(super) struct Patience {
     pub(super) turn: Duration,
     /// For who is turned away to read why.
     pub(super) refused: Duration,
+    /// By a client, for the turn of its picture.
+    pub(super) picture: Duration,
 }
 
 impl Default for Patience {
@@ -42,6 +44,7 @@ impl Default for Patience {
             write: HTTP_WRITE_MAX,
             turn: TURN_WAIT_MAX,
             refused: PUSH_LINGER_MAX,
+            picture: GRAPH_WAIT_MAX,
         }
     }
 }
@@ -64,6 +67,8 @@ pub(super) struct Web {
     pub(super) looking: Arc<Semaphore>,
     /// A permit for each that reads or changes the views: a full file takes many times its bytes while it is looked at.
     pub(super) keeping: Arc<Semaphore>,
+    /// A permit for each picture: each keeps a core busy, and the two that serve are to serve.
+    pub(super) drawing: Arc<Semaphore>,
     /// A permit for each body that is unpacked.
     pub(super) unpacking: Semaphore,
     /// A permit for each byte of long documents that are read and merged.
@@ -86,6 +91,7 @@ impl Web {
             connections: Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX)),
             looking: Arc::new(Semaphore::new(LOOKS_AT_ONCE)),
             keeping: Arc::new(Semaphore::new(VIEWS_AT_ONCE)),
+            drawing: Arc::new(Semaphore::new(GRAPHS_AT_ONCE)),
             unpacking: Semaphore::new(HTTP_UNPACKED_AT_ONCE),
             merging: Semaphore::new(PUSH_MERGE_BYTES_MAX),
             turned_away: Arc::new(Semaphore::new(PUSH_TURNED_AWAY_MAX)),

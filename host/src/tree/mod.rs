@@ -12,6 +12,7 @@ mod merge;
 mod meta;
 mod path;
 mod query;
+mod ranking;
 mod rate;
 mod save;
 mod search;
@@ -31,6 +32,7 @@ pub use merge::Merged;
 pub use meta::Meta;
 pub use path::{PathError, Pattern, Step, encode_key, encode_path, parse_plain};
 pub use query::{Hit, NodeRef, Reading, Sketched, Want};
+pub use ranking::{Ranked, Ranking, Worth};
 pub use save::{Fed, Kept, Mark, More, Row, Rows};
 pub use search::{Found, Search};
 

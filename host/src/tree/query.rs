@@ -69,6 +69,10 @@ pub struct NodeRef<'t> {
 }
 
 impl<'t> NodeRef<'t> {
+    pub(super) fn of(tree: &'t Tree, id: NodeId) -> NodeRef<'t> {
+        NodeRef { tree, id }
+    }
+
     /// Its key; empty at the root.
     #[must_use]
     pub fn key(self) -> &'t str {
@@ -100,6 +104,12 @@ impl<'t> NodeRef<'t> {
         self.tree.is_bare(self.id)
     }
 
+    /// The tick in which its value or one below it changed last.
+    #[must_use]
+    pub fn changed(self) -> u64 {
+        self.tree.tick_base + u64::from(self.tree.store.node(self.id).below)
+    }
+
     /// How many children it has.
     #[must_use]
     pub fn children_count(self) -> usize {
@@ -123,6 +133,15 @@ impl<'t> NodeRef<'t> {
     pub fn fold_cost(self, most: usize) -> Option<usize> {
         let mut left = most;
         self.tree.take_cost(self.id, &mut left).then(|| most - left)
+    }
+
+    /// What it costs to say what it is worth: [`NodeRef::own_cost`], or else [`NodeRef::fold_cost`]. `None` when that is more than `most`.
+    #[must_use]
+    pub fn cost(self, most: usize) -> Option<usize> {
+        match self.own_cost() {
+            Some(cost) => (cost <= most).then_some(cost),
+            None => self.fold_cost(most),
+        }
     }
 
     /// What is told of it beside its value.

@@ -44,6 +44,13 @@ pub(crate) fn run() -> Result<(), String> {
         ("PNG of 1920x1080", format!("cpu,h1.png?size=1920x1080&{day}")),
         ("PNG, names in Chinese, Arabic and emoji", "%E5%90%8D.png?type=top".to_owned()),
     ] {
+        if name.contains("Chinese") {
+            println!(
+                "resident before the first {:.1} MiB, after these {:.1} MiB",
+                mib(at_rest),
+                mib(resident_of(daemon.process()))
+            );
+        }
         let (cpu_ms, wall, bytes) = ask(&daemon, &format!("/graph/{target}"))?;
         let Median { min, mid, max } = Median::of(wall);
         println!("{name:<44} {cpu_ms:>10.2} {mid:>12.2} {bytes:>10}   ({min:.2} to {max:.2})");
@@ -52,7 +59,7 @@ pub(crate) fn run() -> Result<(), String> {
         }
     }
     let after = resident_of(daemon.process());
-    println!("resident before the first {:.1} MiB, after all {:.1} MiB", mib(at_rest), mib(after));
+    println!("resident after all, with the system's fonts {:.1} MiB", mib(after));
     println!("wanted: a PNG in less than {WANTED_MS} ms");
     if png_ms < WANTED_MS { Ok(()) } else { Err(format!("a PNG takes {png_ms:.1} ms")) }
 }

@@ -41,6 +41,11 @@ impl Plot {
         self.area.y + self.area.height * (1.0 - self.scale.place(value) as f32)
     }
 
+    /// How many times lie beside each other.
+    fn pixels(&self) -> usize {
+        self.area.width.max(1.0) as usize
+    }
+
     /// Where nothing is.
     fn floor(&self) -> f32 {
         self.y(0.0)
@@ -58,7 +63,7 @@ pub(super) fn draw(sheet: &mut Sheet<'_>, picture: &Picture, time: &Time, area: 
     let rows = legend.last().map_or(0, |entry: &Entry<'_>| entry.row + 1);
     inner.height -= rows as f32 * LEGEND + if rows > 0 { 4.0 } else { 0.0 };
     let steps = ((inner.height - 18.0) / VALUE_TICKS).clamp(1.0, 10.0) as usize;
-    let scale = scale(time, steps);
+    let scale = scale(time, steps, inner.width.max(1.0) as usize);
     let ticks: Vec<(f64, String)> =
         scale.ticks().map(|tick| (tick, picture.unit.tell(tick, Some(scale.step)))).collect();
     if labelled {
@@ -121,7 +126,7 @@ fn axes(sheet: &mut Sheet<'_>, plot: &Plot, ticks: &[(f64, String)], labelled: b
 fn pieces(points: &[(i64, f64)], plot: &Plot) -> Vec<Vec<(f32, f32)>> {
     let inside = |at: i64| at >= plot.range.0 && at <= plot.range.1;
     let shown: Vec<(i64, f64)> = points.iter().copied().filter(|(at, _)| inside(*at)).collect();
-    let thinned = thin(&shown, plot.range, plot.area.width.max(1.0) as usize);
+    let thinned = thin(&shown, plot.range, plot.pixels());
     let pieces = thinned.split(|(_, value)| !value.is_finite()).filter(|piece| !piece.is_empty());
     pieces.map(|piece| piece.iter().map(|(at, value)| (plot.x(*at), plot.y(*value))).collect()).collect()
 }
@@ -141,44 +146,35 @@ fn draw_line(sheet: &mut Sheet<'_>, plot: &Plot, line: &Line) {
 }
 
 fn layers(sheet: &mut Sheet<'_>, plot: &Plot, time: &Time) {
-    let stacked = stack(&time.lines);
+    let stacked = stack(time, plot.pixels());
     for (line, layer) in time.lines.iter().zip(&stacked.layers) {
         let points: Vec<(i64, (f64, f64))> = stacked.times.iter().copied().zip(layer.iter().copied()).collect();
         let mut areas = Vec::new();
         for piece in points.split(|(_, (_, high))| !high.is_finite()).filter(|piece| !piece.is_empty()) {
-            let edge = |of: fn(&(f64, f64)) -> f64| {
-                let edge: Vec<(i64, f64)> = piece.iter().map(|(at, both)| (*at, of(both))).collect();
-                pieces(&edge, plot).into_iter().flatten().collect::<Vec<_>>()
-            };
-            let (low, mut high) = (edge(|both| both.0), edge(|both| both.1));
+            let edge = |of: fn(&(f64, f64)) -> f64| piece.iter().map(move |(at, both)| (plot.x(*at), plot.y(of(both))));
+            let mut high: Vec<(f32, f32)> = edge(|both| both.1).collect();
             // What was there once only is a pixel wide.
             if let [(x, y)] = *high {
                 high = vec![(x - 0.5, y), (x + 0.5, y)];
             }
-            areas.push(high.into_iter().chain(low.into_iter().rev()).collect());
+            areas.push(high.into_iter().chain(edge(|both| both.0).rev()).collect());
         }
         sheet.canvas.areas(&areas, line.colour, 0.85);
     }
 }
 
 fn bars(sheet: &mut Sheet<'_>, plot: &Plot, time: &Time) {
-    let stacked = stack(&time.lines);
-    let alone = time.lines.len() == 1;
+    let stacked = stack(time, plot.pixels());
     let length = time.range.1.saturating_sub(time.range.0).max(1) as f64;
     // Without steps, as wide as the nearest two lie apart.
-    let nearest = stacked.times.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap_or(time.step_ms.max(1));
-    let step = if time.step_ms > 0 { time.step_ms } else { nearest };
+    let apart = stacked.times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
+    let step = if time.step_ms > 0 { time.step_ms } else { apart.min().unwrap_or(1) };
     let wide = (step as f64 / length * f64::from(plot.area.width)) as f32;
     let wide = (wide - (wide * 0.2).clamp(0.0, 4.0)).max(1.0);
     for (line, layer) in time.lines.iter().zip(&stacked.layers) {
         let mut bars = Vec::new();
-        for (at, (low, high)) in stacked.times.iter().zip(layer) {
-            if !high.is_finite() || *at < plot.range.0 || *at > plot.range.1 {
-                continue;
-            }
-            // One by itself may go below nothing.
-            let own = line.points.iter().find(|(time, _)| alone && time == at).map(|(_, value)| *value);
-            let (low, high) = (plot.y(*low), plot.y(own.filter(|own| own.is_finite()).unwrap_or(*high)));
+        for (at, (low, high)) in stacked.times.iter().zip(layer).filter(|(_, (_, high))| high.is_finite()) {
+            let (low, high) = (plot.y(*low), plot.y(*high));
             let left = (plot.x(*at) - wide / 2.0).max(plot.area.x);
             let right = (plot.x(*at) + wide / 2.0).min(plot.area.x + plot.area.width);
             if right > left && (low - high).abs() > 0.05 {

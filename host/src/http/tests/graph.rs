@@ -1,4 +1,7 @@
 use crate::http::testing::{Server, merge};
+use crate::http::web::Patience;
+use crate::limits::GRAPHS_AT_ONCE;
+use std::time::Duration;
 
 const TREE: &str = r#"{"url":{"/a":30,"/b":20,"/<c>":10},"up":true,"name":"x"}"#;
 
@@ -55,6 +58,12 @@ async fn what_is_not_known_is_refused_with_all_that_is() {
         ("/graph/url.svg?as=p51", 400, "as=p51: must be one of value, rate"),
         ("/graph/url.svg?fold=add", 400, "fold=add: must be one of sum, mean"),
         ("/graph/url.svg?from=yesterday", 400, "from=yesterday: must be a time such as -1h"),
+        ("/graph/url.svg?from=-9223372036854775s", 400, "from=-9223372036854775s: must be a time such as -1h"),
+        (
+            "/graph/url.svg?markers=a&markers=b&markers=c&markers=d&markers=e&markers=f&markers=g&markers=h&markers=i",
+            400,
+            "more than 8 markers",
+        ),
         ("/graph/url.svg?step=all", 400, "step=all: must be raw, or a duration from 1s"),
         ("/graph/url.svg?theme=dark&theme=dark", 400, "theme is given twice"),
         ("/graph/url.svg?title=%FF", 400, "do not spell UTF-8"),
@@ -68,4 +77,43 @@ async fn what_is_not_known_is_refused_with_all_that_is() {
         assert!(reply.body.contains(words), "{target}: {}", reply.body);
     }
     assert_eq!(server.ask("POST", "/graph/url.svg", "", b"").await.status, 405);
+}
+
+#[tokio::test]
+async fn who_has_no_turn_in_time_may_come_again() {
+    let server = Server::with(Patience { picture: Duration::from_millis(20), ..Patience::default() }).await;
+    merge(&server.shared, TREE);
+    let turns = server.web.drawing.acquire_many(GRAPHS_AT_ONCE as u32).await.expect("all turns");
+    let reply = server.get("/graph/url.svg?type=top").await;
+    assert_eq!(reply.status, 503, "{}", reply.body);
+    assert!(reply.header("retry-after").is_some() && reply.body.contains("many pictures under way"), "{}", reply.body);
+    drop(turns);
+    assert_eq!(server.get("/graph/url.svg?type=top").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_picture_has_its_turn_until_it_is_done_whoever_left() {
+    let server = Server::still(None).await;
+    merge(&server.shared, TREE);
+    let turns = || server.web.drawing.available_permits();
+    // Nothing is read while somebody writes.
+    let (go_on, wait) = std::sync::mpsc::channel::<()>();
+    let (begun, begins) = tokio::sync::oneshot::channel();
+    let shared = std::sync::Arc::clone(&server.shared);
+    let writes = std::thread::spawn(move || {
+        let _writing = shared.tree.write();
+        let _ = begun.send(());
+        let _ = wait.recv();
+    });
+    begins.await.expect("it writes");
+    let client = server.open(b"GET /graph/url.svg?type=top HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    while turns() == GRAPHS_AT_ONCE {
+        tokio::task::yield_now().await;
+    }
+    drop(client);
+    server.until_connections(0).await;
+    assert_eq!(turns(), GRAPHS_AT_ONCE - 1, "the work is still under way");
+    drop(go_on);
+    writes.join().expect("written");
+    drop(server.web.drawing.acquire_many(GRAPHS_AT_ONCE as u32).await.expect("all turns, when it is done"));
 }

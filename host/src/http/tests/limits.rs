@@ -24,7 +24,8 @@ async fn kept(patience: Patience, request: &[u8]) -> (Duration, String) {
 #[tokio::test]
 async fn a_head_and_a_next_request_have_their_time() {
     let whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let no_head = Patience { head: SHORT, idle: LONG, body: LONG, write: LONG, refused: SHORT, turn: LONG };
+    let no_head =
+        Patience { head: SHORT, idle: LONG, body: LONG, write: LONG, refused: SHORT, turn: LONG, picture: LONG };
     let no_next = Patience { head: LONG, idle: SHORT, ..no_head };
     for (patience, request, answered) in
         [(no_head, &b""[..], false), (no_head, b"GET /healthz HTTP/1.1\r\nHo", false), (no_next, whole, true)]
@@ -48,7 +49,8 @@ async fn a_head_and_a_next_request_have_their_time() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_given_up() {
-    let patience = Patience { head: LONG, idle: LONG, body: SHORT, write: LONG, refused: SHORT, turn: LONG };
+    let patience =
+        Patience { head: LONG, idle: LONG, body: SHORT, write: LONG, refused: SHORT, turn: LONG, picture: LONG };
     let request = b"POST /push HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{";
     let (time, text) = kept(patience, request).await;
     assert!((SHORT..LONG).contains(&time), "{time:?} {text}");
@@ -57,7 +59,8 @@ async fn a_body_that_does_not_come_is_given_up() {
 
 #[tokio::test]
 async fn an_answer_that_is_not_taken_is_given_up() {
-    let patience = Patience { head: LONG, idle: LONG, body: LONG, write: SHORT, refused: SHORT, turn: LONG };
+    let patience =
+        Patience { head: LONG, idle: LONG, body: LONG, write: SHORT, refused: SHORT, turn: LONG, picture: LONG };
     let server = Server::with(patience).await;
     let long = format!(
         "{{\"a\":{{{}}}}}",
@@ -95,7 +98,8 @@ async fn who_does_not_come_to_speak_tls_does_not_hold_up_the_stop() {
     let now = crate::clock::Timepiece::start().unix_ms();
     let made = make(&["127.0.0.1".to_owned()], folder.path(), now).unwrap();
     let files = TlsFiles { cert: made.cert, key: made.key, client_ca: None };
-    let patience = Patience { head: LONG, idle: LONG, body: LONG, write: LONG, refused: LONG, turn: LONG };
+    let patience =
+        Patience { head: LONG, idle: LONG, body: LONG, write: LONG, refused: LONG, turn: LONG, picture: LONG };
     // Nothing, and the beginning of a handshake.
     for said in [&b""[..], &[0x16, 3, 1, 0, 200, 1, 0]] {
         let server = Server::secure(Acceptor::open(&files, &Folders::default()).unwrap(), patience).await;

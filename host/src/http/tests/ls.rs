@@ -25,7 +25,7 @@ async fn children_are_listed_with_what_they_are() {
     let tick = tick(&server.shared);
     let reply = server.get("/api/ls/a").await;
     assert_eq!((reply.status, reply.tick(), reply.header("x-truncated")), (200, tick, None), "{}", reply.body);
-    let child = |key: &str, value: Value, action: Option<&str>, kind: &str, children: u64| json!({ "key": key, "value": value, "action": action, "kind": kind, "children": children });
+    let child = |key: &str, value: Value, action: Option<&str>, kind: &str, children: u64| json!({ "key": key, "value": value, "action": action, "kind": kind, "children": children, "changed": tick });
     let children = [
         child("<i>,", json!(5), None, "number", 2),
         child("b", json!(true), None, "text", 0),
@@ -126,7 +126,7 @@ async fn paths_are_found_and_told_of() {
     let tick = tick(&server.shared);
     let reply = server.get("/api/find?q=WEB,1+idle&limit=5").await;
     assert_eq!((reply.status, reply.tick(), reply.header("x-truncated")), (200, tick, None), "{}", reply.body);
-    let want = r#"{"tick":1001,"found":[{"path":"cpu,web%2C1,idle","value":98.5,"action":"average","kind":"number","children":0}]}"#;
+    let want = r#"{"tick":1001,"found":[{"path":"cpu,web%2C1,idle","value":98.5,"action":"average","kind":"number","children":0,"changed":1001}]}"#;
     assert_eq!(reply.body, want);
     assert_eq!(server.get("/api/find?q=").await.body, r#"{"tick":1001,"found":[]}"#);
     assert_eq!(server.ask("POST", "/api/find?q=a", "", b"").await.status, 405);

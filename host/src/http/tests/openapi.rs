@@ -18,32 +18,35 @@ fn members(value: &Value) -> &Map<String, Value> {
     value.as_object().unwrap()
 }
 
+/// What a value is, which may be a reference.
+fn resolved<'v>(whole: &'v Value, value: &'v Value) -> &'v Value {
+    match value[REF].as_str() {
+        Some(to) => whole.pointer(to.strip_prefix('#').unwrap()).unwrap(),
+        None => value,
+    }
+}
+
 /// A path of the description as URLs, with each value that a parameter can have, or its example.
-fn urls(path: &str, item: &Value) -> Vec<String> {
+fn urls(whole: &Value, path: &str, item: &Value) -> Vec<String> {
     let Some((before, rest)) = path.split_once('{') else { return vec![path.to_owned()] };
     let (name, after) = rest.split_once('}').unwrap();
     let operations = METHODS.iter().filter_map(|method| item.get(method));
     let parameters = operations.flat_map(|operation| operation["parameters"].as_array().into_iter().flatten());
-    let whole = description();
-    // One that several have stands elsewhere.
-    let mut parameters = parameters.map(|parameter| match parameter[REF].as_str() {
-        Some(to) => whole.pointer(to.trim_start_matches('#')).unwrap(),
-        None => parameter,
-    });
-    let parameter = parameters.find(|parameter| parameter["name"] == name).unwrap();
+    let parameter =
+        parameters.map(|parameter| resolved(whole, parameter)).find(|parameter| parameter["name"] == name).unwrap();
     let values = match parameter["schema"]["enum"].as_array() {
         Some(values) => values.clone(),
         None => vec![parameter["example"].clone()],
     };
     let values = values.iter().map(|value| format!("{before}{}{after}", value.as_str().unwrap()));
-    values.flat_map(|path| urls(&path, item)).collect()
+    values.flat_map(|path| urls(whole, &path, item)).collect()
 }
 
 /// What an answer to an unknown path lists, for a path of the description.
-fn listed(path: &str, item: &Value) -> Vec<String> {
+fn listed(whole: &Value, path: &str, item: &Value) -> Vec<String> {
     // A name is any; that a path follows is said by the slash at the end.
     let named = path.replace("{name}", "NAME").replace("{a}", "A").replace("{b}", "B");
-    urls(named.split("{path}").next().unwrap(), item)
+    urls(whole, named.split("{path}").next().unwrap(), item)
 }
 
 /// The literals that are URLs, where paths are told from each other.
@@ -62,7 +65,7 @@ fn routed() -> BTreeSet<String> {
 fn what_is_routed_is_described_and_what_is_described_is_routed() {
     let whole = description();
     let paths = members(&whole["paths"]);
-    let described: BTreeSet<String> = paths.iter().flat_map(|(path, item)| listed(path, item)).collect();
+    let described: BTreeSet<String> = paths.iter().flat_map(|(path, item)| listed(&whole, path, item)).collect();
     let known: BTreeSet<String> = KNOWN.iter().map(|&path| path.to_owned()).collect();
     // What pages are made of is not listed to who asks for something else.
     let parts = ["/page.css", "/page.js"].map(str::to_owned).into();
@@ -83,7 +86,7 @@ async fn each_path_takes_the_methods_that_are_described_and_no_other() {
     let server = Server::with_core().await;
     let whole = description();
     for (path, item) in members(&whole["paths"]) {
-        for url in urls(path, item) {
+        for url in urls(&whole, path, item) {
             let mut takes: Vec<&str> = METHODS.iter().copied().filter(|method| item.get(method).is_some()).collect();
             for method in METHODS {
                 let target = if path == "/pull/" { format!("{url}?key-a&wait=1ms") } else { url.clone() };

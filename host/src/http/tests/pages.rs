@@ -1,6 +1,7 @@
-use crate::conf::Role;
+use crate::conf::{Isolation, Role};
 use crate::http::testing::{Server, shared};
 use crate::http::web::Patience;
+use crate::module::{Kind, ModuleStatus, State};
 use std::fs;
 use std::sync::Arc;
 
@@ -97,4 +98,35 @@ async fn an_agent_has_no_pages() {
         assert_eq!(reply.status, 404, "{method} {target}: {}", reply.body);
         assert!(reply.body.contains("is an agent"), "{}", reply.body);
     }
+}
+
+#[tokio::test]
+async fn what_the_daemon_draws_is_in_the_frame_as_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest =
+        MANIFEST.replace("\"views\":{\"script\":\"views-A.js\"}", "\"modules\":{\"script\":\"modules-A.js\"}");
+    fs::write(folder.path().join("manifest.json"), manifest).unwrap();
+    let server = Server::with_pages(folder.path()).await;
+    let status = ModuleStatus {
+        name: "<b>{host}".to_owned(),
+        kind: Kind::Collector,
+        file: "a.on".into(),
+        state: State::Off,
+        since_ms: 0,
+        why: "{script}".to_owned(),
+        detail: String::new(),
+        next_ms: None,
+        isolation: Isolation::None,
+        runs: false,
+        branch: None,
+        stats: Arc::default(),
+    };
+    *server.shared.modules.write() = Arc::new(vec![status]);
+    let page = server.ask("GET", "/modules", "Accept: text/html\r\n", b"").await;
+    assert_eq!((page.status, page.header("cache-control")), (200, Some("no-cache")));
+    assert!(page.body.contains("src=\"/assets/modules-A.js\""), "{}", page.body);
+    // Nothing of it is taken for a place of the frame's, or for markup.
+    assert!(page.body.contains(">&lt;b&gt;{host}</th>") && page.body.contains("<td>{script}</td>"), "{}", page.body);
+    assert!(page.body.contains("action=\"/modules/%3Cb%3E%7Bhost%7D/on\""), "{}", page.body);
+    assert!(!page.body.contains("is being drawn"), "{}", page.body);
 }

@@ -84,6 +84,23 @@ async fn a_stream_goes_on_from_the_last_event() {
     assert!(text.contains(&format!("id: {second}\ndata: [{{\"a\":2}}]\n\n")), "{text}");
 }
 
+#[tokio::test]
+async fn one_answer_goes_on_from_the_last_event_too() {
+    let server = Server::still(None).await;
+    merge(&server.shared, r#"{"a":1}"#);
+    let first = tick(&server.shared);
+    let after = |event: &str| format!("Last-Event-ID: {event}\r\n");
+    let reply = server.ask("GET", "/pull/?key-a&wait=1ms", &after(&(first - 1).to_string()), b"").await;
+    assert_eq!((reply.status, reply.body.as_str()), (200, r#"[{"a":1}]"#));
+    let reply = server.ask("GET", "/pull/?key-a&since=1&wait=1ms", &after(&first.to_string()), b"").await;
+    assert_eq!((reply.status, reply.body.as_str()), (200, "[]"));
+    for none in ["18446744073709551616", "x"] {
+        let reply = server.ask("GET", "/pull/?key-a&since=1&wait=1ms", &after(none), b"").await;
+        assert_eq!(reply.status, 400, "{}", reply.body);
+        assert!(reply.body.contains("is no tick"), "{}", reply.body);
+    }
+}
+
 /// The ticks of the events in a text, and what the last of them says.
 fn events(text: &str) -> (Vec<u64>, &str) {
     let ticks = text.lines().filter_map(|line| line.strip_prefix("id: ")).map(|tick| tick.parse().unwrap()).collect();

@@ -111,3 +111,15 @@ async fn one_connection_serves_many_requests_and_pipelines() {
     assert_eq!(reply.body.matches(r#"[{"a":1}]"#).count(), 3);
     assert_eq!(server.shared.counters.http_requests.growth(), 3);
 }
+
+#[tokio::test]
+async fn a_body_that_is_read_whole_says_how_long_it_is() {
+    let server = Server::still(None).await;
+    for (method, target) in [("POST", "/login"), ("POST", "/setting/view"), ("PUT", "/setting/view/a")] {
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+        let sent = format!("{head}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+        let reply = Reply::read(server.open(sent.as_bytes()).await).await;
+        assert_eq!(reply.status, 411, "{method} {target}: {}", reply.body);
+        assert!(reply.body.contains("send Content-Length"), "{}", reply.body);
+    }
+}

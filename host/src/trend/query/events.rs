@@ -9,6 +9,9 @@ use crate::trend::history::{Range, Snapshot};
 pub(super) const EVENTS_MAX: usize = 10_000;
 pub(super) const EVENT_BYTES_MAX: usize = 8 << 20;
 
+/// Events of all lines of a question, as [`Line::values`](super::Line::values) counts them: 32 MiB.
+pub(super) const EVENT_VALUES_MAX: usize = 4 << 20;
+
 /// Events of one or more series.
 #[derive(Debug, Default)]
 pub(super) struct Events {

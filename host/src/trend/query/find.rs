@@ -9,6 +9,7 @@ use crate::trend::codec::commit::BLOCK_SERIES;
 use crate::trend::history::{DAY_MS, Error, Found, IMPORTED, Past, Range, Snapshot, There, of_days};
 use compact_str::CompactString;
 use plugin_api::Action;
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
@@ -150,6 +151,7 @@ pub(crate) fn ask_of(snapshot: &Snapshot<'_>, numbers: &dyn Numbers, ask: &Ask) 
             newest: alive_at.last().map_or(i64::MIN / 2, |there| there.known),
             commit_ms: ask.commit_ms,
         },
+        events: Cell::new(0),
     };
     let mut lines = Vec::new();
     let mut shown: Vec<Step> = steps[..plain].to_vec();
@@ -239,7 +241,8 @@ impl Finding<'_> {
         let mut ids = Vec::new();
         root.wanted(self.action, &mut |(id, ..), _| ids.push(id));
         ids.sort_unstable();
-        let sketches: HashSet<u64> = self.snapshot.sketched(&ids)?.into_iter().collect();
+        let sketched = if self.ask.figures.is_empty() { Vec::new() } else { self.snapshot.sketched(&ids)? };
+        let sketches: HashSet<u64> = sketched.into_iter().collect();
         if sketches.len() > SKETCHES_MAX {
             return Err(AskError::TooMuch(format!(
                 "it finds more than {SKETCHES_MAX} sketches: name more of their keys"

@@ -1,12 +1,13 @@
 //! Folds the lines of a question's series as the tree folds its nodes.
 
-use super::events::{EVENT_BYTES_MAX, EVENTS_MAX, Events};
+use super::events::{EVENT_BYTES_MAX, EVENT_VALUES_MAX, EVENTS_MAX, Events};
 use super::find::{AskError, Node, VALUES_MAX};
 use super::sketches::{Member, Merging};
 use super::{Ask, Figure, Fold, Line, Told};
 use crate::tree::{Pattern, Step};
 use crate::trend::history::{IMPORTED, Range};
 use plugin_api::Action;
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 /// A line, and where it matters when each of its values was told last.
@@ -41,6 +42,8 @@ pub(super) struct Folding<'a> {
     /// As it was asked for; that of the steps may begin earlier.
     pub(super) asked: Range,
     pub(super) merging: Merging<'a>,
+    /// What all lines have of events, as [`Line::values`] counts them.
+    pub(super) events: Cell<usize>,
 }
 
 impl Folding<'_> {
@@ -71,7 +74,17 @@ impl Folding<'_> {
             _ => {
                 if let Some(told) = self.told(node, steps, above)? {
                     let path = Pattern::display_steps(&[&shown[..], steps].concat());
-                    lines.push(Line { path, told });
+                    let line = Line { path, told };
+                    if matches!(line.told, Told::Events(_)) {
+                        self.events.set(self.events.get().saturating_add(line.values()));
+                    }
+                    lines.push(line);
+                    if self.events.get() > EVENT_VALUES_MAX {
+                        return Err(AskError::TooMuch(
+                            "there are more events in all than there is room for: ask for a shorter time or fewer keys"
+                                .to_owned(),
+                        ));
+                    }
                     if lines.len().saturating_mul(self.merging.axis.len()) > VALUES_MAX {
                         return Err(AskError::TooMuch(format!(
                             "its lines have more than {VALUES_MAX} values: ask for a longer step, a shorter time or fewer keys"
@@ -101,7 +114,9 @@ impl Folding<'_> {
             let none = || vec![f64::NAN; n];
             return Ok(Some(Told::Figures(figures.into_iter().map(|line| line.unwrap_or_else(none)).collect())));
         }
-        if let Some(told) = self.merged(node, steps)? {
+        if !self.ask.figures.is_empty()
+            && let Some(told) = self.merged(node, steps)?
+        {
             return Ok(Some(told));
         }
         let mut members = Vec::new();

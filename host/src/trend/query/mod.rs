@@ -27,7 +27,7 @@ pub(crate) struct Ask {
     pub(crate) step_ms: i64,
     /// The range is one step, wherever it begins; `step_ms` is its length.
     pub(crate) one: bool,
-    /// At least one.
+    /// None where texts alone are wanted: no numbers are read then.
     pub(crate) figures: Vec<Figure>,
     /// How nodes fold, whatever their action is.
     pub(crate) fold: Option<Fold>,
@@ -188,6 +188,17 @@ pub(crate) struct Line {
     /// The path that was asked for, with what `*` stands for.
     pub(crate) path: String,
     pub(crate) told: Told,
+}
+
+impl Line {
+    /// How much there is of it, in values of eight bytes.
+    pub(crate) fn values(&self) -> usize {
+        match &self.told {
+            Told::Figures(figures) => figures.iter().map(Vec::len).sum(),
+            // A text has its place, its bytes and their allocation.
+            Told::Events(events) => events.iter().map(|(_, text)| 6 + text.as_ref().map_or(0, String::len) / 8).sum(),
+        }
+    }
 }
 
 /// What is told of a line.

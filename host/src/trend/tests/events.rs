@@ -4,7 +4,7 @@ use super::{Daemon, START, retention};
 use crate::tree::{Kept, More, Pattern, Row, Rows};
 use crate::trend::Range;
 use crate::trend::history::{DAY_MS, History, Reader};
-use crate::trend::query::{Ask, Figure, Told, ask};
+use crate::trend::query::{Ask, AskError, Figure, Line, Told, ask};
 
 fn commit(daemon: &mut Daemon, day: i64, rows: &[(u64, &str)], gone: &[u64]) {
     let row = |(id, text): &(u64, &str)| {
@@ -79,4 +79,47 @@ fn a_text_holds_until_there_is_another_or_its_node_is_gone() {
         let left = if days == 36 { [(0, Some("x".to_owned())), (6, None)].to_vec() } else { Vec::new() };
         assert_eq!(told(&daemon, "os,h2", 0, 9), left);
     }
+}
+
+/// All lines of a question, or why there are none.
+fn asked(daemon: &Daemon, path: &str, figures: &[Figure]) -> Result<Vec<Line>, AskError> {
+    let question = Ask {
+        pattern: Pattern::parse(path).expect("a path"),
+        range: Range { from: START, to: START + 9 * DAY_MS },
+        step_ms: 9 * DAY_MS,
+        one: true,
+        figures: figures.to_vec(),
+        fold: None,
+        commit_ms: 10_000,
+    };
+    let reader = Reader::open(&daemon.file).expect("a reader");
+    ask(&reader.snapshot().expect("a snapshot"), &question).map(|(_, lines)| lines)
+}
+
+#[test]
+fn all_lines_of_a_question_have_room_for_so_many_events() {
+    let mut daemon = Daemon::new();
+    let text = "x".repeat(1 << 20);
+    let rows: Vec<(u64, &str)> = (1..=34).map(|id| (id, &*text)).collect();
+    commit(&mut daemon, 0, &rows[..30], &[]);
+    assert_eq!(asked(&daemon, "os,*", &[Figure::Value]).map(|lines| lines.len()).ok(), Some(30));
+    commit(&mut daemon, 1, &rows[30..], &[]);
+    let refused = asked(&daemon, "os,*", &[Figure::Value]);
+    assert!(matches!(&refused, Err(AskError::TooMuch(why)) if why.contains("more events in all")), "{refused:?}");
+    assert_eq!(asked(&daemon, "os,h1", &[Figure::Value]).map(|lines| lines.len()).ok(), Some(1));
+}
+
+#[test]
+fn where_no_figure_is_wanted_there_are_texts_alone() {
+    let mut daemon = Daemon::new();
+    commit(&mut daemon, 0, &[(1, "a")], &[]);
+    let more = More { path: Some("os,n".into()), ..More::default() };
+    let row = Row { id: 2, value: Kept::Number(7.0), more: Some(Box::new(more)) };
+    daemon.pending.add(Rows { changed: vec![row], ..Rows::default() }, Vec::new());
+    daemon.commit(START + 1_000, true);
+    let paths = |figures: &[Figure]| -> Vec<String> {
+        asked(&daemon, "os,*", figures).expect("an answer").into_iter().map(|line| line.path).collect()
+    };
+    assert_eq!(paths(&[Figure::Value]), ["os,h1", "os,n"]);
+    assert_eq!(paths(&[]), ["os,h1"]);
 }

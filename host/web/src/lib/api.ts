@@ -21,11 +21,13 @@ export interface Meta { units?: string; title?: string; description?: string; [k
 export interface Entry {
   key: string;
   value?: Value;
-  action?: string;
+  action?: string | null;
   /** A `branch` has no figure, or one whose fold would take too long here: its value is null. */
   kind?: "number" | "text" | "quantiles" | "distinct" | "top" | "branch";
   /** How many children it has itself. */
   children?: number;
+  /** The tick in which it or something below it changed last. */
+  changed?: number;
 }
 
 /** A page of children; `total` is how many there are that can be listed, when that was asked. */
@@ -64,7 +66,7 @@ export interface Asking {
   signal?: AbortSignal | undefined; method?: string; body?: unknown; accept?: string;
   /** How long it may take (ms); {@link ANSWER_MAX} unless told, and for ever with Infinity. */
   most?: number;
-  /** It changes only what has this tag still, else it fails with 412. */
+  /** The tag of what may be changed; what has another by now is left as it is, and 412 is thrown. */
   seen?: string | null;
 }
 

@@ -39,3 +39,13 @@ export function together(there: readonly View[], brought: readonly View[]): View
   });
   return [...kept, ...names.values()];
 }
+
+/** Views with one of them so many places further; null where it is not among them any more. */
+export function moved(there: readonly View[], name: string, by: number): View[] | null {
+  const at = there.findIndex((view) => view.name === name);
+  const next = [...there];
+  const [one] = at < 0 ? [] : next.splice(at, 1);
+  if (!one) return null;
+  next.splice(Math.max(0, at + by), 0, one);
+  return next;
+}

@@ -6,7 +6,7 @@ import { Failed, said, type View, views } from "../lib/api.ts";
 import { cut } from "../lib/format.ts";
 import { mount } from "../lib/mount.ts";
 import { segment, shown } from "../lib/path.ts";
-import { nameFault, read, together } from "../lib/viewfile.ts";
+import { moved, nameFault, read, together } from "../lib/viewfile.ts";
 import { Broken, Empty, Loading } from "../parts/states.tsx";
 
 function Views() {
@@ -17,7 +17,8 @@ function Views() {
   const [done, setDone] = useState("");
   const [edited, setEdited] = useState<string | null>(null);
   const file = useRef<HTMLInputElement>(null);
-  /** What is shown is known by this. */
+  /** What was kept when it was looked at last, and the tag by which that is known. */
+  const latest = useRef<View[]>([]);
   const tag = useRef<string | null>(null);
   /** What is being done: one waits for the other, so that it knows the tag which that has left. */
   const doing = useRef<Promise<unknown>>(Promise.resolve());
@@ -25,7 +26,9 @@ function Views() {
 
   const look = () => views.kept().then((kept) => {
     tag.current = kept.tag;
-    setAll(kept.views);
+    latest.current = kept.views;
+    // What is still to be done is shown as if it were.
+    if (busy.current <= 1) setAll(kept.views);
     setError(null);
   }, (why: unknown) => setError(said(why)));
   useEffect(() => { void look(); }, []);
@@ -53,20 +56,19 @@ function Views() {
     return done;
   };
   const put = (view: View, was: string) => views.put(view, tag.current, was);
-  const move = (at: number, by: number) => {
-    if (!all || busy.current > 0) return;
-    const next = [...all];
-    const [one] = next.splice(at, 1);
-    if (!one) return;
-    next.splice(at + by, 0, one);
-    setAll(next);
-    void change(`Moved ${one.name}.`, () => views.replace(next, tag.current));
+  const move = (name: string, by: number) => {
+    setAll((before) => before && (moved(before, name, by) ?? before));
+    void change(`Moved ${name}.`, async () => {
+      const next = moved(latest.current, name, by);
+      if (next === null) throw new Error(`There is no view “${name}” any more.`);
+      await views.replace(next, tag.current);
+    });
   };
   const bring = async (chosen: File | undefined) => {
-    if (!chosen || !all || busy.current > 0) return;
+    if (!chosen || !all) return;
     const found = read(await chosen.text());
     if (typeof found === "string") return setFailed(`${chosen.name}: ${found}`);
-    await change(`Brought ${found.length} ${found.length === 1 ? "view" : "views"}.`, () => views.replace(together(all, found), tag.current));
+    await change(`Brought ${found.length} ${found.length === 1 ? "view" : "views"}.`, () => views.replace(together(latest.current, found), tag.current));
   };
   const take = () => {
     const text = `${JSON.stringify(all ?? [], null, 2)}\n`;
@@ -113,8 +115,8 @@ function Views() {
                           {view.charts.length > 6 && <span class="view-key">and {view.charts.length - 6} more</span>}</p>
                       </div>
                       <div class="view-does">
-                        <button type="button" class="plain" disabled={at === 0} onClick={() => { move(at, -1); focusOn(`Move ${view.name} ${at > 1 ? "up" : "down"}`); }} aria-label={`Move ${view.name} up`} title="Up">↑</button>
-                        <button type="button" class="plain" disabled={at === all.length - 1} onClick={() => { move(at, 1); focusOn(`Move ${view.name} ${at < all.length - 2 ? "down" : "up"}`); }} aria-label={`Move ${view.name} down`} title="Down">↓</button>
+                        <button type="button" class="plain" disabled={at === 0} onClick={() => { move(view.name, -1); focusOn(`Move ${view.name} ${at > 1 ? "up" : "down"}`); }} aria-label={`Move ${view.name} up`} title="Up">↑</button>
+                        <button type="button" class="plain" disabled={at === all.length - 1} onClick={() => { move(view.name, 1); focusOn(`Move ${view.name} ${at < all.length - 2 ? "down" : "up"}`); }} aria-label={`Move ${view.name} down`} title="Down">↓</button>
                         <button type="button" onClick={() => setEdited(view.name)} aria-label={`Edit ${view.name}`}>Edit</button>
                         <Remove name={view.name} onRemove={() => void change(`Removed ${view.name}.`, () => views.remove(view.name, tag.current))} />
                       </div>

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { asView } from "../lib/address.ts";
 import { Failed, type Kept, said, type View, views } from "../lib/api.ts";
 import { segment } from "../lib/path.ts";
+import { nameFault } from "../lib/viewfile.ts";
 
 interface SaveProps {
   keys: string[];
@@ -25,15 +26,17 @@ export function SaveDialog({ keys, window, view, onClose }: SaveProps) {
     void look();
   }, []);
   const wanted = name.trim();
-  const replaces = there?.views.some(({ name }) => name === wanted) ?? false;
+  const namesake = there?.views.find(({ name }) => name === wanted);
+  const replaces = namesake !== undefined;
   const save = async (event: Event) => {
     event.preventDefault();
     if (wanted === "" || busy) return;
+    const fault = nameFault(wanted);
+    if (fault !== null) return setError(fault);
     setBusy(true);
     setError(null);
     try {
-      const old = there?.views.find(({ name }) => name === wanted);
-      await views.put(asView(wanted, { keys, window }, [old, view]), there?.tag ?? null);
+      await views.put(asView(wanted, { keys, window }, [namesake, view]), there?.tag ?? null);
       location.assign(`/realtime/view/${segment(wanted)}`);
     } catch (failed) {
       setError(said(failed));
