@@ -80,7 +80,7 @@ pub(super) fn scale(time: &Time, steps: usize, pixels: usize) -> Scale {
     match time.kind {
         Kind::Line => time.lines.iter().flat_map(|line| &line.points).for_each(|(_, value)| feed(*value)),
         _ if time.lines.len() == 1 => {
-            time.lines.iter().flat_map(|line| &line.points).for_each(|(_, value)| feed(*value))
+            time.lines.iter().flat_map(|line| &line.points).for_each(|(_, value)| feed(*value));
         }
         _ => stack(time, pixels).layers.iter().flatten().for_each(|(_, high)| feed(*high)),
     }

@@ -264,7 +264,7 @@ impl Sheet {
             let share = if most > 0.0 { (value / most).clamp(0.0, 1.0) } else { 0.0 };
             let eighths = (share * (bars * 8) as f64).round() as usize;
             let mut bar = "█".repeat(eighths / 8);
-            if eighths % 8 > 0 {
+            if !eighths.is_multiple_of(8) {
                 bar.push(EIGHTHS[eighths % 8]);
             }
             let (name, figure) = (fit_cells(name, names), fit_cells(figure, figures));
