@@ -153,22 +153,24 @@ fn layers(sheet: &mut Sheet<'_>, plot: &Plot, time: &Time) {
         for piece in points.split(|(_, (_, high))| !high.is_finite()).filter(|piece| !piece.is_empty()) {
             let edge = |of: fn(&(f64, f64)) -> f64| piece.iter().map(move |(at, both)| (plot.x(*at), plot.y(of(both))));
             let (mut high, mut low): (Vec<_>, Vec<_>) = (edge(|both| both.1).collect(), edge(|both| both.0).collect());
-            widen(&mut high);
-            widen(&mut low);
+            widen(&mut high, &mut low);
             areas.push(high.into_iter().chain(low.into_iter().rev()).collect());
         }
         sheet.canvas.areas(&areas, line.colour, 0.85);
     }
 }
 
-/// What was there for less than a pixel is a pixel wide: much that comes and goes is still seen.
-fn widen(edge: &mut Vec<(f32, f32)>) {
-    if let (Some(first), Some(last)) = (edge.first().copied(), edge.last().copied())
-        && last.0 - first.0 < 1.0
-    {
-        let middle = f32::midpoint(first.0, last.0);
-        edge.insert(0, (middle - 0.5, first.1));
-        edge.push((middle + 0.5, last.1));
+/// What was there for less than a pixel is a pixel wide, and as it was at its highest: much that comes and goes is still seen.
+fn widen(high: &mut Vec<(f32, f32)>, low: &mut Vec<(f32, f32)>) {
+    let (Some(first), Some(last)) = (high.first(), high.last()) else { return };
+    if last.0 - first.0 >= 1.0 {
+        return;
+    }
+    let middle = f32::midpoint(first.0, last.0);
+    let top = high.iter().zip(&*low).min_by(|a, b| a.0.1.total_cmp(&b.0.1)).map(|(high, low)| (high.1, low.1));
+    if let Some((top, bottom)) = top {
+        *high = vec![(middle - 0.5, top), (middle + 0.5, top)];
+        *low = vec![(middle - 0.5, bottom), (middle + 0.5, bottom)];
     }
 }
 
