@@ -94,7 +94,7 @@ fn golden_files() {
         ("dense-line-dark.svg", dense(Kind::Line, 1), dark(small.clone())),
         ("dense-stacked.svg", dense(Kind::Stacked, 3), small.clone()),
         ("dense-bar.svg", dense(Kind::Bar, 1), small.clone()),
-        ("dense-bars-dark.svg", dense(Kind::Bar, 3), dark(small.clone())),
+        ("dense-bars-dark.svg", dense(Kind::Bar, 3), dark(small)),
         ("line.txt", lines(), look(Form::Txt)),
         ("stacked.txt", stacked(), look(Form::Txt)),
         ("top.txt", list(false), look(Form::Txt)),

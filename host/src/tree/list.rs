@@ -99,11 +99,9 @@ impl Listing {
         let key = &tree.store.node(id).key;
         let full = self.found.len() > self.limit;
         let before = self.after.as_ref().is_some_and(|after| key <= after);
-        if !before
-            && !(full && self.found.last().is_some_and(|last| key >= last))
-            && self.found.insert(key.clone())
-            && full
-        {
+        let beyond = full && self.found.last().is_some_and(|last| key >= last);
+        let wanted = !before && !beyond;
+        if wanted && self.found.insert(key.clone()) && full {
             self.found.pop_last();
         }
         1 + key.len() / BYTES_A_NODE
