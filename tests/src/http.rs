@@ -124,7 +124,8 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = if method == "POST" {
+        // What announces a body and has none is never done with sending it.
+        let answer = if matches!(method, "POST" | "PUT") || !body.is_empty() {
             self.agent.run(request.body(body).expect("a request"))
         } else {
             self.agent.run(request.body(()).expect("a request"))
