@@ -413,8 +413,8 @@ pub const LOOKS_AT_ONCE: usize = 1;
 /// How long they wait for their turn, and who reads or changes views.
 pub const TURN_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// Bytes of a question: nobody types more.
-pub const QUESTION_BYTES_MAX: usize = 256;
+/// Characters of a question: nobody types more.
+pub const QUESTION_CHARS_MAX: usize = 256;
 
 /// Changes of modules' states that are kept to be shown.
 pub const STATES_KEPT: usize = 500;

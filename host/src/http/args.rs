@@ -6,7 +6,7 @@
 use super::answer::Refusal;
 use super::figure::Figure;
 use crate::conf::nearest;
-use crate::limits::{ANSWER_NODES_MAX, PATHS_MAX, PULL_WAIT_MAX, QUESTION_BYTES_MAX};
+use crate::limits::{ANSWER_NODES_MAX, PATHS_MAX, PULL_WAIT_MAX, QUESTION_CHARS_MAX};
 use crate::tree::Pattern;
 use plugin_api::parse_duration;
 use std::borrow::Cow;
@@ -118,8 +118,10 @@ impl Family {
                 asked.wait = Some(wait.min(PULL_WAIT_MAX));
             }
             "after" => asked.after = Some(value.to_owned()),
-            "q" if value.len() > QUESTION_BYTES_MAX => {
-                return Err(self.bad(format_args!("q has {} bytes; at most {QUESTION_BYTES_MAX}", value.len())));
+            "q" if value.chars().count() > QUESTION_CHARS_MAX => {
+                return Err(
+                    self.bad(format_args!("q has {} characters; at most {QUESTION_CHARS_MAX}", value.chars().count()))
+                );
             }
             "q" => asked.question = Some(value.to_owned()),
             // `known` and this list are one, or the argument is nothing.
