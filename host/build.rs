@@ -4,6 +4,7 @@
 use std::env;
 use std::fmt::Write;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 fn main() {
@@ -37,13 +38,14 @@ fn pages() {
     if let Err(error) = fs::create_dir_all(&out) {
         println!("cargo:error={}: {error}", out.display());
     }
-    let bytes = |path: &Path| {
+    let bytes = |path: &Path, may_lack: bool| {
         let name = path.file_name().unwrap_or_default();
-        if fs::copy(path, out.join(name)).is_ok() {
-            format!("include_bytes!({:?})", out.join(name))
-        } else {
-            "b\"\"".to_owned()
+        match fs::copy(path, out.join(name)) {
+            Ok(_) => return format!("include_bytes!({:?})", out.join(name)),
+            Err(error) if may_lack && error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => println!("cargo:error={}: {error}; build the pages again: make web", path.display()),
         }
+        "b\"\"".to_owned()
     };
     let mut table = String::from("&[\n");
     for name in names.iter().filter(|name| *name == "manifest.json" || packed(&dist, name, "gz").exists()) {
@@ -51,9 +53,9 @@ fn pages() {
         let _ = writeln!(
             table,
             "Embedded {{ name: {name:?}, plain: {}, gzip: {}, brotli: {} }},",
-            bytes(&dist.join(name)),
-            bytes(&packed(&dist, name, "gz")),
-            bytes(&packed(&dist, name, "br"))
+            bytes(&dist.join(name), false),
+            bytes(&packed(&dist, name, "gz"), true),
+            bytes(&packed(&dist, name, "br"), true)
         );
     }
     table.push(']');

@@ -30,9 +30,9 @@ pub(crate) fn put(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         fs::rename(&aside, path)?;
         // The name is in place for good when the folder is on the disk too.
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        match File::open(folder)?.sync_all() {
-            // Some file systems do without.
-            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        match File::open(folder).and_then(|folder| folder.sync_all()) {
+            // Some file systems do without, and a folder may be there to write in and not to look into.
+            Err(error) if is_done_without(&error) => Ok(()),
             done => done,
         }
     })();
@@ -40,4 +40,9 @@ pub(crate) fn put(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         let _ = fs::remove_file(&aside);
     }
     written
+}
+
+fn is_done_without(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(error.kind(), InvalidInput | Unsupported | PermissionDenied)
 }

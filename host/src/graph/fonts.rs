@@ -62,8 +62,12 @@ pub(super) fn has_char(fonts: &Database, id: ID, c: char) -> bool {
     fonts.with_face_data(id, has).unwrap_or(false)
 }
 
-/// A font that has the character. In fonts that were used before it is always looked for, in all others as long as `looks`, which a
-/// picture begins with none of, are not all taken: a text of characters that nobody has costs no more.
+/// Fonts that were used last, which are looked through before all others.
+const USED_MAX: usize = 16;
+
+/// A font that has the character. It is looked for in the fonts that were used last, and in all others as long as `looks`, which a
+/// picture begins with none of, are not all taken, and after that in the last one alone: a text of characters that nobody has costs no
+/// more. A picture asks once for a character.
 pub(super) fn find(fonts: &Database, c: char, looks: &mut usize) -> Option<ID> {
     let used = {
         let mut known = KNOWN.lock();
@@ -74,9 +78,10 @@ pub(super) fn find(fonts: &Database, c: char, looks: &mut usize) -> Option<ID> {
         known.used.clone()
     };
     // Files are opened here: no other picture waits for it.
-    let mut found = used.iter().copied().find(|id| has_char(fonts, *id, c));
+    let spent = *looks >= GRAPH_LOOKS_MAX;
+    let mut found = used.iter().copied().take(if spent { 1 } else { USED_MAX }).find(|id| has_char(fonts, *id, c));
     if found.is_none() {
-        if *looks >= GRAPH_LOOKS_MAX {
+        if spent {
             return None;
         }
         *looks += 1;
@@ -88,9 +93,10 @@ pub(super) fn find(fonts: &Database, c: char, looks: &mut usize) -> Option<ID> {
     }
     let mut known = KNOWN.lock();
     let known = known.get_or_insert_default();
-    if known.fonts.len() < KNOWN_MAX {
-        known.fonts.insert(c, found);
+    if known.fonts.len() >= KNOWN_MAX {
+        known.fonts.clear();
     }
+    known.fonts.insert(c, found);
     if let Some(id) = found {
         known.used.retain(|other| *other != id);
         known.used.insert(0, id);

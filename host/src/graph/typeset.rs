@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use resvg::usvg::fontdb::{Database, ID};
 use resvg::usvg::{FontFamily, FontResolver, Options, Tree};
 use rustybuzz::{Face, UnicodeBuffer};
+use std::collections::HashMap;
 use std::sync::Arc;
 use unicode_bidi::{BidiInfo, Level};
 
@@ -30,6 +31,8 @@ pub(super) struct Setter {
 
 #[derive(Debug, Default)]
 struct State {
+    /// Where a character was found: a picture looks for it once.
+    known: HashMap<char, Option<ID>>,
     /// Fonts beside ours, by the number in [`Piece::font`].
     fonts: Vec<ID>,
     /// Looks through all fonts that this picture has cost.
@@ -119,7 +122,8 @@ impl State {
                 }
             }
             let ours = has_all(c.encode_utf8(&mut buffer));
-            let font = if ours { None } else { find(fonts, c, &mut self.looks) };
+            let State { known, looks, .. } = self;
+            let font = if ours { None } else { *known.entry(c).or_insert_with(|| find(fonts, c, looks)) };
             match parts.last_mut() {
                 Some((part, last)) if *last == font => part.push(c),
                 _ => parts.push((c.to_string(), font)),

@@ -25,13 +25,13 @@ use warp::http::{HeaderMap, StatusCode};
 /// 503: the daemon is stopping.
 pub(super) async fn list(web: &Web, headers: &HeaderMap) -> Result<Answer, Refusal> {
     let page_wanted = wants_page(headers);
+    let modules = web.shared.modules.read().clone();
     if page_wanted
         && web.shared.conf.role != Role::Agent
-        && let Some(built) = assets::built(web, Page::Modules, || content(&web.shared.modules.read())).await?
+        && let Some(built) = assets::built(web, Page::Modules, || content(&modules)).await?
     {
         return Ok(built);
     }
-    let modules = web.shared.modules.read().clone();
     if page_wanted {
         return Ok(Answer::page(page(&modules)));
     }

@@ -49,13 +49,14 @@ mod tests {
         let (web, turns) = (Arc::clone(&server.web), Arc::new(Semaphore::new(1)));
         let (began, has_begun) = tokio::sync::oneshot::channel();
         let (end, ends) = std::sync::mpsc::channel::<()>();
+        let (tell, told) = std::sync::mpsc::channel();
         let of = Arc::clone(&turns);
         let asked = tokio::spawn(async move {
             in_turn(&web, &of, "/x/", move |waited_for| {
                 let before = waited_for();
                 let _ = began.send(before);
                 let _ = ends.recv();
-                assert!(!waited_for());
+                let _ = tell.send(waited_for());
             })
             .await
         });
@@ -65,6 +66,7 @@ mod tests {
         assert_eq!(turns.available_permits(), 0, "the work goes on");
         end.send(()).unwrap();
         assert!(in_turn(&server.web, &turns, "/x/", |_| 7).await.is_ok_and(|seven| seven == 7));
+        assert_eq!(told.recv(), Ok(false));
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use super::path::{Pattern, Step};
 use super::query::{NodeRef, Reading, Want};
 use super::store::NodeId;
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 
 /// The `limit` greatest of what a pattern finds, under way.
 #[derive(Debug)]
@@ -143,7 +143,11 @@ impl Ranking {
         let first = self.found[1] > 0;
         let counts = |entry: &Entry| entry.worth.0 == first;
         let rows = self.best.into_sorted_vec().into_iter().filter(counts).map(|entry| (entry.name, entry.worth.1));
-        Ranked { rows: rows.collect(), found: self.found[usize::from(first)] }
+        let mut rows: Vec<_> = rows.collect();
+        // What went and came back between two looks was met twice.
+        let mut seen = HashSet::with_capacity(rows.len());
+        rows.retain(|(name, _)| seen.insert(name.clone()));
+        Ranked { rows, found: self.found[usize::from(first)] }
     }
 
     /// Goes through what there is below a node; whether there was room for it.
@@ -190,7 +194,12 @@ impl Ranking {
         // What folds below is asked for by itself.
         let cost = if self.folding.is_empty() { NodeRef::of(tree, id).cost(room.0).unwrap_or(room.0) } else { room.0 };
         let Some(reading) = tree.value_at(id, &self.folding, self.want) else { return room.take(cost) };
-        let key = if self.leading.last() == Some(&Step::Each) { &*tree.store.node(id).key } else { "" };
+        // What the last `*` stands for.
+        let mut at = id;
+        for _ in self.leading.iter().rev().take_while(|step| **step != Step::Each) {
+            at = tree.store.parent(at).unwrap_or(NodeId::ROOT);
+        }
+        let key = &*tree.store.node(at).key;
         let worth = weigh(key, &reading).filter(|(_, worth)| worth.is_finite());
         let Some(worth) = worth else { return room.take(cost) };
         let came: usize = self.found.iter().sum();

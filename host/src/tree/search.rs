@@ -140,7 +140,8 @@ impl Search {
             let mut reached = end;
             for (id, _) in tree.store.in_places(self.at..end) {
                 self.meet(tree, id);
-                left = left.saturating_sub(1 + self.text.len() / BYTES_A_NODE);
+                // Each word goes through all of it.
+                left = left.saturating_sub(1 + self.text.len() * self.words.len() / BYTES_A_NODE);
                 if left == 0 {
                     reached = id.at() + 1;
                     break;

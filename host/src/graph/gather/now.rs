@@ -103,11 +103,13 @@ fn number(reading: &Reading<'_>, figure: Figure) -> Option<f64> {
     }
 }
 
-/// The keys of the heaviest children of a branch.
-pub(super) fn heaviest(tree: &RwLock<Tree>, branch: &Pattern) -> Vec<String> {
+/// The keys of the heaviest children of a branch, and how many others there are.
+pub(super) fn heaviest(tree: &RwLock<Tree>, branch: &Pattern) -> (Vec<String>, usize) {
     let weigh = |_: &str, reading: &Reading<'_>| Some((false, number(reading, Figure::Value)?));
     let ranking = Ranking::new(&below(branch), Want::Value, GRAPH_LINES_MAX, usize::MAX);
-    ranked(tree, ranking, weigh).rows.into_iter().map(|(key, _)| key).collect()
+    let Ranked { rows, found } = ranked(tree, ranking, weigh);
+    let others = found.saturating_sub(rows.len());
+    (rows.into_iter().map(|(key, _)| key).collect(), others)
 }
 
 /// Looks at the tree in pieces, so that the core is not held up.

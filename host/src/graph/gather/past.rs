@@ -33,6 +33,8 @@ struct All {
     markers: Markers,
     /// Of all lines together.
     points: usize,
+    /// Children that history was not asked for.
+    left: usize,
 }
 
 impl All {
@@ -73,21 +75,21 @@ impl Asking<'_> {
         self.trend.ask(&ask).map_err(|error| Wrong::History(pattern.clone(), error))
     }
 
-    /// The patterns whose lines are wanted.
-    fn patterns(&self) -> Vec<Pattern> {
+    /// The patterns whose lines are wanted, and how many children are left out by that.
+    fn patterns(&self) -> (Vec<Pattern>, usize) {
         let asked = &self.question.pattern;
         match self.facts.children {
-            Children::None => vec![asked.clone()],
-            Children::Few => vec![below(asked)],
+            Children::None => (vec![asked.clone()], 0),
+            Children::Few => (vec![below(asked)], 0),
             Children::Many => {
-                let keys = heaviest(self.tree, asked);
+                let (keys, left) = heaviest(self.tree, asked);
                 if keys.is_empty() {
                     // Texts have no weight.
-                    return vec![asked.clone()];
+                    return (vec![asked.clone()], 0);
                 }
                 let above: Vec<&str> = asked.steps().iter().filter_map(Step::key).collect();
                 let of = |key: &String| Pattern::of(&above.iter().copied().chain([&**key]).collect::<Vec<_>>());
-                keys.iter().map(of).collect()
+                (keys.iter().map(of).collect(), left)
             }
         }
     }
@@ -97,7 +99,9 @@ impl Asking<'_> {
         let asked = &self.question.pattern;
         let mut all = All::default();
         if self.facts.there {
-            for pattern in self.patterns() {
+            let (patterns, left) = self.patterns();
+            all.left = left;
+            for pattern in patterns {
                 // A child that is asked for by itself is called as it is with the others.
                 let alone = pattern.steps().len() == asked.steps().len();
                 let called = if alone { pattern.clone() } else { below(asked) };
@@ -164,11 +168,11 @@ impl Asking<'_> {
     pub(super) fn list(&self, look: &Look, kind: Kind) -> Result<List, Wrong> {
         let (range, end) = self.range()?;
         let asked = Range { from: range.from, to: end };
-        let mut lines = self.found(asked, end.saturating_sub(range.from), true)?.lines;
+        let All { mut lines, left, .. } = self.found(asked, end.saturating_sub(range.from), true)?;
         let value = |line: &Found| line.points.iter().map(|(_, value)| *value).find(|value| value.is_finite());
         keep_known(&mut lines, look.style, |line| &line.name);
         let rows: Vec<_> = lines.iter().filter_map(|line| Some((line.name.clone(), value(line)?))).collect();
-        let found = rows.len();
+        let found = rows.len() + left;
         Ok(listed(rows, found, look.style, kind))
     }
 
@@ -188,7 +192,7 @@ impl Asking<'_> {
         if step_ms > 0 && end.saturating_sub(range.from) / step_ms > TREND_STEPS_MAX {
             return Err(Wrong::Asked(format!("more than {TREND_STEPS_MAX} steps: ask for a longer step")));
         }
-        let All { lines: mut found, mut markers, .. } = self.found(asked, step_ms, false)?;
+        let All { lines: mut found, mut markers, left, .. } = self.found(asked, step_ms, false)?;
         let mut room = GRAPH_CHANGES_MAX;
         for pattern in &self.question.markers {
             let (_, lines) = self.ask(pattern, asked, end.saturating_sub(range.from), true, &[])?;
@@ -208,7 +212,7 @@ impl Asking<'_> {
         let style = look.style;
         keep_known(&mut found, style, |line| &line.key);
         found.sort_by_key(|line| style.key(&line.key).map_or(usize::MAX, |(place, _)| place));
-        let (lines, note) = lines(found, style, kind);
+        let (lines, note) = lines(found, left, style, kind);
         let time = Time { kind, range: (range.from, range.to), most: style.most, lines, markers, step_ms };
         Ok((Body::Time(time), note))
     }
@@ -251,8 +255,8 @@ impl Markers {
     }
 }
 
-/// As many lines as can be told apart, the heaviest, in their order and with their colours.
-fn lines(found: Vec<Found>, style: &Style, kind: Kind) -> (Vec<Line>, String) {
+/// As many lines as can be told apart, the heaviest, in their order and with their colours; and what is said of others, `unread` ones too.
+fn lines(found: Vec<Found>, unread: usize, style: &Style, kind: Kind) -> (Vec<Line>, String) {
     let weight = |line: &Found| {
         let (sum, n) = (line.points.iter().map(|(_, value)| *value).filter(|value| value.is_finite()))
             .fold((0.0, 0.0), |(sum, n), value| (sum + value.abs(), n + 1.0));
@@ -277,8 +281,13 @@ fn lines(found: Vec<Found>, style: &Style, kind: Kind) -> (Vec<Line>, String) {
         lines.push(Line { name: clean(&found.name), colour, filled, points: found.points });
     }
     let left = rest.len();
-    if kind == Kind::Line || rest.is_empty() {
+    if kind == Kind::Line {
+        let left = left + unread;
         return (lines, if left > 0 { format!("+ {left} more") } else { String::new() });
+    }
+    let note = if unread > 0 { format!("+ {unread} more, not added up") } else { String::new() };
+    if rest.is_empty() {
+        return (lines, note);
     }
     // On top of each other all count.
     let mut sums: std::collections::BTreeMap<i64, f64> = std::collections::BTreeMap::new();
@@ -287,5 +296,5 @@ fn lines(found: Vec<Found>, style: &Style, kind: Kind) -> (Vec<Line>, String) {
     }
     let [.., colour] = COLOURS;
     lines.push(Line { name: format!("{left} others"), colour, filled: true, points: sums.into_iter().collect() });
-    (lines, String::new())
+    (lines, note)
 }

@@ -142,6 +142,11 @@ fn of_many_children_the_heaviest_are_asked_for_and_of_few_all() {
         let asked: Vec<String> = history.asked.lock().iter().map(|ask| ask.pattern.to_string()).collect();
         (asked, time.lines.iter().map(|line| line.name.clone()).collect::<Vec<_>>())
     };
+    for (kind, note) in [(Kind::Line, "+ 977 more"), (Kind::Stacked, "+ 977 more, not added up")] {
+        let history = history(|ask| vec![figures(ask.pattern.to_string(), 1.0)]);
+        let picture = gather(&tree, Some(&history), &question("many"), &look(kind)).expect("a picture");
+        assert_eq!(picture.note, note);
+    }
     let (patterns, names) = asked("many");
     assert_eq!(patterns.len(), GRAPH_LINES_MAX);
     assert_eq!((&*patterns[0], &*names[0]), ("many,k1000", "k1000"));
