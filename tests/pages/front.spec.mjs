@@ -54,7 +54,8 @@ spec("hostile keys are text", async ({ daemon, open }) => {
 
 spec("how it looks", async ({ daemon, open }) => {
   const at = await daemon({ plugins: ["cpu", "load", "status", "url", "visitors"], conf: { "cpu.on": 'every = "1s"\n' } });
-  const page = await open(at, "/");
+  // It may not be ready yet.
+  const page = await open(at, "/", { forgive: [/503.*\/readyz/] });
   await page.getByText("All is well.").waitFor();
   await shots(page, "front-empty");
   await at.push({ deploys: { shop: 3 }, orders: { shop: { eu: 12_345, us: 54_321 } } });

@@ -17,20 +17,20 @@ export function Search({ onPick }: { onPick: (path: string) => void }) {
   const [at, setAt] = useState(0);
   const input = useRef<HTMLInputElement>(null);
   const list = useRef<HTMLUListElement>(null);
-  /** Enter came before what is found: the best of it is meant. */
-  const hurried = useRef(false);
+  /** The text for which Enter came before what is found: the best of that is meant. */
+  const hurried = useRef<string | null>(null);
   const picks = useRef<(one: Found) => void>(() => undefined);
   const wanted = text.trim();
 
   useEffect(() => {
     setError(null);
-    hurried.current = false;
     if (wanted === "") return setFound(null);
     const asking = new AbortController();
     const timer = setTimeout(() => {
       find(wanted, MOST, asking.signal).then((some) => {
-        if (hurried.current && some[0]) return picks.current(some[0]);
-        hurried.current = false;
+        const meant = hurried.current === wanted;
+        hurried.current = null;
+        if (meant && some[0]) return picks.current(some[0]);
         setFound({ text: wanted, list: some });
         setAt(0);
       }, (failed: unknown) => {
@@ -72,7 +72,7 @@ export function Search({ onPick }: { onPick: (path: string) => void }) {
       list.current?.children[next]?.scrollIntoView({ block: "nearest" });
     } else if (event.key === "Enter") {
       event.preventDefault();
-      if (wanted !== "" && old && at === 0 && typed.length === 0) hurried.current = true;
+      if (wanted !== "" && old && at === 0 && typed.length === 0) hurried.current = wanted;
       else pick(all[at]);
     } else if (event.key === "Escape") {
       setText("");
