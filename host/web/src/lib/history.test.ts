@@ -73,3 +73,14 @@ test("what was not committed yet is asked for once more, of the end alone", asyn
   assert.ok(one.times.length > 9 && !one.columns[0]?.includes(null), `${one.columns[0]}`);
   assert.deepEqual([asked.length, asked[1]?.[0], laters.length], [2, 1070, 1]);
 });
+
+test("what is new does not wait until what failed is asked for again", async () => {
+  const { ask, asked } = daemon((paths) => (paths.includes("bad") && paths.length === 1 ? new Failed("reading", 503) : null));
+  const history = new History(ask, 600_000);
+  const wanted = { from: 1000, to: 1100, done: () => {}, bad: true };
+  history.fill({ ...wanted, track: track("bad"), wanted: () => wanted.bad });
+  while (asked.length === 0) await new Promise((go) => setTimeout(go, 5));
+  wanted.bad = false;
+  await filled(history, [track("new")]);
+  assert.deepEqual(asked, [["bad"], ["new"]]);
+});

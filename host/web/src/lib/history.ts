@@ -49,6 +49,7 @@ export class History {
   #waits: number;
   #all: Wanted[] = [];
   #timer: ReturnType<typeof setTimeout> | null = null;
+  #due = 0;
 
   /** `wait` is how long it waits (ms) to ask again for what failed, at first; `now` in seconds, `later` as setTimeout. */
   constructor(ask: Ask = trend, wait = WAIT_MIN, now = () => Date.now() / 1000, later: Later = (run, ms) => setTimeout(run, ms)) {
@@ -65,7 +66,12 @@ export class History {
   }
 
   #begin(after: number): void {
-    this.#timer ??= setTimeout(() => {
+    const due = performance.now() + after;
+    // What waits long for what failed is no other's wait.
+    if (this.#timer !== null && this.#due <= due) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#due = due;
+    this.#timer = setTimeout(() => {
       this.#timer = null;
       void this.#run();
     }, after);

@@ -16,6 +16,8 @@ test("what a value is", () => {
   assert.equal(kindOf({ "": { distinct: 3 } }, false), "distinct");
   assert.equal(kindOf({ "": { count: 1, p50: 2 } }, false), "quantiles");
   assert.equal(kindOf({ b: 2 }, false), null);
+  assert.equal(kindOf({ p50: 12, p99: 40 }, false), null);
+  assert.equal(kindOf({ distinct: 3 }, false), null);
   assert.equal(kindOf(null, false), null);
   assert.equal(own({ "": 7, b: 1 }), 7);
 });

@@ -37,7 +37,8 @@ export function kindOf(value: Value | undefined, counts: boolean): Kind | null {
     case "string":
     case "boolean": return "text";
     case "object":
-      if (is === null) return null;
+      // A sketch stands at `""`: what has such names itself is a branch.
+      if (is === null || is === value) return null;
       if (typeof (is as Sketch).distinct === "number") return "distinct";
       return typeof (is as Sketch).p50 === "number" || (is as Sketch).count === 0 ? "quantiles" : null;
     default: return null;
