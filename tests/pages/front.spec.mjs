@@ -19,10 +19,10 @@ spec("a newcomer sees what lives here, and brings the first value by the line th
   const line = await page.getByLabel("push a value", { exact: true }).innerText();
   assert.ok(line.includes(`${at.url}/push`), line);
   assert.equal(JSON.parse(execFileSync("sh", ["-c", `${line} --silent`], { encoding: "utf8" })).merged, 1);
-  await page.getByText("It is here:").waitFor({ timeout: 3_000 });
+  await page.getByText("It is here:").waitFor();
   await page.locator("section[aria-labelledby=branches]").getByRole("link", { name: "deploys" }).waitFor();
   execFileSync("sh", ["-c", `${line} --silent`]);
-  await until(() => page.locator(".arrived b").innerText(), (text) => text === "2", "the second push", 3_000);
+  await until(() => page.locator(".arrived b").innerText(), (text) => text === "2", "the second push");
   const back = await page.getByLabel("read it back", { exact: true }).innerText();
   assert.deepEqual(JSON.parse(execFileSync("sh", ["-c", `${back} --silent`], { encoding: "utf8" })), [{ "deploys,shop": 2 }]);
 });

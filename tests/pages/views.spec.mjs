@@ -78,7 +78,7 @@ spec("who comes too late with a change is told, and sees what somebody else made
   const put = (name) => at.ask(`/setting/view/${name}`, { method: "PUT", body: JSON.stringify({ charts: [] }) });
   await put("One");
   await put("Two");
-  const page = await open(at, "/setting/view", { forgive: [/ 412 /] });
+  const page = await open(at, "/setting/view", { forgive: [/412/] });
   await page.getByRole("link", { name: "Two", exact: true }).waitFor();
   await put("Three");
   await page.getByRole("button", { name: "Move Two up" }).click();
@@ -87,6 +87,60 @@ spec("who comes too late with a change is told, and sees what somebody else made
   await page.getByRole("button", { name: "Move Two up" }).click();
   await until(() => names(page), (all) => all.join() === "Two,One,Three", "the other order");
   assert.equal(await page.getByText("changed meanwhile").count(), 0);
+});
+
+spec("a form replaces nothing that it has not shown, and what is typed is kept", async ({ daemon, open }) => {
+  const at = await daemon();
+  const put = (name, key) => at.ask(`/setting/view/${name}`, { method: "PUT", body: JSON.stringify({ charts: [{ key }] }) });
+  const charts = async (name) => (await at.ask("/setting/view")).find((one) => one.name === name)?.charts.map(({ key }) => key).join();
+  await put("One", "a");
+  await put("Two", "b");
+  const page = await open(at, "/setting/view", { forgive: [/412/] });
+  await page.getByRole("button", { name: "Edit One" }).click();
+  await page.getByLabel("Charts").fill("a\nmine");
+  await put("One", "theirs");
+  const save = page.getByRole("button", { name: "Save" });
+  await save.click();
+  await page.getByText("Somebody has changed it meanwhile, to: theirs.").waitFor();
+  assert.ok(await save.isDisabled());
+  await page.getByRole("button", { name: "Keep mine" }).click();
+  await save.click();
+  await until(() => charts("One"), (all) => all === "a,mine", "what was kept");
+  // Another change of this page looks anew, and shows it as well.
+  await page.getByRole("button", { name: "Edit One" }).click();
+  await page.getByLabel("Charts").fill("late");
+  await put("One", "more");
+  await page.getByRole("button", { name: "Move Two up" }).click();
+  await page.getByText("Somebody has changed it meanwhile, to: more.").waitFor();
+  assert.ok(await save.isDisabled());
+  await page.getByRole("button", { name: "Take that" }).click();
+  assert.equal(await page.getByLabel("Charts").inputValue(), "more");
+  await page.getByLabel("Charts").fill("more\nlate");
+  await at.ask("/setting/view/One", { method: "DELETE" });
+  await save.click();
+  await page.getByText("It was renamed or removed meanwhile.").waitFor();
+  assert.equal(await page.getByLabel("Charts").inputValue(), "more\nlate");
+  await page.getByRole("button", { name: "Keep mine" }).click();
+  await save.click();
+  await until(() => charts("One"), (all) => all === "more,late", "the view again");
+});
+
+spec("who replaces a view that somebody has changed since is told before", async ({ daemon, open }) => {
+  const at = await daemon();
+  const put = (key) => at.ask("/setting/view/One", { method: "PUT", body: JSON.stringify({ charts: [{ key }] }) });
+  await put("a");
+  const page = await open(at, "/realtime/view/One", { forgive: [/Failed to load resource/] });
+  await panel(page, "a").waitFor();
+  await put("theirs");
+  await page.route("**/setting/view", (route) => route.fulfill({ status: 503, json: { error: "not now" } }));
+  await page.getByRole("button", { name: "Save as view…" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByRole("alert").waitFor();
+  assert.ok(await dialog.getByRole("button", { name: "Save", exact: true }).isDisabled());
+  await page.unroute("**/setting/view");
+  await dialog.getByRole("button", { name: "Try again" }).click();
+  await dialog.getByText("Somebody has changed this view").waitFor();
+  assert.ok(await dialog.getByRole("button", { name: "Replace" }).isEnabled());
 });
 
 spec("views are taken along as JSON and brought back", async ({ daemon, open }) => {

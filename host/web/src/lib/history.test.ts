@@ -43,3 +43,44 @@ test("what failed is asked for again, and what is refused is no other's loss", a
   assert.deepEqual(tracks.map(({ times }) => times.length), [10, 0, 10]);
   assert.deepEqual(asked[1], ["a", "bad", "c"]);
 });
+
+test("what was not committed yet is asked for once more, of the end alone", async () => {
+  let clock = 1108;
+  const asked: number[][] = [];
+  const ask = (async (paths: readonly string[], { from, to }: TrendOptions) => {
+    asked.push([Number(from), Number(to)]);
+    const steps = Array.from({ length: Math.ceil((Number(to) - Number(from)) / 10) }, (_, i) => Number(from) + 10 * i);
+    // There is a commit each 10 s.
+    return paths.map((path) => ({ [path]: { from, step: 10, values: steps.map((at) => (at + 20 <= clock ? 5 : null)) } }));
+  }) as unknown as Ask;
+  const laters: Array<{ run: () => void; ms: number }> = [];
+  const history = new History(ask, 1, () => clock, (run, ms) => laters.push({ run, ms }));
+  const one = track("a");
+  let done = () => {};
+  const filled = () => new Promise<void>((is) => { done = is; });
+  const first = filled();
+  history.fill({ track: one, from: 1000, to: 1107, done: () => done(), wanted: () => true });
+  await first;
+  await new Promise(setImmediate);
+  assert.ok(one.columns[0]?.includes(null));
+  const [later] = laters;
+  assert.equal(laters.length, 1);
+  clock += Number(later?.ms) / 1000;
+  const second = filled();
+  later?.run();
+  await second;
+  await new Promise(setImmediate);
+  assert.ok(one.times.length > 9 && !one.columns[0]?.includes(null), `${one.columns[0]}`);
+  assert.deepEqual([asked.length, asked[1]?.[0], laters.length], [2, 1070, 1]);
+});
+
+test("what is new does not wait until what failed is asked for again", async () => {
+  const { ask, asked } = daemon((paths) => (paths.includes("bad") && paths.length === 1 ? new Failed("reading", 503) : null));
+  const history = new History(ask, 600_000);
+  const wanted = { from: 1000, to: 1100, done: () => {}, bad: true };
+  history.fill({ ...wanted, track: track("bad"), wanted: () => wanted.bad });
+  while (asked.length === 0) await new Promise((go) => setTimeout(go, 5));
+  wanted.bad = false;
+  await filled(history, [track("new")]);
+  assert.deepEqual(asked, [["bad"], ["new"]]);
+});

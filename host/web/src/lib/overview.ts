@@ -1,6 +1,6 @@
 // What the front page tells: who reports here, what is read, what moves. Asked for together, and made of what came.
 
-import { type Entry, get, type Listing, ls } from "./api.ts";
+import { ANSWER_MAX, type Entry, get, type Listing, ls } from "./api.ts";
 import { type Module, modules } from "./modules.ts";
 import { inPath, lastKey, parent, steps } from "./path.ts";
 
@@ -33,7 +33,7 @@ const LISTED = 1_000;
 const PLACES_MAX = 8;
 
 async function readyz(signal: AbortSignal): Promise<Ready> {
-  const response = await fetch("/readyz", { signal, cache: "no-store" });
+  const response = await fetch("/readyz", { signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MAX)]), cache: "no-store" });
   const told = (await response.json()) as { ready?: boolean; why?: string };
   return { ready: told.ready === true, why: told.why ?? null };
 }

@@ -16,6 +16,8 @@ test("what a value is", () => {
   assert.equal(kindOf({ "": { distinct: 3 } }, false), "distinct");
   assert.equal(kindOf({ "": { count: 1, p50: 2 } }, false), "quantiles");
   assert.equal(kindOf({ b: 2 }, false), null);
+  assert.equal(kindOf({ p50: 12, p99: 40 }, false), null);
+  assert.equal(kindOf({ distinct: 3 }, false), null);
   assert.equal(kindOf(null, false), null);
   assert.equal(own({ "": 7, b: 1 }), 7);
 });
@@ -94,6 +96,11 @@ test("what was assumed after the last that was heard is none: history fills it",
   }
   assert.deepEqual([gauge.times, gauge.columns[0]], [[10, 11, 15, 20, 40, 60], [7, 8, 8, 5, 6, 9]]);
   assert.deepEqual([counter.times, counter.columns[0]], [[11, 15, 20, 40, 60], [1, 0, 5, 6, null]]);
+  // When history has all of it, the counter goes on with what it grows next: no hole is left.
+  counter.fill(15, 60, [20, 40, 58], [[5, 6, 7]], true);
+  assert.deepEqual([counter.times, counter.columns[0]], [[11, 15, 20, 40, 58], [1, 0, 5, 6, 7]]);
+  counter.take(frame(61, 12));
+  assert.deepEqual([counter.times.at(-1), counter.columns[0]?.at(-1)], [61, 3]);
 });
 
 test("after a long break no more is asked for than is kept", () => {
@@ -111,6 +118,23 @@ test("a break is a gap until history fills it", () => {
   assert.deepEqual([track.times, track.columns[0], track.missed], [[10, 11, 12, 40], [1, 2, null, 3], [11, 40]]);
   track.fill(11, 40, [5, 15, 25, 35, 45], [[9, 8, 7, 6, 5]]);
   assert.deepEqual([track.times, track.columns[0]], [[10, 11, 15, 25, 35, 40], [1, 2, 8, 7, 6, 3]]);
+});
+
+test("a break that has no step of history in it is drawn across, once history is whole", () => {
+  for (const kind of ["number", "counter"] as const) {
+    const track = new Track("a", kind, 1, 600);
+    track.take(frame(10, 1, { whole: true }));
+    track.take(frame(11, 2));
+    track.take(frame(18, 3, { whole: true, gap: 7_000 }));
+    const [from, to] = track.missed ?? [0, 0];
+    track.fill(from, to, [5, 25], [[7, 7]]);
+    assert.ok(track.columns[0]?.includes(null), kind);
+    // A history that has nothing at all says nothing.
+    track.fill(from, to, [], [], true);
+    assert.ok(track.columns[0]?.includes(null), kind);
+    track.fill(from, to, [5, 25], [[7, 7]], true);
+    assert.ok(!track.columns[0]?.includes(null), kind);
+  }
 });
 
 test("sketches are told of the last minute", () => {

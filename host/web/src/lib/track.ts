@@ -18,6 +18,8 @@ export const COLUMNS: { [kind in Kind]: string[] } = {
 const TEXTS = 50;
 /** A gap (s) that is drawn as one; less is a tick that came late. */
 const GAP = 5;
+/** Two points are so far apart (s) at least. */
+const LATER = 0.001;
 
 type Numbers = Array<number | null>;
 
@@ -35,7 +37,8 @@ export function kindOf(value: Value | undefined, counts: boolean): Kind | null {
     case "string":
     case "boolean": return "text";
     case "object":
-      if (is === null) return null;
+      // A sketch stands at `""`: what has such names itself is a branch.
+      if (is === null || is === value) return null;
       if (typeof (is as Sketch).distinct === "number") return "distinct";
       return typeof (is as Sketch).p50 === "number" || (is as Sketch).count === 0 ? "quantiles" : null;
     default: return null;
@@ -200,14 +203,19 @@ export class Track {
     this.#push(Math.min(since + this.#tick, to), this.columns.map(() => null));
   }
 
-  /** Puts history between what is there: what lies within `[from, to]` and is not known yet. */
-  fill(from: number, to: number, times: readonly number[], columns: readonly Numbers[]): void {
+  /**
+   * Puts history between what is there: what lies within `[from, to]` and is not known yet. `whole` says that history has no more of it
+   * to come: a stretch so short that it has no step of it is none that is seen.
+   */
+  fill(from: number, to: number, times: readonly number[], columns: readonly Numbers[], whole = false): void {
     const at = times.map((time, i) => [time, i] as const).filter(([time]) => time > from && time < to);
     const before = this.times.findIndex((time) => time > from);
     const left = before === -1 ? this.times.length : before;
-    const after = this.times.findIndex((time) => time >= to);
+    // After a break a counter is not known at its end: that gives way last, or it would be held at nothing until then.
+    const after = this.times.findIndex((time, i) => time > to + LATER || (time >= to && !(whole && this.kind === "counter" && this.columns[0]?.[i] === null)));
     const right = after === -1 ? this.times.length : after;
-    if (at.length === 0) return;
+    const known = this.times.slice(left, right).some((_, i) => this.columns.some((column) => column[left + i] !== null));
+    if (at.length === 0 && (!whole || times.length === 0 || known)) return;
     this.#held = Math.min(this.#held, this.times.length - right);
     this.times = [...this.times.slice(0, left), ...at.map(([time]) => time), ...this.times.slice(right)];
     this.columns = this.columns.map((column, n) =>
@@ -227,7 +235,7 @@ export class Track {
     // A clock that is put back has nothing drawn backwards.
     if (before !== undefined && at <= before) {
       if (before - at > 60) this.#clear();
-      else at = before + 0.001;
+      else at = before + LATER;
     }
     this.times.push(at);
     this.columns.forEach((column, i) => column.push(figures[i] ?? null));

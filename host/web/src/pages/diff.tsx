@@ -1,6 +1,7 @@
 // Two paths, or one path at two times, side by side: what differs, the greatest change first.
 
 import { useEffect, useMemo, useState } from "preact/hooks";
+import { ever } from "../lib/again.ts";
 import { clockOffset, Failed, isAbort, said } from "../lib/api.ts";
 import { moment } from "../lib/format.ts";
 import { mount } from "../lib/mount.ts";
@@ -14,8 +15,6 @@ import { type DiffState, read, type Side, SPAN, written } from "./diff/state.ts"
 import { Table } from "./diff/table.tsx";
 import { timeOf } from "./trend/state.ts";
 
-/** A daemon that does not answer is asked again so soon (ms). */
-const AGAIN = 3_000;
 const NOTHING: DiffState = { a: { path: "", time: "" }, b: { path: "", time: "" }, as: "", span: SPAN };
 
 const clock = () => (Date.now() + clockOffset()) / 1000;
@@ -58,8 +57,7 @@ function Diff() {
   const offline = error instanceof Failed && error.offline;
   useEffect(() => {
     if (!offline) return;
-    const timer = setInterval(() => setRound((n) => n + 1), AGAIN);
-    return () => clearInterval(timer);
+    return ever(() => setRound((n) => n + 1));
   }, [offline]);
 
   const show = (next: DiffState) => {

@@ -194,7 +194,7 @@ function Line({ text, what }: { text: string; what: string }) {
 }
 
 function Push() {
-  const { value } = useAsked(async (signal) => (await get([FIRST], { signal })).found[0]?.[FIRST] ?? null, live, "deploys", 500);
+  const { value } = useAsked(async (signal) => (await get([FIRST], { signal })).found[0]?.[FIRST] ?? null, live, FIRST, 500);
   const token = daemon.token ? " -H 'Authorization: Bearer TOKEN'" : "";
   const { origin } = location;
   return (

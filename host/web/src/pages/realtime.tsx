@@ -122,6 +122,8 @@ function Charts({ view }: { view: View | null }) {
     const { range: seen, to: last } = shows.current;
     const next = byKey(key, seen, [last - (WINDOWS.at(-1) ?? WINDOW), last]);
     if (next === undefined) return false;
+    // One that shows the same is none that stops what is live.
+    if (next !== null && next[0] === seen[0] && next[1] === seen[1]) return true;
     if (next === null) setPaused(null);
     setZoom(next);
     return true;

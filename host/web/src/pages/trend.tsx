@@ -2,6 +2,7 @@
 
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
 import { canonical } from "../lib/address.ts";
+import { ever } from "../lib/again.ts";
 import { clockOffset } from "../lib/api.ts";
 import { moment } from "../lib/format.ts";
 import { pageLive } from "../lib/pagelive.ts";
@@ -17,8 +18,6 @@ import { type ChartState, chartOf, CHARTS_MAX, KEYS_MAX, type PageState, read, s
 /** How often the end of history is looked at (ms), while it is in sight, at most: of a long time no more than a two-thousandth is new. */
 const EVERY = 20_000;
 const SHARE_NEW = 2_000;
-/** A daemon that does not answer is asked again so soon (ms). */
-const AGAIN = 3_000;
 /** What a daemon as it comes has a history of. */
 const STARTS = ["cpu,,idle", "load,,one", "memory,*,used", "self,request_time,"];
 
@@ -77,10 +76,10 @@ function Trend() {
   }, [live]);
   useEffect(() => {
     if (lost === null) return;
-    const timer = setInterval(forth, AGAIN);
+    const stop = ever(forth);
     addEventListener("online", forth);
-    return () => { clearInterval(timer); removeEventListener("online", forth); };
-  }, [lost]);
+    return () => { stop(); removeEventListener("online", forth); };
+  }, [lost === null]);
 
   /** Shows another state. What is done on the way to one has no place in the browser's history. */
   const put = useCallback((next: PageState, passing = false) => {

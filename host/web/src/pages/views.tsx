@@ -55,7 +55,11 @@ function Views() {
     doing.current = done;
     return done;
   };
-  const put = (view: View, was: string) => views.put(view, tag.current, was);
+  /** `seen` is what the form has shown of it; null for none. What was done here meanwhile has left another tag. */
+  const put: Put = async (view, was, seen) => {
+    if (!same(latest.current.find(({ name }) => name === was) ?? null, seen)) throw new Error("The views were changed meanwhile.");
+    await views.put(view, tag.current, was);
+  };
   const move = (name: string, by: number) => {
     setAll((before) => before && (moved(before, name, by) ?? before));
     void change(`Moved ${name}.`, async () => {
@@ -80,6 +84,10 @@ function Views() {
     setTimeout(() => URL.revokeObjectURL(url), 1_000);
   };
 
+  const names = all?.map(({ name }) => name) ?? [];
+  // What is typed stays, though somebody has removed the view meanwhile.
+  const rows = all !== null && edited !== null && edited !== "" && !names.includes(edited) ? [...all, { name: edited, charts: [] }] : all;
+
   return (
     <>
       <div class="views-head">
@@ -95,18 +103,18 @@ function Views() {
       <p class="quiet">A view is a named page of live charts. They are kept in the daemon's data folder, for everybody who may read it.</p>
       <div role="status" aria-live="polite">{done !== "" && <p class="views-done">{done}</p>}</div>
       {(failed ?? error) !== null && <Broken error={failed ?? error ?? ""} retry={() => { setFailed(null); void look(); }} />}
-      {edited === "" && <Edit view={{ name: "", charts: [] }} names={all?.map(({ name }) => name) ?? []} onClose={() => setEdited(null)} change={change} put={put} />}
-      {all === null ? error === null && <Loading what="Reading the views" />
-        : all.length === 0 ? edited === null && (
+      {edited === "" && <Edit view={null} names={names} onClose={() => setEdited(null)} change={change} put={put} />}
+      {all === null || rows === null ? error === null && <Loading what="Reading the views" />
+        : rows.length === 0 ? edited === null && (
           <Empty title="There are no views yet.">
             <p>Pick charts on the <a href="/realtime/">realtime page</a> and save them as a view, or make one here.</p>
           </Empty>
         ) : (
           <ol class="views">
-            {all.map((view, at) => (
+            {rows.map((view, at) => (
               <li key={view.name} class="view">
                 {edited === view.name
-                  ? <Edit view={view} names={all.map(({ name }) => name)} onClose={() => setEdited(null)} change={change} put={put} />
+                  ? <Edit view={all[at] ?? null} names={names} onClose={() => setEdited(null)} change={change} put={put} />
                   : (
                     <>
                       <div class="view-told">
@@ -165,16 +173,36 @@ function Remove({ name, onRemove }: { name: string; onRemove: () => void }) {
     : <button type="button" onClick={() => setSure(true)} aria-label={`Remove ${name}`}>Remove</button>;
 }
 
-interface EditProps { view: View; names: string[]; put: (view: View, was: string) => Promise<unknown>; onClose: () => void; change: (what: string, act: () => Promise<unknown>) => Promise<boolean> }
+type Put = (view: View, was: string, seen: View | null) => Promise<void>;
+
+function same(a: View | null, b: View | null): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** Paths, one a line. */
+function linesOf(view: View | null): string {
+  return view?.charts.map(({ key }) => key).join("\n") ?? "";
+}
+
+interface EditProps {
+  /** What is kept of it now; null for nothing. */
+  view: View | null;
+  names: string[];
+  put: Put;
+  onClose: () => void;
+  change: (what: string, act: () => Promise<unknown>) => Promise<boolean>;
+}
 
 /** A view's name and its charts, a path a line. */
 function Edit({ view, names, put, onClose, change }: EditProps) {
-  const [name, setName] = useState(view.name);
-  const [text, setText] = useState(view.charts.map(({ key }) => key).join("\n"));
+  /** What is kept of it, as far as whoever edits it has seen. */
+  const [seen, setSeen] = useState(view);
+  const [name, setName] = useState(view?.name ?? "");
+  const [text, setText] = useState(() => linesOf(view));
   const [busy, setBusy] = useState(false);
-  const fresh = view.name === "";
+  const other = !busy && !same(view, seen);
   const wanted = name.trim();
-  const taken = wanted !== view.name && names.includes(wanted);
+  const taken = !busy && wanted !== view?.name && names.includes(wanted);
   const fault = nameFault(wanted);
   const first = useRef<HTMLInputElement>(null);
   useEffect(() => first.current?.focus(), []);
@@ -186,9 +214,9 @@ function Edit({ view, names, put, onClose, change }: EditProps) {
     event.preventDefault();
     setBusy(true);
     const keys = text.split("\n").map(canonical).filter((key) => key !== "");
-    const before = new Map(view.charts.map((chart) => [chart.key, chart]));
-    const next: View = { ...view, name: wanted, charts: keys.map((key) => before.get(key) ?? { key }) };
-    const saved = await change(`Saved ${wanted}.`, () => put(next, fresh ? wanted : view.name));
+    const before = new Map(seen?.charts.map((chart) => [chart.key, chart]));
+    const next: View = { ...seen, name: wanted, charts: keys.map((key) => before.get(key) ?? { key }) };
+    const saved = await change(`Saved ${wanted}.`, () => put(next, seen?.name ?? wanted, seen));
     setBusy(false);
     if (saved) close(wanted);
   };
@@ -198,10 +226,20 @@ function Edit({ view, names, put, onClose, change }: EditProps) {
       <label>Charts, a path a line <textarea rows={Math.min(12, Math.max(4, text.split("\n").length + 1))} value={text} spellcheck={false} placeholder={"cpu,,idle\nload,*,one"}
         onInput={(event) => setText(event.currentTarget.value)} /></label>
       {fault !== null && <p class="bad" role="alert">{fault}</p>}
+      {other && (
+        <div role="alert">
+          <p class="bad">{view === null ? "It was renamed or removed meanwhile."
+            : <>Somebody has changed it meanwhile, to: {view.charts.length === 0 ? "no charts" : view.charts.map(({ key }) => shown(key, 48)).join("; ")}.</>}</p>
+          <div class="view-does">
+            {view !== null && <button type="button" onClick={() => { setSeen(view); setName(view.name); setText(linesOf(view)); }}>Take that</button>}
+            <button type="button" onClick={() => setSeen(view)}>Keep mine</button>
+          </div>
+        </div>
+      )}
       {taken && <p class="bad" role="alert">There is a view of this name already.</p>}
       <div class="view-does">
-        <button type="submit" class="primary" disabled={busy || wanted === "" || taken || fault !== null}>Save</button>
-        <button type="button" onClick={() => close(view.name)}>Cancel</button>
+        <button type="submit" class="primary" disabled={busy || other || wanted === "" || taken || fault !== null}>Save</button>
+        <button type="button" onClick={() => close(view?.name ?? "")}>Cancel</button>
       </div>
     </form>
   );

@@ -1,12 +1,15 @@
 // What is asked for again when something has happened, and not more often than is good.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { isAbort, said } from "../lib/api.ts";
+import { said } from "../lib/api.ts";
 import type { Live } from "../lib/live.ts";
 
 export interface Asked<T> { value: T | null; error: string | null; again: () => void }
 
-/** Asks now, when `path` changes, and when told to; at most once in `every` ms. What was known stays while it is asked anew. */
+/** Of a branch the stream tells what that folds to; what is below may change and leave that as it is. So it is asked so often (ms) at least. */
+const BEAT = 2_000;
+
+/** Asks now, when `path` changes, and when told to, and now and then; at most once in `every` ms. What was known stays while it is asked anew. */
 export function useAsked<T>(question: (signal: AbortSignal) => Promise<T>, live: Live, path: string, every: number): Asked<T> {
   const [value, setValue] = useState<T | null>(null);
   const [error, setError] = useState<string | null>(null);
@@ -28,7 +31,7 @@ export function useAsked<T>(question: (signal: AbortSignal) => Promise<T>, live:
         setValue(now);
         setError(null);
       } catch (failed) {
-        if (ended.signal.aborted || isAbort(failed)) return;
+        if (ended.signal.aborted) return;
         setError(said(failed));
       }
       under = false;
@@ -41,9 +44,11 @@ export function useAsked<T>(question: (signal: AbortSignal) => Promise<T>, live:
     wanted.current = want;
     want();
     const leave = live.watch(path, want);
+    const beat = setInterval(() => { if (!document.hidden && live.state === "live") want(); }, Math.max(every, BEAT));
     return () => {
       ended.abort();
       leave();
+      clearInterval(beat);
       if (timer !== null) clearTimeout(timer);
     };
   }, [live, path, every]);

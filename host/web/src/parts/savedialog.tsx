@@ -28,15 +28,16 @@ export function SaveDialog({ keys, window, view, onClose }: SaveProps) {
   const wanted = name.trim();
   const namesake = there?.views.find(({ name }) => name === wanted);
   const replaces = namesake !== undefined;
+  const changed = namesake !== undefined && namesake.name === view?.name && JSON.stringify(namesake) !== JSON.stringify(view);
   const save = async (event: Event) => {
     event.preventDefault();
-    if (wanted === "" || busy) return;
+    if (wanted === "" || busy || there === null) return;
     const fault = nameFault(wanted);
     if (fault !== null) return setError(fault);
     setBusy(true);
     setError(null);
     try {
-      await views.put(asView(wanted, { keys, window }, [namesake, view]), there?.tag ?? null);
+      await views.put(asView(wanted, { keys, window }, [namesake, view]), there.tag);
       location.assign(`/realtime/view/${segment(wanted)}`);
     } catch (failed) {
       setError(said(failed));
@@ -51,11 +52,13 @@ export function SaveDialog({ keys, window, view, onClose }: SaveProps) {
         <h2 id="save-title">Save as view</h2>
         <label for="save-name">Name</label>
         <input id="save-name" value={name} maxLength={100} autocomplete="off" required onInput={(event) => setName(event.currentTarget.value)} />
-        <p class="quiet">{replaces ? "There is a view of this name; it will show these charts." : `Keeps ${keys.length} ${keys.length === 1 ? "chart" : "charts"} under an address of its own.`}</p>
+        <p class={changed ? "bad" : "quiet"}>{changed ? "Somebody has changed this view since it was loaded here; these charts take the place of what they made of it."
+          : replaces ? "There is a view of this name; it will show these charts." : `Keeps ${keys.length} ${keys.length === 1 ? "chart" : "charts"} under an address of its own.`}</p>
         {error !== null && <p class="said bad" role="alert">{error}</p>}
+        {error !== null && there === null && <p><button type="button" onClick={() => { setError(null); void look(); }}>Try again</button></p>}
         <div class="dialog-does">
           <button type="button" onClick={() => dialog.current?.close()}>Cancel</button>
-          <button type="submit" class="primary" disabled={wanted === "" || busy || (there === null && error === null)}>{replaces ? "Replace" : "Save"}</button>
+          <button type="submit" class="primary" disabled={wanted === "" || busy || there === null}>{replaces ? "Replace" : "Save"}</button>
         </div>
       </form>
     </dialog>
