@@ -2,8 +2,8 @@
 
 use super::answer::{Answer, Refusal};
 use super::args::decode;
-use super::get::apart;
 use super::trend::{STEP_KNOWN, history, read_step, unanswered};
+use super::turn::in_turn_within;
 use super::web::Web;
 use crate::conf::{Role, nearest};
 use crate::graph::{Form, Look, Question, Wrong, draw, gather, known};
@@ -12,7 +12,6 @@ use crate::tree::Pattern;
 use crate::trend::{Figure, Fold, Retention};
 use crate::when::parse_time;
 use std::sync::Arc;
-use tokio::time::timeout;
 use warp::http::StatusCode;
 use warp::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 
@@ -36,15 +35,8 @@ pub(super) async fn graph(web: &Web, rest: &str, query: &str) -> Result<Answer, 
     let shared = Arc::clone(&web.shared);
     let now_ms = shared.clock.unix_ms();
     let (question, look) = read(web, rest, query, now_ms)?;
-    let wait = web.patience.picture;
-    let Ok(Ok(turn)) = timeout(wait, Arc::clone(&web.drawing).acquire_owned()).await else {
-        let why = format_args!("/graph/: there are many pictures under way; none was done within {wait:?}");
-        return Err(Refusal::later(StatusCode::SERVICE_UNAVAILABLE, wait, why));
-    };
-    apart(move || {
-        // The turn is over when the work is, whether anybody waits for it or not.
-        let _turn = turn;
-        let picture = gather(&shared.tree, shared.trend.get().map(|trend| &**trend), &question, &look);
+    in_turn_within(web.patience.picture, &web.drawing, "/graph/", move |waited_for| {
+        let picture = gather(&shared.tree, shared.trend.get().map(|trend| &**trend), &question, &look, waited_for);
         let picture = picture.map_err(|wrong| match wrong {
             Wrong::Missing => {
                 let why = format_args!(
@@ -55,6 +47,8 @@ pub(super) async fn graph(web: &Web, rest: &str, query: &str) -> Result<Answer, 
             }
             Wrong::Asked(why) => bad(why),
             Wrong::History(pattern, error) => unanswered("/graph/", &pattern, error),
+            // Nobody reads it.
+            Wrong::Left => Refusal::stopping(),
             Wrong::NoHistory => match history(&shared, None, "/graph/") {
                 Err(refusal) => refusal,
                 Ok(_) => Refusal::stopping(),

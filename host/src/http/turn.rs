@@ -4,11 +4,12 @@ use super::answer::Refusal;
 use super::get::apart;
 use super::web::Web;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use warp::http::StatusCode;
 
-/// Does work on a thread of its own when it is its turn. It is told how to ask whether it is still waited for: who asked may be gone, and
+/// Does work on a thread of its own when it is its turn, for which it has the `patience` that all have. It is told how to ask whether it is still waited for: who asked may be gone, and
 /// then it may end with anything. Its turn is over when the work is, whether anybody waits for it or not.
 ///
 /// # Errors
@@ -19,7 +20,19 @@ pub(super) async fn in_turn<T: Send + 'static>(
     family: &str,
     work: impl FnOnce(&dyn Fn() -> bool) -> T + Send + 'static,
 ) -> Result<T, Refusal> {
-    let patience = web.patience.turn;
+    in_turn_within(web.patience.turn, turns, family, work).await
+}
+
+/// The same with a patience of its own.
+///
+/// # Errors
+/// As [`in_turn`].
+pub(super) async fn in_turn_within<T: Send + 'static>(
+    patience: Duration,
+    turns: &Arc<Semaphore>,
+    family: &str,
+    work: impl FnOnce(&dyn Fn() -> bool) -> T + Send + 'static,
+) -> Result<T, Refusal> {
     let Ok(Ok(turn)) = timeout(patience, Arc::clone(turns).acquire_owned()).await else {
         let why = format_args!("{family}: many are asked for at once; this one had no turn within {patience:?}");
         return Err(Refusal::later(StatusCode::SERVICE_UNAVAILABLE, patience, why));
@@ -41,7 +54,6 @@ mod tests {
     use super::*;
     use crate::http::testing::Server;
     use crate::http::web::Patience;
-    use std::time::Duration;
 
     #[tokio::test]
     async fn the_turn_of_who_hung_up_is_over_when_the_work_is() {

@@ -47,9 +47,11 @@ pub(crate) enum Wrong {
     History(Pattern, AskError),
     /// There is no history.
     NoHistory,
+    /// Whoever asked for it has left.
+    Left,
 }
 
-/// A picture of what is asked.
+/// A picture of what is asked, for as long as it is `waited_for`.
 ///
 /// # Errors
 /// See [`Wrong`].
@@ -58,6 +60,7 @@ pub(crate) fn gather(
     trend: Option<&dyn Trend>,
     question: &Question,
     look: &Look,
+    waited_for: &dyn Fn() -> bool,
 ) -> Result<Picture, Wrong> {
     let kind = look.kind.unwrap_or(look.style.kind);
     let timed = question.from.or(question.to).or(question.step_ms).is_some();
@@ -78,12 +81,20 @@ pub(crate) fn gather(
             ));
         }
         let figure = figures.first().copied().unwrap_or(Figure::Value);
-        (Body::List(now(tree, question, look.style, kind, &facts, figure)?), String::new())
+        (Body::List(now((tree, waited_for), question, look.style, kind, &facts, figure)?), String::new())
     } else {
-        let asking = Asking { tree, trend: trend.ok_or(Wrong::NoHistory)?, question, figures, facts: &facts };
+        let asking =
+            Asking { tree, trend: trend.ok_or(Wrong::NoHistory)?, question, figures, facts: &facts, waited_for };
         if is_list { (Body::List(asking.list(look, kind)?), String::new()) } else { asking.lines(look, kind)? }
     };
+    still(waited_for)?;
     Ok(Picture { title, unit, body, note })
+}
+
+/// # Errors
+/// [`Wrong::Left`] when it is not waited for any more.
+fn still(waited_for: &dyn Fn() -> bool) -> Result<(), Wrong> {
+    if waited_for() { Ok(()) } else { Err(Wrong::Left) }
 }
 
 fn unit(question: &Question, style: &Style, facts: &Facts, figures: &[Figure]) -> Unit {

@@ -1,6 +1,6 @@
 //! What the tree says of a path: what can be drawn of it, and what is there now.
 
-use super::{Question, Wrong, below, listed, name};
+use super::{Question, Wrong, below, listed, name, still};
 use crate::graph::styles::Style;
 use crate::graph::{Kind, List};
 use crate::limits::{GRAPH_CHILDREN_MAX, GRAPH_LINES_MAX, GRAPH_LIST_MAX, GRAPH_TEXT_CHARS, LOOK_NODES};
@@ -103,28 +103,33 @@ fn number(reading: &Reading<'_>, figure: Figure) -> Option<f64> {
     }
 }
 
+/// The tree, and how to ask whether it is still to be looked at.
+pub(super) type LookedAt<'a> = (&'a RwLock<Tree>, &'a dyn Fn() -> bool);
+
 /// The keys of the heaviest children of a branch, and how many others there are.
-pub(super) fn heaviest(tree: &RwLock<Tree>, branch: &Pattern) -> (Vec<String>, usize) {
+pub(super) fn heaviest(looked_at: LookedAt<'_>, branch: &Pattern) -> Result<(Vec<String>, usize), Wrong> {
     let weigh = |_: &str, reading: &Reading<'_>| Some((false, number(reading, Figure::Value)?));
     let ranking = Ranking::new(&below(branch), Want::Value, GRAPH_LINES_MAX, usize::MAX);
-    let Ranked { rows, found } = ranked(tree, ranking, weigh);
+    let Ranked { rows, found } = ranked(looked_at, ranking, weigh)?;
     let others = found.saturating_sub(rows.len());
-    (rows.into_iter().map(|(key, _)| key).collect(), others)
+    Ok((rows.into_iter().map(|(key, _)| key).collect(), others))
 }
 
 /// Looks at the tree in pieces, so that the core is not held up.
 fn ranked(
-    tree: &RwLock<Tree>,
+    (tree, waited_for): LookedAt<'_>,
     mut ranking: Ranking,
     weigh: impl Fn(&str, &Reading<'_>) -> Option<(bool, f64)>,
-) -> Ranked {
-    while ranking.look(&tree.read(), LOOK_NODES, &weigh) {}
-    ranking.finish()
+) -> Result<Ranked, Wrong> {
+    while ranking.look(&tree.read(), LOOK_NODES, &weigh) {
+        still(waited_for)?;
+    }
+    Ok(ranking.finish())
 }
 
 /// What is there now, as a list.
 pub(super) fn now(
-    tree: &RwLock<Tree>,
+    looked_at: LookedAt<'_>,
     question: &Question,
     style: &'static Style,
     kind: Kind,
@@ -143,9 +148,9 @@ pub(super) fn now(
         // More of a name is not shown, whatever its letters are.
         let ranking = Ranking::new(&asked, want, GRAPH_LIST_MAX, 4 * GRAPH_TEXT_CHARS);
         let known = |key: &str| keys == 1 && style.key(key).is_some();
-        ranked(tree, ranking, |key, reading| Some((known(key), number(reading, figure)?)))
+        ranked(looked_at, ranking, |key, reading| Some((known(key), number(reading, figure)?)))?
     } else {
-        let tree = tree.read();
+        let tree = looked_at.0.read();
         let found = tree.values(&asked, want, 1);
         let row = |(path, reading): &(String, Reading<'_>)| Some((name(&asked, path), number(reading, figure)?));
         let rows: Vec<(String, f64)> = found.iter().filter_map(row).filter(|(_, value)| value.is_finite()).collect();

@@ -1,7 +1,7 @@
 //! How what is asked for went on, as history tells it.
 
 use super::now::{Children, Facts, heaviest};
-use super::{Question, Wrong, below, keep_known, listed, name};
+use super::{Question, Wrong, below, keep_known, listed, name, still};
 use crate::graph::styles::{COLOURS, Style};
 use crate::graph::{Body, Form, Kind, Line, List, Look, Marker, Time, clean};
 use crate::limits::{GRAPH_CHANGES_MAX, GRAPH_LINES_MAX, GRAPH_MARKERS_MAX, GRAPH_POINTS_MAX, TREND_STEPS_MAX};
@@ -24,6 +24,7 @@ pub(super) struct Asking<'q> {
     pub(super) question: &'q Question,
     pub(super) figures: Vec<Figure>,
     pub(super) facts: &'q Facts,
+    pub(super) waited_for: &'q dyn Fn() -> bool,
 }
 
 /// Lines under way, and texts as what happened.
@@ -63,6 +64,7 @@ impl Asking<'_> {
         one: bool,
         figures: &[Figure],
     ) -> Result<(Axis, Vec<crate::trend::Line>), Wrong> {
+        still(self.waited_for)?;
         let ask = Ask {
             pattern: pattern.clone(),
             range,
@@ -76,22 +78,22 @@ impl Asking<'_> {
     }
 
     /// The patterns whose lines are wanted, and how many children are left out by that.
-    fn patterns(&self) -> (Vec<Pattern>, usize) {
+    fn patterns(&self) -> Result<(Vec<Pattern>, usize), Wrong> {
         let asked = &self.question.pattern;
-        match self.facts.children {
+        Ok(match self.facts.children {
             Children::None => (vec![asked.clone()], 0),
             Children::Few => (vec![below(asked)], 0),
             Children::Many => {
-                let (keys, left) = heaviest(self.tree, asked);
+                let (keys, left) = heaviest((self.tree, self.waited_for), asked)?;
                 if keys.is_empty() {
                     // Texts have no weight.
-                    return (vec![asked.clone()], 0);
+                    return Ok((vec![asked.clone()], 0));
                 }
                 let above: Vec<&str> = asked.steps().iter().filter_map(Step::key).collect();
                 let of = |key: &String| Pattern::of(&above.iter().copied().chain([&**key]).collect::<Vec<_>>());
                 (keys.iter().map(of).collect(), left)
             }
-        }
+        })
     }
 
     /// All lines, texts as what happened.
@@ -99,7 +101,7 @@ impl Asking<'_> {
         let asked = &self.question.pattern;
         let mut all = All::default();
         if self.facts.there {
-            let (patterns, left) = self.patterns();
+            let (patterns, left) = self.patterns()?;
             all.left = left;
             for pattern in patterns {
                 // A child that is asked for by itself is called as it is with the others.

@@ -71,7 +71,7 @@ fn look(kind: Kind) -> Look {
 }
 
 fn list(tree: &RwLock<Tree>, question: &Question, look: &Look) -> List {
-    match gather(tree, None, question, look).expect("a picture").body {
+    match gather(tree, None, question, look, &|| true).expect("a picture").body {
         Body::List(list) => list,
         Body::Time(time) => panic!("{time:?}"),
     }
@@ -137,14 +137,14 @@ fn of_many_children_the_heaviest_are_asked_for_and_of_few_all() {
     });
     let asked = |path: &str| {
         let history = history(|ask| vec![figures(ask.pattern.to_string(), 1.0)]);
-        let picture = gather(&tree, Some(&history), &question(path), &look(Kind::Line)).expect("a picture");
+        let picture = gather(&tree, Some(&history), &question(path), &look(Kind::Line), &|| true).expect("a picture");
         let Body::Time(time) = picture.body else { panic!("{picture:?}") };
         let asked: Vec<String> = history.asked.lock().iter().map(|ask| ask.pattern.to_string()).collect();
         (asked, time.lines.iter().map(|line| line.name.clone()).collect::<Vec<_>>())
     };
     for (kind, note) in [(Kind::Line, "+ 977 more"), (Kind::Stacked, "+ 977 more, not added up")] {
         let history = history(|ask| vec![figures(ask.pattern.to_string(), 1.0)]);
-        let picture = gather(&tree, Some(&history), &question("many"), &look(kind)).expect("a picture");
+        let picture = gather(&tree, Some(&history), &question("many"), &look(kind), &|| true).expect("a picture");
         assert_eq!(picture.note, note);
     }
     let (patterns, names) = asked("many");
@@ -177,7 +177,7 @@ fn the_newest_markers_are_kept_and_too_many_are_refused() {
     };
     let marked = Question { markers: vec![pattern("os,*")], ..question("a") };
     let history = history(changes(300, 7));
-    let picture = gather(&tree, Some(&history), &marked, &look(Kind::Line)).expect("a picture");
+    let picture = gather(&tree, Some(&history), &marked, &look(Kind::Line), &|| true).expect("a picture");
     let Body::Time(time) = picture.body else { panic!("{picture:?}") };
     assert_eq!(time.markers.len(), GRAPH_MARKERS_MAX);
     let last = time.markers.last().expect("a marker");
@@ -185,7 +185,7 @@ fn the_newest_markers_are_kept_and_too_many_are_refused() {
     assert!(time.markers.iter().all(|marker| marker.at_ms >= NOW - 3_000_000 + 2_000));
     let twice = Question { markers: vec![pattern("os,*"), pattern("app,*")], ..question("a") };
     let history = self::history(changes(11, GRAPH_CHANGES_MAX / 20));
-    let refused = gather(&tree, Some(&history), &twice, &look(Kind::Line));
+    let refused = gather(&tree, Some(&history), &twice, &look(Kind::Line), &|| true);
     assert!(matches!(&refused, Err(Wrong::Asked(why)) if why.contains("changes are to be marked")), "{refused:?}");
 }
 
@@ -199,11 +199,24 @@ fn the_ends_of_all_numbers_are_times_too() {
         for step_ms in [None, Some(1_000)] {
             for kind in [Kind::Line, Kind::Top, Kind::Bar] {
                 let asked = Question { from, to, step_ms, ..question("a") };
-                let gathered = gather(&tree, Some(&history), &asked, &look(kind));
+                let gathered = gather(&tree, Some(&history), &asked, &look(kind), &|| true);
                 // A range that has no length, or too many steps, is refused.
                 let refused = from.or(to) == Some(i64::MIN) && (to == Some(i64::MIN) || kind != Kind::Top);
                 assert_eq!(matches!(gathered, Err(Wrong::Asked(_))), refused, "{from:?} {to:?} {step_ms:?} {kind:?}");
             }
         }
     }
+}
+
+#[test]
+fn nothing_more_is_looked_at_for_who_has_left() {
+    let children = GRAPH_CHILDREN_MAX + 1;
+    let tree = tree(|delta| (0..children).for_each(|n| delta.set(&["many", &format!("k{n}")], n as f64)));
+    let history = history(|ask| vec![figures(ask.pattern.to_string(), 1.0)]);
+    let still = || history.asked.lock().len() < 2;
+    let left = gather(&tree, Some(&history), &question("many"), &look(Kind::Line), &still);
+    assert!(matches!(left, Err(Wrong::Left)), "{left:?}");
+    assert_eq!(history.asked.lock().len(), 2, "of the heaviest children each would be asked for");
+    let left = gather(&tree, None, &question("many"), &look(Kind::Top), &|| false);
+    assert!(matches!(left, Err(Wrong::Left)), "{left:?}");
 }

@@ -86,7 +86,11 @@ async fn who_has_no_turn_in_time_may_come_again() {
     let turns = server.web.drawing.acquire_many(GRAPHS_AT_ONCE as u32).await.expect("all turns");
     let reply = server.get("/graph/url.svg?type=top").await;
     assert_eq!(reply.status, 503, "{}", reply.body);
-    assert!(reply.header("retry-after").is_some() && reply.body.contains("many pictures under way"), "{}", reply.body);
+    assert!(
+        reply.header("retry-after").is_some() && reply.body.contains("/graph/: many are asked for at once"),
+        "{}",
+        reply.body
+    );
     drop(turns);
     assert_eq!(server.get("/graph/url.svg?type=top").await.status, 200);
 }
