@@ -389,6 +389,9 @@ pub const LISTED: usize = 200;
 /// See [`LISTED`].
 pub const LISTED_MAX: usize = 1_000;
 
+/// Bytes of a list of `/api/ls/` from which on it has no further nodes: a key may have 16 KiB, and six times as much as JSON has it.
+pub const LISTED_BYTES_MAX: usize = 2 << 20;
+
 /// Bytes of a text that are shown of it in a list.
 pub const LISTED_TEXT_BYTES: usize = 256;
 

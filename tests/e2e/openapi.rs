@@ -87,4 +87,11 @@ fn every_answer_is_one_that_is_described() {
     assert_eq!(operations["tested"], operations["total"], "{operations}");
     // It is as well as it was.
     assert_eq!(daemon.get("/readyz").good().json()["ready"], true);
+    let token = format!("Bearer {TOKEN}");
+    for family in
+        ["/get/?key-&depth=1", "/api/ls/", "/modules", "/setting/view", "/trend/?key-load", "/graph/load.svg?type=top"]
+    {
+        let asked = daemon.request("GET", family, &[("Authorization", &token), ("Accept", "*/*")], b"");
+        assert_eq!(asked.status, 200, "{family}: {}", String::from_utf8_lossy(&asked.body));
+    }
 }

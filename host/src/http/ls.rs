@@ -7,7 +7,9 @@ use super::turn::in_turn;
 use super::web::Web;
 use crate::core::Shared;
 use crate::json::{View, write_number, write_reading, write_string};
-use crate::limits::{LISTED, LISTED_FOLD_MAX, LISTED_FOLDS_MAX, LISTED_MAX, LISTED_TEXT_BYTES, LOOK_NODES};
+use crate::limits::{
+    LISTED, LISTED_BYTES_MAX, LISTED_FOLD_MAX, LISTED_FOLDS_MAX, LISTED_MAX, LISTED_TEXT_BYTES, LOOK_NODES,
+};
 use crate::tree::{Listing, Looked, NodeRef, Reading, Tree, Want, encode_path, parse_plain};
 use compact_str::CompactString;
 use parking_lot::RwLockReadGuard;
@@ -24,7 +26,7 @@ const BYTES_A_NODE: usize = 64;
 /// from the one behind `after` on, `limit` of them:
 /// `{"total":3,"tick":7,"children":[{"key":"idle","value":98.2,"action":"average","kind":"number","children":0,"changed":7}]}`;
 /// `total` is how many it has that there is something to tell of, `changed` the tick in which the child or something below it changed
-/// last. `X-Truncated: 1` says that there are more behind these.
+/// last. `X-Truncated: 1` says that there are more behind these: more than `limit`, or than an answer has room for.
 ///
 /// A value is a node's own or what its children fold to; of quantiles the p50, of a distinct count the estimate. Where a fold would take
 /// too long, the value is null and the kind `branch`: `/get/` takes that time. A long text is cut, and ends with `…`. `top` is what has
@@ -79,13 +81,18 @@ pub(super) fn limit(family: &Family, asked: Option<usize>) -> Result<usize, Refu
 
 fn answer(shared: &Shared, path: &[CompactString], listing: Listing, looked: Looked) -> Option<Answer> {
     let Looked::Done { children } = looked else { return None };
-    let (page, more) = listing.page();
+    let (page, mut more) = listing.page();
     let mut lines = Lines::new(shared, Vec::with_capacity(64 + page.len() * 64));
     let tick = lines.tick();
     let head = format!("{{\"total\":{children},\"tick\":{tick},\"children\":[");
     lines.out.extend_from_slice(head.as_bytes());
     let mut steps: Vec<&str> = path.iter().map(CompactString::as_str).collect();
     for key in &page {
+        // Whoever asks for what is behind the last key goes on with this one.
+        if lines.out.len() >= LISTED_BYTES_MAX {
+            more = true;
+            break;
+        }
         steps.push(key);
         lines.line("key", key, &steps);
         steps.pop();

@@ -103,7 +103,10 @@ pub(super) async fn one(web: &Web, name: &str, head: &Head, upload: &mut Upload)
 
 /// What the client has seen, if it says so. What cannot be read is nothing that there is.
 fn seen(head: &Head) -> Option<String> {
-    head.headers.get(IF_MATCH).map(|tags| tags.to_str().unwrap_or_default().to_owned())
+    // Several lines of it are one list (RFC 9110, 5.3).
+    let mut lines = head.headers.get_all(IF_MATCH).iter().map(|tags| tags.to_str().unwrap_or_default()).peekable();
+    lines.peek()?;
+    Some(lines.collect::<Vec<_>>().join(","))
 }
 
 fn tagged(answer: Answer, tag: &str) -> Answer {

@@ -1,6 +1,6 @@
 use crate::http::find;
 use crate::http::testing::{Server, merge, say, shared, tick};
-use crate::limits::{LISTED_FOLD_MAX, LOOK_NODES};
+use crate::limits::{LISTED_BYTES_MAX, LISTED_FOLD_MAX, LOOK_NODES};
 use crate::tree::Search;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -147,4 +147,27 @@ fn a_question_ends_in_time_with_what_was_found() {
     let (bytes, _) =
         find::answer(&shared, Search::new("a 1", 2_000), Duration::from_secs(60), &|| false).into_bytes(true);
     assert!(String::from_utf8(bytes).unwrap().ends_with("\"found\":[]}"));
+}
+
+#[tokio::test]
+async fn names_that_are_long_end_a_page_before_its_limit() {
+    let server = Server::still(None).await;
+    // Of control characters JSON makes six of one.
+    let long = "\u{1}".repeat(16_000);
+    let all: Vec<String> = (0..60).map(|n| format!("{n:02}{long}")).collect();
+    say(&server.shared, |delta| all.iter().for_each(|key| delta.add(&["a", key], 1.0)));
+    let (mut found, mut after) = (Vec::new(), String::new());
+    loop {
+        let reply = server.get(&format!("/api/ls/a?limit=1000{after}")).await;
+        assert!(reply.body.len() < LISTED_BYTES_MAX + 100_000, "{} bytes", reply.body.len());
+        let list = read(&reply.body);
+        assert_eq!(list["total"], json!(60));
+        found.extend(keys(&list).into_iter().map(str::to_owned));
+        if reply.header("x-truncated").is_none() {
+            break;
+        }
+        let last = found.last().expect("a page has one node at least").replace('\u{1}', "%01");
+        after = format!("&after={last}");
+    }
+    assert_eq!(found, all);
 }

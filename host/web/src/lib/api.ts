@@ -31,7 +31,8 @@ export interface Entry {
 }
 
 /** A page of children; `total` is how many there are that can be listed, when that was asked. */
-export interface Listing { total: number; tick: number; children: Entry[] }
+/** A page of children; `more` says that there are others behind these. */
+export interface Listing { total: number; tick: number; children: Entry[]; more: boolean }
 export interface Found { path: string; [more: string]: unknown }
 export interface ViewChart { key: string; [more: string]: unknown }
 export interface View { name: string; charts: ViewChart[]; [more: string]: unknown }
@@ -240,7 +241,8 @@ export async function get(paths: readonly string[], options: GetOptions = {}): P
 /** The children of a node, from the one after `after` on, sorted by key. */
 export async function ls(path: string, after: string | null, limit: number, signal?: AbortSignal): Promise<Listing> {
   const from = after === null ? "" : `&after=${encodeURIComponent(after)}`;
-  return (await ask<Listing>(`/api/ls/${rest(path)}?limit=${limit}${from}`, { signal })).body;
+  const { body, truncated } = await ask<Omit<Listing, "more">>(`/api/ls/${rest(path)}?limit=${limit}${from}`, { signal });
+  return { ...body, more: truncated };
 }
 
 /** Paths that look like a text, best first. */

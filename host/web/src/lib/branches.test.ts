@@ -13,10 +13,10 @@ function made(count: number) {
     at.asked += 1;
     if (at.holds) await new Promise<void>((go) => held.push(go));
     if (at.gone) throw new Failed("there is no such path", 404);
-    if (path !== "") return { total: 0, tick: 1, children: [] };
+    if (path !== "") return { total: 0, tick: 1, children: [], more: false };
     const all = [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     const behind = after === null ? all : all.filter((key) => Buffer.compare(Buffer.from(key), Buffer.from(after)) > 0);
-    return { total: all.length, tick: 1, children: behind.slice(0, limit).map((key) => ({ key, value: 1, children: 1 })) };
+    return { total: all.length, tick: 1, children: behind.slice(0, limit).map((key) => ({ key, value: 1, children: 1 })), more: behind.length > limit };
   };
   const branches = new Branches(list, () => undefined);
   const { root } = branches;
@@ -35,6 +35,22 @@ test("a branch is loaded to its end, whatever it has", async () => {
     assert.equal(root.total, count);
     assert.ok(branches.rows.every(({ kind }) => kind === "node"));
   }
+});
+
+test("a page that has no room for as many as were asked for is not the last", async () => {
+  const keys = Array.from({ length: 25 }, (_, n) => `k${String.fromCharCode(97 + n)}`);
+  const list = (_path: string, after: string | null): Promise<Listing> => {
+    const behind = keys.filter((key) => after === null || key > after);
+    const children = behind.slice(0, 10).map((key) => ({ key, value: 1, children: 0 }));
+    return Promise.resolve({ total: keys.length, tick: 1, children, more: behind.length > 10 });
+  };
+  const branches = new Branches(list, () => undefined);
+  await branches.open(branches.root);
+  assert.equal(branches.root.total, 25);
+  while (branches.root.children.length < branches.root.total) await branches.more(branches.root);
+  // Asked anew, the first page takes nothing away that is behind it.
+  await branches.refresh(branches.root, null);
+  assert.deepEqual(branches.root.children.map(({ entry }) => entry.key), keys);
 });
 
 test("what comes and goes among thousands is in its place once", async () => {
@@ -114,7 +130,7 @@ class Daemon {
   list = (_path: string, after: string | null, limit: number): Promise<Listing> =>
     new Promise((done) => {
       const behind = this.keys.filter((key) => after === null || byBytes(key, after) > 0);
-      const listing = { total: this.keys.length, tick: 1, children: behind.slice(0, limit).map((key) => ({ key, children: 0 })) };
+      const listing = { total: this.keys.length, tick: 1, children: behind.slice(0, limit).map((key) => ({ key, children: 0 })), more: behind.length > limit };
       this.asked.push({ after, limit, answer: () => done(listing) });
     });
 

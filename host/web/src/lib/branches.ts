@@ -126,8 +126,8 @@ export class Branches {
   }
 
   /** Takes what the daemon has behind `after` in place of what was known to be there, as far as the page goes: the rest stays. */
-  #merge(of: Branch, after: string | null, { total, children: page }: Listing): Branch[] {
-    const end = page.length < PAGE ? null : page.at(-1)?.key ?? null;
+  #merge(of: Branch, after: string | null, { total, children: page, more }: Listing): Branch[] {
+    const end = more ? page.at(-1)?.key ?? null : null;
     const before: Branch[] = [];
     const behind: Branch[] = [];
     const known = new Map<string, Branch>();

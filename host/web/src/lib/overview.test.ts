@@ -5,7 +5,7 @@ import type { Module } from "./modules.ts";
 import { busiest, hostsOf, places } from "./overview.ts";
 
 function listing(tick: number, ...children: Entry[]): Listing {
-  return { total: children.length, tick, children };
+  return { total: children.length, tick, children, more: false };
 }
 
 test("hosts are those beside this one, wherever collectors hang theirs", () => {
