@@ -9,7 +9,7 @@ use clap::Args;
 use rustix::termios::tcgetwinsize;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Write};
-use std::os::unix::fs::{MetadataExt, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Lines that a picture takes in a terminal unless it is told otherwise, if there are so many.
@@ -165,7 +165,8 @@ fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     if before.as_ref().is_some_and(|meta| !meta.is_file()) {
         return OpenOptions::new().write(true).truncate(true).open(file)?.write_all(bytes);
     }
-    let (aside, mut new) = aside(file)?;
+    // Until it has the mode of what it replaces, it is nobody else's to read.
+    let (aside, mut new) = aside(file, if before.is_some() { 0o600 } else { 0o666 })?;
     let written = (|| {
         new.write_all(bytes)?;
         if let Some(before) = before {
@@ -184,12 +185,12 @@ fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// A new file beside another one. Who may write to the folder may guess its name: whatever has that already is left alone, and not
 /// written to.
-fn aside(file: &Path) -> io::Result<(PathBuf, File)> {
+fn aside(file: &Path, mode: u32) -> io::Result<(PathBuf, File)> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let mut tried = 0;
     loop {
         let aside = file.with_file_name(format!(".{name}.{}.{tried}", std::process::id()));
-        match OpenOptions::new().write(true).create_new(true).open(&aside) {
+        match OpenOptions::new().write(true).create_new(true).mode(mode).open(&aside) {
             Ok(new) => return Ok((aside, new)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tried < ASIDES => tried += 1,
             Err(error) => return Err(error),
@@ -230,6 +231,9 @@ mod tests {
         write(&file, b"two").expect("written");
         assert_eq!(fs::read(&file).expect("there"), b"two");
         assert_eq!(file.metadata().expect("there").permissions().mode() & 0o7777, 0o604);
+        let (_, private) = aside(&folder.join("y.png"), 0o600).expect("a file aside");
+        assert_eq!(private.metadata().expect("there").permissions().mode() & 0o7777, 0o600);
+        fs::remove_file(folder.join(format!(".y.png.{}.0", std::process::id()))).expect("removed");
         assert_eq!(fs::read(&other).expect("there"), b"theirs");
         // What is a link on purpose is written to where it leads.
         let link = folder.join("link.png");
