@@ -38,8 +38,11 @@ export class Events {
   }
 }
 
-/** A stream is silent for so long at most (ms) before it is taken for dead; the daemon says something every 15 s. */
-const SILENT_MAX = 40_000;
+/**
+ * A stream is silent for so long at most (ms) before it is taken for dead; the daemon says something every 15 s. One that goes on after
+ * such a silence stood still, as its daemon or this machine did: what it says next does not tell of that time.
+ */
+const SILENT_MAX = 25_000;
 
 /** What a stream calls back. */
 export interface Follower {
@@ -51,12 +54,14 @@ export interface Follower {
   heard(): void;
 }
 
-/** Follows paths by one stream until it ends, breaks or is given up. */
-export async function pull(paths: readonly string[], since: number, signal: AbortSignal, follower: Follower): Promise<void> {
+/** Follows paths by one stream until it ends, breaks or is given up. `now` is a clock that goes on while the machine sleeps (ms). */
+export async function pull(paths: readonly string[], since: number, signal: AbortSignal, follower: Follower, now = Date.now): Promise<void> {
   const silent = new AbortController();
   let timer = setTimeout(() => silent.abort(), ANSWER_MAX);
+  let heard = 0;
   const wait = () => {
     clearTimeout(timer);
+    heard = now();
     timer = setTimeout(() => silent.abort(), SILENT_MAX);
   };
   const url = `/pull/?${paths.map(keyArgument).join("&")}&since=${since}`;
@@ -71,6 +76,8 @@ export async function pull(paths: readonly string[], since: number, signal: Abor
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
+      // Timers slept, too.
+      if (now() - heard > SILENT_MAX) throw new Failed("The connection stood still.", 0);
       wait();
       follower.heard();
       events.feed(text.decode(value, { stream: true }));
@@ -80,6 +87,8 @@ export async function pull(paths: readonly string[], since: number, signal: Abor
     throw new Failed("The connection broke.", 0);
   } finally {
     clearTimeout(timer);
+    // What is left of it is nobody's.
+    silent.abort();
   }
 }
 
