@@ -230,6 +230,9 @@ export const HOSTILE = [
   "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\u202egnp.exe", "مرحبا بالعالم", "👩‍👩‍👧‍👦🦀", "a,b*c%d", "tab\tnew\nline", "x".repeat(10_000),
 ];
 
+/** A key as a page writes it: what would turn other letters round is seen as what it is. */
+export const seen = (key) => key.replace(/[\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+
 /** Waits until what `look` gives passes `check`; tells what it gave last. */
 export async function until(look, check, what = "it", most = 10_000) {
   const end = Date.now() + most;

@@ -51,3 +51,9 @@ test("ticks of an axis are told apart, in one size", () => {
     assert.equal(format.tickTexts(ticks, units, apart).map(plain).join("|"), want);
   }
 });
+
+test("a name that turns others round is seen to be one", () => {
+  assert.equal(format.cut("\u202egnp.exe", 60), "\ufffdgnp.exe");
+  assert.equal(format.cut(`${"x".repeat(30)}\u2066`, 10), "xxxxxxxxx…");
+  assert.equal(format.cut("مرحبا بالعالم", 60), "مرحبا بالعالم", "what is written from the right is no such name");
+});

@@ -84,9 +84,12 @@ export function withUnits(value: number, units: string): string {
     case "percent":
       return `${plain(value)}${THIN}%`;
     default:
-      return `${short(value)} ${unit}`;
+      return `${short(value)}${behind(unit)}`;
   }
 }
+
+/** Units behind a figure: `3 requests`, `3/s`. */
+const behind = (unit: string): string => (unit === "" || unit.startsWith("/") ? unit : ` ${unit}`);
 
 /** What stands at the ticks of an axis that are so far apart: all in one size, with as many digits as tell them apart. */
 export function tickTexts(ticks: ReadonlyArray<number | null>, units: string, apart: number): string[] {
@@ -111,7 +114,7 @@ export function tickTexts(ticks: ReadonlyArray<number | null>, units: string, ap
     end = `${THIN}%`;
   } else {
     const at = sizeOf(most, 1000, 10_000, 999.5, LARGE.length);
-    [by, end] = [1000 ** at, `${at === 0 ? "" : `${THIN}${LARGE[at]}`}${unit === "" ? "" : ` ${unit}`}`];
+    [by, end] = [1000 ** at, `${at === 0 ? "" : `${THIN}${LARGE[at]}`}${behind(unit)}`];
   }
   const digits = digitsOf(apart / by);
   return ticks.map((tick) => {
@@ -164,8 +167,16 @@ export function ago(ms: number, now: number): string {
   return seconds < 1 ? "now" : `${duration(seconds).split(" ")[0]} ago`;
 }
 
-/** A text no longer than `most` characters: 10 kB of a key would hide the rest. */
-export function cut(text: string, most: number): string {
+/** Characters that have what comes after them written the other way round (Unicode's explicit embeddings, overrides and isolates). */
+const TURNS = /[\u202a-\u202e\u2066-\u2069]/g;
+
+/** A text whose letters stand as they come: a name that turns others round looks like another one. */
+export const unturned = (text: string): string => text.replace(TURNS, "\ufffd");
+
+/** A text no longer than `most` characters, with nothing in it that turns others round: 10 kB of a key would hide the rest. */
+export function cut(whole: string, most: number): string {
+  // A character may be two of these.
+  const text = unturned(whole.length <= most ? whole : whole.slice(0, most * 2 + 1));
   if (text.length <= most) return text;
   const points = Array.from(text.slice(0, most * 2));
   return points.length < most ? text : `${points.slice(0, most - 1).join("")}…`;

@@ -50,3 +50,8 @@ test("what is shown is cut and has its keys as they are", () => {
   assert.equal(path.shown("cpu,,a%2Cb"), "cpu › ∗ › a,b");
   assert.equal(Array.from(path.shown("x".repeat(10_000))).length, 120);
 });
+
+test("a shown path turns nothing round", () => {
+  assert.equal(path.shown("a,%E2%80%AEb"), "a › \ufffdb");
+  assert.equal(path.shown("a,\u202eb"), "a › \ufffdb");
+});

@@ -1,6 +1,8 @@
 // Keys and paths: a path is its keys joined by commas, and `,` `*` `%` and control characters in a key are escaped.
 // Nothing here knows a page.
 
+import { unturned } from "./format.ts";
+
 const SPECIAL = /[,*%\p{Cc}]/gu;
 const utf8 = new TextEncoder();
 
@@ -88,7 +90,7 @@ export function outOfSegment(text: string): string {
 
 /** How a path is shown: its keys as they are, `∗` where it folds or lists, never longer than `most` characters. */
 export function shown(path: string, most = 120): string {
-  const text = steps(path).map((step) => (step === "" || step === "*" ? "∗" : outOfPath(step))).join(" › ");
+  const text = unturned(steps(path).map((step) => (step === "" || step === "*" ? "∗" : outOfPath(step))).join(" › "));
   const points = Array.from(text);
   return points.length <= most ? text : `${points.slice(0, most - 1).join("")}…`;
 }

@@ -2,7 +2,7 @@
 
 import { useRef, useState } from "preact/hooks";
 import { type Entry, ls } from "../lib/api.ts";
-import { ago, clock, cut, duration, moment, short } from "../lib/format.ts";
+import { ago, clock, cut, duration, moment, short, unturned } from "../lib/format.ts";
 import { pageLive } from "../lib/pagelive.ts";
 import { type Change, changes, counted, isTrouble, load, type Module, modules, switched, type To } from "../lib/modules.ts";
 import { mount } from "../lib/mount.ts";
@@ -108,7 +108,7 @@ function Row({ module, load: part, again }: { module: Module; load: number | nul
       <tr>
         <th scope="row">
           <button type="button" class="plain module-name" aria-expanded={open} aria-controls={details} onClick={() => setOpen(!open)}><bdi>{short_}</bdi></button>
-          <span class="quiet module-kind">{module.kind}{module.isolation === "process" ? ", in a process of its own" : ""}</span>
+          <span class="quiet module-kind">{module.kind === "unknown" ? "" : module.kind}{module.isolation === "process" ? ", in a process of its own" : ""}</span>
         </th>
         <td class="few"><span class={`badge state-${state}`}>{state}</span>{module.runs && (state === "rejected" || state === "probing") && <span class="quiet module-kind">the one before goes on</span>}</td>
         <td class="few"><time dateTime={module.since} title={module.since}>{ago(Date.parse(module.since), now)}</time></td>
@@ -134,9 +134,9 @@ function More({ module }: { module: Module }) {
   const { branch } = module;
   return (
     <div class="module-more">
-      {module.traceback !== undefined && <><h3>Traceback</h3><pre tabIndex={0} class="traceback">{module.traceback}</pre></>}
+      {module.traceback !== undefined && <><h3>Traceback</h3><pre tabIndex={0} class="traceback">{unturned(module.traceback)}</pre></>}
       <dl>
-        <div><dt>File</dt><dd><code><bdi>{module.file ?? "none"}</bdi></code></dd></div>
+        <div><dt>File</dt><dd><code><bdi>{unturned(module.file ?? "none")}</bdi></code></dd></div>
         <div><dt>Calls</dt><dd>{short(module.calls)}, {module.errors === 0 ? "none failed" : `${short(module.errors)} failed`}</dd></div>
         <div><dt>CPU in all</dt><dd>{duration(module.cpu)}</dd></div>
         <div><dt>Made anew</dt><dd>{module.restarts === 0 ? "never" : `${short(module.restarts)} times`}</dd></div>

@@ -163,7 +163,7 @@ function options(props: ChartProps, width: number, latest: () => ChartProps): uP
     },
     scales: {
       x: { time: true, range: (_, min, max) => latest().range ?? [min ?? 0, max ?? 1] },
-      y: props.log ? { distr: 3 } : { range: (_, min, max) => span(min, max) },
+      y: props.log ? { distr: 3 } : { range: (_, min, max) => span(min, max, props.series.some(({ style }) => style === "area" || style === "bars")) },
     },
     axes: axes(props.units ?? ""),
     series: [{}, ...series],
@@ -186,13 +186,13 @@ function options(props: ChartProps, width: number, latest: () => ChartProps): uP
   return made;
 }
 
-/** What the y axis spans: zero and the values, unless they are far from zero and close together. */
-function span(min: number | null, max: number | null): [number, number] {
+/** What the y axis spans: zero and the values, unless these are far from zero and close together. An area says how much, and is whole. */
+export function span(min: number | null, max: number | null, whole: boolean): [number, number] {
   if (min === null || max === null || !Number.isFinite(min) || !Number.isFinite(max)) return [0, 1];
   if (min === max) return min === 0 ? [0, 1] : min > 0 ? [0, min * 1.25] : [min * 1.25, 0];
   const room = (max - min) * 0.08;
-  if (min >= 0 && min < max * 0.6) return [0, max + room];
-  if (max <= 0 && max > min * 0.6) return [min - room, 0];
+  if (min >= 0 && (whole || min < max * 0.6)) return [0, max + room];
+  if (max <= 0 && (whole || max > min * 0.6)) return [min - room, 0];
   return [min - room, max + room];
 }
 
