@@ -139,3 +139,30 @@ spec("a session that is over is said, and takes nothing away", async ({ daemon, 
   await said.waitFor({ state: "detached" });
   await until(() => figure(page, "g › h"), (text) => text === "5", "the page again");
 });
+
+spec("six windows of one browser are live at once, and none keeps another waiting", async ({ daemon, open }) => {
+  const at = await daemon({ tick: "250ms" });
+  const windows = 6;
+  const values = (by) => Object.fromEntries(Array.from({ length: windows }, (_, n) => [`w${n}`, by + n]));
+  await at.push({ ...values(0), defaultaction: "last" });
+  const first = await open(at, "/realtime/?key-w0");
+  const pages = [first];
+  for (let n = 1; n < windows; n += 1) {
+    const page = await first.context().newPage();
+    await page.goto(`${at.url}/realtime/?key-w${n}`);
+    pages.push(page);
+  }
+  for (const page of pages) await isLive(page);
+  for (const by of [100, 200, 300]) {
+    await at.push({ ...values(by), defaultaction: "last" });
+    // What has no stream of its own asks each second.
+    await Promise.all(pages.map((page, n) => until(() => figure(page, `w${n}`), (text) => text === String(by + n), `window ${n}`, 5_000)));
+  }
+  // Beside what they hold, each is answered at once: all connections of the browser are not theirs.
+  const took = await pages[windows - 1].evaluate(async () => {
+    const began = performance.now();
+    await (await fetch("/get/?key-w0")).text();
+    return performance.now() - began;
+  });
+  assert.ok(took < 2_000, `${took} ms`);
+});
