@@ -87,14 +87,14 @@ spec("a panel that becomes another is not mistaken for it, and its plot is used 
   await at.push({ cpu: { a: { idle: 90 }, b: { idle: 70 } }, defaultaction: "average" });
   const page = await open(at, "/realtime/?key-cpu%2Ca%2Cidle");
   await panel(page, "cpu › a › idle").getByRole("button", { name: "a", exact: true }).click();
-  await until(() => figure(page, "cpu › ∗ › idle"), (text) => text === "80", "the mean");
+  await until(() => figure(page, "cpu › (all) › idle"), (text) => text === "80", "the mean");
   const box = page.getByRole("combobox", { name: "Find in the tree" });
   await box.fill("cpu,a,idle");
   await page.getByRole("option", { name: "Show cpu › a › idle" }).click();
   await until(() => figure(page, "cpu › a › idle"), (text) => text === "90", "the one");
-  assert.equal(await figure(page, "cpu › ∗ › idle"), "80");
-  await panel(page, "cpu › ∗ › idle").getByRole("button", { name: /^Remove/ }).click();
-  await panel(page, "cpu › ∗ › idle").waitFor({ state: "detached" });
+  assert.equal(await figure(page, "cpu › (all) › idle"), "80");
+  await panel(page, "cpu › (all) › idle").getByRole("button", { name: /^Remove/ }).click();
+  await panel(page, "cpu › (all) › idle").waitFor({ state: "detached" });
   assert.equal(await page.locator(".panel").count(), 1);
   assert.equal(await figure(page, "cpu › a › idle"), "90");
   const plot = page.getByRole("group", { name: /^Plot of cpu › a › idle/ });

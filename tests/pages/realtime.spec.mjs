@@ -78,20 +78,20 @@ spec("paths that fold and paths that list are typed, and made of others by a cli
   const page = await open(at, "/realtime/");
   const box = page.getByRole("combobox", { name: "Find in the tree" });
   await box.fill("cpu,,idle");
-  await page.getByRole("option", { name: "Show cpu › ∗ › idle" }).waitFor();
+  await page.getByRole("option", { name: "Show cpu › (all) › idle" }).waitFor();
   await page.keyboard.press("Enter");
-  await until(() => figure(page, "cpu › ∗ › idle"), (text) => text === "80", "the mean");
+  await until(() => figure(page, "cpu › (all) › idle"), (text) => text === "80", "the mean");
   await at.push({ cpu: { a: { idle: 50 } }, defaultaction: "average" });
-  await until(() => figure(page, "cpu › ∗ › idle"), (text) => text === "60", "the mean after a change");
+  await until(() => figure(page, "cpu › (all) › idle"), (text) => text === "60", "the mean after a change");
   // Each of them in place of all.
-  await panel(page, "cpu › ∗ › idle").getByRole("button", { name: "Each" }).click();
+  await panel(page, "cpu › (all) › idle").getByRole("button", { name: "Each" }).click();
   await until(() => page.locator(".legend li").allTextContents(), (lines) => lines.join() === "a 50,b 70", "two lines");
   assert.match(page.url(), /key-cpu%2C\*%2Cidle/);
   // One is found, and folded by its key.
   await box.fill("cpu b idle");
   await page.getByRole("option", { name: /cpu › b › idle/ }).click();
   await panel(page, "cpu › b › idle").getByRole("button", { name: "b", exact: true }).click();
-  await until(() => figure(page, "cpu › ∗ › idle"), (text) => text === "60", "the mean again");
+  await until(() => figure(page, "cpu › (all) › idle"), (text) => text === "60", "the mean again");
 });
 
 spec("counters are told as what they grow by a second, sketches and lists as what they are, markers where they fall", async ({ daemon, open }) => {
@@ -105,7 +105,7 @@ spec("counters are told as what they grow by a second, sketches and lists as wha
   assert.match(rate, /\/s$/);
   await panel(page, "self › url").getByRole("button", { name: "/push" }).waitFor();
   await panel(page, "self › visitors").getByText("different in the last minute").waitFor();
-  await panel(page, "self › request_time › ∗").getByText("p99").waitFor();
+  await panel(page, "self › request_time › (all)").getByText("p99").waitFor();
   await panel(page, "hits › marker").getByText("deployed").first().waitFor();
 });
 

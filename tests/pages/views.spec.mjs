@@ -18,11 +18,11 @@ spec("what is shown is saved as a view and opened again, after a restart as well
   await dialog.getByRole("button", { name: "Save" }).click();
   await page.waitForURL("**/realtime/view/**");
   await page.getByRole("heading", { name: "Ops / <b>main</b>" }).waitFor();
-  await panel(page, "cpu › ∗ › idle").waitFor();
+  await panel(page, "cpu › (all) › idle").waitFor();
   const address = page.url();
   await at.restart();
   const again = await open(at, new URL(address).pathname, { forgive: [/ERR_/] });
-  await panel(again, "cpu › ∗ › idle").waitFor();
+  await panel(again, "cpu › (all) › idle").waitFor();
   await panel(again, "load").waitFor();
   assert.equal(await again.getByLabel("Window").inputValue(), "900");
   // One chart less is a change, until it is saved.

@@ -161,9 +161,9 @@ impl Graph {
 /// Writes a file so that whoever reads it has the old one or the new one, with the mode and, where that may be, the owner that it had.
 fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let before = file.symlink_metadata().ok();
-    // What is no file (a pipe, /dev/stdout) is written to as it is.
+    // What is no file (a pipe, /dev/stdout) is written to as it is, and a link where it leads, were it to nothing yet.
     if before.as_ref().is_some_and(|meta| !meta.is_file()) {
-        return OpenOptions::new().write(true).truncate(true).open(file)?.write_all(bytes);
+        return OpenOptions::new().write(true).create(true).truncate(true).open(file)?.write_all(bytes);
     }
     // Until it has the mode of what it replaces, it is nobody else's to read.
     let (aside, mut new) = aside(file, if before.is_some() { 0o600 } else { 0o666 })?;
@@ -240,6 +240,11 @@ mod tests {
         symlink(&file, &link).expect("a link");
         write(&link, b"three").expect("written");
         assert_eq!(fs::read(&file).expect("there"), b"three");
+        let early = folder.join("early.png");
+        symlink(folder.join("late"), &early).expect("a link");
+        write(&early, b"four").expect("written");
+        assert_eq!(fs::read(folder.join("late")).expect("there"), b"four");
+        fs::remove_file(folder.join("late")).and_then(|()| fs::remove_file(&early)).expect("removed");
         assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 5, "nothing is left aside");
         fs::remove_dir_all(&folder).expect("removed");
     }

@@ -187,6 +187,7 @@ async fn serve(conf: DaemonConf, secrets: Secrets, folders: Folders, data: &Path
             tracing::warn!("{} is not there; it is waited for", folder.display());
         }
     }
+    tracing::info!("what is kept lies in {}", data.display());
     let watch = Watch::start(&folders, events.clone()).map_err(broken("watching the folders"))?;
     let registry = Registry::new(folders, loader, disposer.clone(), BuiltIns::new(&shared, &disposer));
     let (listening, built_ins) = oneshot::channel();

@@ -47,7 +47,8 @@ test("in URLs", () => {
 });
 
 test("what is shown is cut and has its keys as they are", () => {
-  assert.equal(path.shown("cpu,,a%2Cb"), "cpu › ∗ › a,b");
+  assert.equal(path.shown("cpu,,a%2Cb"), "cpu › (all) › a,b");
+  assert.equal(path.shown("cpu,*,idle"), "cpu › (each) › idle");
   assert.equal(Array.from(path.shown("x".repeat(10_000))).length, 120);
 });
 

@@ -88,9 +88,14 @@ export function outOfSegment(text: string): string {
   return outOfPath(text);
 }
 
-/** How a path is shown: its keys as they are, `∗` where it folds or lists, never longer than `most` characters. */
+/** How a step is shown: a key as it is, in brackets what it does where it is none: fold all keys of its level, or list each. */
+export function shownStep(step: string): string {
+  return step === "" ? "(all)" : step === "*" ? "(each)" : unturned(outOfPath(step));
+}
+
+/** How a path is shown, step by step, never longer than `most` characters. */
 export function shown(path: string, most = 120): string {
-  const text = unturned(steps(path).map((step) => (step === "" || step === "*" ? "∗" : outOfPath(step))).join(" › "));
+  const text = steps(path).map(shownStep).join(" › ");
   const points = Array.from(text);
   return points.length <= most ? text : `${points.slice(0, most - 1).join("")}…`;
 }

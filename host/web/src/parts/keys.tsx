@@ -1,7 +1,6 @@
 // A path as its keys, each kept apart: one that is written from right to left, or says that what follows is, turns no other round.
 
-import { unturned } from "../lib/format.ts";
-import { outOfPath, steps } from "../lib/path.ts";
+import { shownStep, steps } from "../lib/path.ts";
 
 export interface KeysProps {
   path: string;
@@ -13,7 +12,7 @@ export function Keys({ path, most = 80 }: KeysProps) {
   let left = most;
   const shown: string[] = [];
   for (const step of steps(path)) {
-    const key = step === "" || step === "*" ? "∗" : unturned(outOfPath(step));
+    const key = shownStep(step);
     const points = Array.from(key.length > left * 2 ? key.slice(0, left * 2 + 2) : key);
     if (points.length > left) {
       shown.push(`${points.slice(0, Math.max(0, left - 1)).join("")}…`);

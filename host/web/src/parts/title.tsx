@@ -2,7 +2,7 @@
 
 import { useRef } from "preact/hooks";
 import { cut } from "../lib/format.ts";
-import { keyArgument, outOfPath, shown, steps } from "../lib/path.ts";
+import { keyArgument, outOfPath, shownStep, shown, steps } from "../lib/path.ts";
 import type { Resolved } from "../lib/resolve.ts";
 
 interface TitleProps { path: string; resolved: Resolved | null; onReplace: (path: string) => void; onRemove: () => void }
@@ -30,7 +30,7 @@ export function Title({ path, resolved, onReplace, onRemove }: TitleProps) {
           return (
             <span key={i}>
               {i > 0 && <span class="sep" aria-hidden="true">›</span>}
-              {i === 0 ? <bdi>{folds ? "∗" : name}</bdi> : (
+              {i === 0 ? <bdi>{folds ? shownStep(key) : name}</bdi> : (
                 <button type="button" class={folds ? "step folds" : "step"} aria-pressed={folds}
                   title={folds ? `All keys of this level; click for ${were.current[i] === undefined ? "each" : cut(outOfPath(were.current[i] ?? ""), 48)}` : `Fold this level: all keys, not only ${name}`} onClick={() => turn(i)}>
                   <bdi>{folds ? (key === "*" ? "each" : "all") : name}</bdi>
