@@ -130,3 +130,20 @@ spec("the word that tells of a lost connection stands in the bar, without the st
   const looks = await word.evaluate((element) => { const { paddingLeft, backgroundColor } = getComputedStyle(element); return [paddingLeft, backgroundColor]; });
   assert.deepEqual(looks, ["0px", "rgba(0, 0, 0, 0)"]);
 });
+
+spec("what was found makes room for where somebody goes, and a letter that is being made is not asked for", async ({ daemon, open }) => {
+  const at = await daemon();
+  await at.push({ shop: { open: 1, orders: 2 }, defaultaction: "last" });
+  const page = await open(at, "/realtime/");
+  const find = page.getByRole("combobox", { name: /^Find in the tree/ });
+  await find.fill("orders");
+  await page.getByRole("option", { name: /orders/ }).waitFor();
+  await find.dispatchEvent("keydown", { key: "Enter", isComposing: true });
+  assert.equal(await page.locator(".panel").count(), 0);
+  await page.keyboard.press("Tab");
+  await page.getByRole("option", { name: /orders/ }).waitFor({ state: "hidden" });
+  await find.focus();
+  await page.getByRole("option", { name: /orders/ }).waitFor();
+  await page.keyboard.press("Enter");
+  await page.locator(".panel").waitFor();
+});

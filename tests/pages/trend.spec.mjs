@@ -213,6 +213,39 @@ spec("how it is drawn stands in the address, and what is on screen can be taken 
   await panel(page, "a › h1 and 1 more").locator("tbody tr").nth(1).waitFor();
 });
 
+spec("the focus stays where charts are moved and removed, and what has no room is told", async ({ daemon, open }) => {
+  const at = await daemon();
+  const names = Array.from({ length: 24 }, (_, n) => `c${n}`);
+  await past(at, [...names, "more"].flatMap((name) => walk(`x,${name}`, 1, 3600, () => 1)));
+  const page = await open(at, `/trend/view/?from=-1d&${names.slice(0, 3).map((name) => `chart=line&key-x,${name}`).join("&")}`, { zone: "Asia/Kolkata" });
+  // Whose clock it is.
+  await page.getByText(/^\d{4}-\d\d-\d\d \d\d:\d\d – \d{4}-\d\d-\d\d \d\d:\d\d UTC\+5:30$/).waitFor();
+  const order = (want) => until(() => page.locator(".trend-panel h2").allTextContents(), (all) => all.join() === want, want);
+  const focus = (want) => until(() => page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent), (name) => name === want, `the focus on ${want}`);
+  await page.getByRole("button", { name: "Move x › c2 up" }).press("Enter");
+  await order("x › c0,x › c2,x › c1");
+  await focus("Move x › c2 up");
+  await page.keyboard.press("Enter");
+  await order("x › c2,x › c0,x › c1");
+  // It is at the top, and has no such button any more.
+  await focus("Add lines");
+  await page.getByRole("button", { name: "Remove x › c0" }).press("Enter");
+  await order("x › c2,x › c1");
+  await focus("Remove x › c1");
+  await page.keyboard.press("Enter");
+  await focus("Remove x › c2");
+  await page.keyboard.press("Enter");
+  await page.getByText("Nothing is shown yet.").waitFor();
+  await focus("Find in the tree, or type a path");
+  await page.goBack();
+  await order("x › c2");
+
+  await page.goto(`${at.url}/trend/view/?from=-1d&${names.map((name) => `chart=line&key-x,${name}`).join("&")}`);
+  await page.getByRole("combobox", { name: /^Find in the tree/ }).fill("x,more");
+  await page.keyboard.press("Enter");
+  await page.getByRole("alert").getByText("A page has 24 charts at most").waitFor();
+});
+
 spec("the cursor of one chart is the cursor of all", async ({ daemon, open }) => {
   const at = await daemon();
   await past(at, [...walk("a,x", 20, 600, () => 2), ...walk("b,y", 20, 600, () => 3)]);

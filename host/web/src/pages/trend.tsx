@@ -1,10 +1,10 @@
 // How values went on: the tree on the left, charts on the right, all over one stretch of time. What is shown stands in the URL.
 
-import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
 import { canonical } from "../lib/address.ts";
 import { ever } from "../lib/again.ts";
 import { clockOffset } from "../lib/api.ts";
-import { moment } from "../lib/format.ts";
+import { between } from "../lib/format.ts";
 import { pageLive } from "../lib/pagelive.ts";
 import { mount } from "../lib/mount.ts";
 import { onThemeChange } from "../lib/theme.ts";
@@ -36,6 +36,10 @@ function Trend() {
   const [taking, setTaking] = useState<number | null>(null);
   /** What somebody has come to see, for who does not see it. */
   const [came, tell] = useState("");
+  /** Why what was picked is not shown. */
+  const [full, setFull] = useState("");
+  /** The chart that has the focus next, by its place, and whether on its way up: the button that had it is gone, or was moved. */
+  const focus = useRef<{ at: number; up: boolean } | null>(null);
   const latest = useRef({ state, span });
   latest.current = { state, span };
 
@@ -86,6 +90,7 @@ function Trend() {
     const before = latest.current.state;
     latest.current = { ...latest.current, state: next };
     setState(next);
+    setFull("");
     if (next.from !== before.from || next.to !== before.to) setSpan(spanOf(next, now()));
     const url = location.pathname + written(next);
     if (passing) return;
@@ -102,7 +107,7 @@ function Trend() {
       frame.current = 0;
       put({ ...before, zoom });
       const [from, to] = zoom ?? whole;
-      tell(`${moment(from * 1000)} to ${moment(to * 1000)}`);
+      tell(between(from * 1000, to * 1000));
     } else if (frame.current === 0) {
       frame.current = requestAnimationFrame(() => {
         frame.current = 0;
@@ -113,7 +118,10 @@ function Trend() {
 
   const change = (at: number, chart: ChartState | null) => {
     const charts = state.charts.flatMap((one, i) => (i === at ? (chart ? [chart] : []) : [one]));
-    if (chart === null) setTaking(null);
+    if (chart === null) {
+      setTaking(null);
+      focus.current = { at: Math.min(at, charts.length - 1), up: false };
+    }
     put({ ...state, charts });
   };
   const add = (path: string) => {
@@ -121,11 +129,13 @@ function Trend() {
     if (key === "") return;
     const into = taking === null ? undefined : state.charts[taking];
     if (taking !== null && into) {
-      if (!into.keys.includes(key) && into.keys.length < KEYS_MAX) change(taking, { ...into, keys: [...into.keys, key] });
-      return;
+      if (into.keys.includes(key)) return;
+      if (into.keys.length >= KEYS_MAX) return setFull(`A chart has ${KEYS_MAX} paths at most: remove it, or make another.`);
+      return change(taking, { ...into, keys: [...into.keys, key] });
     }
     const there = state.charts.findIndex(({ keys }) => keys.includes(key));
-    if (there < 0 && state.charts.length < CHARTS_MAX) put({ ...state, charts: [...state.charts, chartOf([key])] });
+    if (there < 0 && state.charts.length >= CHARTS_MAX) return setFull(`A page has ${CHARTS_MAX} charts at most: remove one of them.`);
+    if (there < 0) put({ ...state, charts: [...state.charts, chartOf([key])] });
     setNarrow(false);
     setTimeout(() => {
       document.querySelectorAll(".trend-panel")[there < 0 ? state.charts.length : there]?.scrollIntoView({ block: "nearest", behavior: "instant" });
@@ -136,8 +146,19 @@ function Trend() {
     const [one] = charts.splice(at, 1);
     if (one) charts.splice(at + by, 0, one);
     setTaking(null);
+    focus.current = { at: at + by, up: true };
     put({ ...state, charts });
   };
+  useLayoutEffect(() => {
+    if (focus.current === null) return;
+    const { at, up } = focus.current;
+    focus.current = null;
+    const panel = document.querySelectorAll(".trend-panel")[at];
+    const button = (title: string) => panel?.querySelector<HTMLElement>(`.panel-does button[title="${title}"]`);
+    const places = up ? [button("Move up"), panel?.querySelector<HTMLElement>(".panel-does button")] : [button("Remove"), ...document.querySelectorAll<HTMLElement>(".tree-opens, .search input")];
+    // On a telephone the tree is behind a button, which is not there where the tree is.
+    places.find((one) => one?.offsetParent)?.focus();
+  }, [state.charts]);
   const picked = useMemo(() => new Set(state.charts.flatMap(({ keys }) => keys)), [state.charts]);
   // A chart keeps what it has loaded when others come and go above it.
   const names = new Map<string, number>();
@@ -157,11 +178,12 @@ function Trend() {
         <div class="bar">
           <button type="button" class="tree-opens" aria-expanded={narrow} onClick={() => setNarrow(!narrow)}>{narrow ? "Close the tree" : "Add from the tree"}</button>
           <h1>Trend</h1>
-          <span class="trend-seen">{moment(seen[0] * 1000)} – {moment(seen[1] * 1000)}</span>
+          <span class="trend-seen">{between(seen[0] * 1000, seen[1] * 1000)}</span>
           <span class="unseen" role="status">{came}</span>
           <span class="bar-space" />
           <RangeBar state={state} span={span} zoomed={state.zoom !== null} onPut={put} />
         </div>
+        {full !== "" && <p class="panel-said trend-full" role="alert">{full}</p>}
         {state.charts.length === 0 ? (
           <div class="realtime-empty">
             <Empty title="Nothing is shown yet.">
