@@ -12,6 +12,7 @@ import { Empty, Offline } from "../parts/states.tsx";
 import { Tree } from "../parts/tree.tsx";
 import { type Range, watchWheel, within } from "./trend/gestures.ts";
 import { Panel } from "./trend/panel.tsx";
+import { Past } from "./trend/pasttree.tsx";
 import { RangeBar } from "./trend/rangebar.tsx";
 import { type ChartState, chartOf, CHARTS_MAX, KEYS_MAX, type PageState, read, spanOf, written } from "./trend/state.ts";
 
@@ -172,6 +173,7 @@ function Trend() {
     <div class="realtime trend">
       <aside class={narrow ? "realtime-tree open" : "realtime-tree"} aria-label="The tree">
         <Tree live={live} onPick={add} picked={picked} verb={taking === null ? "Show" : "Add"} />
+        <Past range={span} from={state.from} to={state.to} onPick={add} picked={picked} />
       </aside>
       <section class="realtime-charts" aria-label="Charts">
         <Offline why={lost ?? live.error} />
@@ -189,7 +191,8 @@ function Trend() {
             <Empty title="Nothing is shown yet.">
               <p>Pick a leaf in the tree, or press <kbd>Enter</kbd> on a branch. Or type a path above it: an empty key folds all of its level, as
                 in <code>cpu,,idle</code>, and <code>cpu,*,idle</code> draws each.</p>
-              <p>The tree has what lives now. What went has its trend still: type its whole path, with its commas, as in <code>cpu,web1,idle</code>.</p>
+              <p>The tree has what lives now. What went has its trend still: look for it <em>In history</em> below the tree, or type its whole path, with
+                its commas, as in <code>cpu,web1,idle</code>.</p>
               <p>Drag over a chart, turn the wheel or pinch to see less time and more of it; the strip below a chart has all of its time.</p>
               <p class="starts">{STARTS.map((key) => <button type="button" key={key} onClick={() => add(key)}><code>{key}</code></button>)}</p>
             </Empty>
