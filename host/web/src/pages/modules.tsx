@@ -4,10 +4,11 @@ import { useRef, useState } from "preact/hooks";
 import { type Entry, ls } from "../lib/api.ts";
 import { ago, clock, cut, duration, moment, short, unturned } from "../lib/format.ts";
 import { pageLive } from "../lib/pagelive.ts";
-import { type Change, changes, counted, isTrouble, load, type Module, modules, switched, type To } from "../lib/modules.ts";
+import { type Change, changes, counted, isTrouble, load, matching, type Module, modules, switched, type To } from "../lib/modules.ts";
 import { mount } from "../lib/mount.ts";
 import { daemon } from "../lib/page.ts";
-import { inPath, keyArgument, segment, shown } from "../lib/path.ts";
+import { inPath, keyArgument, segment } from "../lib/path.ts";
+import { Keys } from "../parts/keys.tsx";
 import { useAsked, useNow, useOffline } from "../parts/refresh.tsx";
 import { Broken, Empty, Loading, Offline } from "../parts/states.tsx";
 
@@ -41,8 +42,7 @@ function Modules() {
   if (value !== null && value !== before.current.last) before.current = { last: value, prior: before.current.last };
   const prior = before.current.prior;
 
-  const list = value?.all.filter(({ name, why, state, kind }) =>
-    [name, why, state, kind].some((text) => text.toLowerCase().includes(only.trim().toLowerCase()))) ?? [];
+  const list = matching(value?.all ?? [], only);
   const troubled = value?.all.filter(isTrouble) ?? [];
   return (
     <>
@@ -143,7 +143,7 @@ function More({ module }: { module: Module }) {
         <div><dt>Calls</dt><dd>{short(module.calls)}, {module.errors === 0 ? "none failed" : `${short(module.errors)} failed`}</dd></div>
         <div><dt>CPU in all</dt><dd>{duration(module.cpu)}</dd></div>
         <div><dt>Restarted</dt><dd>{module.restarts === 0 ? "never" : `${short(module.restarts)} times`}</dd></div>
-        <div><dt>Branch</dt><dd>{branch === null ? "none" : <a href={`/realtime/?${keyArgument(branch)}`}><bdi>{shown(branch, 80)}</bdi></a>}</dd></div>
+        <div><dt>Branch</dt><dd>{branch === null ? "none" : <a href={`/realtime/?${keyArgument(branch)}`}><Keys path={branch} /></a>}</dd></div>
       </dl>
       {branch !== null && branch !== "" && <Values branch={branch} />}
     </div>

@@ -7,6 +7,7 @@ import { cut } from "../lib/format.ts";
 import { mount } from "../lib/mount.ts";
 import { segment, shown } from "../lib/path.ts";
 import { moved, nameFault, read, together } from "../lib/viewfile.ts";
+import { Keys } from "../parts/keys.tsx";
 import { Broken, Empty, Loading } from "../parts/states.tsx";
 
 function Views() {
@@ -121,7 +122,7 @@ function Views() {
                     <>
                       <div class="view-told">
                         <h2><a href={`/realtime/view/${segment(view.name)}`}><bdi>{cut(view.name, 100)}</bdi></a></h2>
-                        <p class="quiet">{view.charts.length === 0 ? "No charts." : view.charts.slice(0, 6).map(({ key }, i) => <span key={i} class="view-key"><bdi>{shown(key, 48)}</bdi></span>)}
+                        <p class="quiet">{view.charts.length === 0 ? "No charts." : view.charts.slice(0, 6).map(({ key }, i) => <span key={i} class="view-key"><Keys path={key} most={48} /></span>)}
                           {view.charts.length > 6 && <span class="view-key">and {view.charts.length - 6} more</span>}</p>
                       </div>
                       <div class="view-does">

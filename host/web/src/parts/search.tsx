@@ -3,8 +3,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { find, type Found, isAbort, said, type Value } from "../lib/api.ts";
 import { cut, short } from "../lib/format.ts";
-import { shown } from "../lib/path.ts";
 import { figure } from "../lib/recent.ts";
+import { Keys } from "./keys.tsx";
 
 const AFTER = 120;
 const MOST = 40;
@@ -97,7 +97,7 @@ export function Search({ onPick }: { onPick: (path: string) => void }) {
           return (
             <li key={one.path} id={`search-${i}`} role="option" aria-selected={i === at}
               onMouseDown={(event) => { event.preventDefault(); if (event.button === 0) pick(one); }}>
-              <bdi class="search-path">{one["typed"] ? "Show " : ""}{shown(one.path, 160)}</bdi>
+              <span class="search-path">{one["typed"] ? "Show " : ""}<Keys path={one.path} most={160} /></span>
               {value !== null && <span class="quiet">{typeof value === "number" ? short(value) : cut(value, 24)}</span>}
             </li>
           );
