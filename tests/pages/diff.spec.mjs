@@ -19,7 +19,7 @@ spec("two branches: what differs, sorted, with bars", async ({ daemon, open }) =
   const page = await open(at, "/diff/cpu%2Ch1/cpu%2Ch2");
   await page.getByText("4 of 5 values differ, 1 only in A.").waitFor();
   assert.deepEqual(await rows(page), [
-    ["name", "alpha", "beta", "another"], ["idle", "80", "40", "−40 −50 %"], ["user", "10", "12", "+2 +20 %"], ["own", "3", "–", "only in A"],
+    ["name", "alpha", "beta", "differs"], ["idle", "80", "40", "−40 −50 %"], ["user", "10", "12", "+2 +20 %"], ["own", "3", "–", "only in A"],
   ]);
   assert.deepEqual(await bars(page), [["less", 0], ["less", 25], ["more", 8], ["less alone", 50]]);
   // By another column, and the other way round.
@@ -63,7 +63,7 @@ spec("one path at two times", async ({ daemon, open }) => {
   await b.getByLabel("When").press("Enter");
   await until(() => page.url(), (url) => url.endsWith("/diff/shop/shop?at=-1d&bt=-2h"), "the address");
   await page.getByText("2 of 3 values differ.").waitFor();
-  assert.deepEqual(await rows(page), [["version", "1.0", "2.0", "another"], ["open", "100", "50", "−50 −50 %"]]);
+  assert.deepEqual(await rows(page), [["version", "1.0", "2.0", "differs"], ["open", "100", "50", "−50 −50 %"]]);
   // What is no time is said.
   await b.getByLabel("When").fill("soon");
   await page.getByRole("button", { name: "Compare" }).click();

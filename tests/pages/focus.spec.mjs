@@ -44,6 +44,10 @@ spec("views are moved, edited and removed by the keyboard, and the focus is neve
   await page.keyboard.press("Tab");
   await press("Keep");
   await press("Remove Two");
+  await focus("Remove Two");
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: "Keep" }).waitFor({ state: "detached" });
+  await press("Remove Two");
   await page.getByRole("button", { name: "Keep" }).waitFor();
   await press("Remove Two");
   await order("First,Three");
@@ -88,4 +92,29 @@ spec("changes follow each other, and why one failed stands until the next", asyn
   await page.getByRole("button", { name: "Move Two up" }).click();
   await page.getByText("Moved Two.").waitFor();
   assert.equal(await page.getByText("the disk is full").count(), 0);
+});
+
+spec("the second click of a double one is no answer, and one answer is sent once", async ({ daemon, open }) => {
+  const at = await daemon();
+  await at.ask("/setting/view/One", { method: "PUT", body: JSON.stringify({ name: "One", charts: [] }), headers: { "Content-Type": "application/json" } });
+  const page = await open(at, "/setting/view", { width: 390, forgive: [/500/] });
+  let removals = 0;
+  let fails = true;
+  await page.route("**/setting/view/One", (route) => {
+    removals += 1;
+    return fails ? route.fulfill({ status: 500, body: '{"error":"the disk is full"}' }) : route.continue();
+  });
+  await page.getByRole("button", { name: "Remove One" }).dblclick({ position: { x: 20, y: 10 } });
+  await page.getByRole("button", { name: "Keep" }).waitFor();
+  assert.equal(removals, 0);
+  // What was refused may be tried again.
+  await page.getByRole("button", { name: "Remove One" }).focus();
+  await page.keyboard.press("Enter");
+  await page.getByText("the disk is full").waitFor();
+  fails = false;
+  await until(async () => {
+    await page.getByRole("button", { name: "Remove One" }).press("Enter", { timeout: 1_000 }).catch(() => undefined);
+    return page.locator(".view").count();
+  }, (n) => n === 0, "the removal");
+  assert.equal(removals, 2);
 });

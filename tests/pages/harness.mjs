@@ -165,9 +165,9 @@ function bench(cleanup) {
     cleanup.push(() => at.drop());
     return at;
   };
-  /** Opens a page. `theme`, `width` and `height` as a user has them; `forgive` are errors that are to be expected. */
-  const open = async (at, path, { theme = "light", width = 1280, height = 800, forgive = [] } = {}) => {
-    const context = await (await chromium()).newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion: "reduce" });
+  /** Opens a page. `theme`, `width`, `height` and `zone` (of the clock) as a user has them; `forgive` are errors that are to be expected. */
+  const open = async (at, path, { theme = "light", width = 1280, height = 800, zone, forgive = [] } = {}) => {
+    const context = await (await chromium()).newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion: "reduce", ...(zone ? { timezoneId: zone } : {}) });
     cleanup.push(() => within(context.close(), CLOSE_MAX, "closing a page"));
     context.setDefaultTimeout(WAIT_MAX);
     const page = await context.newPage();

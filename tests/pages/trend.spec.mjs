@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { GRAFTD, HOSTILE, seen, shots, spec, until } from "./harness.mjs";
+import { accessible, GRAFTD, HOSTILE, seen, shots, spec, until } from "./harness.mjs";
 
 const DAY = 86_400;
 const escaped = (byte) => `%${byte.toString(16).padStart(2, "0").toUpperCase()}`;
@@ -211,6 +211,66 @@ spec("how it is drawn stands in the address, and what is on screen can be taken 
   await page.getByText("Nothing is shown yet.").waitFor();
   await page.goBack();
   await panel(page, "a › h1 and 1 more").locator("tbody tr").nth(1).waitFor();
+});
+
+spec("the focus stays where charts are moved and removed, and what has no room is told", async ({ daemon, open }) => {
+  const at = await daemon();
+  const names = Array.from({ length: 24 }, (_, n) => `c${n}`);
+  await past(at, [...names, "more"].flatMap((name) => walk(`x,${name}`, 1, 3600, () => 1)));
+  const page = await open(at, `/trend/view/?from=-1d&${names.slice(0, 3).map((name) => `chart=line&key-x,${name}`).join("&")}`, { zone: "Asia/Kolkata" });
+  // Whose clock it is.
+  await page.getByText(/^\d{4}-\d\d-\d\d \d\d:\d\d – \d{4}-\d\d-\d\d \d\d:\d\d UTC\+5:30$/).waitFor();
+  const order = (want) => until(() => page.locator(".trend-panel h2").allTextContents(), (all) => all.join() === want, want);
+  const focus = (want) => until(() => page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent), (name) => name === want, `the focus on ${want}`);
+  await page.getByRole("button", { name: "Move x › c2 up" }).press("Enter");
+  await order("x › c0,x › c2,x › c1");
+  await focus("Move x › c2 up");
+  await page.keyboard.press("Enter");
+  await order("x › c2,x › c0,x › c1");
+  // It is at the top, and has no such button any more.
+  await focus("Add lines");
+  await page.getByRole("button", { name: "Remove x › c0" }).press("Enter");
+  await order("x › c2,x › c1");
+  await focus("Remove x › c1");
+  await page.keyboard.press("Enter");
+  await focus("Remove x › c2");
+  await page.keyboard.press("Enter");
+  await page.getByText("Nothing is shown yet.").waitFor();
+  await focus("Find in the tree, or type a path");
+  await page.goBack();
+  await order("x › c2");
+
+  await page.goto(`${at.url}/trend/view/?from=-1d&${names.map((name) => `chart=line&key-x,${name}`).join("&")}`);
+  await page.getByRole("combobox", { name: /^Find in the tree/ }).fill("x,more");
+  await page.keyboard.press("Enter");
+  await page.getByRole("alert").getByText("A page has 24 charts at most").waitFor();
+});
+
+spec("what went is found in history, level by level", async ({ daemon, open }) => {
+  const at = await daemon();
+  await past(at, [...walk("cpu,web9,idle", 2, 3600, () => 98), ...walk("cpu,web10,idle", 2, 3600, () => 97), ...walk("uptime", 2, 3600, () => 1)]);
+  await at.push({ cpu: { web9: { idle: 99 } }, defaultaction: "last" });
+  const page = await open(at, "/trend/view/?from=-7d");
+  const asked = steps(page);
+  const below = page.locator(".past");
+  const keys = () => below.locator("li").allInnerTexts();
+  const is = (want) => until(keys, (all) => all.map((text) => text.replace(/\s+/g, " ").trim()).join("|") === want, want);
+  await page.getByRole("treeitem", { name: /^cpu/ }).waitFor();
+  assert.equal(asked.length, 0, "nothing is asked before it is opened");
+  await below.getByText("In history").click();
+  await until(keys, (all) => all.some((text) => /^cpu\s*\+$/.test(text)) && all.some((text) => /^uptime\s*gone$/.test(text)), "the first level");
+  await below.getByRole("button", { name: "cpu", exact: true }).press("Enter");
+  await is("web9 +|web10 gone +");
+  // The focus is where it goes on from.
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "cpu");
+  await below.getByRole("button", { name: "web10", exact: true }).click();
+  await is("idle gone");
+  await below.getByRole("button", { name: "Show cpu › web10 › idle" }).click();
+  await panel(page, "cpu › web10 › idle").locator("tbody tr").waitFor();
+  await is("idle gone shown");
+  await below.getByRole("button", { name: "All", exact: true }).click();
+  await until(keys, (all) => all.some((text) => text.startsWith("uptime")), "the first level again");
+  await accessible(page);
 });
 
 spec("the cursor of one chart is the cursor of all", async ({ daemon, open }) => {

@@ -11,6 +11,33 @@ test("numbers are short", () => {
   assert.equal(plain(format.exact(1234567.5)), "1 234 568");
 });
 
+test("figures that are huge, none, or next to nothing are as short as others", () => {
+  for (const [value, want] of [[9_999.7, "10 k"], [1e300, "1.00e+300"], [-1e21, "-1.00e+21"], [-0, "0"]] as const) assert.equal(plain(format.short(value)), want);
+  for (const [value, want] of [[-0, "0"], [1e-9, "1e-9"], [-0.00002, "-0.00002"], [1e300, "1e+300"], [NaN, "–"]] as const) assert.equal(plain(format.exact(value)), want);
+  for (const [value, units, want] of [
+    [NaN, "bytes", "–"], [1e300, "bytes", "1.00e+300 B"], [NaN, "s", "–"], [1e300, "s", "1.16e+295 d"], [1e9, "s", "11.6 k d"], [1e300, "%", "1.00e+300 %"], [-0, "bytes", "0 B"],
+  ] as const) assert.equal(plain(format.withUnits(value, units)), want);
+  assert.deepEqual(format.tickTexts([-0.1, -1e-17, 0.1], "", 0.1), ["-0.1", "0", "0.1"]);
+});
+
+test("a moment has its zone, and a stretch over a change of the clock both", () => {
+  const zone = process.env["TZ"];
+  try {
+    process.env["TZ"] = "Europe/Zurich";
+    assert.equal(format.zoned(Date.UTC(2026, 0, 5, 12)), "2026-01-05 13:00 UTC+1");
+    assert.equal(format.between(Date.UTC(2026, 0, 5), Date.UTC(2026, 0, 6)), "2026-01-05 01:00 – 2026-01-06 01:00 UTC+1");
+    assert.equal(format.between(Date.UTC(2026, 2, 1), Date.UTC(2026, 3, 1)), "2026-03-01 01:00 UTC+1 – 2026-04-01 02:00 UTC+2");
+    process.env["TZ"] = "America/St_Johns";
+    assert.equal(format.zone(Date.UTC(2026, 0, 5)), "UTC-3:30");
+    process.env["TZ"] = "UTC";
+    assert.equal(format.moment(1000, true), "1970-01-01 00:00:01");
+    assert.equal(format.zone(0), "UTC");
+  } finally {
+    if (zone === undefined) delete process.env["TZ"];
+    else process.env["TZ"] = zone;
+  }
+});
+
 test("units say what a number is", () => {
   for (const [value, units, want] of [[2048, "bytes", "2 KiB"], [1023, "Bytes", "1023 B"], [1_048_000, "bytes/sec", "1023 KiB/s"], [0.0123, "seconds", "12.3 ms"], [1500, "ms", "1.5 s"], [12.34, "%", "12.3 %"], [5, "requests", "5 requests"], [5, "", "5"]] as const) {
     assert.equal(plain(format.withUnits(value, units)), want);

@@ -3,6 +3,8 @@
 const LARGE = ["", "k", "M", "G", "T", "P", "E"];
 const BYTES = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
 const THIN = "\u202f";
+/** From here on a figure is its exponent: no size has a letter, and digits would fill the page. */
+const HUGE = 1e21;
 
 /** Three or four significant digits, without an exponent: `0.0123`, `12.3`, `1 234`. */
 function plain(value: number): string {
@@ -16,9 +18,10 @@ function plain(value: number): string {
 /** A number as short as it can be: `1.23 M`, `12.3 k`, `0.5`. */
 export function short(value: number): string {
   if (!Number.isFinite(value)) return "–";
+  if (Math.abs(value) >= HUGE) return value.toExponential(2);
   let size = value;
   let at = 0;
-  while (Math.abs(size) >= (at === 0 ? 10_000 : 999.5) && at < LARGE.length - 1) {
+  while (Math.abs(size) >= (at === 0 ? 9_999.5 : 999.5) && at < LARGE.length - 1) {
     size /= 1000;
     at += 1;
   }
@@ -28,11 +31,16 @@ export function short(value: number): string {
 /** A number with all of its digits before the point, in groups. */
 export function exact(value: number): string {
   if (!Number.isFinite(value)) return "–";
-  return value.toLocaleString("en", { maximumFractionDigits: Math.abs(value) >= 1000 ? 0 : 6 }).replaceAll(",", THIN);
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  if (size < 1e-4 || size >= HUGE) return String(value);
+  return value.toLocaleString("en", { maximumFractionDigits: size >= 1000 ? 0 : 6 }).replaceAll(",", THIN);
 }
 
 /** A number of bytes. */
 export function bytes(value: number): string {
+  if (!Number.isFinite(value)) return "–";
+  if (Math.abs(value) >= HUGE) return `${value.toExponential(2)}${THIN}B`;
   let size = value;
   let at = 0;
   while (Math.abs(size) >= 1023.5 && at < BYTES.length - 1) {
@@ -42,9 +50,14 @@ export function bytes(value: number): string {
   return `${plain(size)}${THIN}${BYTES[at]}`;
 }
 
+/** Of so many seconds nobody wants the hours. */
+const LONG = 10_000 * 86_400;
+
 /** A number of seconds: `12 ms`, `1.5 s`, `3 min 20 s`, `2 d 4 h`. */
 export function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return "–";
   const size = Math.abs(seconds);
+  if (size >= LONG) return `${short(seconds / 86_400)}${THIN}d`;
   if (size === 0) return `0${THIN}s`;
   if (size < 1e-3) return `${plain(seconds * 1e6)}${THIN}µs`;
   if (size < 1) return `${plain(seconds * 1e3)}${THIN}ms`;
@@ -82,7 +95,7 @@ export function withUnits(value: number, units: string): string {
       return duration(value / 1000);
     case "%":
     case "percent":
-      return `${plain(value)}${THIN}%`;
+      return `${short(value)}${THIN}%`;
     default:
       return `${short(value)}${behind(unit)}`;
   }
@@ -119,8 +132,9 @@ export function tickTexts(ticks: ReadonlyArray<number | null>, units: string, ap
   const digits = digitsOf(apart / by);
   return ticks.map((tick) => {
     if (tick === null) return "";
-    if (tick === 0) return withUnits(0, units);
     const text = digits > DIGITS_MAX ? (tick / by).toExponential(2) : (tick / by).toFixed(digits);
+    // What is left of adding steps up to zero is zero.
+    if (tick === 0 || /^-0(\.0*)?$/.test(text)) return withUnits(0, units);
     return `${text.includes(".") && digits <= DIGITS_MAX ? text.replace(/\.?0+$/, "") : text}${end}`;
   });
 }
@@ -155,10 +169,26 @@ export function clock(ms: number): string {
 }
 
 /** A day and its clock: `2026-11-26 14:05`. */
-export function moment(ms: number): string {
+export function moment(ms: number, seconds = false): string {
   const date = new Date(ms);
   const day = [date.getFullYear(), date.getMonth() + 1, date.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
-  return `${day} ${clock(ms).slice(0, 5)}`;
+  return `${day} ${seconds ? clock(ms) : clock(ms).slice(0, 5)}`;
+}
+
+/** By what the browser's clock is another than UTC's at a moment: `UTC`, `UTC+1`, `UTC-3:30`. */
+export function zone(ms: number): string {
+  const ahead = -new Date(ms).getTimezoneOffset();
+  if (!(Math.abs(ahead) > 0)) return "UTC";
+  const [hours, minutes] = [Math.floor(Math.abs(ahead) / 60), Math.abs(ahead) % 60];
+  return `UTC${ahead < 0 ? "-" : "+"}${hours}${minutes === 0 ? "" : `:${String(minutes).padStart(2, "0")}`}`;
+}
+
+/** A moment that is compared with what others tell: with its zone. */
+export const zoned = (ms: number): string => `${moment(ms)} ${zone(ms)}`;
+
+/** From one moment to another, and in which zone: in each its own where the clock changes between them. */
+export function between(from: number, to: number): string {
+  return zone(from) === zone(to) ? `${moment(from)} – ${zoned(to)}` : `${zoned(from)} – ${zoned(to)}`;
 }
 
 /** How long ago a moment is: `now`, `12 s ago`, `3 h ago`. */

@@ -62,9 +62,18 @@ export function load(now: Module, before: Module | undefined, seconds: number): 
   return (now.cpu - before.cpu) / seconds;
 }
 
+/** The modules that have a text in their name, kind, state or reason; those in a state where the text is one. */
+export function matching(all: readonly Module[], text: string): Module[] {
+  const wanted = text.trim().toLowerCase();
+  if (STATES.some((state) => state === wanted)) return all.filter(({ state }) => state === wanted);
+  return all.filter(({ name, why, state, kind }) => [name, why, state, kind].some((one) => one.toLowerCase().includes(wanted)));
+}
+
+/** All states, those first that want somebody. */
+const STATES: readonly State[] = ["failing", "rejected", "late", "probing", "running", "off", "stopped"];
+
 /** How many modules are in each state, those that want somebody first. */
 export function counted(all: readonly Module[]): Array<[State, number]> {
-  const order: State[] = ["failing", "rejected", "late", "probing", "running", "off", "stopped"];
-  const counts = order.map((state): [State, number] => [state, all.filter((module) => module.state === state).length]);
+  const counts = STATES.map((state): [State, number] => [state, all.filter((module) => module.state === state).length]);
   return counts.filter(([, count]) => count > 0);
 }

@@ -3,7 +3,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { ever } from "../lib/again.ts";
 import { clockOffset, Failed, isAbort, said } from "../lib/api.ts";
-import { moment } from "../lib/format.ts";
+import { zoned } from "../lib/format.ts";
 import { mount } from "../lib/mount.ts";
 import { keyArgument, shown } from "../lib/path.ts";
 import { Keys } from "../parts/keys.tsx";
@@ -20,7 +20,7 @@ const NOTHING: DiffState = { a: { path: "", time: "" }, b: { path: "", time: "" 
 const clock = () => (Date.now() + clockOffset()) / 1000;
 
 function when({ time }: Side, now: number): string {
-  return time === "" ? "now" : moment((timeOf(time, now) ?? now) * 1000);
+  return time === "" ? "now" : zoned((timeOf(time, now) ?? now) * 1000);
 }
 
 function named(side: Side, now: number): string {
@@ -68,7 +68,7 @@ function Diff() {
   };
   const all = useMemo(() => (found ? rows(found.sides[0].leaves, found.sides[1].leaves) : []), [found]);
   const [a, b] = found ? [named(found.of.a, found.at), named(found.of.b, found.at)] : ["", ""];
-  const paths = state === null ? [] : [...new Set([state.a.path, state.b.path])];
+  const paths = state === null ? [] : [...new Set([state.a.path, state.b.path])].filter((path) => path !== "");
 
   return (
     <>
@@ -88,7 +88,7 @@ function Diff() {
             <p class="diff-sides">
               <span><b>A</b> <Named side={found.of.a} now={found.at} /></span>
               <span><b>B</b> <Named side={found.of.b} now={found.at} /></span>
-              <a href={`/trend/view/?chart=line&${paths.map(keyArgument).join("&")}`}>Their trend</a>
+              {paths.length > 0 && <a href={`/trend/view/?chart=line&${paths.map(keyArgument).join("&")}`}>Their trend</a>}
             </p>
             {found.of !== state && error === null && <p class="quiet" role="status">Reading both…</p>}
             {found.sides.some(({ truncated }) => truncated) && <p class="quiet">There is more than can be set side by side; name longer paths.</p>}

@@ -1,6 +1,6 @@
 // What lives here, for somebody who has ten seconds; and how to bring the first value.
 
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { get } from "../lib/api.ts";
 import { bytes, cut, duration, exact, short } from "../lib/format.ts";
 import { pageLive } from "../lib/pagelive.ts";
@@ -22,6 +22,8 @@ const LOGS = 12;
 /** A host is silent when nothing was told of it for so many ticks. */
 const SILENT = 60;
 const FIRST = "deploys,shop";
+/** What a button has done is told for so long (ms). */
+const SAID = 2_000;
 
 /** `3 hosts`, `1 host`. */
 function many(n: number, what: string): string {
@@ -59,7 +61,6 @@ function Front() {
 /** All of it in two lines. */
 function Sum({ now }: { now: Overview }) {
   const troubled = now.modules.filter(isTrouble);
-  const others = now.branches.filter(({ key }) => key !== "graftd").length;
   const rate = now.logs.reduce((sum, log) => sum + log.rate, 0);
   return (
     <div class="sum">
@@ -72,10 +73,10 @@ function Sum({ now }: { now: Overview }) {
       </p>
       <dl class="tiles">
         <div><dt>Hosts</dt><dd>{short(now.hosts.length)}</dd></div>
-        <div><dt>Branches</dt><dd>{short(others)}</dd></div>
+        <div><dt>Branches</dt><dd>{short(now.root.total)}</dd></div>
         <div><dt>Values</dt><dd title={now.nodes === null ? "" : `${exact(now.nodes)} nodes in the tree`}>{now.nodes === null ? "–" : short(now.nodes)}</dd></div>
         <div><dt>Log lines</dt><dd>{short(rate)}<small>/s</small></dd></div>
-        <div><dt>Modules</dt><dd><a href="/modules" title={counted(now.modules).map(([state, n]) => `${n} ${state}`).join(", ")}>{short(now.modules.filter(({ state }) => state === "running" || state === "late").length)}<small> run</small></a></dd></div>
+        <div><dt>Modules</dt><dd><a href="/modules" title={counted(now.modules).map(([state, n]) => `${n} ${state}`).join(", ")}>{short(now.modules.filter(({ state }) => state === "running" || state === "late").length)}<small> running</small></a></dd></div>
         <div><dt>Memory</dt><dd>{now.rss === null ? "–" : bytes(now.rss)}</dd></div>
       </dl>
     </div>
@@ -185,6 +186,11 @@ function Line({ text, what }: { text: string; what: string }) {
   const [copied, setCopied] = useState("");
   // Without TLS a browser may have no clipboard to write to.
   const copy = () => navigator.clipboard.writeText(text).then(() => setCopied("Copied"), () => setCopied("Not copied"));
+  useEffect(() => {
+    if (copied === "") return;
+    const timer = setTimeout(() => setCopied(""), SAID);
+    return () => clearTimeout(timer);
+  }, [copied]);
   return (
     <div class="line">
       <pre tabIndex={0} aria-label={what}><code>{text}</code></pre>
@@ -202,7 +208,8 @@ function Push() {
       <h2 id="push">Push a value</h2>
       <p>From any shell that reaches this address:</p>
       <Line what="push a value" text={`curl${token} ${origin}/push \\\n  -H 'Content-Type: application/json' \\\n  -d '{"deploys":{"shop":1}}'`} />
-      <p class="arrived" role="status">
+      <p class="unseen" role="status">{typeof value === "number" ? "The value is here." : ""}</p>
+      <p class="arrived">
         {typeof value === "number"
           ? <>It is here: <a href={`/realtime/?${keyArgument(FIRST)}`}>deploys › shop</a> is <b>{exact(value)}</b>. Each push adds to it.</>
           : <span class="quiet">As soon as it is here, this line says so.</span>}

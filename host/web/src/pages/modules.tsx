@@ -4,10 +4,11 @@ import { useRef, useState } from "preact/hooks";
 import { type Entry, ls } from "../lib/api.ts";
 import { ago, clock, cut, duration, moment, short, unturned } from "../lib/format.ts";
 import { pageLive } from "../lib/pagelive.ts";
-import { type Change, changes, counted, isTrouble, load, type Module, modules, switched, type To } from "../lib/modules.ts";
+import { type Change, changes, counted, isTrouble, load, matching, type Module, modules, switched, type To } from "../lib/modules.ts";
 import { mount } from "../lib/mount.ts";
 import { daemon } from "../lib/page.ts";
-import { inPath, join, keyArgument, shown } from "../lib/path.ts";
+import { inPath, keyArgument, segment } from "../lib/path.ts";
+import { Keys } from "../parts/keys.tsx";
 import { useAsked, useNow, useOffline } from "../parts/refresh.tsx";
 import { Broken, Empty, Loading, Offline } from "../parts/states.tsx";
 
@@ -41,8 +42,7 @@ function Modules() {
   if (value !== null && value !== before.current.last) before.current = { last: value, prior: before.current.last };
   const prior = before.current.prior;
 
-  const list = value?.all.filter(({ name, why, state, kind }) =>
-    [name, why, state, kind].some((text) => text.toLowerCase().includes(only.trim().toLowerCase()))) ?? [];
+  const list = matching(value?.all ?? [], only);
   const troubled = value?.all.filter(isTrouble) ?? [];
   return (
     <>
@@ -73,7 +73,7 @@ function Modules() {
               <thead>
                 <tr>
                   <th scope="col">Module</th><th scope="col">State</th><th scope="col">Since</th><th scope="col">Why</th>
-                  <th scope="col" class="number">CPU</th><th scope="col" class="number">Late</th><th scope="col">Switch</th>
+                  <th scope="col" class="number">CPU</th><th scope="col" class="number" title="How often it took longer than it may, and how much longer in all">Late</th><th scope="col" class="switches">Switch</th>
                 </tr>
               </thead>
               {list.map((module) => (
@@ -92,10 +92,13 @@ function Row({ module, load: part, again }: { module: Module; load: number | nul
   const { name, state, why, next } = module;
   const now = useNow();
   const [open, setOpen] = useState(false);
+  /** What is being done. Its button is not disabled meanwhile: it would lose the focus. */
   const [busy, setBusy] = useState<To | null>(null);
   const [refused, setRefused] = useState<string | null>(null);
-  const details = `more-${join([name])}`;
+  // An id has no blanks: it would be several.
+  const details = `more-${segment(name)}`;
   const act = async (to: To) => {
+    if (busy !== null) return;
     setBusy(to);
     setRefused(await switched(name, to));
     setBusy(null);
@@ -121,8 +124,8 @@ function Row({ module, load: part, again }: { module: Module; load: number | nul
         <td data-label="CPU" class={`number few${module.runs ? "" : " nothing"}`}>{percent(module.runs ? part : null)}</td>
         <td data-label="Late" class={`number few${module.late === 0 ? " nothing" : ""}`}>{module.late === 0 ? "–" : `${short(module.late)}×, ${duration(module.lateness)}`}</td>
         <td class="switches">
-          <button type="button" disabled={busy !== null} onClick={() => act(state === "off" ? "on" : "off")} aria-label={`Switch ${short_} ${state === "off" ? "on" : "off"}`}>{state === "off" ? "On" : "Off"}</button>
-          <button type="button" disabled={busy !== null || state === "off"} onClick={() => act("reload")} aria-label={`Reload ${short_}`}>Reload</button>
+          <button type="button" aria-disabled={busy !== null} onClick={() => act(state === "off" ? "on" : "off")} aria-label={`Switch ${short_} ${state === "off" ? "on" : "off"}`}>{state === "off" ? "On" : "Off"}</button>
+          <button type="button" disabled={state === "off"} aria-disabled={busy !== null} onClick={() => act("reload")} aria-label={`Reload ${short_}`}>Reload</button>
         </td>
       </tr>
       <tr id={details} class="more" hidden={!open}>{open && <td colSpan={7}><More module={module} /></td>}</tr>
@@ -139,8 +142,8 @@ function More({ module }: { module: Module }) {
         <div><dt>File</dt><dd><code><bdi>{unturned(module.file ?? "none")}</bdi></code></dd></div>
         <div><dt>Calls</dt><dd>{short(module.calls)}, {module.errors === 0 ? "none failed" : `${short(module.errors)} failed`}</dd></div>
         <div><dt>CPU in all</dt><dd>{duration(module.cpu)}</dd></div>
-        <div><dt>Made anew</dt><dd>{module.restarts === 0 ? "never" : `${short(module.restarts)} times`}</dd></div>
-        <div><dt>Branch</dt><dd>{branch === null ? "none" : <a href={`/realtime/?${keyArgument(branch)}`}><bdi>{shown(branch, 80)}</bdi></a>}</dd></div>
+        <div><dt>Restarted</dt><dd>{module.restarts === 0 ? "never" : `${short(module.restarts)} times`}</dd></div>
+        <div><dt>Branch</dt><dd>{branch === null ? "none" : <a href={`/realtime/?${keyArgument(branch)}`}><Keys path={branch} /></a>}</dd></div>
       </dl>
       {branch !== null && branch !== "" && <Values branch={branch} />}
     </div>

@@ -1,10 +1,10 @@
 // How values went on: the tree on the left, charts on the right, all over one stretch of time. What is shown stands in the URL.
 
-import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
 import { canonical } from "../lib/address.ts";
 import { ever } from "../lib/again.ts";
 import { clockOffset } from "../lib/api.ts";
-import { moment } from "../lib/format.ts";
+import { between } from "../lib/format.ts";
 import { pageLive } from "../lib/pagelive.ts";
 import { mount } from "../lib/mount.ts";
 import { onThemeChange } from "../lib/theme.ts";
@@ -12,6 +12,7 @@ import { Empty, Offline } from "../parts/states.tsx";
 import { Tree } from "../parts/tree.tsx";
 import { type Range, watchWheel, within } from "./trend/gestures.ts";
 import { Panel } from "./trend/panel.tsx";
+import { Past } from "./trend/pasttree.tsx";
 import { RangeBar } from "./trend/rangebar.tsx";
 import { type ChartState, chartOf, CHARTS_MAX, KEYS_MAX, type PageState, read, spanOf, written } from "./trend/state.ts";
 
@@ -36,6 +37,10 @@ function Trend() {
   const [taking, setTaking] = useState<number | null>(null);
   /** What somebody has come to see, for who does not see it. */
   const [came, tell] = useState("");
+  /** Why what was picked is not shown. */
+  const [full, setFull] = useState("");
+  /** The chart that has the focus next, by its place, and whether on its way up: the button that had it is gone, or was moved. */
+  const focus = useRef<{ at: number; up: boolean } | null>(null);
   const latest = useRef({ state, span });
   latest.current = { state, span };
 
@@ -86,6 +91,7 @@ function Trend() {
     const before = latest.current.state;
     latest.current = { ...latest.current, state: next };
     setState(next);
+    setFull("");
     if (next.from !== before.from || next.to !== before.to) setSpan(spanOf(next, now()));
     const url = location.pathname + written(next);
     if (passing) return;
@@ -102,7 +108,7 @@ function Trend() {
       frame.current = 0;
       put({ ...before, zoom });
       const [from, to] = zoom ?? whole;
-      tell(`${moment(from * 1000)} to ${moment(to * 1000)}`);
+      tell(between(from * 1000, to * 1000));
     } else if (frame.current === 0) {
       frame.current = requestAnimationFrame(() => {
         frame.current = 0;
@@ -113,7 +119,10 @@ function Trend() {
 
   const change = (at: number, chart: ChartState | null) => {
     const charts = state.charts.flatMap((one, i) => (i === at ? (chart ? [chart] : []) : [one]));
-    if (chart === null) setTaking(null);
+    if (chart === null) {
+      setTaking(null);
+      focus.current = { at: Math.min(at, charts.length - 1), up: false };
+    }
     put({ ...state, charts });
   };
   const add = (path: string) => {
@@ -121,11 +130,13 @@ function Trend() {
     if (key === "") return;
     const into = taking === null ? undefined : state.charts[taking];
     if (taking !== null && into) {
-      if (!into.keys.includes(key) && into.keys.length < KEYS_MAX) change(taking, { ...into, keys: [...into.keys, key] });
-      return;
+      if (into.keys.includes(key)) return;
+      if (into.keys.length >= KEYS_MAX) return setFull(`A chart has ${KEYS_MAX} paths at most: remove it, or make another.`);
+      return change(taking, { ...into, keys: [...into.keys, key] });
     }
     const there = state.charts.findIndex(({ keys }) => keys.includes(key));
-    if (there < 0 && state.charts.length < CHARTS_MAX) put({ ...state, charts: [...state.charts, chartOf([key])] });
+    if (there < 0 && state.charts.length >= CHARTS_MAX) return setFull(`A page has ${CHARTS_MAX} charts at most: remove one of them.`);
+    if (there < 0) put({ ...state, charts: [...state.charts, chartOf([key])] });
     setNarrow(false);
     setTimeout(() => {
       document.querySelectorAll(".trend-panel")[there < 0 ? state.charts.length : there]?.scrollIntoView({ block: "nearest", behavior: "instant" });
@@ -136,8 +147,19 @@ function Trend() {
     const [one] = charts.splice(at, 1);
     if (one) charts.splice(at + by, 0, one);
     setTaking(null);
+    focus.current = { at: at + by, up: true };
     put({ ...state, charts });
   };
+  useLayoutEffect(() => {
+    if (focus.current === null) return;
+    const { at, up } = focus.current;
+    focus.current = null;
+    const panel = document.querySelectorAll(".trend-panel")[at];
+    const button = (title: string) => panel?.querySelector<HTMLElement>(`.panel-does button[title="${title}"]`);
+    const places = up ? [button("Move up"), panel?.querySelector<HTMLElement>(".panel-does button")] : [button("Remove"), ...document.querySelectorAll<HTMLElement>(".tree-opens, .search input")];
+    // On a telephone the tree is behind a button, which is not there where the tree is.
+    places.find((one) => one?.offsetParent)?.focus();
+  }, [state.charts]);
   const picked = useMemo(() => new Set(state.charts.flatMap(({ keys }) => keys)), [state.charts]);
   // A chart keeps what it has loaded when others come and go above it.
   const names = new Map<string, number>();
@@ -151,23 +173,26 @@ function Trend() {
     <div class="realtime trend">
       <aside class={narrow ? "realtime-tree open" : "realtime-tree"} aria-label="The tree">
         <Tree live={live} onPick={add} picked={picked} verb={taking === null ? "Show" : "Add"} />
+        <Past range={span} from={state.from} to={state.to} onPick={add} picked={picked} />
       </aside>
       <section class="realtime-charts" aria-label="Charts">
         <Offline why={lost ?? live.error} />
         <div class="bar">
           <button type="button" class="tree-opens" aria-expanded={narrow} onClick={() => setNarrow(!narrow)}>{narrow ? "Close the tree" : "Add from the tree"}</button>
           <h1>Trend</h1>
-          <span class="trend-seen">{moment(seen[0] * 1000)} – {moment(seen[1] * 1000)}</span>
+          <span class="trend-seen">{between(seen[0] * 1000, seen[1] * 1000)}</span>
           <span class="unseen" role="status">{came}</span>
           <span class="bar-space" />
           <RangeBar state={state} span={span} zoomed={state.zoom !== null} onPut={put} />
         </div>
+        {full !== "" && <p class="panel-said trend-full" role="alert">{full}</p>}
         {state.charts.length === 0 ? (
           <div class="realtime-empty">
             <Empty title="Nothing is shown yet.">
               <p>Pick a leaf in the tree, or press <kbd>Enter</kbd> on a branch. Or type a path above it: an empty key folds all of its level, as
                 in <code>cpu,,idle</code>, and <code>cpu,*,idle</code> draws each.</p>
-              <p>The tree has what lives now. What went has its trend still: type its whole path, with its commas, as in <code>cpu,web1,idle</code>.</p>
+              <p>The tree has what lives now. What went has its trend still: look for it <em>In history</em> below the tree, or type its whole path, with
+                its commas, as in <code>cpu,web1,idle</code>.</p>
               <p>Drag over a chart, turn the wheel or pinch to see less time and more of it; the strip below a chart has all of its time.</p>
               <p class="starts">{STARTS.map((key) => <button type="button" key={key} onClick={() => add(key)}><code>{key}</code></button>)}</p>
             </Empty>

@@ -7,6 +7,7 @@ import { cut } from "../lib/format.ts";
 import { mount } from "../lib/mount.ts";
 import { segment, shown } from "../lib/path.ts";
 import { moved, nameFault, read, together } from "../lib/viewfile.ts";
+import { Keys } from "../parts/keys.tsx";
 import { Broken, Empty, Loading } from "../parts/states.tsx";
 
 function Views() {
@@ -62,7 +63,7 @@ function Views() {
   };
   const move = (name: string, by: number) => {
     setAll((before) => before && (moved(before, name, by) ?? before));
-    void change(`Moved ${name}.`, async () => {
+    void change(`Moved ${cut(name, SAID)}.`, async () => {
       const next = moved(latest.current, name, by);
       if (next === null) throw new Error(`There is no view “${name}” any more.`);
       await views.replace(next, tag.current);
@@ -70,7 +71,9 @@ function Views() {
   };
   const bring = async (chosen: File | undefined) => {
     if (!chosen || !all) return;
-    const found = read(await chosen.text());
+    setDone("");
+    // It may be a folder, or be gone.
+    const found = read(await chosen.text().catch(() => ""));
     if (typeof found === "string") return setFailed(`${chosen.name}: ${found}`);
     await change(`Brought ${found.length} ${found.length === 1 ? "view" : "views"}.`, () => views.replace(together(latest.current, found), tag.current));
   };
@@ -101,7 +104,7 @@ function Views() {
         </div>
       </div>
       <p class="quiet">A view is a named page of live charts. They are kept in the daemon's data folder, for everybody who may read it.</p>
-      <div role="status" aria-live="polite">{done !== "" && <p class="views-done">{done}</p>}</div>
+      <div role="status" aria-live="polite">{done !== "" && <p class="views-done"><bdi>{done}</bdi></p>}</div>
       {(failed ?? error) !== null && <Broken error={failed ?? error ?? ""} retry={() => { setFailed(null); void look(); }} />}
       {edited === "" && <Edit view={null} names={names} onClose={() => setEdited(null)} change={change} put={put} />}
       {all === null || rows === null ? error === null && <Loading what="Reading the views" />
@@ -119,14 +122,14 @@ function Views() {
                     <>
                       <div class="view-told">
                         <h2><a href={`/realtime/view/${segment(view.name)}`}><bdi>{cut(view.name, 100)}</bdi></a></h2>
-                        <p class="quiet">{view.charts.length === 0 ? "No charts." : view.charts.slice(0, 6).map(({ key }, i) => <span key={i} class="view-key"><bdi>{shown(key, 48)}</bdi></span>)}
+                        <p class="quiet">{view.charts.length === 0 ? "No charts." : view.charts.slice(0, 6).map(({ key }, i) => <span key={i} class="view-key"><Keys path={key} most={48} /></span>)}
                           {view.charts.length > 6 && <span class="view-key">and {view.charts.length - 6} more</span>}</p>
                       </div>
                       <div class="view-does">
                         <button type="button" class="plain" disabled={at === 0} onClick={() => { move(view.name, -1); focusOn(`Move ${view.name} ${at > 1 ? "up" : "down"}`); }} aria-label={`Move ${view.name} up`} title="Up">↑</button>
                         <button type="button" class="plain" disabled={at === all.length - 1} onClick={() => { move(view.name, 1); focusOn(`Move ${view.name} ${at < all.length - 2 ? "down" : "up"}`); }} aria-label={`Move ${view.name} down`} title="Down">↓</button>
                         <button type="button" onClick={() => setEdited(view.name)} aria-label={`Edit ${view.name}`}>Edit</button>
-                        <Remove name={view.name} onRemove={() => void change(`Removed ${view.name}.`, () => views.remove(view.name, tag.current))} />
+                        <Remove name={view.name} onRemove={() => change(`Removed ${cut(view.name, SAID)}.`, () => views.remove(view.name, tag.current))} />
                       </div>
                     </>
                   )}
@@ -137,6 +140,9 @@ function Views() {
     </>
   );
 }
+
+/** Letters of a name in what is told of it. */
+const SAID = 60;
 
 /** Frames in which a button is waited for: a view that was renamed comes with the next list. */
 const FRAMES = 120;
@@ -155,22 +161,42 @@ function focusOn(label: string, frames = FRAMES): void {
 /** Where the focus goes when its row is gone. */
 const NEW = "New view";
 
+/** The second click of a double one comes in this time (ms), and so near (CSS pixels): it is no answer to what the first one asks. */
+const DOUBLE = { time: 500, near: 8 };
+
 /** Asks once more before it removes. */
-function Remove({ name, onRemove }: { name: string; onRemove: () => void }) {
+function Remove({ name, onRemove }: { name: string; onRemove: () => Promise<boolean> }) {
   const [sure, setSure] = useState(false);
   const danger = useRef<HTMLButtonElement>(null);
   const removing = useRef(false);
   useEffect(() => { if (sure) danger.current?.focus(); }, [sure]);
   useEffect(() => () => { if (removing.current) focusOn(NEW); }, []);
+  const asked = useRef({ time: 0, x: 0, y: 0 });
+  const ask = ({ clientX, clientY }: MouseEvent) => {
+    asked.current = { time: performance.now(), x: clientX, y: clientY };
+    setSure(true);
+  };
+  const remove = async ({ detail, clientX, clientY }: MouseEvent) => {
+    const { time, x, y } = asked.current;
+    // A key's click has no place in a row of clicks.
+    const again = detail > 0 && performance.now() - time < DOUBLE.time && Math.hypot(clientX - x, clientY - y) < DOUBLE.near;
+    if (removing.current || again) return;
+    removing.current = true;
+    if (!await onRemove()) removing.current = false;
+  };
   const keep = () => { setSure(false); focusOn(`Remove ${name}`); };
   return sure
     ? (
-      <span class="view-sure">
-        <button type="button" class="danger" ref={danger} onClick={() => { removing.current = true; onRemove(); }}>Remove {cut(name, 24)}</button>{" "}
+      <span class="view-sure" onKeyDown={(event) => {
+        if (event.key === "Escape") keep();
+        // A key that is held down has said yes to nothing yet.
+        if (event.repeat && event.key === "Enter") event.preventDefault();
+      }}>
+        <button type="button" class="danger" ref={danger} onClick={remove}>Remove {cut(name, 24)}</button>{" "}
         <button type="button" onClick={keep}>Keep</button>
       </span>
     )
-    : <button type="button" onClick={() => setSure(true)} aria-label={`Remove ${name}`}>Remove</button>;
+    : <button type="button" onClick={ask} aria-label={`Remove ${name}`}>Remove</button>;
 }
 
 type Put = (view: View, was: string, seen: View | null) => Promise<void>;
@@ -216,7 +242,7 @@ function Edit({ view, names, put, onClose, change }: EditProps) {
     const keys = text.split("\n").map(canonical).filter((key) => key !== "");
     const before = new Map(seen?.charts.map((chart) => [chart.key, chart]));
     const next: View = { ...seen, name: wanted, charts: keys.map((key) => before.get(key) ?? { key }) };
-    const saved = await change(`Saved ${wanted}.`, () => put(next, seen?.name ?? wanted, seen));
+    const saved = await change(`Saved ${cut(wanted, SAID)}.`, () => put(next, seen?.name ?? wanted, seen));
     setBusy(false);
     if (saved) close(wanted);
   };

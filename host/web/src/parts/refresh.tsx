@@ -1,7 +1,7 @@
 // What is asked for again when something has happened, and not more often than is good.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { said } from "../lib/api.ts";
+import { clockOffset, said } from "../lib/api.ts";
 import type { Live } from "../lib/live.ts";
 
 export interface Asked<T> { value: T | null; error: string | null; again: () => void }
@@ -63,11 +63,11 @@ export function useOffline(live: Live): string | null {
   return why;
 }
 
-/** The time (ms since 1970), as it goes on. */
+/** The daemon's time (ms since 1970), as it goes on: the browser's clock may be another. */
 export function useNow(every = 1_000): number {
-  const [now, setNow] = useState(Date.now());
+  const [now, setNow] = useState(Date.now() + clockOffset());
   useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), every);
+    const timer = setInterval(() => setNow(Date.now() + clockOffset()), every);
     return () => clearInterval(timer);
   }, [every]);
   return now;

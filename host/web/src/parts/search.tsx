@@ -3,8 +3,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { find, type Found, isAbort, said, type Value } from "../lib/api.ts";
 import { cut, short } from "../lib/format.ts";
-import { shown } from "../lib/path.ts";
 import { figure } from "../lib/recent.ts";
+import { Keys } from "./keys.tsx";
 
 const AFTER = 120;
 const MOST = 40;
@@ -15,6 +15,8 @@ export function Search({ onPick }: { onPick: (path: string) => void }) {
   const [found, setFound] = useState<{ text: string; list: Found[] } | null>(null);
   const [error, setError] = useState<string | null>(null);
   const [at, setAt] = useState(0);
+  /** Somebody went on to something else: what was found would hide it. */
+  const [left, setLeft] = useState(false);
   const input = useRef<HTMLInputElement>(null);
   const list = useRef<HTMLUListElement>(null);
   /** The text for which Enter came before what is found: the best of that is meant. */
@@ -56,7 +58,7 @@ export function Search({ onPick }: { onPick: (path: string) => void }) {
   // Until there is an answer, what was found before stands there still: it is no answer to Enter.
   const old = found?.text !== wanted;
   const all = wanted === "" ? [] : [...typed, ...(found?.list ?? []).filter((one) => one.path !== wanted)];
-  const open = all.length > 0;
+  const open = all.length > 0 && !left;
   const pick = (one: Found | undefined) => {
     if (!one) return;
     onPick(one.path);
@@ -65,6 +67,8 @@ export function Search({ onPick }: { onPick: (path: string) => void }) {
   };
   picks.current = pick;
   const onKeyDown = (event: KeyboardEvent) => {
+    // It is a letter's that is being made of several keys.
+    if (event.isComposing) return;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       const next = Math.min(Math.max(at + (event.key === "ArrowDown" ? 1 : -1), 0), Math.max(all.length - 1, 0));
@@ -85,14 +89,15 @@ export function Search({ onPick }: { onPick: (path: string) => void }) {
         ref={input} type="search" value={text} placeholder="Find, or type a path: cpu,,idle" aria-label="Find in the tree, or type a path" role="combobox"
         aria-expanded={open} aria-controls="search-found" aria-autocomplete="list" aria-activedescendant={open ? `search-${at}` : undefined}
         autocomplete="off" spellcheck={false} list={undefined} onInput={(event) => { setText(event.currentTarget.value); setAt(0); }} onKeyDown={onKeyDown}
+        onFocus={() => setLeft(false)} onBlur={(event) => { if (event.relatedTarget !== null) setLeft(true); }}
       />
-      <ul class="search-found" id="search-found" role="listbox" aria-label="What was found" ref={list} hidden={!open} aria-busy={open && old}>
+      <ul class="search-found" id="search-found" role="listbox" aria-label="What was found" ref={list} onMouseDown={(event) => event.preventDefault()} hidden={!open} aria-busy={open && old}>
         {all.map((one, i) => {
           const value = figure(one["value"] as Value | undefined);
           return (
             <li key={one.path} id={`search-${i}`} role="option" aria-selected={i === at}
               onMouseDown={(event) => { event.preventDefault(); if (event.button === 0) pick(one); }}>
-              <bdi class="search-path">{one["typed"] ? "Show " : ""}{shown(one.path, 160)}</bdi>
+              <span class="search-path">{one["typed"] ? "Show " : ""}<Keys path={one.path} most={160} /></span>
               {value !== null && <span class="quiet">{typeof value === "number" ? short(value) : cut(value, 24)}</span>}
             </li>
           );

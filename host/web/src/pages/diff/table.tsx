@@ -22,7 +22,7 @@ function Change({ row }: { row: Row }) {
   const { a, b, change } = row;
   if (a === undefined) return <td class="number quiet">only in B</td>;
   if (b === undefined) return <td class="number quiet">only in A</td>;
-  if (change === null) return <td class="number quiet">{a === b ? "same" : "another"}</td>;
+  if (change === null) return <td class="number quiet">{a === b ? "same" : "differs"}</td>;
   if (change === 0) return <td class="number quiet">same</td>;
   const sign = change > 0 ? "+" : "−";
   const share = typeof a === "number" && a !== 0 ? Math.abs(change / a) * 100 : null;
@@ -77,6 +77,7 @@ export function Table({ rows, a, b }: TableProps) {
         <p role="status">
           <b>{exact(differ)}</b> of {exact(rows.length)} {rows.length === 1 ? "value differs" : "values differ"}
           {onlyA > 0 && `, ${exact(onlyA)} only in A`}{onlyB > 0 && `, ${exact(onlyB)} only in B`}.
+          {text.trim() !== "" && ` ${exact(shown.length)} of them shown.`}
         </p>
         <span class="bar-space" />
         <label class="unseen" for="diff-filter">Only keys with</label>

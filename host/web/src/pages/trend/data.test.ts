@@ -1,16 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { align, type Answer, figuresOf, type Line, linesOf, niceStep, placeOf, stacked } from "./data.ts";
+import { bySeconds } from "./calendar.ts";
 import { csvOf, fileName } from "./save.ts";
 
 const line = (times: number[], values: Line["values"]): Line => ({ path: "a", figure: "", label: "a", times, values, beside: false });
 
 test("an answer's lines have their times, its texts their changes", () => {
   const answer = [{ "a,b": { from: 100, step: 10, values: [1, null, 3] } }, { v: { events: [[90, "1"], [95, "1"], [120, null]] } }] as Answer;
-  const { lines, happened } = linesOf(answer, "", 1000, true, ", a day before");
+  const { lines, happened } = linesOf(answer, "", bySeconds(1000), true, ", a day before");
   assert.deepEqual(lines, [{ path: "a,b", figure: "", label: "a › b, a day before", times: [1100, 1110, 1120], values: [1, null, 3], beside: true }]);
   assert.deepEqual(happened, []);
-  assert.deepEqual(linesOf([{ a: { times: [1, 5], values: [7, 8] } }], "", 1000).lines[0]?.times, [1001, 1005]);
+  assert.deepEqual(linesOf([{ a: { times: [1, 5], values: [7, 8] } }], "", bySeconds(1000)).lines[0]?.times, [1001, 1005]);
   assert.deepEqual(linesOf(answer, "").happened, [{ path: "v", events: [[90, "1"], [120, null]] }]);
 });
 

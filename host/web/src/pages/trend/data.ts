@@ -2,6 +2,7 @@
 
 import { trend } from "../../lib/api.ts";
 import { shown } from "../../lib/path.ts";
+import { type Shift, shiftOf } from "./calendar.ts";
 import { before, type ChartState } from "./state.ts";
 
 export type Values = Array<number | null | undefined>;
@@ -46,8 +47,8 @@ export function beforeInWords(compare: string): string {
   return words[compare] ?? `${compare.slice(1)} before`;
 }
 
-/** The lines of an answer. Those of what it is compared with lie `shift` seconds later than they were. */
-export function linesOf(answer: Answer, as: string, shift = 0, beside = false, suffix = ""): { lines: Line[]; happened: Happened[] } {
+/** The lines of an answer. Those of what it is compared with lie later than they were, by `shift`. */
+export function linesOf(answer: Answer, as: string, shift: Shift | null = null, beside = false, suffix = ""): { lines: Line[]; happened: Happened[] } {
   const [lines, happened]: [Line[], Happened[]] = [[], []];
   const figures = as === "" ? [""] : [...new Set(as.split(","))];
   for (const one of answer) {
@@ -59,18 +60,20 @@ export function linesOf(answer: Answer, as: string, shift = 0, beside = false, s
         continue;
       }
       let times: number[] | null = null;
+      // The places that have a time; all of them for null.
+      let places: number[] | null = null;
       for (const figure of figures) {
         const values = (told.values ?? told[figure]) as Values | undefined;
         if (!Array.isArray(values)) continue;
         if (times === null) {
-          if ("times" in told && Array.isArray(told.times)) times = (told.times as number[]).map((at) => at + shift);
-          else {
-            const { from, step } = told as { from: number; step: number };
-            times = values.map((_, i) => from + i * step + shift);
-          }
+          const { from, step } = told as { from: number; step: number };
+          const all = "times" in told && Array.isArray(told.times) ? told.times as number[] : values.map((_, i) => from + i * step);
+          const moved = shift === null ? all : shift.later(all);
+          if (moved.includes(null)) places = moved.flatMap((time, i) => (time === null ? [] : [i]));
+          times = moved.filter((time) => time !== null);
         }
         const label = `${shown(path)}${figures.length > 1 ? ` · ${figure}` : ""}${suffix}`;
-        lines.push({ path, figure, label, times, values, beside });
+        lines.push({ path, figure, label, times, values: places?.map((i) => values[i]) ?? values, beside });
       }
     }
   }
@@ -168,22 +171,22 @@ export interface Wanted {
 /** Asks for what a chart shows. */
 export async function load(wanted: Wanted, signal: AbortSignal): Promise<Stretch> {
   const { chart, as, from, to, now } = wanted;
-  const shift = before(chart.compare);
+  const shift = shiftOf(chart.compare, before(chart.compare));
   // What lies further back may be kept in longer steps; it is compared as it is.
-  const ask = async (keys: readonly string[], by: number) => {
-    const step = wanted.step !== "" ? wanted.step : String(niceStep(wanted.seen, wanted.most, await finestOf(keys[0] ?? "", from - by, now)));
+  const ask = async (keys: readonly string[], from: number, end: number) => {
+    const step = wanted.step !== "" ? wanted.step : String(niceStep(wanted.seen, wanted.most, await finestOf(keys[0] ?? "", from, now)));
     // Without an end the answer ends with the last that there is.
-    const to = wanted.to - by >= now ? undefined : Math.ceil(wanted.to - by);
-    return trend<Answer>(keys, { from: Math.floor(from - by), to, step, as: as === "" ? undefined : as }, signal);
+    const to = end >= now ? undefined : Math.ceil(end);
+    return trend<Answer>(keys, { from: Math.floor(from), to, step, as: as === "" ? undefined : as }, signal);
   };
-  const asked = [ask(chart.keys, 0)];
-  if (shift !== null) asked.push(ask(chart.keys, shift));
-  else if (chart.compare !== "") asked.push(ask([chart.compare], 0));
+  const asked = [ask(chart.keys, from, to)];
+  if (shift !== null) asked.push(ask(chart.keys, shift.earlier(from), shift.earlier(to)));
+  else if (chart.compare !== "") asked.push(ask([chart.compare], from, to));
   const [main, other] = await Promise.all(asked);
   const { lines, happened } = linesOf(main ?? [], as);
   const left = Math.max(0, lines.length - LINES_MAX);
   const all = lines.slice(0, LINES_MAX);
-  if (other) all.push(...linesOf(other, as, shift ?? 0, true, shift === null ? "" : `, ${beforeInWords(chart.compare)}`).lines.slice(0, LINES_MAX));
+  if (other) all.push(...linesOf(other, as, shift, true, shift === null ? "" : `, ${beforeInWords(chart.compare)}`).lines.slice(0, LINES_MAX));
   const times = align(all);
   return { from, to, times, lines: all, happened, left };
 }

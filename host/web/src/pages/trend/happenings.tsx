@@ -22,7 +22,7 @@ export function Happenings({ happened, range: [from, to] }: { happened: readonly
             <h3><Keys path={path} /></h3>
             <div class="trend-states" aria-hidden="true">
               {seen.filter(({ text }) => text !== null).map(({ at, text, end }) => (
-                <span key={at} title={`${text ?? ""}, since ${moment(at * 1000)}`} dir="auto"
+                <span key={at} title={`${cut(text ?? "", 500)}, since ${moment(at * 1000)}`} dir="auto"
                   style={{ left: `${share(at)}%`, width: `${share(end) - share(at)}%`, borderColor: seriesColour(names.indexOf(text)) }}>
                   {cut(text ?? "", 40)}
                 </span>

@@ -59,6 +59,8 @@ export function Legend({ rows, times, units, pointer, name, onColour }: LegendPr
     return () => pointer.listen(null);
   }, [pointer]);
   const time = at === null ? undefined : times[at];
+  // Where there is more than one in a minute, it takes the seconds to tell them apart.
+  const fine = at !== null && time !== undefined && Math.abs((times[at + 1] ?? times[at - 1] ?? Infinity) - time) < 60;
   const text = (value: number | null) => (value === null ? "–" : withUnits(value, units));
   return (
     <div class="trend-legend" {...(rows.length > SCROLLS ? { tabIndex: 0, role: "region", "aria-label": `Lines of ${name}` } : {})}>
@@ -67,7 +69,7 @@ export function Legend({ rows, times, units, pointer, name, onColour }: LegendPr
         <thead>
           <tr>
             <th scope="col">Line</th>
-            <th scope="col" class="number trend-at">{time === undefined ? "last" : moment(time * 1000)}</th>
+            <th scope="col" class="number trend-at">{time === undefined ? "last" : moment(time * 1000, fine)}</th>
             <th scope="col" class="number">least</th><th scope="col" class="number">mean</th><th scope="col" class="number">greatest</th>
           </tr>
         </thead>

@@ -224,6 +224,7 @@ export function Panel(props: PanelProps) {
   const own = told?.units ?? "";
   const units = chart.units || (as === "rate" ? `${own}/s` : as === "count" || as === "distinct" ? "" : own);
   const error = errors.near ?? errors.whole ?? errors.file ?? null;
+  const below = useMemo(() => chart.log && (drawn?.series ?? []).every(({ values }) => values.every((value) => typeof value !== "number")), [chart.log, drawn]);
   const nothing = stretch !== null && stretch.lines.length === 0 && stretch.happened.length === 0;
   const textsOnly = stretch !== null && stretch.lines.length === 0 && stretch.happened.length > 0;
   useEffect(() => {
@@ -304,6 +305,7 @@ export function Panel(props: PanelProps) {
             )}
             {!textsOnly && <Strip name={name} stretch={all} colours={sketched} whole={whole} seen={seen} onShow={onShow} />}
             {rows.length > 0 && <Legend rows={rows} times={stretch.times} units={units} pointer={pointer} name={name} onColour={colour} />}
+            {below && !textsOnly && <p class="quiet trend-note">Nothing here is above zero, where a logarithmic scale begins.</p>}
             {stretch.left > 0 && (
               <p class="quiet trend-note">{stretch.left} more lines are not shown. Fold a level (an empty key) or name those that you want.</p>
             )}

@@ -32,7 +32,7 @@ export function RangeBar({ state, span, zoomed, onPut }: RangeBarProps) {
   const [from, to] = useMemo(() => [local(span[0]), local(span[1])], [state.from, state.to, typing]);
   const set = (form: HTMLFormElement) => {
     const [from, to] = ["from", "to"].map((name) => new Date(String(new FormData(form).get(name))).getTime() / 1000);
-    if (from === undefined || to === undefined || !(from < to)) return setError("The begin is to be before the end.");
+    if (from === undefined || to === undefined || !(from < to)) return setError("The begin has to lie before the end.");
     setError("");
     onPut({ ...state, from: String(from), to: String(to), zoom: null });
   };
@@ -48,6 +48,7 @@ export function RangeBar({ state, span, zoomed, onPut }: RangeBarProps) {
       <label class="unseen" for="trend-length">Time that is shown</label>
       <select id="trend-length" value={other || typing ? "other" : state.from} onChange={(event) => {
         const { value } = event.currentTarget;
+        setError("");
         setTyping(value === "other");
         if (value !== "other") onPut({ ...state, from: value, to: "now", zoom: null });
       }}>

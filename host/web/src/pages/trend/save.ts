@@ -1,6 +1,6 @@
 // What is on screen as a file: a table, and a picture.
 
-import { moment } from "../../lib/format.ts";
+import { between } from "../../lib/format.ts";
 import { token } from "../../lib/theme.ts";
 import { type Stretch, placeOf } from "./data.ts";
 
@@ -82,7 +82,7 @@ export async function pngOf(canvas: HTMLCanvasElement, title: string, range: [nu
   ctx.fillText(title, 12, 20, width - 24);
   ctx.fillStyle = token("--quiet");
   ctx.font = font(11);
-  ctx.fillText(`${moment(range[0] * 1000)} – ${moment(range[1] * 1000)}`, 12, 36, width - 24);
+  ctx.fillText(between(range[0] * 1000, range[1] * 1000), 12, 36, width - 24);
   ctx.drawImage(canvas, 0, top, width, canvas.height / scale);
   ctx.font = font(12);
   rows.forEach((row, i) => {

@@ -38,5 +38,10 @@ test("times are those of the trend", () => {
   assert.equal(timeOf("2026-01-05T00:00:00+01:00", 0), 1_767_567_600);
   assert.equal(timeOf("2026-01-05T00:00", 0), 1_767_571_200);
   assert.equal(timeOf("soon", 0), null);
+  // No calendar goes back so far, and a page that shows it would fall over it.
+  assert.equal(timeOf("-999999999w", 0), null);
+  assert.equal(read("?from=-999999999w").from, FROM);
+  assert.deepEqual(spanOf(read("?from=-99999d"), 1_000_000_000), [0, 1_000_000_000]);
+  assert.deepEqual(read("?key-").charts, []);
   assert.deepEqual(spanOf(read("?from=200&to=100"), 365 * 86_400), [0, 365 * 86_400]);
 });

@@ -52,11 +52,14 @@ export function before(text: string): number | null {
   return seconds > 0 ? seconds : null;
 }
 
-/** A time as seconds since 1970; null for what is none. */
+/** The seconds about 1970 that a date can tell, wherever the clock is. */
+const DATES = 8.6e12;
+
+/** A time as seconds since 1970; null for what is none, or lies beyond all dates. */
 export function timeOf(text: string, now: number): number | null {
   if (text === "now" || text === "") return now;
   const ago = before(text);
-  if (ago !== null) return now - ago;
+  if (ago !== null) return now - ago < -DATES ? null : now - ago;
   if (/^\d{1,12}(\.\d+)?$/.test(text)) return Number(text);
   // A zone that is left out is UTC, as for the daemon.
   if (!/^\d{4}-\d\d-\d\d/.test(text)) return null;
@@ -64,11 +67,11 @@ export function timeOf(text: string, now: number): number | null {
   return Number.isNaN(parsed) ? null : parsed / 1000;
 }
 
-/** What the whole spans (s). What makes no sense is the last year. */
+/** What the whole spans (s). What makes no sense is the last year; nothing was before 1970. */
 export function spanOf(state: PageState, now: number): [number, number] {
   const [from, to] = [timeOf(state.from, now), timeOf(state.to, now)];
-  if (from === null || to === null || from >= to) return [now - 365 * 86_400, now];
-  return [from, to];
+  if (from === null || to === null || from >= to || to <= 0) return [now - 365 * 86_400, now];
+  return [Math.max(0, from), to];
 }
 
 function decoded(text: string): string | null {
@@ -99,7 +102,8 @@ export function read(query: string): PageState {
       // A link that somebody wrote by hand has no `chart`.
       if (chart === null) state.charts.push((chart = chartOf([])));
       const key = name === "key" ? value : name.slice(4);
-      if (chart.keys.length < KEYS_MAX && !chart.keys.includes(key)) chart.keys.push(key);
+      // All of the tree has no history of its own.
+      if (key !== "" && chart.keys.length < KEYS_MAX && !chart.keys.includes(key)) chart.keys.push(key);
     } else if (name === "from" || name === "to") {
       if (timeOf(value, 0) !== null) state[name] = value;
     } else if (name === "step" && value.length <= TEXT_MAX) state.step = value;
