@@ -166,3 +166,90 @@ spec("six windows of one browser are live at once, and none keeps another waitin
   });
   assert.ok(took < 2_000, `${took} ms`);
 });
+
+spec("windows that are opened at the same moment share the streams as well", async ({ daemon, open }) => {
+  const at = await daemon({ tick: "250ms" });
+  const windows = 6;
+  const values = (by) => Object.fromEntries(Array.from({ length: windows }, (_, n) => [`w${n}`, by + n]));
+  await at.push({ ...values(0), defaultaction: "last" });
+  const first = await open(at, "/realtime/?key-w0");
+  const streams = new Map();
+  const watched = (page) => {
+    const mine = new Set();
+    streams.set(page, mine);
+    page.on("request", (request) => { if (request.url().includes("/pull/?") && !request.url().includes("wait=")) mine.add(request); });
+    for (const end of ["requestfailed", "requestfinished"]) page.on(end, (request) => mine.delete(request));
+  };
+  watched(first);
+  const others = await Promise.all(Array.from({ length: windows - 1 }, () => first.context().newPage()));
+  others.forEach(watched);
+  await Promise.all([first.reload(), ...others.map((page, n) => page.goto(`${at.url}/realtime/?key-w${n + 1}`))]);
+  const pages = [first, ...others];
+  for (const page of pages) await isLive(page);
+  // Who took a place that another has by now gives it back.
+  await until(() => [...streams.values()].reduce((sum, mine) => sum + mine.size, 0), (n) => n >= 1 && n <= 4, "no more than four streams");
+  for (const by of [100, 200]) {
+    await at.push({ ...values(by), defaultaction: "last" });
+    await Promise.all(pages.map((page, n) => until(() => figure(page, `w${n}`), (text) => text === String(by + n), `window ${n}`, 5_000)));
+  }
+});
+
+spec("a page that is opened behind another takes no stream until somebody looks", async ({ daemon, open }) => {
+  const at = await daemon();
+  await at.push({ a: 5, defaultaction: "last" });
+  const first = await open(at, "/realtime/?key-a");
+  const page = await first.context().newPage();
+  await page.addInitScript(() => Object.defineProperty(document, "hidden", { value: true, configurable: true }));
+  const pulled = [];
+  page.on("request", (request) => { if (request.url().includes("/pull/?")) pulled.push(request.url()); });
+  await page.goto(`${at.url}/realtime/?key-a`);
+  await page.getByRole("treeitem", { name: /^a/ }).waitFor();
+  await new Promise((later) => setTimeout(later, 1_000));
+  assert.deepEqual(pulled, []);
+  await page.evaluate(() => {
+    Object.defineProperty(document, "hidden", { value: false });
+    document.dispatchEvent(new Event("visibilitychange"));
+  });
+  await isLive(page);
+  await until(() => figure(page, "a"), (text) => text === "5", "the value");
+});
+
+spec("a daemon that was held is a break, and what came meanwhile is no peak", async ({ daemon, open }) => {
+  const at = await daemon({ tick: "1s" });
+  await at.push({ hits: 100 });
+  const page = await open(at, "/realtime/?key-hits");
+  await panel(page, "hits").getByText("so far").waitFor();
+  await isLive(page);
+  for (let n = 0; n < 20; n += 1) {
+    await at.push({ hits: 1 });
+    await new Promise((later) => setTimeout(later, 200));
+  }
+  at.child.kill("SIGSTOP");
+  const late = at.push({ hits: 900 });
+  await new Promise((later) => setTimeout(later, 8_000));
+  const rates = [];
+  const asked = page.waitForRequest((request) => request.url().includes("/trend/?") && request.url().includes("key-hits&"));
+  at.child.kill("SIGCONT");
+  await late;
+  const end = Date.now() + 4_000;
+  while (Date.now() < end) {
+    await at.push({ hits: 1 });
+    rates.push(Number.parseFloat(await figure(page, "hits")));
+    await new Promise((later) => setTimeout(later, 100));
+  }
+  await asked;
+  assert.ok(rates.every((one) => !(one > 100)), rates.join(" "));
+  assert.ok(rates.some((one) => one > 1), rates.join(" "));
+  await isLive(page);
+});
+
+spec("a list that becomes one of another branch shows that, though the page stands still", async ({ daemon, open }) => {
+  const at = await daemon();
+  await at.push({ b: { x: { p: 1, q: 2 }, y: { r: 3 } }, defaultaction: "last" });
+  const page = await open(at, "/realtime/?key-b");
+  await panel(page, "b").getByRole("button", { name: "x", exact: true }).waitFor();
+  await page.getByRole("button", { name: "Pause" }).click();
+  await panel(page, "b").getByRole("button", { name: "x", exact: true }).click();
+  await panel(page, "b › x").getByRole("button", { name: "q", exact: true }).waitFor();
+  assert.equal(await panel(page, "b › x").getByRole("button", { name: "y", exact: true }).count(), 0);
+});

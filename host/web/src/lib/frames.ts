@@ -14,8 +14,10 @@ export interface Frame {
   whole: boolean;
   /** How long nothing was heard of the path before it (ms); 0 but after a break. */
   gap: number;
-  /** What changed did so after this tick. */
+  /** What changed did so after this tick; of what is asked for again and again a part of one. */
   after: number;
+  /** It is asked for again and again, so often (ms); 0 where a stream tells it. */
+  every: number;
 }
 
 /** Whether a path lists: whether each of its matches is told by its own. */

@@ -30,7 +30,9 @@ class Daemon implements Source {
   pull: Source["pull"] = (paths, since, signal, { opened, told, heard }) =>
     new Promise((_, broken) => {
       signal.addEventListener("abort", () => broken(new DOMException("given up", "AbortError")));
-      this.pulls.push({ paths: [...paths], since, opened, told, heard, broken });
+      // What a follower throws ends a stream.
+      const ends = <T extends unknown[]>(call: (...args: T) => void) => (...args: T) => { try { call(...args); } catch (error) { broken(error as Error); } };
+      this.pulls.push({ paths: [...paths], since, opened, told: ends(told), heard: ends(heard), broken });
       if (!this.slow) opened();
       this.#waiting.splice(0).forEach((go) => go());
     });
@@ -232,6 +234,53 @@ test("what changed is told with the tick after which it did", async () => {
   assert.equal(a.frames.at(-1)?.after, daemon.last.since);
 });
 
+test("a daemon that stood still, or words that were held up, are a break", async () => {
+  const daemon = new Daemon();
+  const live = begun(daemon);
+  const a = follow(live, "a");
+  await daemon.opened();
+  daemon.time += 1_000;
+  daemon.last.told(101, [{ a: 1 }]);
+  // Nothing changed for a minute, which is none.
+  for (let n = 0; n < 4; n += 1) {
+    daemon.time += 15_000;
+    daemon.last.heard();
+  }
+  daemon.last.told(161, [{ a: 2 }]);
+  daemon.time += 4_000;
+  daemon.last.told(162, [{ a: 3 }]);
+  assert.deepEqual(a.frames.slice(1).map(({ tick }) => tick), [101, 161, 162]);
+  // Twelve seconds without a tick; first it says that nothing is new.
+  daemon.time += 12_000;
+  daemon.at = 163;
+  daemon.values = { a: 9 };
+  daemon.last.heard();
+  const again = daemon.opened();
+  daemon.last.told(163, [{ a: 4 }]);
+  await again;
+  const last = a.frames.at(-1);
+  assert.deepEqual([last?.whole, last?.gap, last?.changes.get("a"), live.state], [true, 11_000, 9, "live"]);
+  // A clock that is put back is one as well: what was drawn stands at times to come.
+  daemon.time -= 3_600_000;
+  const anew = daemon.opened();
+  daemon.last.heard();
+  await anew;
+  assert.deepEqual([a.frames.at(-1)?.whole, a.frames.at(-1)?.at, a.frames.at(-1)?.gap], [true, daemon.time, 1]);
+});
+
+test("who follows a path with others has the break that comes before he is told", async () => {
+  const daemon = new Daemon();
+  const live = begun(daemon);
+  const a = follow(live, "a");
+  await daemon.opened();
+  daemon.time += 30_000;
+  const again = daemon.opened();
+  follow(live, "a");
+  daemon.last.broken(new Failed("The connection broke.", 0));
+  await again;
+  assert.equal(a.frames.at(-1)?.gap, 30_000);
+});
+
 test("a path that is refused is no other's loss", async () => {
   const daemon = new Daemon();
   daemon.bad.add("bad");
@@ -297,6 +346,12 @@ test("a page for which there is no room for a stream asks again and again", asyn
   setTimeout(() => { daemon.values = { a: 2 }; daemon.at = 103; }, 300);
   for (let i = 0; i < 60 && !told(); i += 1) await new Promise((later) => setTimeout(later, 50));
   assert.deepEqual([told(), daemon.pulls.length, live.state], [true, 0, "live"]);
+  // It changed since it was asked for last, and is said to be asked for so often.
+  daemon.time += 1_500;
+  daemon.at = 104;
+  daemon.values = { a: 3 };
+  for (let i = 0; i < 60 && a.frames.at(-1)?.changes.get("a") !== 3; i += 1) await new Promise((later) => setTimeout(later, 50));
+  assert.deepEqual([a.frames.at(-1)?.after, a.frames.at(-1)?.every], [102.5, 1_000]);
 });
 
 test("nobody follows what nobody watches", async () => {

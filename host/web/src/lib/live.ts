@@ -21,7 +21,7 @@ const GATHER = 60;
 const STREAMS_MAX = 3;
 /** A path at which there is nothing. */
 const NOBODY = "%00";
-/** A page that was hidden for so long (ms) is asked for anew: it is history that knows what was meanwhile. */
+/** A page that was hidden, or told nothing true, for so long (ms) is asked for anew: it is history that knows what was meanwhile. */
 const RESTED_MAX = 5_000;
 /** What no stream takes is asked for so often (ms), or each tick where that is longer. */
 const POLL = 1_000;
@@ -34,8 +34,8 @@ const BELOW_MAX = 256;
 /** What a stream was told lately was told so many ticks late at most. */
 const LATE = 2;
 
-/** Up to which tick something has been told, and when it was heard of last (ms). One for all paths of a stream. */
-interface Mark { tick: number; heard: number }
+/** Up to which tick something has been told and when that was (ms), and when it was heard of last. One for all paths of a stream. */
+interface Mark { tick: number; at: number; heard: number }
 
 export class Live {
   readonly #listeners = new Map<string, Set<Listener>>();
@@ -58,7 +58,7 @@ export class Live {
   /** The page rested since the streams were opened. */
   #woke = false;
   /** The newest tick that was told, and when (ms). */
-  #newest: Mark = { tick: 0, heard: 0 };
+  #newest = { tick: 0, heard: 0 };
   #timer: ReturnType<typeof setTimeout> | null = null;
   #wait = WAIT_MIN;
   #resting = false;
@@ -76,7 +76,9 @@ export class Live {
     const there = this.#listeners.get(path);
     if (there) there.add(listener);
     else this.#listeners.set(path, new Set([listener]));
-    // One who comes to a path that is known is told what is, too.
+    // One who comes to a path that is known is told what is, too; where a break comes before that, since when it was for the others.
+    const known = this.#known.get(path);
+    if (known) this.#before.set(path, known.heard);
     this.#known.delete(path);
     this.#gather();
     return () => {
@@ -118,7 +120,8 @@ export class Live {
       this.#rested = this.#source.now();
       return this.stop();
     }
-    if (this.#source.now() - this.#rested > RESTED_MAX) this.#break();
+    const rested = this.#source.now() - this.#rested;
+    if (rested > RESTED_MAX || rested < 0) this.#break();
     this.#woke = true;
     this.#begin(0);
   }
@@ -221,8 +224,8 @@ export class Live {
         some.forEach((path, i) => {
           const heard = this.#before.get(path);
           const gap = this.#broke && heard !== undefined ? Math.max(1, at - heard) : 0;
-          this.#known.set(path, { tick: got.tick, heard: at });
-          this.#give(path, { tick: got.tick, at, changes: new Map(Object.entries(got.found[i] ?? {})), whole: true, gap, after });
+          this.#known.set(path, { tick: got.tick, at, heard: at });
+          this.#give(path, { tick: got.tick, at, changes: new Map(Object.entries(got.found[i] ?? {})), whole: true, gap, after, every: 0 });
         });
         this.#frames.forEach((drawn) => drawn());
       }, (path, why) => this.#refuse(path, why));
@@ -249,7 +252,7 @@ export class Live {
     const paths = this.#paths();
     const all = groups(paths.filter((path) => !this.#apart.has(path)));
     const wanted = Math.min(all.length, STREAMS_MAX);
-    const room = this.#source.slots?.take(wanted) ?? wanted;
+    const room = this.#source.slots?.take(wanted, () => this.#begin(0)) ?? wanted;
     // Others may have gone by then.
     const again = room < wanted ? setTimeout(() => this.#begin(0), AGAIN) : undefined;
     signal.addEventListener("abort", () => clearTimeout(again));
@@ -265,7 +268,10 @@ export class Live {
 
   async #stream(group: string[], told: number, signal: AbortSignal, live: () => void): Promise<void> {
     const since = this.#since(group);
-    const mark: Mark = { tick: since, heard: Math.min(...group.map((path) => this.#known.get(path)?.heard ?? Infinity)) };
+    const marks = group.flatMap((path) => this.#known.get(path) ?? []);
+    const mark: Mark = {
+      tick: since, at: Math.max(...marks.filter(({ tick }) => tick === since).map(({ at }) => at)), heard: Math.min(...marks.map(({ heard }) => heard)),
+    };
     let opened = 0;
     let first = true;
     try {
@@ -277,9 +283,14 @@ export class Live {
           mark.heard = opened = this.#source.now();
           live();
         },
-        heard: () => { mark.heard = this.#source.now(); },
+        heard: () => {
+          const now = this.#source.now();
+          if (now < mark.heard - RESTED_MAX) throw new Failed("The clock was put back.", 0);
+          mark.heard = now;
+        },
         told: (tick, changes) => {
           if (signal.aborted) return;
+          this.#stood(mark, tick);
           // The first may hold what changed before there was this stream; what comes later is of its tick.
           const missed = first && this.#source.now() - opened < this.#source.tick * LATE;
           first = false;
@@ -295,9 +306,23 @@ export class Live {
     }
   }
 
+  /**
+   * Throws where what is told now is no more of its tick: too few ticks went by for the time that did. The daemon stood still, or its words
+   * were held up on their way. One whose ticks are but slow is not meant.
+   */
+  #stood({ tick: before, at }: Mark, tick: number): void {
+    const now = this.#source.now();
+    const late = now - at - (tick - before) * this.#source.tick;
+    if (late <= Math.max(RESTED_MAX, LATE * this.#source.tick, (now - at) / 2)) return;
+    // Whatever was heard meanwhile was said too late as well.
+    for (const mark of this.#known.values()) mark.heard = Math.min(mark.heard, now - late);
+    throw new Failed("The connection stood still.", 0);
+  }
+
   /** Asks for paths again and again. */
   async #poll(paths: string[], signal: AbortSignal, live: () => void): Promise<void> {
     const last = new Map<string, string>();
+    const pause = (took: number) => Math.max(POLL, this.#source.tick, took * EASE);
     for (;;) {
       const began = this.#source.now();
       for (const group of groups(paths)) {
@@ -305,14 +330,21 @@ export class Live {
           const got = await this.#source.get(some, { signal, depth: 0 });
           signal.throwIfAborted();
           const at = this.#source.now();
+          for (const path of some) {
+            const mark = this.#known.get(path);
+            if (mark) this.#stood(mark, got.tick);
+          }
+          const every = pause(at - began) + at - began;
           some.forEach((path, i) => {
             const changes = new Map(Object.entries(got.found[i] ?? {}));
             const is = JSON.stringify([...changes]);
-            const after = this.#known.get(path)?.tick ?? got.tick - 1;
-            if (this.#known.has(path)) this.#known.set(path, { tick: got.tick, heard: at });
+            const before = this.#known.get(path);
+            if (before) this.#known.set(path, { tick: got.tick, at, heard: at });
             if (last.get(path) === is) return;
             last.set(path, is);
-            this.#give(path, { tick: got.tick, at, changes, whole: false, gap: 0, after: Math.min(after, got.tick - 1) });
+            // An answer is of a moment, and not of the end of a tick.
+            const ticks = Math.max(1, (at - (before?.heard ?? at)) / this.#source.tick);
+            this.#give(path, { tick: got.tick, at, changes, whole: false, gap: 0, after: got.tick - ticks, every });
           });
         }, (path, why) => {
           this.#refuse(path, why);
@@ -321,9 +353,13 @@ export class Live {
         live();
       }
       this.#frames.forEach((drawn) => drawn());
-      const took = this.#source.now() - began;
-      await new Promise((go) => setTimeout(go, Math.max(POLL, this.#source.tick, took * EASE)));
+      const asked = this.#source.now();
+      const wait = pause(asked - began);
+      await new Promise((go) => setTimeout(go, wait));
       signal.throwIfAborted();
+      const waited = this.#source.now() - asked;
+      // The machine slept, or its clock was put elsewhere.
+      if (waited > wait + RESTED_MAX || waited < 0) throw new Failed("The connection stood still.", 0);
     }
   }
 
@@ -333,11 +369,11 @@ export class Live {
 
   #told(mark: Mark, tick: number, told: Told, after: number): void {
     const at = this.#source.now();
-    mark.heard = at;
+    mark.heard = mark.at = at;
     mark.tick = Math.max(mark.tick, tick);
     if (tick >= this.#newest.tick) this.#newest = { tick, heard: at };
     for (const [to, changes] of shares(told, this.#listeners)) {
-      this.#give(to, { tick, at, changes, whole: false, gap: 0, after });
+      this.#give(to, { tick, at, changes, whole: false, gap: 0, after, every: 0 });
       if (changes.has(to)) this.#own.add(to);
       // Of a branch a stream tells what is below it, and not what that folds to.
       if ((changes.size > BELOW_MAX || !this.#own.has(to)) && !isList(to) && !this.#apart.has(to)) {

@@ -9,6 +9,8 @@ import { forgot, pull } from "./stream.ts";
 export function pageLive(): Live {
   const tick = Number(document.documentElement.dataset["tick"]) || 1000;
   const live = new Live({ get, pull, forgot, now: Date.now, tick, slots: new Slots(kept()) });
+  // One that is opened behind another is told nothing until somebody looks.
+  if (document.hidden) live.rest(true);
   live.retry();
   document.addEventListener("visibilitychange", () => live.rest(document.hidden));
   addEventListener("online", () => live.retry());

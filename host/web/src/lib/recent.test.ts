@@ -23,3 +23,10 @@ test("the last values are kept, and how often they changed", () => {
   assert.equal(recents.get("a")?.values.at(-1), 99);
   assert.equal(recents.get("a")?.changes, 98);
 });
+
+test("a line of values does not go on across a time of which nothing is known", () => {
+  const recents = new Recents();
+  for (const value of [1, 2, 3]) recents.take("a", value);
+  assert.equal(recents.take("a", 9, true), true);
+  assert.deepEqual(recents.get("a")?.values, [9]);
+});

@@ -30,8 +30,8 @@ export class Recents {
     return there;
   }
 
-  /** Takes a value; true when it differs from the one before. */
-  take(path: string, value: Value): boolean {
+  /** Takes a value; true when it differs from the one before. `anew` says that nobody looked for long: what was before is no part of the line. */
+  take(path: string, value: Value, anew = false): boolean {
     const there = this.#all.get(path);
     const now = figure(value);
     if (there === undefined) {
@@ -44,6 +44,7 @@ export class Recents {
     const changed = figure(there.value) !== now;
     there.value = value;
     if (changed) there.changes += 1;
+    if (anew) there.values = [];
     if (typeof now === "number") {
       there.values.push(now);
       if (there.values.length > KEPT) there.values.shift();

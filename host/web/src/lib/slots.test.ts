@@ -21,6 +21,27 @@ test("all pages of a browser have four streams together", () => {
   pages.forEach((page) => page.leave());
 });
 
+test("of two that took the same place at once one looks for another", () => {
+  const kept = browser();
+  const now = () => 1_000_000;
+  let lost = 0;
+  // Each has written before it sees what the other wrote.
+  const blind = { ...kept, getItem: () => null };
+  const own = { view: blind as Kept };
+  const seeing: Kept = { getItem: (name) => own.view.getItem(name), setItem: kept.setItem, removeItem: kept.removeItem };
+  const [one, other] = [new Slots(seeing, now), new Slots(seeing, now)];
+  assert.deepEqual([one.take(1, () => { lost += 1; }), other.take(1, () => { lost += 10; })], [1, 1]);
+  own.view = kept;
+  one.check();
+  other.check();
+  one.check();
+  assert.equal(lost, 1);
+  assert.equal(one.take(1), 1);
+  assert.equal(kept.all.size, 2);
+  one.leave();
+  other.leave();
+});
+
 test("where nothing is kept a page has what it wants", () => {
   assert.equal(new Slots(null).take(3), 3);
   const full = { ...browser(), setItem: () => { throw new Error("full"); }, getItem: () => { throw new Error("not here"); } };

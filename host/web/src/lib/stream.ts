@@ -106,5 +106,5 @@ export interface Source {
   /** How long a tick is (ms). */
   tick: number;
   /** Room for streams, which all pages of a browser share. */
-  slots?: { take(wanted: number): number; leave(): void };
+  slots?: { take(wanted: number, lost: () => void): number; leave(): void };
 }

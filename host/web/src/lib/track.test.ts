@@ -6,7 +6,7 @@ import { together } from "./together.ts";
 import { kindOf, own, Track, unitOf } from "./track.ts";
 
 const frame = (tick: number, value: Value, more: Partial<Frame> = {}): Frame =>
-  ({ tick, at: tick * 1000, changes: new Map([["a", value]]), whole: false, gap: 0, after: tick - 1, ...more });
+  ({ tick, at: tick * 1000, changes: new Map([["a", value]]), whole: false, gap: 0, after: tick - 1, every: 0, ...more });
 
 test("what a value is", () => {
   assert.equal(kindOf(1, false), "number");
@@ -24,7 +24,8 @@ test("what a value is", () => {
 
 test("a counter is drawn as what it grows a second", () => {
   const track = new Track("a", "counter", 1, 600);
-  track.take(frame(10, 100, { whole: true }));
+  track.take(frame(9, 90, { whole: true }));
+  track.take(frame(10, 100));
   track.take(frame(11, 105));
   // Nothing for three ticks, then ten at once: all of them in that tick.
   track.take(frame(15, 115));
@@ -59,7 +60,8 @@ test("what does not change is held, a counter at nothing", () => {
 
 test("an event that is late is no time without growth", () => {
   const track = new Track("a", "counter", 1, 600);
-  track.take(frame(10, 100, { whole: true }));
+  track.take(frame(9, 90, { whole: true }));
+  track.take(frame(10, 100));
   for (const [tick, at] of [[11, 11], [12, 12.45], [13, 13], [14, 14.8], [15, 15]] as const) {
     track.hold(at - 0.05);
     track.take(frame(tick, tick * 10, { at: at * 1000 }));
@@ -69,7 +71,8 @@ test("an event that is late is no time without growth", () => {
 
 test("what a counter grew after a long silence came in the tick that tells it", () => {
   const track = new Track("a", "counter", 1, 600);
-  track.take(frame(10, 100, { whole: true }));
+  track.take(frame(9, 90, { whole: true }));
+  track.take(frame(10, 100));
   track.take(frame(11, 101));
   for (let at = 12; at < 40; at += 0.25) track.hold(at);
   track.take(frame(41, 131));
@@ -82,7 +85,8 @@ test("what a counter grew after a long silence came in the tick that tells it", 
 test("what was assumed after the last that was heard is none: history fills it", () => {
   const [gauge, counter] = [new Track("a", "number", 1, 600), new Track("a", "counter", 1, 600)];
   for (const track of [gauge, counter]) {
-    track.take(frame(10, 7, { whole: true }));
+    track.take(frame(9, 7, { whole: true }));
+    track.take(frame(10, 7));
     track.take(frame(11, 8));
     // Heard of until 15; the connection was dead then, and was found to be so at 55.
     for (let at = 12; at < 55; at += 1) track.hold(at);
@@ -94,13 +98,14 @@ test("what was assumed after the last that was heard is none: history fills it",
     assert.deepEqual(track.missed, [15, 60]);
     track.fill(15, 60, [20, 40], [[5, 6]]);
   }
-  assert.deepEqual([gauge.times, gauge.columns[0]], [[10, 11, 15, 20, 40, 60], [7, 8, 8, 5, 6, 9]]);
+  assert.deepEqual([gauge.times, gauge.columns[0]], [[9, 10, 11, 15, 20, 40, 60], [7, 7, 8, 8, 5, 6, 9]]);
   assert.deepEqual([counter.times, counter.columns[0]], [[11, 15, 20, 40, 60], [1, 0, 5, 6, null]]);
   // When history has all of it, the counter goes on with what it grows next: no hole is left.
   counter.fill(15, 60, [20, 40, 58], [[5, 6, 7]], true);
   assert.deepEqual([counter.times, counter.columns[0]], [[11, 15, 20, 40, 58], [1, 0, 5, 6, 7]]);
   counter.take(frame(61, 12));
-  assert.deepEqual([counter.times.at(-1), counter.columns[0]?.at(-1)], [61, 3]);
+  counter.take(frame(62, 15));
+  assert.deepEqual([counter.times.at(-1), counter.columns[0]?.at(-1)], [62, 3]);
 });
 
 test("after a long break no more is asked for than is kept", () => {
@@ -123,7 +128,8 @@ test("a break is a gap until history fills it", () => {
 test("a break that has no step of history in it is drawn across, once history is whole", () => {
   for (const kind of ["number", "counter"] as const) {
     const track = new Track("a", kind, 1, 600);
-    track.take(frame(10, 1, { whole: true }));
+    track.take(frame(9, 1, { whole: true }));
+    track.take(frame(10, 1));
     track.take(frame(11, 2));
     track.take(frame(18, 3, { whole: true, gap: 7_000 }));
     const [from, to] = track.missed ?? [0, 0];
@@ -194,4 +200,100 @@ test("what was lost is what it was until it is told anew, and goes on then", () 
   track.lose(21);
   track.hold(23);
   assert.deepEqual([track.at(null), track.missed], [[2], [11, 20]]);
+});
+
+test("an answer is of a moment within a tick, and no rate is reckoned from there as if it were its end", () => {
+  const track = new Track("a", "counter", 1, 600);
+  // Ten a tick; the answer comes in the middle of the one after 10.
+  track.take(frame(10, 105, { whole: true, at: 10_500 }));
+  track.take(frame(11, 110));
+  assert.deepEqual(track.times, []);
+  track.take(frame(12, 120));
+  track.take(frame(13, 130));
+  // Somebody else comes to the same path: what is asked for him is of another such moment.
+  track.take(frame(13, 135, { whole: true, at: 13_500 }));
+  track.take(frame(14, 140));
+  assert.deepEqual([track.times, track.columns[0]], [[12, 13, 14], [10, 10, 10]]);
+  // Where nothing was told of the tick it was asked in, it did not change in that.
+  const quiet = new Track("a", "counter", 1, 600);
+  quiet.take(frame(10, 100, { whole: true, at: 10_500 }));
+  quiet.take(frame(15, 107));
+  assert.equal(quiet.columns[0]?.at(-1), 7);
+});
+
+test("an answer that was quicker than the stream is not undone by what that tells late", () => {
+  const [gauge, counter] = [new Track("a", "number", 1, 600), new Track("a", "counter", 1, 600)];
+  gauge.take(frame(10, 7, { whole: true }));
+  gauge.take(frame(9, 5, { at: 10_100 }));
+  gauge.take(frame(11, 8));
+  assert.deepEqual(gauge.columns[0], [7, 8]);
+  counter.take(frame(10, 105, { whole: true }));
+  counter.take(frame(10, 100, { at: 10_100 }));
+  counter.take(frame(11, 110));
+  assert.deepEqual(counter.columns[0], [10]);
+});
+
+test("what a counter grew in a short break is by how long that was", () => {
+  const track = new Track("a", "counter", 1, 600);
+  track.take(frame(9, 90, { whole: true }));
+  for (let tick = 10; tick < 13; tick += 1) track.take(frame(tick, tick * 10));
+  // Half a tick more than there are ticks.
+  track.take(frame(15, 155, { whole: true, at: 15_500, gap: 3_500 }));
+  track.take(frame(16, 160));
+  track.take(frame(17, 170));
+  assert.deepEqual([track.times, track.columns[0]], [[11, 12, 15.5, 17], [10, 10, 10, 10]]);
+  // A daemon of another life.
+  track.take(frame(3, 500, { whole: true, at: 19_000, gap: 2_000 }));
+  assert.equal(track.columns[0]?.at(-1), null);
+  track.take(frame(4, 501, { at: 20_000 }));
+  track.take(frame(5, 505, { at: 21_000 }));
+  assert.equal(track.columns[0]?.at(-1), 4);
+});
+
+test("what is asked for now and then grew in the time between two answers, and does not stand still meanwhile", () => {
+  const track = new Track("a", "counter", 1, 600);
+  track.take(frame(10, 100, { whole: true }));
+  // Ten a second, asked for each 6.5 s: no whole ticks.
+  for (let n = 1; n <= 3; n += 1) {
+    const at = 10 + n * 6.5;
+    for (let time = at - 6.25; time < at; time += 0.25) track.hold(time);
+    track.take(frame(Math.floor(at), at * 10, { at: at * 1000, after: Math.floor(at) - 6.5, every: 6_500 }));
+  }
+  assert.deepEqual([track.times.slice(-2), track.columns[0]?.slice(-2), track.every], [[23, 29.5], [10, 10], 6.5]);
+  track.hold(35);
+  assert.deepEqual(track.at(null), [10]);
+  // It said nothing for long.
+  track.hold(43);
+  assert.deepEqual([track.times.slice(-2), track.at(null)], [[36, 43], [0]]);
+});
+
+test("a counter is not said to stand still before it could have been told that it does not", () => {
+  const track = new Track("a", "counter", 1, 600);
+  track.take(frame(10, 100, { whole: true }));
+  track.fill(0, 10, [2, 4], [[3, 3]]);
+  track.hold(10.5);
+  assert.deepEqual(track.at(null), [3]);
+  track.hold(12);
+  assert.deepEqual([track.times, track.columns[0]], [[2, 4, 10, 12], [3, 3, 0, 0]]);
+});
+
+test("a clock that is put back has all asked for anew", () => {
+  for (const kind of ["number", "counter"] as const) {
+    const track = new Track("a", kind, 1, 100);
+    track.take(frame(10, 1, { whole: true }));
+    for (let tick = 11; tick < 20; tick += 1) track.take(frame(tick, tick));
+    track.take(frame(20, 20, { whole: true, gap: 1, at: 5_000 }));
+    assert.deepEqual([track.times.filter((time) => time > 5), track.missed], [[], [-95, 5]], kind);
+  }
+});
+
+test("a break before anything is drawn is one as well", () => {
+  const track = new Track("a", "counter", 1, 600);
+  track.take(frame(10, 1, { whole: true }));
+  track.take(frame(50, 9, { whole: true, gap: 39_000 }));
+  assert.deepEqual(track.missed, [11, 50]);
+  // One that only begins then has all of its time asked for.
+  const text = new Track("a", "text", 1, 600);
+  text.take(frame(50, "x", { whole: true, gap: 39_000 }));
+  assert.equal(text.missed, null);
 });

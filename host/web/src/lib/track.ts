@@ -57,10 +57,19 @@ export class Track {
   value: Value | undefined;
   /** A stretch (s) of which nothing was heard, for history to fill. */
   missed: [number, number] | null = null;
+  /** It is asked for so often (s); 0 where a stream tells it. */
+  every = 0;
   readonly #tick: number;
   readonly #keep: number;
+  /** The tick that was told last. */
   #at = 0;
+  /** That of the last answer that said what is: what a stream tells of it, and of those before, is older than that. */
+  #answered = 0;
   #last: number | null = null;
+  /** When a counter was found to be that (s), */
+  #since = 0;
+  /** and whether that was within a tick. */
+  #within = false;
   /** So many points at the end are what is assumed. */
   #held = 0;
 
@@ -80,7 +89,13 @@ export class Track {
     const at = frame.at / 1000;
     // Of a break shorter than that, nothing is to be seen.
     const broke = frame.whole && frame.gap > GAP * 1000;
-    if (broke && this.kind === "text") this.missed = [Math.max(at - frame.gap / 1000, at - this.#keep), at];
+    const told = frame.every === 0 && !frame.whole;
+    const late = told && frame.tick <= this.#answered;
+    if (frame.whole) this.#answered = frame.tick;
+    else this.every = frame.every / 1000;
+    if (late && this.kind !== "counter") return true;
+    if ((this.times.at(-1) ?? this.texts.at(-1)?.at ?? at) - at > GAP) this.#back(at);
+    else if (broke && this.kind === "text" && this.#at > 0) this.missed = [Math.max(at - frame.gap / 1000, at - this.#keep), at];
     else if (broke) this.#cut(at - frame.gap / 1000, at);
     this.value = value;
     const is = own(value);
@@ -93,7 +108,11 @@ export class Track {
           if (this.texts.length > TEXTS) this.texts.shift();
         }
         break;
-      case "counter": this.#count(frame, at, number, broke); break;
+      case "counter":
+        // It goes on from what the stream told: an answer has a part of a tick more.
+        if (again && !this.#within && this.#last !== null) return true;
+        this.#count(frame, at, number, broke);
+        break;
       case "number":
         // It is told once more what is known: somebody else follows this path as well, from now on.
         if (!again || number !== this.#last) this.#put(frame, at, [number]);
@@ -106,7 +125,8 @@ export class Track {
       }
       case "distinct": this.#put(frame, at, [lately(is).distinct ?? null]); break;
     }
-    this.#at = Math.max(this.#at, frame.tick);
+    // After a break it may be a daemon that counts from elsewhere.
+    this.#at = frame.whole && frame.gap > 0 ? frame.tick : Math.max(this.#at, frame.tick);
     return true;
   }
 
@@ -119,27 +139,39 @@ export class Track {
     this.#push(at, figures);
   }
 
+  /**
+   * What it grew by, by how long that took. What a stream tells is of the end of its tick; what is asked for is of a moment within one: of
+   * the rest of that tick it is not known how long it was.
+   */
   #count(frame: Frame, at: number, value: number | null, broke: boolean): void {
-    const [last, tick] = [this.#last, this.#at];
+    const [last, tick, since, within] = [this.#last, this.#at, this.#since, this.#within];
+    const asked = frame.whole || frame.every > 0;
     // What is told once more is no growth, and no time without any.
-    if (value !== null && value === last && !broke) return;
-    this.#last = value;
-    if (value === null || last === null || broke) {
+    if (value !== null && value === last && !broke) {
+      if (!asked && frame.tick > this.#answered) this.#within = false;
+      return;
+    }
+    [this.#last, this.#since, this.#within] = [value, at, asked || (within && frame.tick < this.#answered)];
+    const anew = frame.whole && frame.gap > 0 && frame.tick < tick;
+    if (value === null || last === null || broke || anew) {
       this.#drop();
       // What it grew by is known from the next one on; the first is no gap after what history has.
       if (this.times.length > 0) this.#push(at, [null]);
       return;
     }
-    // After a break that was short, it may have grown in any tick of it.
-    const ticks = Math.max(1, frame.tick - (frame.gap > 0 ? tick : Math.max(tick, frame.after)));
+    if (frame.whole && frame.gap === 0) return;
     this.#drop();
-    const [before, since] = [this.times.at(-1) ?? 0, at - ticks * this.#tick];
+    if (within && !asked && frame.after <= tick) return;
+    const told = Math.max(1, frame.tick - Math.max(tick, frame.after)) * this.#tick;
+    const seconds = frame.whole ? Math.max(this.#tick, Math.min(at - since, frame.gap / 1000)) : asked ? (frame.tick - frame.after) * this.#tick : told;
+    const [before, began] = [this.times.at(-1) ?? 0, at - seconds];
     // Nothing was told between: it did not grow until then.
-    if (frame.tick - tick > ticks && frame.gap === 0) {
-      if (before > 0 && before + this.#tick < since) this.#push(before + this.#tick, [0]);
-      if (since > before) this.#push(since, [0]);
+    if (frame.gap === 0 && (asked ? began > before + this.#tick / 2 : (frame.tick - tick) * this.#tick > seconds)) {
+      const still = Math.max(before + this.#tick, since);
+      if (before > 0 && still < began) this.#push(still, [0]);
+      if (began > before) this.#push(began, [0]);
     }
-    this.#push(at, [value < last ? null : (value - last) / (ticks * this.#tick)]);
+    this.#push(at, [value < last ? null : (value - last) / seconds]);
   }
 
   /**
@@ -158,16 +190,21 @@ export class Track {
       // It was lost: go on from there.
       this.#drop();
     }
-    if (real === undefined) {
-      if (this.#last !== null) this.#assume(at, this.kind === "counter" ? [0] : [this.#last]);
+    const beat = Math.max(this.#tick, this.every);
+    if (this.kind === "counter") {
+      // It is not known to stand still before it could have been told that it does not.
+      if (this.#last === null || at - Math.max(real ?? 0, this.#since) < Math.max(1, beat) * 2) return;
+      if (real !== undefined) this.#assume(Math.max(real + beat, this.#since), [0]);
+      this.#assume(at, [0]);
       return;
     }
-    if (at - real < Math.max(1, this.#tick) * (this.kind === "counter" ? 2 : 1.4)) return;
+    if (real === undefined) {
+      if (this.#last !== null) this.#assume(at, [this.#last]);
+      return;
+    }
+    if (at - real < Math.max(1, beat) * 1.4) return;
     const figures = this.columns.map((column) => column.at(-1) ?? null);
-    if (this.kind !== "counter") return figures.some((figure) => figure !== null) ? this.#assume(at, figures) : undefined;
-    if (figures[0] === null && this.#last === null) return;
-    this.#assume(real + this.#tick, [0]);
-    this.#assume(at, [0]);
+    if (figures.some((figure) => figure !== null)) this.#assume(at, figures);
   }
 
   /** Says that nobody knows what it is (s). */
@@ -195,7 +232,11 @@ export class Track {
     const until = this.times.at(-1);
     const held = this.#drop();
     const before = this.times.at(-1);
-    if (before === undefined || until === undefined) return;
+    if (before === undefined || until === undefined) {
+      // One that has just begun has all of it asked for anyway.
+      if (this.#at > 0) this.missed = [Math.max(from, to - this.#keep), to];
+      return;
+    }
     // Until then it was as it was.
     if (held !== null && from > before) this.#push(Math.min(from, until), held);
     const since = this.times.at(-1) ?? before;
@@ -232,11 +273,8 @@ export class Track {
 
   #push(at: number, figures: Numbers): void {
     const before = this.times.at(-1);
-    // A clock that is put back has nothing drawn backwards.
-    if (before !== undefined && at <= before) {
-      if (before - at > 60) this.#clear();
-      else at = before + LATER;
-    }
+    // A clock that is put back by little has nothing drawn backwards.
+    if (before !== undefined && at <= before) at = before + LATER;
     this.times.push(at);
     this.columns.forEach((column, i) => column.push(figures[i] ?? null));
     this.#trim(at);
@@ -251,10 +289,14 @@ export class Track {
     this.columns.forEach((column) => column.splice(0, from));
   }
 
-  #clear(): void {
+  /** The clock was put back: what there is stands at times that are still to come. History has it by the new one. */
+  #back(at: number): void {
     this.#held = 0;
     this.times = [];
     this.columns = this.columns.map(() => []);
+    this.texts = this.texts.filter((text) => text.at <= at);
+    this.#since = Math.min(this.#since, at);
+    this.missed = [at - this.#keep, at];
   }
 
   /** The figures at a moment (s), or the latest. */

@@ -1,8 +1,8 @@
 // A branch as a list, the greatest first; and texts by when they were told.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { type Entry, Failed, ls, said } from "../lib/api.ts";
-import { clock, cut, short } from "../lib/format.ts";
+import { clock, cut, duration, short } from "../lib/format.ts";
 import { child } from "../lib/path.ts";
 import type { Told } from "../lib/track.ts";
 
@@ -12,32 +12,50 @@ const EVERY = 1_000;
 /** It is asked again after so many times as long as the answer took. */
 const EASE = 60;
 
-interface State { entries: Entry[]; total: number; grown: Map<string, number> }
+/** It is said how often it is looked at where that is more than so long (s). */
+const SLOW = 2;
+/** Where it was not looked at for so long (ms) beside that, what has grown since did not do so now. */
+const GAP = 5_000;
+
+/** What was found of a path, and how often (s) that is looked at. */
+interface State { path: string; entries: Entry[]; total: number; grown: Map<string, number>; pace: number }
 
 /** The children of a branch with bars, looked at each second, or less often where that takes its time. */
 export function Listed({ path, still, onOpen }: { path: string; still: boolean; onOpen: (path: string) => void }) {
-  const [state, setState] = useState<State | null>(null);
+  const [found, setState] = useState<State | null>(null);
   const [error, setError] = useState<string | null>(null);
+  // A panel may become one of another path: of that nothing is known yet.
+  const state = found?.path === path ? found : null;
+  const known = useRef<string | null>(null);
+  known.current = found?.path ?? null;
   useEffect(() => {
-    if (still) return;
+    if (still && known.current === path) return;
     let ended = false;
     let timer: ReturnType<typeof setTimeout>;
+    let wait = EVERY;
     let before: { at: number; values: Map<string, number> } | null = null;
+    if (known.current !== path) setError(null);
     const look = async () => {
       const began = performance.now();
+      // That clock may stand while the machine sleeps.
+      const at = Date.now();
+      let looked = false;
       try {
         if (!document.hidden) {
           const { children, total } = await ls(path, null, LOOKED);
           if (ended) return;
           const values = new Map(children.flatMap(({ key, value }) => (typeof value === "number" ? [[key, value] as const] : [])));
-          const seconds = before === null ? 0 : (began - before.at) / 1000;
-          const grown = new Map(seconds === 0 ? [] : children.flatMap(({ key, action }) => {
+          const since = before === null ? 0 : at - before.at;
+          const seconds = since > wait + GAP ? 0 : since / 1000;
+          const grown = new Map(seconds <= 0 ? [] : children.flatMap(({ key, action }) => {
             const [now, was] = [values.get(key), before?.values.get(key)];
             return now !== undefined && was !== undefined && now >= was && (action === "add" || action?.startsWith("top")) ? [[key, (now - was) / seconds] as const] : [];
           }));
-          before = { at: began, values };
+          before = { at, values };
+          wait = Math.max(EVERY, (performance.now() - began) * EASE);
+          looked = true;
           setError(null);
-          setState({ entries: children, total, grown });
+          setState({ path, entries: children, total, grown, pace: Math.round(wait / 1000) });
         }
       } catch (failed) {
         if (ended) return;
@@ -45,7 +63,8 @@ export function Listed({ path, still, onOpen }: { path: string; still: boolean; 
         // What went is shown no more; what cannot be asked is from before, and said to be.
         if (failed instanceof Failed && failed.status === 404) setState(null);
       }
-      if (!ended) timer = setTimeout(look, Math.max(EVERY, (performance.now() - began) * EASE));
+      // One that stands still is looked at once.
+      if (!ended && !(still && looked)) timer = setTimeout(look, looked ? wait : Math.max(EVERY, (performance.now() - began) * EASE));
     };
     void look();
     return () => { ended = true; clearTimeout(timer); };
@@ -73,6 +92,7 @@ export function Listed({ path, still, onOpen }: { path: string; still: boolean; 
           );
         })}
       </ol>
+      {!still && state.pace > SLOW && <p class="quiet">Looked at each {duration(state.pace)} only: the daemon takes its time to answer.</p>}
       {state.total > sorted.length && <p class="quiet">{short(state.total - sorted.length)} more{state.total > state.entries.length ? `; of the first ${short(state.entries.length)}` : ""}</p>}
     </div>
   );

@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
 import { type Entry, ls } from "../lib/api.ts";
 import { type Branch, Branches, nodeAt, type Row } from "../lib/branches.ts";
-import { cut, short } from "../lib/format.ts";
+import { cut, duration, short } from "../lib/format.ts";
 import type { Live } from "../lib/live.ts";
 import { figure, Recents } from "../lib/recent.ts";
 import { Search } from "./search.tsx";
@@ -27,6 +27,10 @@ const BEYOND = 6;
 const EVERY = 2_000;
 /** It is asked again after so many times as long as the answer took: all that asks so costs the daemon some percents at most. */
 const EASE = 60;
+/** It is said how often they are asked for where that is more than so long (s). */
+const SLOW = 4;
+/** Where nothing was heard for so long (ms) beside that, what was before is no part of a row's line. */
+const GAP = 5_000;
 
 export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) {
   const [, redraw] = useReducer((n: number) => n + 1, 0);
@@ -37,6 +41,8 @@ export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) 
   const [height, setHeight] = useState(600);
   const [current, setCurrent] = useState("");
   const wantsFocus = useRef(false);
+  /** How often branches in sight are asked for (s). */
+  const [pace, setPace] = useState(EVERY / 1000);
 
   const { root, rows } = branches;
   const first = Math.max(0, Math.floor(top / ROW) - BEYOND);
@@ -61,15 +67,28 @@ export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) 
 
   // Leaves in sight are followed by the page's stream.
   const leaves = live === null ? "" : seen.filter(({ kind, of }) => kind === "node" && !Branches.opens(of)).map(({ of }) => of.path).join("\n");
+  const follows = useRef(new Map<string, () => void>());
   useEffect(() => {
-    if (live === null || leaves === "") return;
-    const stops = leaves.split("\n").map((path) => live.watch(path, (frame) => {
-      const value = frame.changes.get(path);
-      if (value === undefined) return;
-      if (recents.take(path, value)) redraw(0);
-    }));
-    return () => stops.forEach((stop) => stop());
+    if (live === null) return;
+    const wanted = new Set(leaves === "" ? [] : leaves.split("\n"));
+    // Those that stay in sight go on: nothing is asked for them again.
+    for (const path of wanted) {
+      if (follows.current.has(path)) continue;
+      follows.current.set(path, live.watch(path, (frame) => {
+        const value = frame.changes.get(path);
+        if (value === undefined) return;
+        if (recents.take(path, value, frame.gap > GAP)) redraw(0);
+      }));
+    }
+    for (const [path, stop] of follows.current) if (!wanted.has(path)) {
+      follows.current.delete(path);
+      stop();
+    }
   }, [live, leaves]);
+  useEffect(() => () => {
+    follows.current.forEach((stop) => stop());
+    follows.current.clear();
+  }, [live]);
 
   // Branches in sight are looked at now and then: what they fold to, and what came or went.
   // Of one of many children those that are in sight.
@@ -84,21 +103,35 @@ export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) 
     if (live === null) return;
     let timer: ReturnType<typeof setTimeout>;
     let ended = false;
+    let under = false;
+    let wait = EVERY;
+    let last = Date.now();
     const look = async () => {
       const began = performance.now();
+      under = true;
       if (!document.hidden && live.state === "live") {
+        const anew = Math.abs(Date.now() - last) > wait + GAP;
+        last = Date.now();
         for (const [of, after] of sight.current.size > 0 ? [...sight.current] : [[root, null] as const]) {
           for (const one of await branches.refresh(of, after).catch(() => [])) {
-            if (Branches.opens(one) && one.entry.value !== undefined) recents.take(one.path, one.entry.value);
+            if (Branches.opens(one) && one.entry.value !== undefined) recents.take(one.path, one.entry.value, anew);
           }
         }
+        wait = Math.max(EVERY, (performance.now() - began) * EASE);
       }
-      if (!ended) timer = setTimeout(look, Math.max(EVERY, (performance.now() - began) * EASE));
+      under = false;
+      if (ended) return;
+      setPace(Math.round(wait / 1000));
+      timer = setTimeout(look, wait);
     };
     timer = setTimeout(look, EVERY);
     const stop = live.onState(() => {
-      // It is back: what failed meanwhile is asked for again.
+      // It is back: what failed meanwhile is asked for again, and what is in sight is from before.
       if (live.state === "live" && root.error !== null) void branches.more(root);
+      if (live.state === "live" && !under && Date.now() - last > EVERY) {
+        clearTimeout(timer);
+        void look();
+      }
       redraw(0);
     });
     return () => { ended = true; clearTimeout(timer); stop(); };
@@ -165,6 +198,7 @@ export function Tree({ live = null, onPick, picked, verb = "Show" }: TreeProps) 
   return (
     <div class="tree-place">
       <Search onPick={(path) => onPick(path, null)} />
+      {pace > SLOW && <p class="quiet">What has something below it is asked for each {duration(pace)} only: the daemon takes its time to answer.</p>}
       {root.error !== null && rows.length <= 1 ? <Broken error={root.error} retry={() => void branches.more(root)} />
         : root.loading && root.children.length === 0 ? <Loading what="Reading the tree" />
         : rows.length === 0 ? <Empty title="The tree is empty."><p>Push a value, or switch a module on, and it grows. What went has its <a href="/trend/view/">trend</a> still: type its whole path there.</p></Empty>
