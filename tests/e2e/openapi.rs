@@ -51,7 +51,7 @@ fn every_answer_is_one_that_is_described() {
     let schemathesis = match schemathesis() {
         Ok(program) => program,
         Err(why) => {
-            eprintln!("skipped: schemathesis cannot be had from PyPI: {why}");
+            graftd_tests::skipped(format_args!("schemathesis cannot be had from PyPI: {why}"));
             return;
         }
     };
