@@ -443,6 +443,9 @@ pub const VIEW_BYTES_MAX: usize = 128 * 1024;
 /// Who reads or changes them at a time.
 pub const VIEWS_AT_ONCE: usize = 1;
 
+/// Bodies of views that wait for that: a quarter of the room for all bodies at the most.
+pub const VIEWS_WAITING_MAX: usize = HTTP_BODIES_BYTES_MAX / 4 / VIEWS_BYTES_MAX;
+
 /// Charts of one: more are no page that anybody looks at.
 pub const VIEW_CHARTS_MAX: usize = 100;
 

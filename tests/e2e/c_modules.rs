@@ -14,7 +14,7 @@ fn debian(name: &str) -> Option<PathBuf> {
     let file = format!("mod{name}.so");
     let found = FOLDERS.iter().map(|folder| Path::new(folder).join(&file)).find(|file| file.is_file());
     if found.is_none() {
-        eprintln!("skipped: {file} is not installed (libganglia1, ganglia-modules-linux)");
+        graftd_tests::skipped(format_args!("{file} is not installed (libganglia1, ganglia-modules-linux)"));
     }
     found
 }

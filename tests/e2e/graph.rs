@@ -76,7 +76,7 @@ fn poppler(program: &str, args: &[&str], file: &Path) -> Option<String> {
     match command.output() {
         Ok(output) => Some(String::from_utf8_lossy(&output.stdout).into_owned()),
         Err(error) => {
-            eprintln!("skipped: {program} (Debian's poppler-utils) cannot be run: {error}");
+            graftd_tests::skipped(format_args!("{program} (Debian's poppler-utils) cannot be run: {error}"));
             None
         }
     }

@@ -81,7 +81,7 @@ fn check(log: &Path) {
 fn a_real_log_is_counted_exactly() {
     match real_log() {
         Some(log) => check(&log),
-        None => eprintln!("skipped: there is no real log beside the checkout; GRAFTD_SAMPLES may name its folder"),
+        None => graftd_tests::skipped("there is no real log beside the checkout; GRAFTD_SAMPLES may name its folder"),
     }
 }
 

@@ -23,7 +23,7 @@ pub fn within(test: &str, body: impl FnOnce()) {
         return body();
     }
     if let Err(why) = possible() {
-        eprintln!("skipped: {why}");
+        graftd_tests::skipped(why);
         return;
     }
     let own = env::current_exe().expect("the test knows its own file");

@@ -27,6 +27,8 @@ NOT_TO_BE_DESCRIBED = (
     "must be columns and lines such as",
     "are for pictures over time",
     "two views are called",
+    # What is made up is no tag of theirs.
+    "the views were changed meanwhile",
     # A key that is empty.
     "is a sketch, which cannot be pushed",
 )
@@ -76,6 +78,9 @@ def before_call(context, case, kwargs):
     parameter, names = there(case)
     if names and turn % 2:
         case.path_parameters[parameter] = names[turn // 2 % len(names)]
+    # What is made up fits no view: by turns it is what fits any.
+    if path.startswith("/setting/view") and "If-Match" in case.headers and turn % 3:
+        case.headers["If-Match"] = "*"
     # A picture of eight million points takes its time, and once in a while will do.
     if path == "/graph/{path}.{form}" and isinstance(case.query, dict) and turn % 16 and SIZE.fullmatch(str(case.query.get("size"))):
         case.query["size"] = "64x48"

@@ -21,6 +21,7 @@ mod http;
 mod neighbours;
 mod places;
 mod process;
+mod skip;
 mod stream;
 pub mod table;
 mod wait;
@@ -32,6 +33,7 @@ pub use http::{Answer, Asked, encode};
 pub use neighbours::{Neighbours, line};
 pub use places::{binary, fixture, plugin, real_log, workspace};
 pub use process::{Held, held};
+pub use skip::skipped;
 pub use stream::Lines;
 pub use wait::Watched;
 

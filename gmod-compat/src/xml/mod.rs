@@ -8,7 +8,7 @@ mod read;
 mod write;
 
 pub use read::{Item, ReadError, read};
-pub use write::Writer;
+pub use write::{Writer, escape};
 
 use std::borrow::Cow;
 

@@ -189,15 +189,16 @@ fn or_unspecified(text: &str) -> &str {
     if text.is_empty() { UNSPECIFIED } else { text }
 }
 
-/// Appends a text as an attribute's value. What XML cannot hold is replaced (U+FFFD).
-fn escape(text: &str, out: &mut String) {
+/// Appends a text as it stands in XML and in HTML: between elements, and as an attribute's value in either quotes. What XML cannot hold is
+/// replaced (U+FFFD).
+pub fn escape(text: &str, out: &mut String) {
     for c in text.chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&apos;"),
+            '\'' => out.push_str("&#39;"),
             // Unescaped, a reader would take them for blanks.
             '\t' => out.push_str("&#9;"),
             '\n' => out.push_str("&#10;"),

@@ -114,21 +114,45 @@ pub(crate) struct List {
     pub(crate) more: usize,
 }
 
-/// A picture as bytes.
+/// Why there are no bytes of a picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Undrawn {
+    /// They cannot be made of it; never so for [`Form::Svg`] and [`Form::Txt`].
+    Failed(String),
+    /// Whoever asked for it has left.
+    Left,
+}
+
+impl From<String> for Undrawn {
+    fn from(why: String) -> Undrawn {
+        Undrawn::Failed(why)
+    }
+}
+
+/// A picture as bytes, for as long as it is `waited_for`: that is asked between what takes long.
 ///
 /// # Errors
-/// It cannot be made of this picture; never so for [`Form::Svg`] and [`Form::Txt`].
-pub(crate) fn draw(picture: &Picture, look: &Look) -> Result<Vec<u8>, String> {
+/// See [`Undrawn`].
+pub(crate) fn draw(picture: &Picture, look: &Look, waited_for: &dyn Fn() -> bool) -> Result<Vec<u8>, Undrawn> {
+    let still = || if waited_for() { Ok(()) } else { Err(Undrawn::Left) };
     let laid_out = || {
         let setter = Setter::default();
         let svg = svg::draw(picture, look, Some(&setter));
-        setter.lay_out(&svg)
+        still()?;
+        let tree = setter.lay_out(&svg)?;
+        still()?;
+        Ok::<_, Undrawn>(tree)
+    };
+    let pixels = || {
+        let pixels = raster::pixels(&laid_out()?)?;
+        still()?;
+        Ok::<_, Undrawn>(pixels)
     };
     Ok(match look.form {
         Form::Txt => letters::draw(picture, look).into_bytes(),
         Form::Svg => svg::draw(picture, look, None).into_bytes(),
-        Form::Png => raster::png(&laid_out()?)?,
-        Form::Jpg => raster::jpeg(&laid_out()?)?,
+        Form::Png => raster::png(&pixels()?)?,
+        Form::Jpg => raster::jpeg(&pixels()?)?,
         Form::Pdf => pdf::of(&laid_out()?, &clean(&picture.title))?,
     })
 }

@@ -18,6 +18,11 @@ fn look(form: Form) -> Look {
     Look::new(form)
 }
 
+/// A picture that is waited for.
+fn draw(picture: &Picture, look: &Look) -> Result<Vec<u8>, Undrawn> {
+    super::draw(picture, look, &|| true)
+}
+
 fn line(place: usize, name: &str, filled: bool, value: impl Fn(f64) -> f64) -> Line {
     let points = (0..120).map(|i| (MONDAY - HOUR / 2 + i * 30_000, value(i as f64))).collect();
     Line { name: name.to_owned(), colour: COLOURS[place % 8], filled, points }
@@ -145,6 +150,19 @@ fn png_and_jpeg_have_the_size_and_the_colours() {
         let far: u64 = png.data().iter().zip(jpeg.data()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
         let far = far as f64 / png.data().len() as f64;
         assert!(far < 3.0, "the JPEG is {far:.2} levels away from the PNG");
+    }
+}
+
+#[test]
+fn nothing_more_is_made_for_who_has_left() {
+    // Asked after the texts are set, after they are laid out, and when there are pixels.
+    for (form, asked) in [(Form::Png, 3), (Form::Jpg, 3), (Form::Pdf, 2), (Form::Svg, 0), (Form::Txt, 0_usize)] {
+        for stays in 0..=asked {
+            let left = std::cell::Cell::new(stays);
+            let waited_for = || left.replace(left.get().saturating_sub(1)) > 0;
+            let drawn = super::draw(&lines(), &look(form), &waited_for);
+            assert_eq!(drawn.as_ref().err(), (stays < asked).then_some(&Undrawn::Left), "{form:?} {stays}");
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::trend::{STEP_KNOWN, history, read_step, unanswered};
 use super::turn::in_turn_within;
 use super::web::Web;
 use crate::conf::{Role, nearest};
-use crate::graph::{Form, Look, Question, Wrong, draw, gather, known};
+use crate::graph::{Form, Look, Question, Undrawn, Wrong, draw, gather, known};
 use crate::limits::GRAPH_MARKED_MAX;
 use crate::tree::Pattern;
 use crate::trend::{Figure, Fold, Retention};
@@ -54,8 +54,11 @@ pub(super) async fn graph(web: &Web, rest: &str, query: &str) -> Result<Answer, 
                 Ok(_) => Refusal::stopping(),
             },
         })?;
-        let bytes = draw(&picture, &look)
-            .map_err(|why| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format_args!("/graph/: {why}")))?;
+        let bytes = draw(&picture, &look, waited_for).map_err(|undrawn| match undrawn {
+            Undrawn::Failed(why) => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format_args!("/graph/: {why}")),
+            // Nobody reads it.
+            Undrawn::Left => Refusal::stopping(),
+        })?;
         let answer = Answer::new(StatusCode::OK, HeaderValue::from_static(look.form.content_type()), bytes);
         Ok(if look.form == Form::Svg { answer.header(CONTENT_SECURITY_POLICY, POLICY) } else { answer })
     })

@@ -3,7 +3,7 @@
 use super::answer::{Answer, Refusal};
 use super::assets::{self, Page};
 use super::web::Web;
-use std::fmt::Write;
+use gmod_compat::xml::escape;
 use warp::http::StatusCode;
 use warp::http::header::HeaderValue;
 
@@ -58,19 +58,17 @@ pub(super) fn frame(title: &str, head: &str, main: &str) -> String {
 /// A text as it stands in HTML, in an attribute's quotes too.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // No text of ours has these, and what a control character does to a page is anybody's guess.
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
+    escape(text, &mut out);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_ends_no_quotes_and_begins_no_element() {
+        assert_eq!(escaped("<a b='c' d=\"e\">&amp;"), "&lt;a b=&#39;c&#39; d=&quot;e&quot;&gt;&amp;amp;");
+        assert_eq!(escaped("é\t\u{0}\u{1b}[31m\u{ffff}"), "é&#9;\u{fffd}\u{fffd}[31m\u{fffd}");
+    }
 }

@@ -8,10 +8,12 @@ use super::modules::wants_page;
 use super::route::has_pages;
 use super::turn::in_turn;
 use super::web::{Head, Web};
-use crate::limits::{VIEW_BYTES_MAX, VIEWS_BYTES_MAX};
+use crate::limits::{VIEW_BYTES_MAX, VIEWS_BYTES_MAX, VIEWS_WAITING_MAX};
 use crate::views::{Kept, View, ViewError, list_of};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 use warp::http::header::{ETAG, HeaderValue, IF_MATCH};
 use warp::http::{Method, StatusCode};
 
@@ -45,7 +47,7 @@ pub(super) async fn all(web: &Web, head: &Head, upload: &mut Upload) -> Result<A
     let seen = seen(head);
     in_turn(web, &web.keeping, FAMILY, move |_| {
         if let Some(body) = body {
-            let views = list_of(value(&body)?).map_err(refusal)?;
+            let views = list_of(body.value()?).map_err(refusal)?;
             shared.views.replace(views, seen.as_deref()).map_err(refusal)?;
         }
         let Kept { views, tag } = shared.views.kept().map_err(refusal)?;
@@ -80,7 +82,7 @@ pub(super) async fn one(web: &Web, name: &str, head: &Head, upload: &mut Upload)
             let body =
                 body(web, head, upload, VIEW_BYTES_MAX, &format!("a view has at most {VIEW_BYTES_MAX} bytes")).await?;
             in_turn(web, &web.keeping, FAMILY, move |_| {
-                let view = View::of(value(&body)?, Some(&name)).map_err(refusal)?;
+                let view = View::of(body.value()?, Some(&name)).map_err(refusal)?;
                 // A name that could not be another's either.
                 View::of(json!({ "name": name, "charts": [] }), None).map_err(refusal)?;
                 let shown = view.clone().json().to_string();
@@ -116,8 +118,26 @@ fn tagged(answer: Answer, tag: &str) -> Answer {
     }
 }
 
-/// The body, with its share of the room for all until it is done with.
-async fn body(web: &Web, head: &Head, upload: &mut Upload, most: usize, why: &str) -> Result<Body, Refusal> {
+/// A body that waits to be read. It has its share of the room for all bodies meanwhile, so few wait: else pushes had none, where the
+/// disk is slow.
+struct Waiting {
+    body: Body,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Waiting {
+    /// What it says. Its room is free from then on, whatever is still to be waited for.
+    fn value(self) -> Result<Value, Refusal> {
+        serde_json::from_slice(&self.body.bytes)
+            .map_err(|error| Refusal::bad(format_args!("{FAMILY}: the body is not JSON: {error}")))
+    }
+}
+
+/// The body.
+///
+/// # Errors
+/// 503 where too many wait to be read, beside what [`Upload::read`] refuses.
+async fn body(web: &Web, head: &Head, upload: &mut Upload, most: usize, why: &str) -> Result<Waiting, Refusal> {
     if upload.has_no_length() {
         let why = "views are to be told how long they are: send Content-Length";
         return Err(Refusal::new(StatusCode::LENGTH_REQUIRED, why));
@@ -125,12 +145,12 @@ async fn body(web: &Web, head: &Head, upload: &mut Upload, most: usize, why: &st
     if upload.announces_more_than(most) {
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why));
     }
-    upload.read(web, head.arrival.peer.ip()).await
-}
-
-fn value(body: &Body) -> Result<Value, Refusal> {
-    serde_json::from_slice(&body.bytes)
-        .map_err(|error| Refusal::bad(format_args!("{FAMILY}: the body is not JSON: {error}")))
+    let body = upload.read(web, head.arrival.peer.ip()).await?;
+    let Ok(place) = Arc::clone(&web.bringing).try_acquire_owned() else {
+        let why = format_args!("{FAMILY}: {VIEWS_WAITING_MAX} changes wait already; try again later");
+        return Err(Refusal::later(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(1), why));
+    };
+    Ok(Waiting { body, _place: place })
 }
 
 fn refusal(error: ViewError) -> Refusal {

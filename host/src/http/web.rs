@@ -7,7 +7,7 @@ use crate::core::Shared;
 use crate::limits::{
     GRAPH_WAIT_MAX, GRAPHS_AT_ONCE, HTTP_BODIES_BYTES_MAX, HTTP_BODY_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MAX,
     HTTP_IDLE_MAX, HTTP_UNPACKED_AT_ONCE, HTTP_WRITE_MAX, LOOKS_AT_ONCE, PUSH_LINGER_MAX, PUSH_MERGE_BYTES_MAX,
-    PUSH_TURNED_AWAY_MAX, TURN_WAIT_MAX, VIEWS_AT_ONCE,
+    PUSH_TURNED_AWAY_MAX, TURN_WAIT_MAX, VIEWS_AT_ONCE, VIEWS_WAITING_MAX,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -67,6 +67,8 @@ pub(super) struct Web {
     pub(super) looking: Arc<Semaphore>,
     /// A permit for each that reads or changes the views: a full file takes many times its bytes while it is looked at.
     pub(super) keeping: Arc<Semaphore>,
+    /// A permit for each body of views that waits for that.
+    pub(super) bringing: Arc<Semaphore>,
     /// A permit for each picture: each keeps a core busy, and the two that serve are to serve.
     pub(super) drawing: Arc<Semaphore>,
     /// A permit for each body that is unpacked.
@@ -91,6 +93,7 @@ impl Web {
             connections: Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX)),
             looking: Arc::new(Semaphore::new(LOOKS_AT_ONCE)),
             keeping: Arc::new(Semaphore::new(VIEWS_AT_ONCE)),
+            bringing: Arc::new(Semaphore::new(VIEWS_WAITING_MAX)),
             drawing: Arc::new(Semaphore::new(GRAPHS_AT_ONCE)),
             unpacking: Semaphore::new(HTTP_UNPACKED_AT_ONCE),
             merging: Semaphore::new(PUSH_MERGE_BYTES_MAX),

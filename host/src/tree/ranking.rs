@@ -192,7 +192,12 @@ impl Ranking {
         weigh: &impl Fn(&str, &Reading<'_>) -> Option<Worth>,
     ) -> bool {
         // What folds below is asked for by itself.
-        let cost = if self.folding.is_empty() { NodeRef::of(tree, id).cost(room.0).unwrap_or(room.0) } else { room.0 };
+        let cost = if self.folding.is_empty() { NodeRef::of(tree, id).cost(room.0) } else { None };
+        if cost.is_none() && self.at.is_none() {
+            // It would take all the room that there is, and what is met in one go would be met again: it is folded then, once.
+            return false;
+        }
+        let cost = cost.unwrap_or(room.0);
         let Some(reading) = tree.value_at(id, &self.folding, self.want) else { return room.take(cost) };
         // What the last `*` stands for.
         let mut at = id;
@@ -303,6 +308,22 @@ mod tests {
             while ranking.look(&tree, nodes, weigh) {}
             let found = ranking.finish();
             assert_eq!((rows(&found), found.found), (vec![("30", 1.0), ("40", 1.0)], 2));
+        }
+    }
+
+    #[test]
+    fn what_takes_long_to_fold_is_folded_once() {
+        let key = |at: &str, n: usize| vec!["a".to_owned(), at.to_owned(), n.to_string()];
+        let tree = tree((0..2_000).flat_map(|n| ["p", "q"].map(|at| (key(at, n), 1.0))));
+        for pattern in ["a,*", "a,*,"] {
+            let weighed = std::cell::RefCell::new(Vec::new());
+            let mut ranking = Ranking::new(&Pattern::parse(pattern).unwrap(), Want::Value, 3, 100);
+            while ranking.look(&tree, 1_000, |key, reading| {
+                weighed.borrow_mut().push(key.to_owned());
+                Some((false, number(reading)?))
+            }) {}
+            assert_eq!(rows(&ranking.finish()), [("p", 2_000.0), ("q", 2_000.0)], "{pattern}");
+            assert_eq!(weighed.into_inner(), ["p", "q"], "{pattern}");
         }
     }
 

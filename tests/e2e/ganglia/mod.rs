@@ -182,7 +182,7 @@ impl Measure {
 
 /// The modules; a test without them says why, and is over.
 fn corpus() -> Option<Corpus> {
-    source::corpus().map_err(|why| eprintln!("skipped: {why}")).ok()
+    source::corpus().map_err(graftd_tests::skipped).ok()
 }
 
 #[test]

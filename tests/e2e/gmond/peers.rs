@@ -19,9 +19,9 @@ pub fn program(name: &str) -> Option<PathBuf> {
     let found =
         env::split_paths(&path).chain(["/usr/sbin".into()]).map(|folder| folder.join(name)).find(|f| f.is_file());
     if found.is_none() {
-        eprintln!(
-            "skipped: there is no {name} here; .ci/install-deps test installs it where there are Debian's packages"
-        );
+        graftd_tests::skipped(format_args!(
+            "there is no {name} here; .ci/install-deps test installs it where there are Debian's packages"
+        ));
     }
     found
 }
@@ -69,7 +69,7 @@ pub struct Gmond {
 pub fn gmond(to: u16, folders: &Folders) -> Option<Gmond> {
     let program = program("gmond")?;
     let Some(modules) = modules() else {
-        eprintln!("skipped: gmond's own modules (modload.so) are not where they are looked for");
+        graftd_tests::skipped("gmond's own modules (modload.so) are not where they are looked for");
         return None;
     };
     let modules = modules.display();

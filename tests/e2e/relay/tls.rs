@@ -225,7 +225,7 @@ fn other_address() -> Option<std::net::IpAddr> {
 #[test]
 fn who_speaks_without_tls_to_one_with_it_is_told_so_on_both_sides() {
     let Some(ip) = other_address() else {
-        eprintln!("skipped: this host has no address but loopback");
+        graftd_tests::skipped("this host has no address but loopback");
         return;
     };
     let mut server = Host::server("top");

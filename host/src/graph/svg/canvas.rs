@@ -4,6 +4,7 @@ use super::Area;
 use crate::graph::styles::Rgb;
 use crate::graph::text::{FAMILIES, clean};
 use crate::graph::typeset::{Setter, font_name};
+use gmod_compat::xml::escape;
 use std::fmt::Write;
 
 /// Which end of a text is where it is said to be.
@@ -156,19 +157,5 @@ impl std::fmt::Display for Px {
         let (sign, tenths) = (if tenths < 0 { "-" } else { "" }, tenths.unsigned_abs());
         write!(f, "{sign}{}", tenths / 10)?;
         if tenths % 10 == 0 { Ok(()) } else { write!(f, ".{}", tenths % 10) }
-    }
-}
-
-/// A text as XML has it (XML 1.0, 2.4).
-fn escape(text: &str, out: &mut String) {
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
     }
 }

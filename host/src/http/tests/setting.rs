@@ -1,6 +1,6 @@
 use crate::http::testing::{Reply, Server};
 use crate::http::web::Patience;
-use crate::limits::{VIEW_BYTES_MAX, VIEWS_BYTES_MAX};
+use crate::limits::{HTTP_BODIES_BYTES_MAX, VIEW_BYTES_MAX, VIEWS_BYTES_MAX, VIEWS_WAITING_MAX};
 use crate::module::State;
 use crate::views::Views;
 use std::time::Duration;
@@ -90,6 +90,41 @@ async fn views_are_looked_at_by_one_at_a_time() {
     }
     drop(turn);
     assert_eq!(ask(&server, "GET", "/setting/view", "").await.body, "[]");
+}
+
+#[tokio::test]
+async fn few_bodies_wait_and_each_leaves_its_room_when_it_is_read() {
+    let (server, folder) = server(None).await;
+    let turn = std::sync::Arc::clone(&server.web.keeping).acquire_owned().await.unwrap();
+    let body = r#"{"charts":[]}"#;
+    let head = format!("Host: localhost\r\nContent-Length: {}\r\n", body.len());
+    let mut waiting = Vec::new();
+    for n in 0..VIEWS_WAITING_MAX {
+        waiting.push(server.open(format!("PUT /setting/view/{n} HTTP/1.1\r\n{head}\r\n{body}").as_bytes()).await);
+    }
+    while server.web.bringing.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let held = || HTTP_BODIES_BYTES_MAX - server.web.bodies.available_permits();
+    assert_eq!(held(), VIEWS_WAITING_MAX * body.len());
+    let reply = ask(&server, "PUT", "/setting/view/x", body).await;
+    assert_eq!(reply.status, 503, "{}", reply.body);
+    assert!(reply.body.contains("wait already") && reply.header("retry-after").is_some(), "{}", reply.body);
+    assert_eq!(held(), VIEWS_WAITING_MAX * body.len(), "what is refused has no room");
+    // Who leaves has none either.
+    drop(waiting.pop());
+    while server.web.bringing.available_permits() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(held(), waiting.len() * body.len());
+    drop(turn);
+    while server.web.bringing.available_permits() < VIEWS_WAITING_MAX {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(held(), 0);
+    assert_eq!(ask(&server, "PUT", "/setting/view/x", body).await.status, 201);
+    let kept = Views::of(folder.path()).kept().unwrap().views;
+    assert_eq!(kept.len(), VIEWS_WAITING_MAX);
 }
 
 #[tokio::test]

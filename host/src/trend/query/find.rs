@@ -128,8 +128,9 @@ pub(crate) fn ask_of(snapshot: &Snapshot<'_>, numbers: &dyn Numbers, ask: &Ask) 
     let mut root = found.nodes(&keys, &steps[plain..], alone)?;
     let (mut axis, mut owns) = found.all_lines(&root)?;
     let mut others = found.others(&root)?;
-    if alone && found.may_lack(&axis, &owns, &others) {
-        // Where it has no values of its own, what is below counts.
+    // Where it has no values of its own, what is below counts. A text stands where it is named: whether a node has numbers of its own
+    // is not known where none are wanted.
+    if alone && !ask.figures.is_empty() && found.may_lack(&axis, &owns, &others) {
         let below = found.nodes(&keys, &[], false)?;
         if !below.children.is_empty() {
             root = below;

@@ -144,7 +144,8 @@ impl Folding<'_> {
         Ok(self.merging.lines(&members)?.map(Told::Figures))
     }
 
-    /// The series of a kind that the steps find below a node; below what they find, where that has no values of its own.
+    /// The series of a kind that the steps find below a node; below what they find, where that has no values of its own and figures are
+    /// wanted.
     fn gather(&self, node: &Node, steps: &[Step], of: &HashSet<u64>, into: &mut Vec<Member>) {
         if of.is_empty() {
             return;
@@ -155,6 +156,7 @@ impl Folding<'_> {
                 let before = into.len();
                 into.extend(own.map(|(id, gone, _)| Member { id: *id, gone: *gone, imported: *id >= IMPORTED }));
                 if into.len() > before
+                    || self.ask.figures.is_empty()
                     || node.series.iter().any(|(id, ..)| self.owns.iter().any(|own| own.contains_key(id)))
                 {
                     return;

@@ -27,7 +27,7 @@ pub(crate) struct Ask {
     pub(crate) step_ms: i64,
     /// The range is one step, wherever it begins; `step_ms` is its length.
     pub(crate) one: bool,
-    /// None where texts alone are wanted: no numbers are read then.
+    /// None where texts alone are wanted, of the nodes that the pattern finds and of none below: no numbers are read then.
     pub(crate) figures: Vec<Figure>,
     /// How nodes fold, whatever their action is.
     pub(crate) fold: Option<Fold>,

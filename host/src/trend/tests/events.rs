@@ -127,3 +127,42 @@ fn where_no_figure_is_wanted_there_are_texts_alone() {
     assert_eq!(paths(&[Figure::Value]), ["os,h1", "os,n"]);
     assert_eq!(paths(&[]), ["os,h1"]);
 }
+
+#[test]
+fn where_no_figure_is_wanted_what_lies_below_a_node_is_not_told() {
+    let mut daemon = Daemon::new();
+    let row = |id, path: &str, value| {
+        let more = More { path: Some(path.into()), ..More::default() };
+        Row { id, value, more: Some(Box::new(more)) }
+    };
+    let changed = vec![
+        row(1, "app", Kept::Number(7.0)),
+        row(2, "app,a", Kept::Text("of a".into())),
+        row(3, "app,a,version", Kept::Text("below a".into())),
+        row(4, "app,b", Kept::Number(7.0)),
+        row(5, "app,b,version", Kept::Text("below b".into())),
+        row(6, "app,c,version", Kept::Text("below c".into())),
+    ];
+    daemon.pending.add(Rows { changed, ..Rows::default() }, Vec::new());
+    daemon.commit(START, true);
+    let texts = |path: &str| -> Vec<String> {
+        let told = asked(&daemon, path, &[]).expect("an answer").into_iter().map(|line| match line.told {
+            Told::Events(events) => events.into_iter().filter_map(|(_, text)| text).collect::<Vec<String>>(),
+            told => panic!("{told:?}"),
+        });
+        told.flatten().collect()
+    };
+    for (path, at_it) in [
+        ("app", &[][..]),
+        ("app,b", &[]),
+        ("app,c", &[]),
+        ("app,a", &["of a"]),
+        ("app,*", &["of a"]),
+        ("app,", &["of a"]),
+        ("app,*,version", &["below a", "below b", "below c"]),
+        ("app,,version", &["below a", "below b", "below c"]),
+        ("app,b,version", &["below b"]),
+    ] {
+        assert_eq!(texts(path), at_it, "{path}");
+    }
+}
