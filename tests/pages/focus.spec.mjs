@@ -118,3 +118,37 @@ spec("the second click of a double one is no answer, and one answer is sent once
   }, (n) => n === 0, "the removal");
   assert.equal(removals, 2);
 });
+
+spec("a view that was not saved is saved by the same key again, and once", async ({ daemon, open }) => {
+  const at = await daemon();
+  const page = await open(at, "/setting/view", { forgive: [/500/] });
+  const dialog = await open(at, "/realtime/?key-graftd", { forgive: [/500/] });
+  let puts = 0;
+  let fails = true;
+  const full = (route) => {
+    if (route.request().method() !== "PUT") return route.continue();
+    puts += 1;
+    return fails ? route.fulfill({ status: 500, body: '{"error":"the disk is full"}' }) : route.continue();
+  };
+  await page.route("**/setting/view/*", full);
+  await dialog.route("**/setting/view/*", full);
+
+  await page.getByRole("button", { name: "New view" }).click();
+  await page.getByLabel("Name").fill("One");
+  await page.getByRole("button", { name: "Save" }).press("Enter");
+  await page.getByText("the disk is full").waitFor();
+  fails = false;
+  await page.keyboard.press("Enter");
+  await page.getByRole("link", { name: "One", exact: true }).waitFor();
+  assert.equal(puts, 2);
+
+  fails = true;
+  await dialog.getByRole("button", { name: "Save as view…" }).click();
+  await dialog.getByLabel("Name").fill("Two");
+  await dialog.getByRole("dialog").getByRole("button", { name: "Save" }).press("Enter");
+  await dialog.getByText("the disk is full").waitFor();
+  fails = false;
+  await dialog.keyboard.press("Enter");
+  await dialog.waitForURL("**/realtime/view/Two");
+  assert.equal(puts, 4);
+});

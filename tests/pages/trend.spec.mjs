@@ -82,12 +82,14 @@ spec("a year is shown, and what is zoomed is fetched finer", async ({ daemon, op
   // The window of the strip, to the left; then its end, by a key.
   const window = await page.locator(".strip-window").boundingBox();
   const strip = await page.locator(".strip").boundingBox();
+  // The wheel may have gone on for a while.
+  const still = zoomOf(page);
   await page.mouse.move(window.x + window.width / 2, window.y + 20);
   await page.mouse.down();
   await page.mouse.move(window.x + window.width / 2 - strip.width * 0.2, window.y + 20, { steps: 4 });
   await page.mouse.up();
   const slid = await until(() => zoomOf(page), (zoom) => zoom[0] < wheeled[0] - 50 * DAY, "the window");
-  assert.ok(Math.abs(slid[1] - slid[0] - (wheeled[1] - wheeled[0])) < 60, "it keeps its length");
+  assert.ok(Math.abs(slid[1] - slid[0] - (still[1] - still[0])) < 60, "it keeps its length");
   await page.getByRole("slider", { name: /^End of what is shown/ }).press("PageUp");
   await until(() => zoomOf(page), (zoom) => zoom[1] > slid[1] + 30 * DAY, "its end");
 
@@ -316,7 +318,8 @@ spec("a daemon that goes is told, and is asked again", async ({ daemon, open }) 
   assert.equal(await panel(page, "a › x").locator(".u-over").count(), 2, "what was there stays");
   await at.begin();
   await page.locator(".offline").waitFor({ state: "detached", timeout: 15_000 });
-  assert.equal(await page.locator(".panel-said").count(), 0);
+  // One of its two questions may be answered before the other.
+  await until(() => page.locator(".panel-said").count(), (n) => n === 0, "no word of what is over");
 });
 
 spec("hostile keys are text", async ({ daemon, open }) => {

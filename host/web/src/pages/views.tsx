@@ -238,6 +238,8 @@ function Edit({ view, names, put, onClose, change }: EditProps) {
   };
   const save = async (event: Event) => {
     event.preventDefault();
+    // The button is not disabled meanwhile: it would lose the focus.
+    if (busy) return;
     setBusy(true);
     const keys = text.split("\n").map(canonical).filter((key) => key !== "");
     const before = new Map(seen?.charts.map((chart) => [chart.key, chart]));
@@ -264,7 +266,7 @@ function Edit({ view, names, put, onClose, change }: EditProps) {
       )}
       {taken && <p class="bad" role="alert">There is a view of this name already.</p>}
       <div class="view-does">
-        <button type="submit" class="primary" disabled={busy || other || wanted === "" || taken || fault !== null}>Save</button>
+        <button type="submit" class="primary" aria-disabled={busy} disabled={other || wanted === "" || taken || fault !== null}>Save</button>
         <button type="button" onClick={() => close(view?.name ?? "")}>Cancel</button>
       </div>
     </form>

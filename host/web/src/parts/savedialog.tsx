@@ -19,6 +19,7 @@ export function SaveDialog({ keys, window, view, onClose }: SaveProps) {
   const [name, setName] = useState(view?.name ?? "");
   const [there, setThere] = useState<Kept | null>(null);
   const [error, setError] = useState<string | null>(null);
+  /** It is being saved. The button is not disabled meanwhile: it would lose the focus. */
   const [busy, setBusy] = useState(false);
   const look = () => views.kept().then(setThere, (failed: unknown) => setError(said(failed)));
   useEffect(() => {
@@ -58,7 +59,7 @@ export function SaveDialog({ keys, window, view, onClose }: SaveProps) {
         {error !== null && there === null && <p><button type="button" onClick={() => { setError(null); void look(); }}>Try again</button></p>}
         <div class="dialog-does">
           <button type="button" onClick={() => dialog.current?.close()}>Cancel</button>
-          <button type="submit" class="primary" disabled={wanted === "" || busy || there === null}>{replaces ? "Replace" : "Save"}</button>
+          <button type="submit" class="primary" disabled={wanted === "" || there === null} aria-disabled={busy}>{replaces ? "Replace" : "Save"}</button>
         </div>
       </form>
     </dialog>
