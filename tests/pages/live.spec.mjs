@@ -199,9 +199,13 @@ spec("a page that is opened behind another takes no stream until somebody looks"
   await at.push({ a: 5, defaultaction: "last" });
   const first = await open(at, "/realtime/?key-a");
   const page = await first.context().newPage();
-  await page.addInitScript(() => Object.defineProperty(document, "hidden", { value: true, configurable: true }));
+  // Its script runs long before all of it has come.
+  await page.addInitScript(() => {
+    Object.defineProperty(document, "hidden", { value: true, configurable: true });
+    document.addEventListener("DOMContentLoaded", () => { document.body.append(Object.assign(new Image(), { src: "/pull/?key-late&wait=1s" })); });
+  });
   const pulled = [];
-  page.on("request", (request) => { if (request.url().includes("/pull/?")) pulled.push(request.url()); });
+  page.on("request", (request) => { if (/\/pull\/\?(?!key-late)/.test(request.url())) pulled.push(request.url()); });
   await page.goto(`${at.url}/realtime/?key-a`);
   await page.getByRole("treeitem", { name: /^a/ }).waitFor();
   await new Promise((later) => setTimeout(later, 1_000));
@@ -225,7 +229,9 @@ spec("a daemon that was held is a break, and what came meanwhile is no peak", as
     await new Promise((later) => setTimeout(later, 200));
   }
   at.child.kill("SIGSTOP");
-  const late = at.push({ hits: 900 });
+  // A connection that it kept for another request it may give up as it goes on: who pushes asks once more.
+  const push = (hits) => at.push({ hits }).catch(() => at.push({ hits }));
+  const late = push(900);
   await new Promise((later) => setTimeout(later, 8_000));
   const rates = [];
   const asked = page.waitForRequest((request) => request.url().includes("/trend/?") && request.url().includes("key-hits&"));
@@ -233,7 +239,7 @@ spec("a daemon that was held is a break, and what came meanwhile is no peak", as
   await late;
   const end = Date.now() + 4_000;
   while (Date.now() < end) {
-    await at.push({ hits: 1 });
+    await push(1);
     rates.push(Number.parseFloat(await figure(page, "hits")));
     await new Promise((later) => setTimeout(later, 100));
   }
@@ -252,4 +258,35 @@ spec("a list that becomes one of another branch shows that, though the page stan
   await panel(page, "b").getByRole("button", { name: "x", exact: true }).click();
   await panel(page, "b › x").getByRole("button", { name: "q", exact: true }).waitFor();
   assert.equal(await panel(page, "b › x").getByRole("button", { name: "y", exact: true }).count(), 0);
+});
+
+spec("what is asked for seldom is said to be", async ({ daemon, open }) => {
+  const at = await daemon();
+  await at.push({ b: { x: 1, y: 2 }, defaultaction: "last" });
+  const page = await open(at, "/realtime/?key-b");
+  await panel(page, "b").getByRole("button", { name: "y", exact: true }).waitFor();
+  await page.route(/\/api\/ls\//, async (route) => {
+    await new Promise((later) => setTimeout(later, 150));
+    await route.continue().catch(() => undefined);
+  });
+  await panel(page, "b").getByText(/^Looked at each \d+\s*(s|min)\b.* only/).waitFor();
+  await page.getByText(/^What has something below it is asked for each \d+\s*(s|min)\b.* only/).waitFor();
+  await accessible(page);
+});
+
+spec("leaves that stay in sight are not asked for again when the tree is scrolled", async ({ daemon, open }) => {
+  const at = await daemon();
+  const name = (n) => `l${String(n).padStart(3, "0")}`;
+  await at.push({ ...Object.fromEntries(Array.from({ length: 190 }, (_, n) => [name(n), n])), defaultaction: "last" });
+  const page = await open(at, "/realtime/");
+  await isLive(page);
+  await page.getByRole("treeitem", { name: name(15) }).waitFor();
+  await until(() => page.getByRole("treeitem", { name: name(15) }).textContent(), (text) => text.includes("15"), "its value");
+  // What the page begins with is asked for by now.
+  await page.waitForTimeout(500);
+  const asked = page.waitForRequest((request) => /\/get\/\?.*depth=0/.test(request.url()));
+  await page.locator(".tree").evaluate((tree) => { tree.scrollTop = 280; });
+  const url = (await asked).url();
+  assert.ok(/key-l0[2-9]\d/.test(url), url);
+  assert.ok(!url.includes(`key-${name(15)}&`), url);
 });

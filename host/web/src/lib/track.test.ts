@@ -282,8 +282,13 @@ test("a clock that is put back has all asked for anew", () => {
     const track = new Track("a", kind, 1, 100);
     track.take(frame(10, 1, { whole: true }));
     for (let tick = 11; tick < 20; tick += 1) track.take(frame(tick, tick));
-    track.take(frame(20, 20, { whole: true, gap: 1, at: 5_000 }));
+    track.take(frame(20, 50, { whole: true, gap: 1, at: 5_000 }));
     assert.deepEqual([track.times.filter((time) => time > 5), track.missed], [[], [-95, 5]], kind);
+    // How long a counter took to grow by what it did meanwhile, two clocks do not tell.
+    assert.deepEqual(track.columns[0]?.filter((figure) => figure !== null), kind === "counter" ? [] : [50], kind);
+    track.take(frame(22, 60, { at: 7_000 }));
+    track.take(frame(23, 63, { at: 8_000 }));
+    assert.equal(track.columns[0]?.at(-1), kind === "counter" ? 3 : 63, kind);
   }
 });
 

@@ -295,6 +295,8 @@ export class Track {
     this.times = [];
     this.columns = this.columns.map(() => []);
     this.texts = this.texts.filter((text) => text.at <= at);
+    // In how long a counter grew since is not known by two clocks.
+    this.#last = null;
     this.#since = Math.min(this.#since, at);
     this.missed = [at - this.#keep, at];
   }
