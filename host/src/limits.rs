@@ -491,7 +491,7 @@ pub const FOLDERS_LOOK: Duration = Duration::from_millis(400);
 pub const WAY_LINKS_MAX: usize = 40;
 
 /// Things heard of files that wait to be understood; where more are lost, the folders are looked through instead.
-pub const FILES_HEARD_MAX: usize = 4_096;
+pub const FILES_HEARD_MAX: usize = 1_024;
 
 /// Files that are being written at a time, as far as they are waited for; beyond, all are looked at as they are.
 pub const FILES_WRITTEN_MAX: usize = 4_096;

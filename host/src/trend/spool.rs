@@ -57,6 +57,9 @@ const OLDEST: &str = "SELECT number, folded, data FROM spool INDEXED BY spool_ki
 /// Bytes of an entry, packed, that is small.
 const SMALL_BYTES: u64 = 64 * 1024;
 
+/// Pages that a reader keeps.
+const READER_PAGES: u32 = 8;
+
 /// How receivers are known that are streams of NATS: what these have, others read there.
 pub(crate) const STREAM_PEER: &str = "nats:";
 
@@ -503,6 +506,8 @@ impl SpoolReader {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(file, flags)?;
         connection.busy_timeout(Duration::from_secs(2))?;
+        // It reads on from where it was: pages of before need not be kept. SQLite takes the room for twenty at once.
+        connection.pragma_update(None, "cache_size", READER_PAGES)?;
         let id = place_of(file);
         Ok(SpoolReader { connection, file: file.to_owned(), id })
     }
