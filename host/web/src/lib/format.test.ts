@@ -13,7 +13,7 @@ test("numbers are short", () => {
 
 test("figures that are huge, none, or next to nothing are as short as others", () => {
   for (const [value, want] of [[9_999.7, "10 k"], [1e300, "1.00e+300"], [-1e21, "-1.00e+21"], [-0, "0"]] as const) assert.equal(plain(format.short(value)), want);
-  for (const [value, want] of [[-0, "0"], [1e-9, "1e-9"], [-0.00002, "-0.00002"], [1e300, "1e+300"], [NaN, "–"]] as const) assert.equal(plain(format.exact(value)), want);
+  for (const [value, want] of [[-0, "0"], [1e-9, "1e-9"], [0.1 + 0.2 - 0.3, "5.55112e-17"], [-0.00002, "-0.00002"], [1e300, "1e+300"], [NaN, "–"]] as const) assert.equal(plain(format.exact(value)), want);
   for (const [value, units, want] of [
     [NaN, "bytes", "–"], [1e300, "bytes", "1.00e+300 B"], [NaN, "s", "–"], [1e300, "s", "1.16e+295 d"], [1e9, "s", "11.6 k d"], [1e300, "%", "1.00e+300 %"], [-0, "bytes", "0 B"],
   ] as const) assert.equal(plain(format.withUnits(value, units)), want);

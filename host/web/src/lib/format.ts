@@ -33,7 +33,8 @@ export function exact(value: number): string {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   if (size === 0) return "0";
-  if (size < 1e-4 || size >= HUGE) return String(value);
+  // What is left of a subtraction has seventeen digits that say nothing.
+  if (size < 1e-4 || size >= HUGE) return String(Number(value.toPrecision(6)));
   return value.toLocaleString("en", { maximumFractionDigits: size >= 1000 ? 0 : 6 }).replaceAll(",", THIN);
 }
 

@@ -54,6 +54,7 @@ function Trend() {
       setState(next);
       setSpan(spanOf(next, now()));
       setTaking(null);
+      setFull("");
     };
     addEventListener("popstate", back);
     return () => removeEventListener("popstate", back);

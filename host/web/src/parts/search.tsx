@@ -89,7 +89,7 @@ export function Search({ onPick }: { onPick: (path: string) => void }) {
         ref={input} type="search" value={text} placeholder="Find, or type a path: cpu,,idle" aria-label="Find in the tree, or type a path" role="combobox"
         aria-expanded={open} aria-controls="search-found" aria-autocomplete="list" aria-activedescendant={open ? `search-${at}` : undefined}
         autocomplete="off" spellcheck={false} list={undefined} onInput={(event) => { setText(event.currentTarget.value); setAt(0); }} onKeyDown={onKeyDown}
-        onFocus={() => setLeft(false)} onBlur={(event) => { if (event.relatedTarget !== null) setLeft(true); }}
+        onFocus={() => setLeft(false)} onBlur={(event) => { if (event.relatedTarget !== null || document.hasFocus()) setLeft(true); }}
       />
       <ul class="search-found" id="search-found" role="listbox" aria-label="What was found" ref={list} onMouseDown={(event) => event.preventDefault()} hidden={!open} aria-busy={open && old}>
         {all.map((one, i) => {

@@ -28,6 +28,11 @@ export function Past({ range, from, to, onPick, picked }: PastProps) {
   const [error, setError] = useState<string | null>(null);
   const [round, setRound] = useState(0);
   const here = useRef<HTMLButtonElement>(null);
+  const went = useRef(false);
+  const walk = (to: { path: string; gone: number }) => {
+    went.current = true;
+    go(to);
+  };
   const keys = steps(path);
   useEffect(() => {
     if (!open) return;
@@ -39,7 +44,10 @@ export function Past({ range, from, to, onPick, picked }: PastProps) {
     return () => asking.abort();
   }, [open, path, from, to, round]);
   // What was pressed went with its level.
-  useLayoutEffect(() => { if (open && found !== null && document.activeElement === document.body) here.current?.focus(); }, [found]);
+  useLayoutEffect(() => {
+    if (went.current && document.activeElement === document.body) here.current?.focus();
+    went.current = false;
+  }, [found]);
 
   const list = found?.list ?? [];
   return (
@@ -53,7 +61,7 @@ export function Past({ range, from, to, onPick, picked }: PastProps) {
               return (
                 <span key={i}>
                   {i > 0 && <span class="sep" aria-hidden="true">›</span>}
-                  <button type="button" class="plain" aria-current={last ? "location" : undefined} ref={last ? here : null} onClick={() => go({ path: keys.slice(0, i).join(","), gone: goneFrom > i ? Infinity : goneFrom })}>
+                  <button type="button" class="plain" aria-current={last ? "location" : undefined} ref={last ? here : null} onClick={() => walk({ path: keys.slice(0, i).join(","), gone: goneFrom > i ? Infinity : goneFrom })}>
                     <bdi>{i === 0 ? "All" : cut(outOfPath(key), 40)}</bdi>
                   </button>
                 </span>
@@ -62,13 +70,13 @@ export function Past({ range, from, to, onPick, picked }: PastProps) {
           </p>
           {error !== null ? <Broken error={error} retry={() => setRound(round + 1)} />
             : found === null ? <Loading what="Reading what there was" />
-            : list.length === 0 ? <p class="quiet">Nothing had a value here in the time that is shown.</p>
+            : list.length === 0 ? <p class="quiet">Nothing had a value here in the whole time.</p>
             : (
               <ul>
                 {list.slice(0, MOST).map(({ path: of, key, branch, gone }) => (
                   <li key={of}>
                     <button type="button" class={branch ? "plain past-key past-branch" : "plain past-key"} title={branch ? "What is below it" : "Show its trend"}
-                      aria-label={branch ? undefined : `Show ${shown(of, 80)}`} onClick={() => (branch ? go({ path: of, gone: gone ? Math.min(goneFrom, steps(of).length) : Infinity }) : onPick(of))}>
+                      aria-label={branch ? undefined : `Show ${shown(of, 80)}`} onClick={() => (branch ? walk({ path: of, gone: gone ? Math.min(goneFrom, steps(of).length) : Infinity }) : onPick(of))}>
                       <bdi>{cut(key, 60)}</bdi>
                     </button>
                     {gone && <span class="quiet">gone</span>}
