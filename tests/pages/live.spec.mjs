@@ -179,6 +179,8 @@ spec("windows that are opened at the same moment share the streams as well", asy
     streams.set(page, mine);
     page.on("request", (request) => { if (request.url().includes("/pull/?") && !request.url().includes("wait=")) mine.add(request); });
     for (const end of ["requestfailed", "requestfinished"]) page.on(end, (request) => mine.delete(request));
+    // What a page had before it is loaded anew may end untold.
+    page.on("framenavigated", (frame) => { if (frame === page.mainFrame()) mine.clear(); });
   };
   watched(first);
   const others = await Promise.all(Array.from({ length: windows - 1 }, () => first.context().newPage()));
