@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
 import { said } from "../lib/api.ts";
-import { withUnits } from "../lib/format.ts";
+import { duration, withUnits } from "../lib/format.ts";
 import type { Live } from "../lib/live.ts";
 import { daemon } from "../lib/page.ts";
 import { isPattern, shown, steps } from "../lib/path.ts";
@@ -38,6 +38,8 @@ const LINES = 8;
 /** How often a list is looked at for others that are greater (ms). */
 const LOOK_AGAIN = 15_000;
 const HEIGHT = 150;
+/** What is asked for less often than this (s) says so: it is no stream. */
+const SELDOM = 2;
 
 export function Panel(props: PanelProps) {
   const { path, live, range, keep, still } = props;
@@ -216,6 +218,7 @@ function Legend({ tracks, path, units, now, more, cut: truncated }: LegendProps)
     <p class="figures">
       <span><b class="large">{now[0] === null || now[0] === undefined ? "–" : withUnits(now[0], unit)}</b></span>
       {first.kind === "counter" && typeof total === "number" && <span>{withUnits(total, units)} so far</span>}
+      {first.every > SELDOM && <span>asked for each {duration(first.every)}</span>}
     </p>
   );
 }
