@@ -292,3 +292,17 @@ spec("leaves that stay in sight are not asked for again when the tree is scrolle
   assert.ok(/key-l0[2-9]\d/.test(url), url);
   assert.ok(!url.includes(`key-${name(15)}&`), url);
 });
+
+spec("what becomes another kind of value is drawn as what it is", async ({ daemon, open }) => {
+  const at = await daemon();
+  await at.push({ version: 7, defaultaction: "last" });
+  const page = await open(at, "/realtime/?key-version");
+  await until(() => figure(page, "version"), (text) => text === "7", "the number");
+  await isLive(page);
+  await at.push({ version: "2.0-rc", defaultaction: "last" });
+  await panel(page, "version").getByText("2.0-rc").first().waitFor();
+  assert.equal(await panel(page, "version").locator("canvas").count(), 0, "a text has no plot");
+  await at.push({ version: 8, defaultaction: "last" });
+  await until(() => figure(page, "version"), (text) => text === "8", "the number that it is again");
+  await panel(page, "version").locator("canvas").waitFor();
+});

@@ -10,7 +10,7 @@ import { history } from "../lib/history.ts";
 import { LOOKED, resolve, type Resolved } from "../lib/resolve.ts";
 import { SERIES } from "../lib/theme.ts";
 import { together } from "../lib/together.ts";
-import { COLUMNS, own, Track, unitOf } from "../lib/track.ts";
+import { COLUMNS, kindOf, own, Track, unitOf } from "../lib/track.ts";
 import { Chart, type Series } from "./chart.tsx";
 import { Listed, Texts } from "./listed.tsx";
 import { Title } from "./title.tsx";
@@ -52,6 +52,7 @@ export function Panel(props: PanelProps) {
   const card = useRef<HTMLElement>(null);
   const marks = useRef<Track | null>(null);
   const drawn = useRef<Track[]>([]);
+  const lookAgain = useRef<() => void>(() => undefined);
 
   // What it is; a list, and what is not there yet, are looked at again and again.
   useEffect(() => {
@@ -72,7 +73,8 @@ export function Panel(props: PanelProps) {
         timer = setTimeout(look, 3_000);
       }
     };
-    void look();
+    lookAgain.current = () => { clearTimeout(timer); void look(); };
+    lookAgain.current();
     return () => { ended = true; clearTimeout(timer); };
   }, [path]);
 
@@ -91,10 +93,17 @@ export function Panel(props: PanelProps) {
     setTracks(now);
     const all = marked ? [...now, marked] : now;
     const begun = new Set<Track>();
+    const others = new Set<string>();
     drawn.current = all;
     let ended = false;
     const stops = all.map((track) => live.watch(track.path, (frame) => {
       if (!track.take(frame)) return;
+      // A number has become a text, or the like: once it is asked what it is now.
+      const is = kindOf(track.value, track.kind === "counter");
+      if (track.path === path && is !== null && is !== track.kind && !others.has(is)) {
+        others.add(is);
+        lookAgain.current();
+      }
       const at = frame.at / 1000;
       const missed = track.missed;
       track.missed = null;
