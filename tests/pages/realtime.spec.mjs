@@ -154,6 +154,24 @@ spec("it stands still while something is looked at", async ({ daemon, open }) =>
   assert.match(page.url(), /window=60/);
 });
 
+spec("charts change places, and whoever moves one by the keyboard goes on there", async ({ daemon, open }) => {
+  const at = await daemon();
+  await at.push({ a: 1, b: 2, c: 3, defaultaction: "last" });
+  const page = await open(at, "/realtime/?key-a&key-b&key-c");
+  const order = () => page.locator(".panel h2").allTextContents();
+  await until(order, (all) => all.join() === "a,b,c", "the charts");
+  const up = page.getByRole("button", { name: "Move c up" });
+  await up.press("Enter");
+  await until(order, (all) => all.join() === "a,c,b", "c before b");
+  await until(() => page.evaluate(() => document.activeElement.getAttribute("aria-label")), (label) => label === "Move c up", "the focus");
+  await page.keyboard.press("Enter");
+  await until(order, (all) => all.join() === "c,a,b", "c at the top");
+  await until(() => page.evaluate(() => document.activeElement.getAttribute("aria-label")), (label) => label === "Move c up", "the focus where it cannot be moved on");
+  await page.keyboard.press("Enter");
+  assert.equal((await order()).join(), "c,a,b", "a key that is pressed once more takes nothing away");
+  assert.match(page.url(), /key-c&key-a&key-b$/);
+});
+
 spec("hostile keys and texts are text", async ({ daemon, open }) => {
   const at = await daemon();
   await at.push({ evil: Object.fromEntries(HOSTILE.map((key) => [key, { "": 1, marker: key.slice(0, 900) }])) });

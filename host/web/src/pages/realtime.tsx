@@ -111,6 +111,16 @@ function Charts({ view }: { view: View | null }) {
     show({ ...state, keys: [...new Set(next)] });
   };
 
+  const up = (at: number) => {
+    const [before, key] = [keys[at - 1], keys[at]];
+    if (before === undefined || key === undefined) return;
+    const next = [...keys];
+    next.splice(at - 1, 2, key, before);
+    show({ ...state, keys: next });
+    // What is moved in the page loses the focus.
+    requestAnimationFrame(() => document.querySelector<HTMLElement>(`[data-key="${CSS.escape(key)}"] .panel-up`)?.focus());
+  };
+
   const to = (paused ?? now) / 1000;
   const range = useMemo<[number, number]>(() => zoom ?? [to - window, to], [zoom, to, window]);
   const still = zoom !== null || paused !== null;
@@ -169,7 +179,7 @@ function Charts({ view }: { view: View | null }) {
             {keys.map((key, i) => (
               <div class="panel-place" key={ids.of(key)} data-key={key}>
                 <Panel path={key} live={live} range={range} keep={WINDOWS.at(-1) ?? window} still={still} onReset={reset} onKey={onKey}
-                  onZoom={(from, until) => setZoom([from, until])} onRemove={() => change(i, null)} onReplace={(path) => change(i, canonical(path))} />
+                  onZoom={(from, until) => setZoom([from, until])} onRemove={() => change(i, null)} onUp={keys.length === 1 ? undefined : i === 0 ? null : () => up(i)} onReplace={(path) => change(i, canonical(path))} />
               </div>
             ))}
           </div>

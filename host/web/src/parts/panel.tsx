@@ -29,6 +29,8 @@ export interface PanelProps {
   /** A key was pressed at a plot; true where it was one that moves what is shown. */
   onKey: (key: string) => boolean;
   onRemove: () => void;
+  /** It changes places with the one before it; null where it is the first, none where it is the only one. */
+  onUp?: (() => void) | null | undefined;
   /** Another path in its place: folded, listed. */
   onReplace: (path: string) => void;
 }
@@ -143,7 +145,7 @@ export function Panel(props: PanelProps) {
   const now = !first ? [] : cursor === null && live.state === "offline" ? first.known() : first.at(cursor);
   return (
     <article class="panel" ref={card} aria-label={shown(path, 80)}>
-      <Title path={path} resolved={resolved} onReplace={props.onReplace} onRemove={props.onRemove} />
+      <Title path={path} resolved={resolved} onReplace={props.onReplace} onRemove={props.onRemove} onUp={props.onUp} />
       {error !== null && <p class="panel-said" role="status">{error}</p>}
       {resolved === null ? <div class="panel-blank" style={{ height: `${HEIGHT}px` }} />
         : resolved.refused !== undefined ? null

@@ -5,9 +5,9 @@ import { cut } from "../lib/format.ts";
 import { keyArgument, outOfPath, shownStep, shown, steps } from "../lib/path.ts";
 import type { Resolved } from "../lib/resolve.ts";
 
-interface TitleProps { path: string; resolved: Resolved | null; onReplace: (path: string) => void; onRemove: () => void }
+interface TitleProps { path: string; resolved: Resolved | null; onReplace: (path: string) => void; onRemove: () => void; onUp?: (() => void) | null | undefined }
 
-export function Title({ path, resolved, onReplace, onRemove }: TitleProps) {
+export function Title({ path, resolved, onReplace, onRemove, onUp }: TitleProps) {
   // What was folded here is unfolded to what it was.
   const were = useRef<string[]>([]);
   const keys = steps(path);
@@ -50,6 +50,7 @@ export function Title({ path, resolved, onReplace, onRemove }: TitleProps) {
           </>
         )}
         <a class="button plain" href={`/trend/view/?${keyArgument(path)}`} title="Its history">Trend</a>
+        {onUp !== undefined && <button type="button" class="plain panel-up" onClick={() => onUp?.()} aria-disabled={onUp === null} aria-label={`Move ${shown(path, 80)} up`} title="Move up">↑</button>}
         <button type="button" class="plain" onClick={onRemove} aria-label={`Remove ${shown(path, 80)}`} title="Remove">×</button>
       </div>
     </header>
