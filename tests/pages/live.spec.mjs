@@ -188,8 +188,8 @@ spec("windows that are opened at the same moment share the streams as well", asy
   await Promise.all([first.reload(), ...others.map((page, n) => page.goto(`${at.url}/realtime/?key-w${n + 1}`))]);
   const pages = [first, ...others];
   for (const page of pages) await isLive(page);
-  // Who took a place that another has by now gives it back.
-  await until(() => [...streams.values()].reduce((sum, mine) => sum + mine.size, 0), (n) => n >= 1 && n <= 4, "no more than four streams");
+  // Who took a place that another has by now gives it back, and may meet somebody at the next one: a few seconds each time.
+  await until(() => [...streams.values()].reduce((sum, mine) => sum + mine.size, 0), (n) => n >= 1 && n <= 4, "no more than four streams", 20_000);
   for (const by of [100, 200]) {
     await at.push({ ...values(by), defaultaction: "last" });
     await Promise.all(pages.map((page, n) => until(() => figure(page, `w${n}`), (text) => text === String(by + n), `window ${n}`, 5_000)));

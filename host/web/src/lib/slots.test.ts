@@ -29,7 +29,7 @@ test("of two that took the same place at once one looks for another", () => {
   const blind = { ...kept, getItem: () => null };
   const own = { view: blind as Kept };
   const seeing: Kept = { getItem: (name) => own.view.getItem(name), setItem: kept.setItem, removeItem: kept.removeItem };
-  const [one, other] = [new Slots(seeing, now), new Slots(seeing, now)];
+  const [one, other] = [new Slots(seeing, now, () => 0), new Slots(seeing, now, () => 0)];
   assert.deepEqual([one.take(1, () => { lost += 1; }), other.take(1, () => { lost += 10; })], [1, 1]);
   own.view = kept;
   one.check();
@@ -40,6 +40,16 @@ test("of two that took the same place at once one looks for another", () => {
   assert.equal(kept.all.size, 2);
   one.leave();
   other.leave();
+});
+
+test("pages that are opened at the same moment do not all begin at the same place", () => {
+  const kept = browser();
+  // None sees what another wrote.
+  const blind: Kept = { ...kept, getItem: () => null };
+  const pages = [0, 0.3, 0.6, 0.9].map((at) => new Slots(blind, () => 1_000_000, () => at));
+  pages.forEach((page) => page.take(1));
+  assert.equal(kept.all.size, 4);
+  pages.forEach((page) => page.leave());
 });
 
 test("where nothing is kept a page has what it wants", () => {

@@ -19,12 +19,15 @@ export class Slots {
   readonly #kept: Kept | null;
   readonly #id: string;
   readonly #now: () => number;
+  readonly #choose: () => number;
   #mine: number[] = [];
   #timer: ReturnType<typeof setInterval> | null = null;
   #soon: ReturnType<typeof setTimeout> | undefined;
   #lost: () => void = () => undefined;
 
-  constructor(kept: Kept | null, now: () => number = Date.now) {
+  /** `choose` gives a number from 0 up to 1, as `Math.random` does. */
+  constructor(kept: Kept | null, now: () => number = Date.now, choose: () => number = Math.random) {
+    this.#choose = choose;
     this.#kept = kept;
     this.#now = now;
     this.#id = Math.random().toString(36).slice(2);
@@ -36,7 +39,10 @@ export class Slots {
     if (this.#kept === null) return wanted;
     try {
       const mine: number[] = [];
-      for (let place = 0; place < PLACES; place += 1) {
+      // Each begins elsewhere: pages that are opened at the same moment would all take the first, and those who lose it all the second.
+      const first = Math.floor(this.#choose() * PLACES);
+      const others = Array.from({ length: PLACES }, (_, n) => (first + n) % PLACES).filter((place) => !this.#mine.includes(place));
+      for (const place of [...this.#mine, ...others]) {
         const [id, at] = (this.#kept.getItem(NAME + place) ?? "").split(" ");
         const free = id === this.#id || !(Math.abs(this.#now() - Number(at)) < GONE);
         if (free && mine.length < wanted) mine.push(place);
