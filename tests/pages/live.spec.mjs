@@ -140,14 +140,16 @@ spec("a session that is over is said, and takes nothing away", async ({ daemon, 
   await until(() => figure(page, "g › h"), (text) => text === "5", "the page again");
 });
 
+/** Windows of one browser, two more than there are streams for; each follows one of these. */
+const WINDOWS = 6;
+const values = (by) => Object.fromEntries(Array.from({ length: WINDOWS }, (_, n) => [`w${n}`, by + n]));
+
 spec("six windows of one browser are live at once, and none keeps another waiting", async ({ daemon, open }) => {
   const at = await daemon({ tick: "250ms" });
-  const windows = 6;
-  const values = (by) => Object.fromEntries(Array.from({ length: windows }, (_, n) => [`w${n}`, by + n]));
   await at.push({ ...values(0), defaultaction: "last" });
   const first = await open(at, "/realtime/?key-w0");
   const pages = [first];
-  for (let n = 1; n < windows; n += 1) {
+  for (let n = 1; n < WINDOWS; n += 1) {
     const page = await first.context().newPage();
     await page.goto(`${at.url}/realtime/?key-w${n}`);
     pages.push(page);
@@ -159,7 +161,7 @@ spec("six windows of one browser are live at once, and none keeps another waitin
     await Promise.all(pages.map((page, n) => until(() => figure(page, `w${n}`), (text) => text === String(by + n), `window ${n}`, 5_000)));
   }
   // Beside what they hold, each is answered at once: all connections of the browser are not theirs.
-  const took = await pages[windows - 1].evaluate(async () => {
+  const took = await pages[WINDOWS - 1].evaluate(async () => {
     const began = performance.now();
     await (await fetch("/get/?key-w0")).text();
     return performance.now() - began;
@@ -169,8 +171,6 @@ spec("six windows of one browser are live at once, and none keeps another waitin
 
 spec("windows that are opened at the same moment share the streams as well", async ({ daemon, open }) => {
   const at = await daemon({ tick: "250ms" });
-  const windows = 6;
-  const values = (by) => Object.fromEntries(Array.from({ length: windows }, (_, n) => [`w${n}`, by + n]));
   await at.push({ ...values(0), defaultaction: "last" });
   const first = await open(at, "/realtime/?key-w0");
   const streams = new Map();
@@ -183,7 +183,7 @@ spec("windows that are opened at the same moment share the streams as well", asy
     page.on("framenavigated", (frame) => { if (frame === page.mainFrame()) mine.clear(); });
   };
   watched(first);
-  const others = await Promise.all(Array.from({ length: windows - 1 }, () => first.context().newPage()));
+  const others = await Promise.all(Array.from({ length: WINDOWS - 1 }, () => first.context().newPage()));
   others.forEach(watched);
   await Promise.all([first.reload(), ...others.map((page, n) => page.goto(`${at.url}/realtime/?key-w${n + 1}`))]);
   const pages = [first, ...others];
