@@ -34,7 +34,7 @@ function Views() {
   }, (why: unknown) => setError(said(why)));
   useEffect(() => { void look(); }, []);
 
-  /** Does something to what is kept, and looks what is kept then. */
+  /** Does something to what is kept, and looks what is kept then. Who is told that it failed may try again at once: that waits for the look. */
   const change = (what: string, act: () => Promise<unknown>): Promise<boolean> => {
     setDone("");
     setFailed(null);
@@ -42,18 +42,15 @@ function Views() {
     const done = doing.current.then(async () => {
       try {
         await act();
-        await look();
-        setDone(what);
-        return true;
       } catch (why) {
         setFailed(why instanceof Failed && why.offline ? `${why.message} Nothing was changed.` : said(why));
-        await look();
         return false;
-      } finally {
-        busy.current -= 1;
       }
+      await look();
+      setDone(what);
+      return true;
     });
-    doing.current = done;
+    doing.current = done.then((well) => well ? undefined : look()).finally(() => { busy.current -= 1; });
     return done;
   };
   /** `seen` is what the form has shown of it; null for none. What was done here meanwhile has left another tag. */

@@ -41,9 +41,9 @@ export function SaveDialog({ keys, window, view, onClose }: SaveProps) {
       await views.put(asView(wanted, { keys, window }, [namesake, view]), there.tag);
       location.assign(`/realtime/view/${segment(wanted)}`);
     } catch (failed) {
-      setError(said(failed));
-      // Somebody else was here: what would be replaced now is to be seen before.
+      // Somebody else was here: what would be replaced now is to be seen before it is tried again.
       if (failed instanceof Failed && failed.status === 412) await look();
+      setError(said(failed));
       setBusy(false);
     }
   };
