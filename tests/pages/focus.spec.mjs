@@ -134,8 +134,9 @@ spec("a view that was not saved is saved by the same key again, and once", async
   };
   await page.route("**/setting/view/*", full);
   await dialog.route("**/setting/view/*", full);
-  // What is kept is looked at again then: nobody has to wait for that.
+  // What is kept comes late: nobody has to wait for that.
   await page.route("**/setting/view", full);
+  await dialog.route("**/setting/view", full);
 
   await page.getByRole("button", { name: "New view" }).click();
   await page.getByLabel("Name").fill("One");
@@ -155,4 +156,26 @@ spec("a view that was not saved is saved by the same key again, and once", async
   await dialog.keyboard.press("Enter");
   await dialog.waitForURL("**/realtime/view/Two");
   assert.equal(puts, 4);
+});
+
+spec("who is quicker than the list of views replaces none unseen", async ({ daemon, open }) => {
+  const at = await daemon();
+  await at.ask("/setting/view/One", { method: "PUT", body: JSON.stringify({ name: "One", charts: [{ key: "a" }] }), headers: { "Content-Type": "application/json" } });
+  const page = await open(at, "/realtime/?key-graftd");
+  let puts = 0;
+  await page.route("**/setting/view/*", (route) => { puts += 1; return route.continue(); });
+  let list = () => {};
+  const listed = new Promise((done) => { list = done; });
+  await page.route("**/setting/view", async (route) => { await listed; return route.continue(); });
+  await page.getByRole("button", { name: "Save as view…" }).click();
+  await page.getByLabel("Name").fill("One");
+  await page.keyboard.press("Enter");
+  list();
+  await page.getByText("There is a view of this name").waitFor();
+  await page.getByRole("dialog").getByRole("button", { name: "Replace" }).waitFor();
+  assert.equal(puts, 0);
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/realtime/view/One");
+  assert.equal(puts, 1);
+  assert.deepEqual((await at.ask("/setting/view"))[0].charts.map(({ key }) => key), ["graftd"]);
 });

@@ -9,7 +9,7 @@
 //
 // Whatever a spec started ends with it. A script's error, one on the console, or a request to another host fails it. Where there is no
 // Chromium, or no built daemon, specs are skipped and say why; where GRAFTD_PEERS says that all is installed, they fail. GRAFTD names
-// another daemon, GRAFTD_WEB a folder to serve the pages from.
+// another daemon, GRAFTD_WEB a folder to serve the pages from, GRAFTD_LATE the most (ms) by which each answer is to come later than it does.
 
 import assert from "node:assert/strict";
 import { spawn, execFileSync } from "node:child_process";
@@ -20,6 +20,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { after, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
@@ -71,6 +72,9 @@ async function within(promise, ms, what) {
     clearTimeout(timer);
   }
 }
+
+/** Every answer comes by up to so much (ms) later than it does: what a spec takes for granted about their order shows. */
+const LATE = Number(process.env.GRAFTD_LATE ?? 0);
 
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
   "--disable-sync", "--disable-dev-shm-usage"];
@@ -170,6 +174,7 @@ function bench(cleanup) {
     const context = await (await chromium()).newContext({ viewport: { width, height }, colorScheme: theme, reducedMotion: "reduce", ...(zone ? { timezoneId: zone } : {}) });
     cleanup.push(() => within(context.close(), CLOSE_MAX, "closing a page"));
     context.setDefaultTimeout(WAIT_MAX);
+    if (LATE) await context.route("**", async (route) => { await sleep(Math.random() * LATE); await route.continue().catch(() => undefined); });
     const page = await context.newPage();
     const fault = (text) => { if (!forgive.some((one) => one.test(text))) faults.push(text); };
     page.on("pageerror", (error) => fault(`a script's error: ${error.stack ?? error}`));

@@ -21,24 +21,30 @@ export function SaveDialog({ keys, window, view, onClose }: SaveProps) {
   const [error, setError] = useState<string | null>(null);
   /** It is being saved. The button is not disabled meanwhile: it would lose the focus. */
   const [busy, setBusy] = useState(false);
-  const look = () => views.kept().then(setThere, (failed: unknown) => setError(said(failed)));
+  const look = () => views.kept().then((kept) => { setThere(kept); return kept; }, (failed: unknown) => { setError(said(failed)); return null; });
   useEffect(() => {
     dialog.current?.showModal();
     void look();
   }, []);
+  /** What is kept could not be read. */
+  const unread = error !== null && there === null;
   const wanted = name.trim();
-  const namesake = there?.views.find(({ name }) => name === wanted);
+  const called = ({ name }: View) => name === wanted;
+  const namesake = there?.views.find(called);
   const replaces = namesake !== undefined;
   const changed = namesake !== undefined && namesake.name === view?.name && JSON.stringify(namesake) !== JSON.stringify(view);
   const save = async (event: Event) => {
     event.preventDefault();
-    if (wanted === "" || busy || there === null) return;
+    if (wanted === "" || busy) return;
     const fault = nameFault(wanted);
     if (fault !== null) return setError(fault);
     setBusy(true);
     setError(null);
+    // Who was quicker than the list waits for it, and sees what would be replaced before it is.
+    const kept = there ?? await look();
+    if (kept === null || (there === null && kept.views.some(called))) return setBusy(false);
     try {
-      await views.put(asView(wanted, { keys, window }, [namesake, view]), there.tag);
+      await views.put(asView(wanted, { keys, window }, [namesake, view]), kept.tag);
       location.assign(`/realtime/view/${segment(wanted)}`);
     } catch (failed) {
       // Somebody else was here: what would be replaced now is to be seen before it is tried again.
@@ -56,10 +62,10 @@ export function SaveDialog({ keys, window, view, onClose }: SaveProps) {
         <p class={changed ? "bad" : "quiet"}>{changed ? "Somebody has changed this view since it was loaded here; these charts take the place of what they made of it."
           : replaces ? "There is a view of this name; it will show these charts." : `Keeps ${keys.length} ${keys.length === 1 ? "chart" : "charts"} under an address of its own.`}</p>
         {error !== null && <p class="said bad" role="alert">{error}</p>}
-        {error !== null && there === null && <p><button type="button" onClick={() => { setError(null); void look(); }}>Try again</button></p>}
+        {unread && <p><button type="button" onClick={() => { setError(null); void look(); }}>Try again</button></p>}
         <div class="dialog-does">
           <button type="button" onClick={() => dialog.current?.close()}>Cancel</button>
-          <button type="submit" class="primary" disabled={wanted === "" || there === null} aria-disabled={busy}>{replaces ? "Replace" : "Save"}</button>
+          <button type="submit" class="primary" disabled={wanted === "" || unread} aria-disabled={busy}>{replaces ? "Replace" : "Save"}</button>
         </div>
       </form>
     </dialog>
