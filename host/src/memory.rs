@@ -1,14 +1,17 @@
-//! What a small daemon does not hold on to: heaps of its own for each thread, and code that only starting needs.
+//! What a small daemon does not hold on to: heaps of its own for each thread, and code that only starting needs, neither in its own
+//! memory nor in the kernel's cache of files.
 //!
 //! A server's threads allocate side by side, and its memory is the tree's; an agent is to take little beside what it watches.
 
-#![allow(unsafe_code)] // Two calls of libc's and one of the kernel's, for which there is no safe one.
+#![allow(unsafe_code)] // Calls of libc and the kernel for which there are no safe ones.
 
 use crate::limits::SETTLED;
+use rustix::fs::{Advice as FileAdvice, fadvise};
 use rustix::mm::{Advice, madvise};
 use std::ffi::c_void;
-use std::fs;
+use std::fs::{self, File};
 use std::ops::Range;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Instant;
 
@@ -33,6 +36,9 @@ fn trim() {
 /// Where the kernel says what is mapped, and how much of it was written to.
 const MAPS: &str = "/proc/self/smaps";
 
+/// The program's own file, also when another has taken its path.
+const PROGRAM: &str = "/proc/self/exe";
+
 /// Code and constants that were there before any plugin was: the program and its libraries, which are never unloaded.
 #[derive(Debug, Default)]
 pub(crate) struct Program(Vec<Range<usize>>);
@@ -45,7 +51,12 @@ impl Program {
 
     /// Lets go of it: what is needed is mapped again at its next use, from the same file.
     fn let_go(&self) {
-        self.0.iter().for_each(let_go);
+        let file = File::open(PROGRAM).ok();
+        // Threads that run meanwhile have what they need mapped again, and what lies around it while that is in the cache.
+        for _ in 0..2 {
+            self.0.iter().for_each(let_go);
+            file.iter().for_each(uncache);
+        }
     }
 }
 
@@ -83,12 +94,32 @@ pub(crate) fn let_go_of(object: &Path) {
     let Ok(object) = fs::canonicalize(object) else { return };
     let Ok(maps) = fs::read_to_string(MAPS) else { return };
     unwritten(&maps, |path| Path::new(path) == object).iter().for_each(let_go);
+    if let Ok(file) = File::open(object) {
+        write_out(&file);
+        uncache(&file);
+    }
 }
 
 fn let_go(range: &Range<usize>) {
+    let start = range.start as *mut c_void;
+    // Safety: it changes how much is read at a time, and nothing else: what is missed, page by page, and not what lies around it.
+    let _ = unsafe { madvise(start, range.len(), Advice::Random) };
     // Safety: it is a private mapping of a file that was never writable and stays mapped (the callers see to both), so what is
     // dropped is what the file has, and comes back from there.
-    let _ = unsafe { madvise(range.start as *mut c_void, range.len(), Advice::LinuxDontNeed) };
+    let _ = unsafe { madvise(start, range.len(), Advice::LinuxDontNeed) };
+}
+
+/// Has the kernel drop of a file what nobody has mapped: a page that is missed brings those around it along, as far as they are
+/// in the cache.
+fn uncache(file: &File) {
+    let _ = fadvise(file, 0, None, FileAdvice::DontNeed);
+}
+
+/// Waits until what was written to a file is on its disk, but for the file's place in its folder: only then can it leave the cache.
+fn write_out(file: &File) {
+    let all = libc::SYNC_FILE_RANGE_WAIT_BEFORE | libc::SYNC_FILE_RANGE_WRITE | libc::SYNC_FILE_RANGE_WAIT_AFTER;
+    // Safety: it takes a descriptor that is open, and numbers.
+    let _ = unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, all) };
 }
 
 /// Private mappings of files that cannot be written to, and were not: none has a page that is the process's own, as what a loader has

@@ -35,6 +35,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, UdpSocket};
+use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tracing_subscriber::filter::filter_fn;
@@ -143,10 +144,11 @@ impl Run {
         if small {
             memory::one_heap();
         }
-        // Two threads serve any number of idle clients, and leave the other cores to the pipes. An agent has few, and where there
-        // are two one has to be woken for the other's sake.
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(if small { 1 } else { 2 })
+        // Two threads serve any number of idle clients, and leave the other cores to the pipes. An agent has few: this one serves
+        // them, and no other has to be woken for it.
+        let mut runtime = if small { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+        let runtime = runtime
+            .worker_threads(2)
             .enable_all()
             .build()
             .map_err(|error| Failure::work(format_args!("threads cannot be started: {error}")))?;
