@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code)] // Calls of libc and the kernel for which there are no safe ones.
 
-use crate::limits::SETTLED;
+use crate::limits::{SETTLED, SETTLED_PAUSE_MAX, VISIT_BYTES};
 use rustix::fs::{Advice as FileAdvice, fadvise};
 use rustix::mm::{Advice, madvise};
 use std::ffi::c_void;
@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// All threads allocate from one heap: for each other one, what it had at its largest stays. To be called before there are threads.
 pub(crate) fn one_heap() {
@@ -35,6 +35,9 @@ fn trim() {
 
 /// Where the kernel says what is mapped, and how much of it was written to.
 const MAPS: &str = "/proc/self/smaps";
+
+/// The same in one, for all that is mapped.
+const ROLLUP: &str = "/proc/self/smaps_rollup";
 
 /// The program's own file, also when another has taken its path.
 const PROGRAM: &str = "/proc/self/exe";
@@ -60,33 +63,81 @@ impl Program {
     }
 }
 
-/// What gives back what only starting needed, when modules have been loaded and nothing more comes.
+/// What gives back what only starting needed, when modules have been loaded and nothing more comes; and later what only somebody's
+/// visit needed, as of who looked at a page.
 #[derive(Debug)]
 pub(crate) struct Settling {
     program: Program,
-    due: Option<Instant>,
+    /// When it is looked at next.
+    due: Instant,
+    /// What was loaded has not been given back.
+    loaded: bool,
+    /// Pages of files, in KiB, as they were at the last look, and at the lowest that a look has found since something was loaded.
+    mapped: u64,
+    lowest: u64,
+    /// Not before then is anything given back again, and how much later than that the next time.
+    earliest: Instant,
+    pause: Duration,
 }
 
 impl Settling {
     /// The daemon has just begun.
-    pub(crate) fn new(program: Program) -> Settling {
-        Settling { program, due: Some(Instant::now() + SETTLED) }
+    pub(crate) fn new(program: Program, now: Instant) -> Settling {
+        let due = now + SETTLED;
+        Settling { program, due, loaded: true, mapped: 0, lowest: u64::MAX, earliest: due, pause: SETTLED }
     }
 
     /// Something was loaded.
     pub(crate) fn stir(&mut self, now: Instant) {
-        self.due = Some(now + SETTLED);
+        self.due = now + SETTLED;
+        (self.loaded, self.lowest) = (true, u64::MAX);
+        (self.earliest, self.pause) = (self.due, SETTLED);
     }
 
     /// Gives back, if it is time; whether it was.
     pub(crate) fn settle(&mut self, now: Instant) -> bool {
-        let due = self.due.take_if(|due| *due <= now).is_some();
-        if due {
+        if now < self.due {
+            return false;
+        }
+        self.due = now + SETTLED;
+        let mapped = fs::read_to_string(ROLLUP).map_or(0, |rollup| of_files(&rollup));
+        let given = self.look(mapped, now);
+        if given {
             trim();
             self.program.let_go();
         }
-        due
+        given
     }
+
+    /// Whether it is time, as so much of files is mapped.
+    fn look(&mut self, mapped: u64, now: Instant) -> bool {
+        let loaded = std::mem::take(&mut self.loaded);
+        if !loaded {
+            self.lowest = self.lowest.min(mapped);
+        }
+        // Who looks at a page each second would else have it read anew each time.
+        let quiet = mapped <= std::mem::replace(&mut self.mapped, mapped);
+        let grown = mapped > self.lowest.saturating_add(VISIT_BYTES / 1_024) && quiet && now >= self.earliest;
+        if grown {
+            // Somebody comes again and again, it seems: what is given back has to be read again.
+            self.pause = (self.pause * 2).min(SETTLED_PAUSE_MAX);
+        }
+        if loaded || grown {
+            self.earliest = now + self.pause;
+        }
+        loaded || grown
+    }
+}
+
+/// How much is mapped of files, in KiB: all but what is the process's own (proc_pid_smaps(5)).
+fn of_files(rollup: &str) -> u64 {
+    let figure = |name| {
+        rollup
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.parse::<u64>().ok())
+            .unwrap_or(0)
+    };
+    figure("Rss:").saturating_sub(figure("Anonymous:"))
 }
 
 /// Lets go of a loaded object's code, as after a plugin's start. The object must stay loaded meanwhile.
@@ -187,6 +238,34 @@ mod tests {
         none("5000-6000 r-xp 0 0 0 /a\n6000-7000 rw-p 0 0 0 /a\nAnonymous: 0 kB\nSwap: 0 kB\n");
         none("5000-6000 r-xp 0 0 0 /a\nAnonymous: 0 kB\n");
         none("5000-6000 r-xp 0 0 0 /a\nAnonymous: 0 kB\n6000-7000 r-xp 0 0 0 /a\nSwap: 0 kB\n");
+    }
+
+    #[test]
+    fn what_a_visit_needed_is_given_back_when_it_is_over_and_ever_more_seldom() {
+        let began = Instant::now();
+        let at = |seconds: u64| began + Duration::from_secs(seconds);
+        let mut settling = Settling::new(Program::default(), began);
+        let mut look = |seconds, mapped| settling.look(mapped, at(seconds));
+        assert!(look(20, 20_000), "what was loaded");
+        assert!(!look(40, 6_000), "nothing has come since");
+        assert!(!look(60, 6_500), "some has");
+        assert!(!look(80, 9_000), "somebody is here");
+        assert!(look(100, 9_000), "nobody any more");
+        // Somebody who comes each time.
+        let mut given: Vec<u64> = (120..20_000).step_by(20).filter(|&seconds| look(seconds, 9_000)).collect();
+        assert_eq!(given[..6], [140, 220, 380, 700, 1_340, 2_620]);
+        assert_eq!(given.split_off(6), [5_180, 8_780, 12_380, 15_980, 19_580]);
+        settling.stir(at(20_000));
+        assert!(settling.look(30_000, at(20_020)), "a plugin was loaded");
+        assert!(!settling.look(29_000, at(20_040)) && !settling.look(29_000, at(20_060)), "it needs more");
+    }
+
+    #[test]
+    fn a_rollup_tells_what_is_of_files() {
+        let rollup = "1000-7000 ---p 00000000 00:00 0    [rollup]\nRss:                1780 kB\nPss:  9 kB\nAnonymous:            116 kB\n";
+        assert_eq!(of_files(rollup), 1_664);
+        assert_eq!(of_files(""), 0);
+        assert_ne!(of_files(&fs::read_to_string(ROLLUP).unwrap()), 0);
     }
 
     #[test]

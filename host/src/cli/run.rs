@@ -163,7 +163,7 @@ async fn serve(conf: DaemonConf, secrets: Secrets, folders: Folders, data: &Path
     let (http, push) = (address(listeners.http.local_addr())?, address(listeners.push_tcp.local_addr())?);
     let relay = listeners.relay.as_ref().map(|relay| address(relay.local_addr())).transpose()?;
     let clock = Timepiece::start();
-    let settling = (conf.role == Role::Agent).then(|| Settling::new(Program::now()));
+    let settling = (conf.role == Role::Agent).then(|| Settling::new(Program::now(), Instant::now()));
     let (events, inbox) = Events::new(EVENTS_MAX);
     let broken = |what: &'static str| move |error: io::Error| Failure::work(format_args!("{what}: {error}"));
     let disposer = Disposer::start().map_err(broken("a thread"))?;

@@ -287,7 +287,7 @@ impl Core {
         self.shared.live.tick(over.tick);
         self.commit_if_due();
         if self.settling.as_mut().is_some_and(|settling| settling.settle(Instant::now())) {
-            tracing::debug!("what only starting needed is given back");
+            tracing::debug!("what only starting or a visit needed is given back");
         }
     }
 
