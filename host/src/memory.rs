@@ -5,7 +5,7 @@
 
 #![allow(unsafe_code)] // Calls of libc and the kernel for which there are no safe ones.
 
-use crate::limits::{SETTLED, SETTLED_PAUSE_MAX, VISIT_BYTES};
+use crate::limits::{SETTLED, SETTLED_PAUSE_MAX, VISIT_BYTES, VISIT_PAGES};
 use rustix::fs::{Advice as FileAdvice, fadvise};
 use rustix::mm::{Advice, madvise};
 use std::ffi::c_void;
@@ -72,9 +72,11 @@ pub(crate) struct Settling {
     due: Instant,
     /// What was loaded has not been given back.
     loaded: bool,
-    /// Pages of files, in KiB, as they were at the last look, and at the lowest that a look has found since something was loaded.
-    mapped: u64,
-    lowest: u64,
+    /// Pages that had been missed at the last look, and how many since it was found out how much is mapped.
+    missed: u64,
+    since: u64,
+    /// How much of files is mapped at rest, in KiB; not known before the first look after something was loaded.
+    at_rest: Option<u64>,
     /// Not before then is anything given back again, and how much later than that the next time.
     earliest: Instant,
     pause: Duration,
@@ -84,13 +86,13 @@ impl Settling {
     /// The daemon has just begun.
     pub(crate) fn new(program: Program, now: Instant) -> Settling {
         let due = now + SETTLED;
-        Settling { program, due, loaded: true, mapped: 0, lowest: u64::MAX, earliest: due, pause: SETTLED }
+        Settling { program, due, loaded: true, missed: 0, since: 0, at_rest: None, earliest: due, pause: SETTLED }
     }
 
     /// Something was loaded.
     pub(crate) fn stir(&mut self, now: Instant) {
         self.due = now + SETTLED;
-        (self.loaded, self.lowest) = (true, u64::MAX);
+        (self.loaded, self.at_rest) = (true, None);
         (self.earliest, self.pause) = (self.due, SETTLED);
     }
 
@@ -100,8 +102,8 @@ impl Settling {
             return false;
         }
         self.due = now + SETTLED;
-        let mapped = fs::read_to_string(ROLLUP).map_or(0, |rollup| of_files(&rollup));
-        let given = self.look(mapped, now);
+        let mapped = || fs::read_to_string(ROLLUP).map_or(0, |rollup| of_files(&rollup));
+        let given = self.look(missed(), mapped, now);
         if given {
             trim();
             self.program.let_go();
@@ -109,24 +111,46 @@ impl Settling {
         given
     }
 
-    /// Whether it is time, as so much of files is mapped.
-    fn look(&mut self, mapped: u64, now: Instant) -> bool {
-        let loaded = std::mem::take(&mut self.loaded);
-        if !loaded {
-            self.lowest = self.lowest.min(mapped);
+    /// Whether it is time, when so many pages have been missed.
+    fn look(&mut self, missed: u64, mapped: impl FnOnce() -> u64, now: Instant) -> bool {
+        let fresh = missed.saturating_sub(std::mem::replace(&mut self.missed, missed));
+        self.since += fresh;
+        if std::mem::take(&mut self.loaded) {
+            self.earliest = now + self.pause;
+            return true;
         }
-        // Who looks at a page each second would else have it read anew each time.
-        let quiet = mapped <= std::mem::replace(&mut self.mapped, mapped);
-        let grown = mapped > self.lowest.saturating_add(VISIT_BYTES / 1_024) && quiet && now >= self.earliest;
+        let Some(at_rest) = self.at_rest else {
+            self.since = 0;
+            self.at_rest = Some(mapped());
+            return false;
+        };
+        // To find out how much is mapped takes longer than all else that is done at rest, and is worth it when that may have grown.
+        // Who is still there would have it read anew.
+        if self.since < VISIT_PAGES || fresh >= VISIT_PAGES || now < self.earliest {
+            return false;
+        }
+        self.since = 0;
+        let mapped = mapped();
+        self.at_rest = Some(at_rest.min(mapped));
+        let grown = mapped > at_rest.saturating_add(VISIT_BYTES / 1_024);
         if grown {
             // Somebody comes again and again, it seems: what is given back has to be read again.
             self.pause = (self.pause * 2).min(SETTLED_PAUSE_MAX);
-        }
-        if loaded || grown {
             self.earliest = now + self.pause;
         }
-        loaded || grown
+        grown
     }
+}
+
+/// Pages that the process has missed so far.
+fn missed() -> u64 {
+    // Safety: all zeroes are a value of it, and it is written to alone.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
+        usage
+    };
+    [usage.ru_minflt, usage.ru_majflt].into_iter().map(|n| u64::try_from(n).unwrap_or(0)).sum()
 }
 
 /// How much is mapped of files, in KiB: all but what is the process's own (proc_pid_smaps(5)).
@@ -245,19 +269,37 @@ mod tests {
         let began = Instant::now();
         let at = |seconds: u64| began + Duration::from_secs(seconds);
         let mut settling = Settling::new(Program::default(), began);
-        let mut look = |seconds, mapped| settling.look(mapped, at(seconds));
-        assert!(look(20, 20_000), "what was loaded");
-        assert!(!look(40, 6_000), "nothing has come since");
-        assert!(!look(60, 6_500), "some has");
-        assert!(!look(80, 9_000), "somebody is here");
-        assert!(look(100, 9_000), "nobody any more");
-        // Somebody who comes each time.
-        let mut given: Vec<u64> = (120..20_000).step_by(20).filter(|&seconds| look(seconds, 9_000)).collect();
-        assert_eq!(given[..6], [140, 220, 380, 700, 1_340, 2_620]);
-        assert_eq!(given.split_off(6), [5_180, 8_780, 12_380, 15_980, 19_580]);
-        settling.stir(at(20_000));
-        assert!(settling.look(30_000, at(20_020)), "a plugin was loaded");
-        assert!(!settling.look(29_000, at(20_040)) && !settling.look(29_000, at(20_060)), "it needs more");
+        let mut missed = 1_000;
+        let mut look = |settling: &mut Settling, seconds, more, mapped| {
+            missed += more;
+            settling.look(missed, || mapped, at(seconds))
+        };
+        assert!(look(&mut settling, 20, 500, 20_000), "what was loaded");
+        assert!(!look(&mut settling, 40, 300, 6_000), "nothing has come since");
+        assert!(!look(&mut settling, 60, 2, 6_100) && !look(&mut settling, 80, 2, 6_100), "some has");
+        assert!(!look(&mut settling, 100, 40, 9_000), "somebody is here");
+        assert!(look(&mut settling, 120, 0, 9_000), "nobody any more");
+        assert!(!look(&mut settling, 140, 40, 6_100), "what is at rest is there again");
+        assert!(!look(&mut settling, 160, 0, 6_100) && !look(&mut settling, 180, 0, 6_100));
+        // Somebody who comes each time, and takes more once what there was is given back.
+        let mut before = false;
+        let mut each = |seconds: &u64| {
+            before = look(&mut settling, *seconds, if before { 40 } else { 1 }, 9_000);
+            before
+        };
+        let given: Vec<u64> = (200..25_000).step_by(20).filter(|seconds| each(seconds)).collect();
+        assert_eq!(given, [340, 420, 580, 900, 1_540, 2_820, 5_380, 8_980, 12_580, 16_180, 19_780, 23_380]);
+        settling.stir(at(30_000));
+        assert!(look(&mut settling, 30_020, 500, 30_000), "a plugin was loaded");
+        assert!(!look(&mut settling, 30_040, 500, 29_000) && !look(&mut settling, 30_060, 0, 29_000), "it needs more");
+    }
+
+    #[test]
+    fn pages_that_are_missed_are_counted() {
+        let before = missed();
+        let fresh = vec![1_u8; 1_024 * 4_096];
+        assert_ne!(fresh.iter().map(|byte| u64::from(*byte)).sum::<u64>(), 0);
+        assert!(missed() > before);
     }
 
     #[test]

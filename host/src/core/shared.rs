@@ -110,6 +110,12 @@ impl Logs {
         self.all().into_iter().filter(|log| !log.forwards()).collect()
     }
 
+    /// Those that wait to be opened.
+    pub(crate) fn unopened(&self) -> Vec<LogHandle> {
+        let tailed = self.tailed.lock();
+        [&self.own, &self.push].into_iter().chain(&*tailed).filter(|log| !log.is_open()).cloned().collect()
+    }
+
     /// All of them.
     #[must_use]
     pub fn all(&self) -> Vec<LogHandle> {

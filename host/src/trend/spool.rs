@@ -133,7 +133,7 @@ impl Stream<'_> {
     /// The last that is promised to anybody.
     pub(super) fn promised(self, from: &Connection) -> Result<u64> {
         let most = "SELECT coalesce(max(number), 0) FROM spool WHERE relay = ? AND peer IS NOT NULL";
-        from.query_row(most, [self.relay], |row| row.get(0)).map(i64::cast_unsigned)
+        from.prepare_cached(most)?.query_row([self.relay], |row| row.get(0)).map(i64::cast_unsigned)
     }
 
     /// Promises a receiver the oldest that are promised to nobody, as long as it has fewer than a window of them.
@@ -296,7 +296,8 @@ impl Stream<'_> {
             return Ok(copied("the receiver has more from this sender than it ever sent"));
         }
         let tag = "SELECT tag FROM lineage WHERE relay = ? AND number <= ? ORDER BY number DESC LIMIT 1";
-        let found = from.query_row(tag, params![self.relay, has.number.cast_signed()], |row| row.get::<_, i64>(0));
+        let mut found = from.prepare_cached(tag)?;
+        let found = found.query_row(params![self.relay, has.number.cast_signed()], |row| row.get::<_, i64>(0));
         match found.optional()? {
             Some(tag) if tag.cast_unsigned() != has.tag => {
                 Ok(copied("the receiver has this sender's entries from another"))

@@ -252,9 +252,11 @@ impl Database {
     /// Bytes in it that are free, how many packs there are where that is wanted, and the oldest time of which each commit is
     /// kept in one, in milliseconds since the Unix epoch.
     pub(super) fn figures(&self, packs: bool) -> Result<(u64, Option<u64>, Option<i64>), rusqlite::Error> {
-        let number = |pragma: &str| self.connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
-        let one = |select: &str| self.connection.query_row(select, [], |row| row.get::<_, Option<i64>>(0));
-        let free = number("freelist_count")?.saturating_mul(number("page_size")?);
+        // It is asked after each commit.
+        let one =
+            |select: &str| self.connection.prepare_cached(select)?.query_row([], |row| row.get::<_, Option<i64>>(0));
+        let number = |pragma: &str| Ok::<_, rusqlite::Error>(one(pragma)?.unwrap_or(0));
+        let free = number("PRAGMA freelist_count")?.saturating_mul(number("PRAGMA page_size")?);
         let packs = if packs { one("SELECT count(*) FROM pack")?.map(i64::cast_unsigned) } else { None };
         Ok((free.cast_unsigned(), packs, one("SELECT min(start) FROM pack WHERE step = 0")?))
     }
@@ -298,8 +300,8 @@ impl Database {
     }
 
     fn info(&self, key: &str) -> Result<Option<i64>, OpenError> {
-        let select = "SELECT value FROM info WHERE key = ?";
-        Ok(self.connection.query_row(select, [key], |row| row.get(0)).optional()?)
+        let mut select = self.connection.prepare_cached("SELECT value FROM info WHERE key = ?")?;
+        Ok(select.query_row([key], |row| row.get(0)).optional()?)
     }
 
     /// Writes all of it, or nothing.

@@ -81,8 +81,8 @@ impl Registry {
     /// Lets logs begin whose pipes are there.
     pub(super) fn open_logs(&self, shared: &Shared) {
         let all_there = self.modules.values().all(|module| module.joining.is_none() && module.loading.is_none());
-        for log in shared.logs.all() {
-            if !log.is_open() && (all_there || log.age() > START_PATIENCE) {
+        for log in shared.logs.unopened() {
+            if all_there || log.age() > START_PATIENCE {
                 log.open();
             }
         }
