@@ -155,13 +155,17 @@ fn missed() -> u64 {
 
 /// How much is mapped of files, in KiB: all but what is the process's own (proc_pid_smaps(5)).
 fn of_files(rollup: &str) -> u64 {
-    let figure = |name| {
-        rollup
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.parse::<u64>().ok())
-            .unwrap_or(0)
-    };
-    figure("Rss:").saturating_sub(figure("Anonymous:"))
+    let (mut all, mut own) = (0, 0);
+    for line in rollup.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let figure = match words.next() {
+            Some("Rss:") => &mut all,
+            Some("Anonymous:") => &mut own,
+            _ => continue,
+        };
+        *figure = words.next().and_then(|kib| kib.parse().ok()).unwrap_or(0);
+    }
+    u64::saturating_sub(all, own)
 }
 
 /// Lets go of a loaded object's code, as after a plugin's start. The object must stay loaded meanwhile.
