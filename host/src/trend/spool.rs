@@ -11,6 +11,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::sqlite::keep_plans;
 use crate::limits::{RELAY_FOLD_BYTES, RELAY_LINEAGE_MAX, RELAY_SPOOL_ENTRIES_MAX, RELAY_WINDOW_ENTRIES};
 use crate::relay::{Fold, Packed, is_raw, pack, unpack};
 use plugin_api::delta::wire::{Op, Reader};
@@ -507,6 +508,7 @@ impl SpoolReader {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(file, flags)?;
         connection.busy_timeout(Duration::from_secs(2))?;
+        keep_plans(&connection)?;
         // It reads on from where it was: pages of before need not be kept. SQLite takes the room for twenty at once.
         connection.pragma_update(None, "cache_size", READER_PAGES)?;
         let id = place_of(file);

@@ -15,6 +15,7 @@ use super::spool;
 use crate::tree::{Fed, Kept, More, Row};
 pub(super) use place::Place;
 use plugin_api::sketch::Quantiles;
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use std::collections::BTreeMap;
@@ -124,6 +125,7 @@ impl Database {
         let connection = Connection::open_with_flags(file, flags)?;
         connection.busy_timeout(BUSY)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+        keep_plans(&connection)?;
         let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
         let (application, schema) = (number("application_id")?, number("user_version")?);
         let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -425,6 +427,12 @@ fn forget(transaction: &Transaction<'_>, gone: &[u64], pending: &Pending) -> Res
         }
     }
     Ok(())
+}
+
+/// Has a statement keep its plan whatever is bound to it. Else SQLite plans anew, and reads the statement anew for it, whenever something
+/// is bound where a plan may depend on it, as in a `LIMIT ?`: at each commit.
+pub(super) fn keep_plans(connection: &Connection) -> Result<(), rusqlite::Error> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
 }
 
 struct Stored<'r>(&'r Kept);

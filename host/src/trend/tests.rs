@@ -16,6 +16,7 @@ use std::time::Duration;
 
 mod events;
 mod forms;
+mod plans;
 mod room;
 
 const START: i64 = 1_767_571_200_000;
