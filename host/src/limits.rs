@@ -483,11 +483,14 @@ pub const LOADER_REST: Duration = Duration::from_secs(5);
 /// How long nothing was loaded when an agent gives back what only starting needed.
 pub const SETTLED: Duration = Duration::from_secs(20);
 
-/// So much more of files is mapped than at rest when an agent gives it back, once fewer pages are missed between two looks than are
-/// needed for that (the kernel maps 64 KiB at a time); and how long it waits at most before it does so again (it waits twice as
-/// long each time).
+/// So much more of files is mapped than at rest when an agent gives it back.
 pub const VISIT_BYTES: u64 = 512 * 1024;
+
+/// So many pages are missed at least for that to be mapped: the kernel maps 64 KiB at a time. Where as many are missed between two
+/// looks, somebody is still there.
 pub const VISIT_PAGES: u64 = VISIT_BYTES / (64 * 1024);
+
+/// How long an agent waits at most before it gives back again; each time it waits twice as long.
 pub const SETTLED_PAUSE_MAX: Duration = Duration::from_secs(3_600);
 
 /// How often is looked where not all can be heard: where a link leads nowhere, a folder is not there, other machines may change it

@@ -1,4 +1,4 @@
-//! How the database goes about it.
+//! Plans of statements.
 
 use crate::trend::sqlite::Database;
 use rusqlite::StatementStatus;
