@@ -480,6 +480,13 @@ pub const WRITE_SILENCE_MAX: Duration = Duration::from_secs(2);
 /// How long a thread that loads modules waits for another before it ends.
 pub const LOADER_REST: Duration = Duration::from_secs(5);
 
+/// For how long an agent's ticks are slept through where there is nothing to do at them, at most.
+pub const TICKS_SLEPT_MAX: Duration = Duration::from_secs(10);
+
+/// How long a thread of an agent waits for another thing to do that may take its time, such as reading a file: longer than its usual beat
+/// of 10 s, or it would be made anew at each.
+pub const SMALL_THREADS_REST: Duration = Duration::from_secs(15);
+
 /// How long nothing was loaded when an agent gives back what only starting needed.
 pub const SETTLED: Duration = Duration::from_secs(20);
 
@@ -507,7 +514,7 @@ pub const FILES_HEARD_MAX: usize = 1_024;
 pub const FILES_WRITTEN_MAX: usize = 4_096;
 
 /// How often the folders are looked through although nothing was heard: an event can be lost.
-pub const RESCAN: Duration = Duration::from_secs(30);
+pub const RESCAN: Duration = Duration::from_secs(120);
 
 /// The size of a `.on` in bytes; a larger one is a mistake.
 pub const CONF_BYTES_MAX: u64 = 1024 * 1024;
@@ -796,8 +803,12 @@ pub const RELAY_CONNECT_MAX: Duration = Duration::from_secs(10);
 /// How long each side waits for the other's hello; a receiver with all that comes before it, such as a handshake.
 pub const RELAY_HELLO_MAX: Duration = Duration::from_secs(10);
 
-/// After so long without a message a sender asks for a sign of life.
+/// How often who is kept waiting, or keeps others waiting, says that it is alive.
 pub const RELAY_PING_EVERY: Duration = Duration::from_secs(5);
+
+/// After so long in which it has heard nothing, or said nothing, a sender asks for a sign of life. Longer than the usual beat of 10 s: who
+/// sends at that, and is told each time that it has arrived, need not ask.
+pub const RELAY_ASK_AFTER: Duration = Duration::from_secs(12);
 
 /// After so long without a sign of life the connection is given up.
 pub const RELAY_IDLE_MAX: Duration = Duration::from_secs(20);

@@ -9,7 +9,7 @@ use crate::http;
 use crate::ingest::format::Format;
 use crate::ingest::sources::Sources;
 use crate::ingest::{LOG_OWN, LOG_PUSH, LogHandle, LogParts, Remember, push};
-use crate::limits::{BUILT_INS_READY_MAX, EVENTS_MAX, LOCK_AGAIN, LOCK_PATIENCE, STOP_GRACE};
+use crate::limits::{BUILT_INS_READY_MAX, EVENTS_MAX, LOCK_AGAIN, LOCK_PATIENCE, SMALL_THREADS_REST, STOP_GRACE};
 use crate::memory::{self, Program, Settling};
 use crate::module::{
     self, Blamed, BuiltIns, Changes, Disposer, Folders, Loader, Registry, Watch, guard_signals, install_crash_handler,
@@ -147,6 +147,9 @@ impl Run {
         // Two threads serve any number of idle clients, and leave the other cores to the pipes. An agent has few: this one serves
         // them, and no other has to be woken for it.
         let mut runtime = if small { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+        if small {
+            runtime.thread_keep_alive(SMALL_THREADS_REST);
+        }
         let runtime = runtime
             .worker_threads(2)
             .enable_all()

@@ -178,6 +178,17 @@ impl Commits {
         self.keeper.is_some() && !self.under_way && (self.wanted || due)
     }
 
+    /// For how long none is due, if nothing comes. Only where they do not go by the wall clock.
+    pub(super) fn rest_for(&self, sooner: Option<Duration>) -> Duration {
+        if self.keeper.is_none() || self.under_way {
+            return Duration::MAX;
+        }
+        if self.wanted || self.even {
+            return Duration::ZERO;
+        }
+        sooner.map_or(self.every, |sooner| sooner.min(self.every)).saturating_sub(self.began.elapsed())
+    }
+
     /// The time that history has of what is so now: a whole multiple of the interval, the next unless one has just been. Of
     /// what comes in between, the last counts.
     fn stamp_of(&self, unix_ms: i64, sooner: Option<Duration>) -> i64 {

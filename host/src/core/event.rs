@@ -46,6 +46,8 @@ pub enum Event {
     Remark,
     /// There is a log that nobody has put pipes into yet.
     LogCame(LogHandle),
+    /// Somebody follows the ticks: from now on each is told when it is over.
+    Followed,
     /// Somebody switches a module.
     Switch {
         /// The module's name.

@@ -46,22 +46,43 @@ impl Inbox {
     }
 }
 
-/// When ticks are over: at whole multiples of one since the start. Those that were missed are left out.
+/// When ticks are over: at whole multiples of one since the start. Those that were missed are left out; those that were slept through,
+/// because there was nothing to do, are not.
 #[derive(Debug)]
 pub(super) struct Ticks {
     tick: Duration,
     next: Instant,
+    /// How many are slept through from the one under way on, unless something comes.
+    sleeps: u32,
 }
 
 impl Ticks {
     /// The first one begins at that moment.
     pub(super) fn new(tick: Duration, began: Instant) -> Ticks {
-        Ticks { tick, next: began + tick }
+        Ticks { tick, next: began + tick, sleeps: 0 }
     }
 
-    /// When the one under way is over.
+    /// When the one under way is over, or those that are slept through and the one after them.
     pub(super) fn next(&self) -> Instant {
-        self.next
+        self.next + self.tick * self.sleeps
+    }
+
+    /// There is nothing to do for so long from now on: ticks that are over before are slept through.
+    pub(super) fn sleep(&mut self, span: Duration, now: Instant) {
+        let ticks = (now + span).saturating_duration_since(self.next).as_nanos().div_ceil(self.tick.as_nanos().max(1));
+        self.sleeps = u32::try_from(ticks).unwrap_or(u32::MAX);
+    }
+
+    /// It is awake: how many ticks have been slept through.
+    pub(super) fn wake(&mut self, now: Instant) -> u32 {
+        if self.sleeps == 0 {
+            return 0;
+        }
+        let late = now.checked_duration_since(self.next);
+        let over = late.map_or(0, |late| late.as_nanos() / self.tick.as_nanos().max(1) + 1);
+        let slept = std::mem::take(&mut self.sleeps).min(u32::try_from(over).unwrap_or(u32::MAX));
+        self.next += self.tick * slept;
+        slept
     }
 
     /// Whether one is over; then the next is under way.
@@ -90,6 +111,32 @@ mod tests {
             [0, 999, 1_000, 1_001, 2_400, 2_500, 5_700, 5_999, 6_000].map(|ms| ticks.is_over(at(ms))).into();
         assert_eq!(over, [false, false, true, false, true, false, true, false, true]);
         assert_eq!(ticks.next(), at(7_000));
+    }
+
+    #[test]
+    fn ticks_are_slept_through_until_something_comes() {
+        let began = Instant::now();
+        let at = |ms: u64| began + Duration::from_millis(ms);
+        let mut ticks = Ticks::new(SECOND, began);
+        // What is to be done at 3.5 s is done when the tick is over that ends then.
+        ticks.sleep(Duration::from_millis(3_400), at(100));
+        assert_eq!(ticks.next(), at(4_000));
+        assert_eq!(ticks.wake(at(4_000)), 3);
+        assert!(ticks.is_over(at(4_000)));
+        assert_eq!(ticks.next(), at(5_000));
+        // Something comes: the ticks that were over by then have been, and the one under way is over in time.
+        ticks.sleep(10 * SECOND, at(4_000));
+        assert_eq!(ticks.wake(at(7_300)), 3);
+        assert!(!ticks.is_over(at(7_300)));
+        assert_eq!(ticks.next(), at(8_000));
+        assert_eq!(ticks.wake(at(7_400)), 0);
+        // Too short to sleep, and held up for longer than it was to sleep.
+        ticks.sleep(Duration::from_millis(500), at(7_400));
+        assert_eq!(ticks.next(), at(8_000));
+        ticks.sleep(2 * SECOND, at(7_400));
+        assert_eq!(ticks.wake(at(20_500)), 2);
+        assert!(ticks.is_over(at(20_500)));
+        assert_eq!(ticks.next(), at(21_000));
     }
 
     #[test]

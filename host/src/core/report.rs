@@ -61,8 +61,11 @@ pub(super) struct SelfReport {
     host: String,
     out: Delta,
     ticks: u64,
-    /// Something had happened when it was told last, and what counters outside the core came to by then.
-    stirred: bool,
+    /// When what changes slowly is looked at again, in ticks.
+    slow: u64,
+    /// What was told of the last tick itself is over at the next.
+    passing: bool,
+    /// What counters outside the core came to.
     counted: u64,
     gauges: BTreeMap<String, f64>,
     texts: BTreeMap<String, String>,
@@ -84,7 +87,8 @@ impl SelfReport {
             host: host.to_owned(),
             out: Delta::new(),
             ticks: 0,
-            stirred: false,
+            slow: 0,
+            passing: false,
             counted: 0,
             gauges: BTreeMap::new(),
             texts: BTreeMap::new(),
@@ -112,19 +116,19 @@ impl SelfReport {
         commits: &CommitFigures,
         stirred: bool,
     ) {
-        let slow = self.ticks.is_multiple_of(SLOW_TICKS);
+        let slow = self.ticks >= self.slow;
         self.ticks += 1;
         let counted = shared.counters.sum();
-        // What a tick has told of itself is over at the next.
-        let stirs = stirred || self.counted != counted;
-        if !(stirs || slow || self.stirred) {
+        if !(stirred || self.counted != counted || slow || self.passing) {
             return;
         }
-        self.stirred = stirs;
         self.counted = counted;
-        self.gauge(&["tree", "merge_ms"], (merge_ms * 1e3).round() / 1e3);
-        self.gauge(&["events", "waiting"], shared.events.waiting() as f64);
+        let (merge_ms, waiting) = ((merge_ms * 1e3).round() / 1e3, shared.events.waiting() as f64);
+        self.passing = merge_ms > 0.0 || waiting > 0.0;
+        self.gauge(&["tree", "merge_ms"], merge_ms);
+        self.gauge(&["events", "waiting"], waiting);
         if slow {
+            self.slow = self.ticks - 1 + SLOW_TICKS;
             self.slow(shared);
         }
         for (name, counter) in shared.counters.each() {
@@ -151,6 +155,16 @@ impl SelfReport {
             self.text(&["module", &module.name, "isolation"], module.isolation.as_str());
             self.calls(module);
         }
+    }
+
+    /// There is nothing to tell at the next tick, if nothing happens.
+    pub(super) fn is_told(&self) -> bool {
+        !self.passing
+    }
+
+    /// So many ticks were slept through.
+    pub(super) fn slept(&mut self, ticks: u32) {
+        self.ticks += u64::from(ticks);
     }
 
     /// What was noted, as a frame.

@@ -5,8 +5,9 @@ use super::event::{Delta, Event, LogReport, Position, Pushed};
 use super::inbox::{Inbox, Ticks};
 use super::report::SelfReport;
 use super::shared::Shared;
+use crate::conf::Role;
 use crate::ingest::{Frames, LogHandle, LogSerial};
-use crate::limits::{LAST_COMMIT_MAX, LOGS_END_MAX, RAW_COMMIT_BYTES};
+use crate::limits::{LAST_COMMIT_MAX, LOGS_END_MAX, RAW_COMMIT_BYTES, TICKS_SLEPT_MAX};
 use crate::memory::Settling;
 use crate::module::Registry;
 use crate::relay::{Entry, Piece, Refusal, Relayed, Relays, Taken};
@@ -15,7 +16,7 @@ use crate::trend::Kept;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// What the core is made of.
@@ -48,6 +49,8 @@ pub struct Core {
     merge_ms: f64,
     /// Something has happened since the daemon told of itself.
     stirred: bool,
+    /// Ticks that were slept through since the last that was not.
+    slept: u32,
     settling: Option<Settling>,
 }
 
@@ -66,6 +69,7 @@ impl Core {
             ended: Vec::new(),
             merge_ms: 0.0,
             stirred: true,
+            slept: 0,
             settling,
         };
         core.registry.files(&core.shared);
@@ -85,17 +89,52 @@ impl Core {
             let event = if ticks.is_over(Instant::now()) {
                 Event::Tick
             } else {
-                match inbox.wait(ticks.next()) {
+                let event = inbox.wait(ticks.next());
+                core.sleep_through(ticks.wake(Instant::now()));
+                match event {
                     Some(event) => event.unwrap_or(Event::Stop),
                     None => continue,
                 }
             };
+            let is_tick = matches!(event, Event::Tick);
             if !core.handle(event) {
                 core.note_begun();
                 core.end(&mut inbox);
                 return core.registry;
             }
+            if is_tick {
+                ticks.sleep(core.rest_for(), Instant::now());
+            }
         }
+    }
+
+    /// For how long nothing is to be done, if nothing comes. An agent that need not be awake at each tick takes less of its machine; a
+    /// server is asked by somebody all the time, and its rates are to be those of the last tick.
+    fn rest_for(&self) -> Duration {
+        let Shared { conf, live, tree, relays, clock, .. } = &*self.shared;
+        if conf.role != Role::Agent || !self.report.is_told() || live.is_followed() {
+            return Duration::ZERO;
+        }
+        let commit = self.commits.rest_for(relays.every());
+        let modules = self.registry.rest_for(&self.shared);
+        commit.min(modules).min(tree.read().lives_for(clock.monotonic_ms())).min(TICKS_SLEPT_MAX)
+    }
+
+    /// Ends the ticks that were slept through: rates are of so many ticks.
+    fn sleep_through(&mut self, ticks: u32) {
+        if ticks == 0 {
+            return;
+        }
+        let now_ms = self.shared.clock.monotonic_ms();
+        let mut tree = self.shared.tree.write();
+        for _ in 0..ticks {
+            tree.end_tick(now_ms);
+        }
+        let over = tree.tick();
+        drop(tree);
+        self.shared.live.tick(over);
+        self.report.slept(ticks);
+        self.slept += ticks;
     }
 
     /// The one place that knows everything that can wake the daemon. Whether it goes on.
@@ -127,6 +166,8 @@ impl Core {
                 self.commit_if_due();
             }
             Event::BuiltInEnded { life, why } => self.registry.built_in_ended(&life, &why, &self.shared),
+            // The next tick finds that out.
+            Event::Followed => {}
             Event::Remark => self.registry.remarks(&self.shared),
             Event::LogCame(log) => {
                 self.shared.logs.tailed.lock().push(log);
@@ -273,7 +314,8 @@ impl Core {
 
     fn tick(&mut self) {
         let now_ms = self.shared.clock.monotonic_ms();
-        self.stirred |= self.registry.tick(&self.shared);
+        let apart = self.shared.conf.tick * (std::mem::take(&mut self.slept) + 1);
+        self.stirred |= self.registry.tick(apart, &self.shared);
         let merge_ms = std::mem::take(&mut self.merge_ms);
         let stirred = std::mem::take(&mut self.stirred);
         self.report.tick(&self.shared, self.registry.statuses(), merge_ms, &self.commits.told, stirred);

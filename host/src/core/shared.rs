@@ -1,6 +1,6 @@
 //! What the core shares with those who read: the tree, who lives in it, and what changed.
 
-use super::event::{Events, Position};
+use super::event::{Event, Events, Position};
 use crate::clock::Timepiece;
 use crate::conf::DaemonConf;
 use crate::ingest::sources::Sources;
@@ -110,6 +110,12 @@ impl Logs {
         self.all().into_iter().filter(|log| !log.forwards()).collect()
     }
 
+    /// Lines go through the pipes of all of them, and none is in a call of a pipe.
+    pub(crate) fn are_at_rest(&self) -> bool {
+        let tailed = self.tailed.lock();
+        [&self.own, &self.push].into_iter().chain(&*tailed).all(|log| log.is_open() && log.is_idle())
+    }
+
     /// Those that wait to be opened.
     pub(crate) fn unopened(&self) -> Vec<LogHandle> {
         let tailed = self.tailed.lock();
@@ -141,10 +147,19 @@ impl Live {
         self.tick.send_replace(tick);
     }
 
-    /// Follows the ticks.
-    #[must_use]
-    pub fn follow(&self) -> watch::Receiver<u64> {
-        self.tick.subscribe()
+    /// Somebody follows the ticks.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.tick.receiver_count() > 0
+    }
+}
+
+impl Shared {
+    /// Follows the ticks, each of which is told from now on.
+    pub(crate) async fn follow_ticks(&self) -> watch::Receiver<u64> {
+        let ticks = self.live.tick.subscribe();
+        // Who closes them may sleep through some as long as nobody does.
+        self.events.send_async(Event::Followed).await;
+        ticks
     }
 }
 

@@ -104,7 +104,7 @@ impl Groups {
         let mut telling = Telling::default();
         loop {
             self.first.notified().await;
-            let mut ticks = self.shared.live.follow();
+            let mut ticks = self.shared.follow_ticks().await;
             // One may have been closed between the first group's begin and this: what was looked at is looked at again for nothing.
             ticks.mark_changed();
             loop {

@@ -277,6 +277,11 @@ impl LogHandle {
         let _ = self.try_send(LogMessage::Wake);
     }
 
+    /// Its thread is in no call of a pipe.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.watched.is_idle()
+    }
+
     /// Looks whether its thread is in a pipe's call, and for how long; `apart` is the time between two looks. A call past
     /// its time limit is given up: its thread is left behind with the pipe, and another goes on with the others.
     pub(crate) fn watch(&self, apart: Duration, now: Instant) -> Option<Look> {

@@ -54,6 +54,11 @@ impl Disposer {
         let _ = tell.recv_timeout(within);
     }
 
+    /// Nothing is being dropped.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.watched.is_idle()
+    }
+
     /// Gives up what does not come back; `apart` is the time between two looks. What was given up, if anything was.
     pub(crate) fn watch(&self, apart: Duration, now: Instant) -> Option<Arc<Callee>> {
         let look = self.watched.look(apart, now, |_| DROP_TIME_MAX, |_, _, _| {}, start)?;

@@ -195,6 +195,11 @@ impl<W> Watched<W> {
         Watched { desk, seen: Mutex::new(Seen { age: Age::default(), stranded: None }) }
     }
 
+    /// There is nothing to look at: no call is under way, and no work waits for a thread.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.seen.lock().stranded.is_none() && self.desk.under_way().is_none()
+    }
+
     /// Looks at the call under way; `apart` is the time between two looks. One that takes longer than `limit` says is given up:
     /// `lose` is told, and `start` has another thread go on with the work.
     pub(crate) fn look(

@@ -228,6 +228,11 @@ impl Loader {
         &self.blamed
     }
 
+    /// Nothing is being made, and nothing waits to be.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.queue.waiting.lock().jobs.is_empty() && self.watched.iter().all(Watched::is_idle)
+    }
+
     /// Gives up what does not come back from being made; `apart` is the time between two looks.
     pub(crate) fn watch(&self, apart: Duration, now: Instant) -> Vec<Arc<Callee>> {
         self.queue.rouse();

@@ -6,8 +6,8 @@ use super::{Line, secure};
 use crate::conf::RelayConf;
 use crate::core::{Event, Shared};
 use crate::limits::{
-    RELAY_CONNECT_MAX, RELAY_HELLO_BYTES_MAX, RELAY_HELLO_MAX, RELAY_IDLE_MAX, RELAY_PAUSE, RELAY_PAUSE_MAX,
-    RELAY_PING_EVERY, RELAY_READ_BYTES, RELAY_REFUSED_MAX, RELAY_WRITE_MAX,
+    RELAY_ASK_AFTER, RELAY_CONNECT_MAX, RELAY_HELLO_BYTES_MAX, RELAY_HELLO_MAX, RELAY_IDLE_MAX, RELAY_PAUSE,
+    RELAY_PAUSE_MAX, RELAY_READ_BYTES, RELAY_REFUSED_MAX, RELAY_WRITE_MAX,
 };
 use crate::tls::Stream;
 use crate::trend::{RelayJob, Sent, SpoolReader, Spooler};
@@ -21,7 +21,7 @@ use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, interval, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// Connections so far, of all relays, to tell them apart: one may end after its relay has begun anew.
 static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
@@ -61,6 +61,7 @@ struct Met<'s> {
     via: String,
     /// The receiver has asked for a sign of life.
     owed: bool,
+    signs: Signs,
     /// The version of the protocol that is spoken.
     version: u64,
 }
@@ -141,6 +142,7 @@ impl Sender {
             asked: false,
             via,
             owed: false,
+            signs: Signs::new(Instant::now()),
             version,
         };
         *met = true;
@@ -213,16 +215,12 @@ impl Met<'_> {
     async fn go_on(&mut self, reading: &mut Reading<ReadHalf<Stream>>, out: &mut WriteHalf<Stream>) -> Broken {
         let mut changed = self.sender.line.board.follow();
         changed.mark_changed();
-        let mut pings = interval(RELAY_PING_EVERY);
         let mut spool = None;
         loop {
+            let heard = reading.heard();
             let done = tokio::select! {
                 message = reading.next(RELAY_HELLO_BYTES_MAX) => match message {
-                    Ok(message) => {
-                        // Who has said something need not be asked for a sign of life.
-                        pings.reset();
-                        self.hear(message)
-                    }
+                    Ok(message) => self.hear(message),
                     Err(broken) => return broken,
                 },
                 told = changed.changed() => match told {
@@ -235,15 +233,18 @@ impl Met<'_> {
                     }
                     Err(_) => return Broken::Wrong("the daemon ends".to_owned()),
                 },
-                _ = pings.tick() => {
-                    if reading.heard().elapsed() > RELAY_IDLE_MAX {
+                () = sleep_until(self.signs.next(heard)) => {
+                    // A part of a message counts too.
+                    if reading.heard().elapsed() >= RELAY_IDLE_MAX {
                         return Broken::Wrong(format!("no sign of life for {RELAY_IDLE_MAX:?}"));
                     }
+                    self.signs.asks(Instant::now());
                     write(out, &Message::Ping.encode()).await.map_err(Broken::Ended)
                 }
             };
             let done = match done {
                 Ok(()) if std::mem::take(&mut self.owed) => {
+                    self.signs.speaks(Instant::now());
                     write(out, &Message::Pong.encode()).await.map_err(Broken::Ended)
                 }
                 done => done,
@@ -317,10 +318,7 @@ impl Met<'_> {
             return Err(Broken::Wrong("other daemons send here now, of which the receiver is to know".to_owned()));
         }
         loop {
-            let entries = self.read(spool).await.map_err(Broken::Wrong)?;
-            if entries.is_empty() {
-                break;
-            }
+            let (entries, more) = self.read(spool).await.map_err(Broken::Wrong)?;
             for Sent { place, data } in entries {
                 if self.version < TAKES_LINES && is_raw(&data) {
                     let why =
@@ -333,6 +331,11 @@ impl Met<'_> {
                 self.sender.line.note_sent(&self.peer, place.number);
                 let entry = Message::Entry { place, data }.encode();
                 write_listening(out, &entry, reading, RELAY_WRITE_MAX, |message| self.hear(message)).await?;
+                self.signs.speaks(Instant::now());
+            }
+            // What has been promised since is told by the board.
+            if !more {
+                break;
             }
         }
         let load = self.sender.line.board.load();
@@ -344,7 +347,8 @@ impl Met<'_> {
         Ok(())
     }
 
-    async fn read(&self, spool: &mut Option<SpoolReader>) -> Result<Vec<Sent>, String> {
+    /// The next entries, and whether there are more.
+    async fn read(&self, spool: &mut Option<SpoolReader>) -> Result<(Vec<Sent>, bool), String> {
         let told = |why: &dyn std::fmt::Display| format!("the spool cannot be read: {why}");
         let open = spool.take();
         let (name, peer, behind) = (self.sender.line.name.clone(), self.peer.clone(), self.sent);
@@ -357,6 +361,36 @@ impl Met<'_> {
         let (open, entries) = read.await.map_err(|error| told(&error))?.map_err(|error| told(&error))?;
         *spool = Some(open);
         Ok(entries)
+    }
+}
+
+/// When a sender says that it is alive, and asks the same of the receiver.
+#[derive(Debug)]
+struct Signs {
+    spoke: Instant,
+    asked: Instant,
+}
+
+impl Signs {
+    /// Who begins need not say anything yet.
+    fn new(now: Instant) -> Signs {
+        Signs { spoke: now, asked: now }
+    }
+
+    /// Something is said.
+    fn speaks(&mut self, now: Instant) {
+        self.spoke = now;
+    }
+
+    /// A sign of life is asked for, which is one too.
+    fn asks(&mut self, now: Instant) {
+        *self = Signs::new(now);
+    }
+
+    /// When to ask next, or to give up a receiver that was heard last then.
+    fn next(&self, heard: Instant) -> Instant {
+        let quiet = heard.min(self.spoke).max(self.asked);
+        (quiet + RELAY_ASK_AFTER).min(heard + RELAY_IDLE_MAX)
     }
 }
 
@@ -379,4 +413,40 @@ async fn within<T>(time: Duration, what: &str, work: impl Future<Output = T>) ->
 /// A number from 0 up to 1: relays that lost a receiver at the same time do not come back at the same time.
 pub(super) fn chance() -> f64 {
     (RandomState::new().hash_one(0) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_sends_at_a_beat_and_is_answered_asks_for_nothing() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut signs = Signs::new(start);
+        for beat in [10, 20, 30] {
+            assert!(signs.next(at(beat - 2)) > at(beat), "heard of the last one");
+            signs.speaks(at(beat));
+            assert!(signs.next(at(beat - 2)) >= at(beat), "not heard of this one yet");
+        }
+        // It has something to send no more, and then hears nothing either.
+        assert_eq!(signs.next(at(37)), at(30) + RELAY_ASK_AFTER);
+        signs.asks(at(42));
+        assert_eq!(signs.next(at(43)), at(42) + RELAY_ASK_AFTER);
+        assert_eq!(signs.next(at(37)), at(54).min(at(37) + RELAY_IDLE_MAX));
+        signs.asks(at(54));
+        assert_eq!(signs.next(at(43)), at(43) + RELAY_IDLE_MAX);
+    }
+
+    #[test]
+    fn who_sends_all_the_time_and_hears_nothing_asks() {
+        let start = Instant::now();
+        let mut signs = Signs::new(start);
+        for second in 0..12 {
+            signs.speaks(start + Duration::from_secs(second));
+        }
+        assert_eq!(signs.next(start), start + RELAY_ASK_AFTER);
+        signs.asks(start + RELAY_ASK_AFTER);
+        assert_eq!(signs.next(start), start + RELAY_IDLE_MAX);
+    }
 }

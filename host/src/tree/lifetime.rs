@@ -86,12 +86,23 @@ impl Lifetimes {
         None
     }
 
+    /// When one may end next, in milliseconds of the clock they are set by.
+    fn next_ms(&self) -> Option<i64> {
+        self.queue.peek().map(|Reverse((look_ms, _))| *look_ms)
+    }
+
     pub(super) fn memory_bytes(&self) -> usize {
         self.of.allocation_size() + self.queue.capacity() * size_of::<(i64, NodeId)>()
     }
 }
 
 impl Tree {
+    /// How long no leaf ends for want of being renewed, seen from `now_ms`.
+    pub(crate) fn lives_for(&self, now_ms: i64) -> Duration {
+        let next = self.lifetimes.next_ms().map(|next_ms| next_ms.saturating_sub(now_ms));
+        next.map_or(Duration::MAX, |ms| Duration::from_millis(ms.try_into().unwrap_or(0)))
+    }
+
     pub(super) fn expire(&mut self, now_ms: i64) -> usize {
         let mut expired = 0;
         while let Some(id) = self.lifetimes.pop_ended(now_ms) {

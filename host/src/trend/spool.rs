@@ -520,11 +520,11 @@ impl SpoolReader {
         self.id.is_some() && place_of(&self.file) == self.id
     }
 
-    /// What is promised to a receiver behind a number, in order: up to so many bytes, and one entry at least.
+    /// What is promised to a receiver behind a number, in order: up to so many bytes, and one entry at least. Whether there is more.
     ///
     /// # Errors
     /// The database's.
-    pub(crate) fn next(&self, relay: &str, peer: &str, behind: u64, bytes_max: usize) -> Result<Vec<Sent>> {
+    pub(crate) fn next(&self, relay: &str, peer: &str, behind: u64, bytes_max: usize) -> Result<(Vec<Sent>, bool)> {
         let next = "SELECT number, tag, data FROM spool WHERE relay = ? AND peer = ? AND number > ? ORDER BY number";
         let mut select = self.connection.prepare_cached(next)?;
         let mut rows = select.query(params![relay, peer, behind.cast_signed()])?;
@@ -533,12 +533,12 @@ impl SpoolReader {
             let data: Vec<u8> = row.get(2)?;
             bytes += data.len();
             if bytes > bytes_max && !found.is_empty() {
-                break;
+                return Ok((found, true));
             }
             let number = |at| row.get::<_, i64>(at).map(i64::cast_unsigned);
             found.push(Sent { place: Place { number: number(0)?, tag: number(1)? }, data });
         }
-        Ok(found)
+        Ok((found, false))
     }
 
     /// The last that any stream had, since the spool was made.

@@ -10,8 +10,34 @@ use crate::module::fence::{Callee, UnderWay};
 use std::time::{Duration, Instant};
 
 impl Registry {
-    /// Shows who is late, and gives up who is past the time limit. Whether anything is to be shown anew.
-    pub(super) fn watch_calls(&mut self, shared: &Shared) -> bool {
+    /// For how long no module has to be looked at, if nothing is heard of one: not at all while a call is under way. One that begins
+    /// meanwhile is not late before its time limit.
+    pub(crate) fn rest_for(&self, shared: &Shared) -> Duration {
+        let idle = self.settled && self.leaving.is_empty() && self.loader.is_idle() && self.disposer.is_idle();
+        if !(idle && shared.logs.are_at_rest()) {
+            return Duration::ZERO;
+        }
+        let now_ms = shared.clock.monotonic_ms();
+        let mut rest = Duration::MAX;
+        for module in self.modules.values() {
+            if module.loading.is_some() || module.joining.is_some() {
+                return Duration::ZERO;
+            }
+            if let Some(at_ms) = module.retry_ms {
+                rest = rest.min(Duration::from_millis(at_ms.saturating_sub(now_ms).try_into().unwrap_or(0)));
+            }
+            for life in module.lives() {
+                if matches!(&life.body, LifeBody::Collector(thread) if thread.is_in_a_call()) {
+                    return Duration::ZERO;
+                }
+                rest = rest.min(life.callee.time_limit);
+            }
+        }
+        rest
+    }
+
+    /// Shows who is late, and gives up who is past the time limit; the last look was `apart` ago. Whether anything is to be shown anew.
+    pub(super) fn watch_calls(&mut self, apart: Duration, shared: &Shared) -> bool {
         let (tick, now) = (shared.conf.tick, Instant::now());
         let meddled = mend_signals();
         if !meddled.is_empty() {
@@ -21,13 +47,14 @@ impl Registry {
         let mut given_up: Vec<(UnderWay, Duration, Duration)> = Vec::new();
         for log in shared.logs.all() {
             // One that is given up is told of by the log's next thread.
-            let look = log.watch(tick, now).filter(|look| !look.given_up && look.age > look.call.callee.time_limit / 2);
+            let look =
+                log.watch(apart, now).filter(|look| !look.given_up && look.age > look.call.callee.time_limit / 2);
             late.extend(look.map(|look| look.call));
         }
         for module in self.modules.values_mut() {
             for life in module.running.iter_mut().chain(&mut module.trial) {
                 let Life { body: LifeBody::Collector(thread), .. } = life else { continue };
-                let Some((call, age)) = thread.watch(tick, now) else { continue };
+                let Some((call, age)) = thread.watch(apart, now) else { continue };
                 let limit = call.callee.time_limit;
                 if age > call.callee.give_up_after && thread.give_up(&call) {
                     given_up.push((call, age, thread.every()));
@@ -37,7 +64,7 @@ impl Registry {
             }
         }
         self.leaving.retain_mut(|thread| {
-            let Some((call, age)) = thread.watch(tick, now) else { return false };
+            let Some((call, age)) = thread.watch(apart, now) else { return false };
             let over = age > call.callee.give_up_after && thread.give_up(&call);
             if over {
                 let Callee { module, time_limit, .. } = &*call.callee;
@@ -51,7 +78,7 @@ impl Registry {
             self.give_up(&call, age, every, shared);
         }
         changed |= self.show_late(&late, shared);
-        for callee in self.loader.watch(tick, now) {
+        for callee in self.loader.watch(apart, now) {
             let waits = self.modules.get_mut(&callee.module).filter(|module| module.loading == Some(callee.generation));
             if let Some(module) = waits {
                 module.loading = None;
@@ -62,7 +89,7 @@ impl Registry {
                 changed = true;
             }
         }
-        if let Some(callee) = self.disposer.watch(tick, now) {
+        if let Some(callee) = self.disposer.watch(apart, now) {
             tracing::warn!(
                 "module {}: did not come back from its drop() within {DROP_TIME_MAX:?}; its thread and its library are left behind",
                 callee.module

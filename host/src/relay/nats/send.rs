@@ -276,7 +276,7 @@ impl Met<'_> {
         let read = spawn_blocking(move || {
             let open = open.filter(SpoolReader::is_current).map_or_else(|| SpoolReader::open(&file), Ok)?;
             let published = if first { open.published(&name)? } else { None };
-            let entries = open.next(&name, &peer, behind, RELAY_READ_BYTES)?;
+            let (entries, _) = open.next(&name, &peer, behind, RELAY_READ_BYTES)?;
             Ok::<_, rusqlite::Error>((open, published, entries))
         });
         let (open, published, entries) = read.await.map_err(|error| told(&error))?.map_err(|error| told(&error))?;
