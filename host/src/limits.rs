@@ -480,6 +480,9 @@ pub const WRITE_SILENCE_MAX: Duration = Duration::from_secs(2);
 /// How long a thread that loads modules waits for another before it ends.
 pub const LOADER_REST: Duration = Duration::from_secs(5);
 
+/// How long an agent waits, when a collector's delta wakes it from sleeping through ticks, for those of the others: they have one beat.
+pub const BEAT_SPREAD: Duration = Duration::from_millis(10);
+
 /// For how long an agent's ticks are slept through where there is nothing to do at them, at most.
 pub const TICKS_SLEPT_MAX: Duration = Duration::from_secs(10);
 
@@ -758,6 +761,9 @@ pub const RELAY_WINDOW_ENTRIES: i64 = 64;
 
 /// Entries of a spool; past it the oldest are folded into each other, as they are past its limit of bytes. Hours of an agent.
 pub const RELAY_SPOOL_ENTRIES_MAX: u64 = 10_000;
+
+/// Bytes that a spool may have where it is read on the one thread that serves, which an agent has.
+pub const RELAY_READ_ALONE_BYTES: u64 = 64 * 1024;
 
 /// Bytes of entries that are read from the spool at once.
 pub const RELAY_READ_BYTES: usize = 4 * 1024 * 1024;

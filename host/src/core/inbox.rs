@@ -67,6 +67,11 @@ impl Ticks {
         self.next + self.tick * self.sleeps
     }
 
+    /// Some are to be slept through.
+    pub(super) fn are_slept_through(&self) -> bool {
+        self.sleeps > 0
+    }
+
     /// There is nothing to do for so long from now on: ticks that are over before are slept through.
     pub(super) fn sleep(&mut self, span: Duration, now: Instant) {
         let ticks = (now + span).saturating_duration_since(self.next).as_nanos().div_ceil(self.tick.as_nanos().max(1));

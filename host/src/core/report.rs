@@ -157,11 +157,6 @@ impl SelfReport {
         }
     }
 
-    /// There is nothing to tell at the next tick, if nothing happens.
-    pub(super) fn is_told(&self) -> bool {
-        !self.passing
-    }
-
     /// So many ticks were slept through.
     pub(super) fn slept(&mut self, ticks: u32) {
         self.ticks += u64::from(ticks);

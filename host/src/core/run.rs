@@ -7,7 +7,7 @@ use super::report::SelfReport;
 use super::shared::Shared;
 use crate::conf::Role;
 use crate::ingest::{Frames, LogHandle, LogSerial};
-use crate::limits::{LAST_COMMIT_MAX, LOGS_END_MAX, RAW_COMMIT_BYTES, TICKS_SLEPT_MAX};
+use crate::limits::{BEAT_SPREAD, LAST_COMMIT_MAX, LOGS_END_MAX, RAW_COMMIT_BYTES, TICKS_SLEPT_MAX};
 use crate::memory::Settling;
 use crate::module::Registry;
 use crate::relay::{Entry, Piece, Refusal, Relayed, Relays, Taken};
@@ -16,6 +16,7 @@ use crate::trend::Kept;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
@@ -89,21 +90,25 @@ impl Core {
             let event = if ticks.is_over(Instant::now()) {
                 Event::Tick
             } else {
+                let asleep = ticks.are_slept_through();
                 let event = inbox.wait(ticks.next());
+                if asleep && matches!(event, Some(Some(Event::Delta(_)))) {
+                    thread::sleep(BEAT_SPREAD);
+                }
                 core.sleep_through(ticks.wake(Instant::now()));
                 match event {
                     Some(event) => event.unwrap_or(Event::Stop),
                     None => continue,
                 }
             };
-            let is_tick = matches!(event, Event::Tick);
             if !core.handle(event) {
                 core.note_begun();
                 core.end(&mut inbox);
                 return core.registry;
             }
-            if is_tick {
-                ticks.sleep(core.rest_for(), Instant::now());
+            let rest = core.rest_for();
+            if !rest.is_zero() {
+                ticks.sleep(rest, Instant::now());
             }
         }
     }
@@ -112,7 +117,7 @@ impl Core {
     /// server is asked by somebody all the time, and its rates are to be those of the last tick.
     fn rest_for(&self) -> Duration {
         let Shared { conf, live, tree, relays, clock, .. } = &*self.shared;
-        if conf.role != Role::Agent || !self.report.is_told() || live.is_followed() {
+        if conf.role != Role::Agent || self.stirred || live.is_followed() {
             return Duration::ZERO;
         }
         let commit = self.commits.rest_for(relays.every());
@@ -139,7 +144,12 @@ impl Core {
 
     /// The one place that knows everything that can wake the daemon. Whether it goes on.
     fn handle(&mut self, event: Event) -> bool {
-        self.stirred |= !matches!(event, Event::Tick);
+        self.stirred |= match &event {
+            Event::Tick => false,
+            // What an agent's commit came to is told with what comes next: else it would be awake at one more tick for that alone.
+            Event::Committed(Ok(())) => self.shared.conf.role != Role::Agent,
+            _ => true,
+        };
         match event {
             Event::Tick => self.tick(),
             Event::Push { frames, reply } => {

@@ -7,7 +7,7 @@ use crate::conf::RelayConf;
 use crate::core::{Event, Shared};
 use crate::limits::{
     RELAY_ASK_AFTER, RELAY_CONNECT_MAX, RELAY_HELLO_BYTES_MAX, RELAY_HELLO_MAX, RELAY_IDLE_MAX, RELAY_PAUSE,
-    RELAY_PAUSE_MAX, RELAY_READ_BYTES, RELAY_REFUSED_MAX, RELAY_WRITE_MAX,
+    RELAY_PAUSE_MAX, RELAY_READ_ALONE_BYTES, RELAY_READ_BYTES, RELAY_REFUSED_MAX, RELAY_WRITE_MAX,
 };
 use crate::tls::Stream;
 use crate::trend::{RelayJob, Sent, SpoolReader, Spooler};
@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -270,9 +271,8 @@ impl Met<'_> {
                 line.told.lock().acknowledged += count;
                 self.asked = false;
                 let load = line.board.load();
-                let job =
-                    RelayJob::Acknowledged { connection: self.connection, number, more: load.entries > load.promised };
-                self.sender.spooler.send(&line.name, job);
+                let more = load.entries > load.promised;
+                self.sender.spooler.acknowledged(&line.name, self.connection, number, more);
                 Ok(())
             }
             Message::Ping => {
@@ -353,12 +353,20 @@ impl Met<'_> {
         let open = spool.take();
         let (name, peer, behind) = (self.sender.line.name.clone(), self.peer.clone(), self.sent);
         let file = self.sender.spooler.file.clone();
-        let read = spawn_blocking(move || {
+        let read = move || {
             let open = open.filter(SpoolReader::is_current).map_or_else(|| SpoolReader::open(&file), Ok)?;
             let entries = open.next(&name, &peer, behind, RELAY_READ_BYTES)?;
             Ok::<_, rusqlite::Error>((open, entries))
-        });
-        let (open, entries) = read.await.map_err(|error| told(&error))?.map_err(|error| told(&error))?;
+        };
+        // What little an agent has just written is read from the kernel's cache, sooner than another thread is woken for it and wakes this
+        // one again.
+        let alone = Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
+        let read = if alone && self.sender.line.board.load().bytes <= RELAY_READ_ALONE_BYTES {
+            read()
+        } else {
+            spawn_blocking(read).await.map_err(|error| told(&error))?
+        };
+        let (open, entries) = read.map_err(|error| told(&error))?;
         *spool = Some(open);
         Ok(entries)
     }

@@ -12,6 +12,7 @@ use super::sqlite::{Database, OpenError, Place, Written, said};
 use crate::core::{Event, Events};
 use crate::relay::{Fold, Outgoing};
 use crate::tree::{Mark, Rows, Tree};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -83,12 +84,26 @@ pub(crate) struct Spooler {
     /// A number that no other life of a daemon has.
     pub(crate) life: u64,
     jobs: Sender<Job>,
+    heard: Heard,
 }
+
+/// What receivers have said that is written with the next commit, and need not wake who writes: the number up to which each has all, by
+/// relay and connection.
+type Heard = Arc<Mutex<BTreeMap<(String, u64), u64>>>;
 
 impl Spooler {
     /// Has something done; `false` when the daemon ends.
     pub(crate) fn send(&self, relay: &str, job: RelayJob) -> bool {
         self.jobs.send(Job::Relay(relay.to_owned(), job)).is_ok()
+    }
+
+    /// The receiver on a connection has all up to a number. Where `more` waits than was promised it is promised at once.
+    pub(crate) fn acknowledged(&self, relay: &str, connection: u64, number: u64, more: bool) {
+        if more {
+            self.send(relay, RelayJob::Acknowledged { connection, number, more });
+        } else {
+            self.heard.lock().insert((relay.to_owned(), connection), number);
+        }
     }
 }
 
@@ -198,6 +213,7 @@ impl Keeper {
             tidied_ms: 0,
             counted: None,
             shown: Shown::default(),
+            heard: Heard::default(),
         };
         let keeper = start(writer, events).map_err(thread)?;
         Ok((Keeper { link, ..keeper }, restored))
@@ -232,7 +248,13 @@ fn start(writer: Writer, events: Events) -> io::Result<Keeper> {
     let (end, ended) = channel();
     let shown = Shown::clone(&writer.shown);
     let relays = &writer.relays;
-    let spooler = Spooler { file: writer.file.clone(), id: relays.id.clone(), life: relays.tag, jobs: jobs.clone() };
+    let spooler = Spooler {
+        file: writer.file.clone(),
+        id: relays.id.clone(),
+        life: relays.tag,
+        jobs: jobs.clone(),
+        heard: Heard::clone(&writer.heard),
+    };
     thread::Builder::new().name("graftd-commit".to_owned()).spawn(move || {
         writer.run(&inbox, &events);
         let _ = end.send(());
@@ -268,11 +290,13 @@ struct Writer {
     /// When packs were counted last.
     counted: Option<Instant>,
     shown: Shown,
+    heard: Heard,
 }
 
 impl Writer {
     fn run(mut self, inbox: &Receiver<Job>, events: &Events) {
         while let Ok(job) = inbox.recv() {
+            self.hear();
             match job {
                 Job::Commit(commit) => self.commit(commit, events),
                 Job::Relay(name, job) => self.relay(&name, job),
@@ -284,6 +308,14 @@ impl Writer {
                     return;
                 }
             }
+        }
+    }
+
+    /// Takes in what receivers have said before what is to be done now.
+    fn hear(&mut self) {
+        let heard = std::mem::take(&mut *self.heard.lock());
+        for ((name, connection), number) in heard {
+            self.relays.work(&name, RelayJob::Acknowledged { connection, number, more: false }, None);
         }
     }
 

@@ -31,20 +31,27 @@ pub struct Disk {
     procfs: Folder,
     sysfs: Folder,
     rates: Rates<{ METRICS.len() }>,
+    /// The block devices that there were at the last sample, by their numbers and names, and which are whole disks. What a device stands
+    /// on does not change as long as it is there.
+    known: Vec<(Device, bool)>,
 }
+
+/// Major and minor number, and name.
+type Device = (i32, i32, String);
 
 impl Collector for Disk {
     const PARAMS: &'static [ParamDecl] = &[PROCFS, SYSFS];
 
     fn new(params: &Params) -> Result<Disk, Error> {
         let (procfs, sysfs) = (Folder::new(params, &PROCFS)?, Folder::new(params, &SYSFS)?);
-        Ok(Disk { procfs, sysfs, rates: Rates::default() })
+        Ok(Disk { procfs, sysfs, rates: Rates::default(), known: Vec::new() })
     }
 
     fn collect(&mut self, out: &mut Delta) -> Result<(), Error> {
         let stats = self.procfs.parse("diskstats", |text| DiskStats::from_buf_read(text.as_bytes()).ok())?.0;
-        let disks: BTreeMap<_, _> =
-            stats.into_iter().filter(|disk| self.is_whole(&disk.name)).map(|disk| counters(&disk)).collect();
+        self.know(&stats);
+        let whole = stats.iter().zip(&self.known).filter(|(_, (_, whole))| *whole);
+        let disks: BTreeMap<_, _> = whole.map(|(disk, _)| counters(disk)).collect();
         let spaces = Space::of_each(&mounts::local(&self.procfs.read("mounts")?), space::statvfs);
         if disks.is_empty() && spaces.is_empty() {
             return Err(Error::no_data("there is no disk and no local file system"));
@@ -64,6 +71,18 @@ impl Collector for Disk {
 }
 
 impl Disk {
+    /// Asks which are whole disks, where there are other devices than at the last sample.
+    fn know(&mut self, stats: &[DiskStat]) {
+        let same = |(stat, (device, _)): (&DiskStat, &(Device, bool))| {
+            (stat.major, stat.minor, &stat.name) == (device.0, device.1, &device.2)
+        };
+        if stats.len() == self.known.len() && stats.iter().zip(&self.known).all(same) {
+            return;
+        }
+        let known = |stat: &DiskStat| ((stat.major, stat.minor, stat.name.clone()), self.is_whole(&stat.name));
+        self.known = stats.iter().map(known).collect();
+    }
+
     /// Whether it is a disk that stands on hardware, real or a hypervisor's: partitions are no block device of their
     /// own in sysfs, and what lies upon disks (dm, md, loop, zram, nbd) has no `device`. A hidden one is a path to a
     /// disk that is listed too (NVMe multipath).

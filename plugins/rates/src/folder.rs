@@ -17,6 +17,9 @@ pub const SYSFS: ParamDecl =
 /// kilobytes; what is longer is no such file (`procfs` may name any folder), and memory stays bounded.
 pub const FILE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
+/// Room for a file before its length is known, which these do not tell: most are read at once.
+const ROOM: usize = 4 * 1024;
+
 /// A folder that a parameter names.
 #[derive(Clone, Debug)]
 pub struct Folder {
@@ -53,7 +56,7 @@ impl Folder {
     /// It cannot be read or is longer than [`FILE_BYTES_MAX`]; the error names it.
     pub fn read(&self, file: &str) -> Result<Vec<u8>, Error> {
         let path = self.join(file);
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(ROOM);
         // One byte more than there may be, to see that there is more.
         let read = File::open(&path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
         match read {

@@ -244,8 +244,7 @@ impl Met<'_> {
         self.sent = last.number;
         line.told.lock().acknowledged += entries;
         let load = line.board.load();
-        let (connection, number) = (self.connection, last.number);
-        spooler.send(&line.name, RelayJob::Acknowledged { connection, number, more: load.entries > load.promised });
+        spooler.acknowledged(&line.name, self.connection, last.number, load.entries > load.promised);
     }
 
     /// A receiver asks for all that is set: it is new, or has missed something.

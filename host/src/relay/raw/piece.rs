@@ -9,7 +9,7 @@
 //!
 //! What a head has that is not known is passed over. No delta's entry begins so, for that is zstd alone.
 
-use super::super::pack::{Packed, Unpacking, unpack_within};
+use super::super::pack::{Packed, Unpacking, compress, unpack_within};
 use crate::conf::{OWN_BRANCH, Prefix};
 use crate::ingest::format::Format;
 use crate::limits::{
@@ -17,7 +17,6 @@ use crate::limits::{
     RAW_PIECES_MAX, RELAY_SMALL_FRAME_BYTES,
 };
 use plugin_api::limits::{DEPTH_MAX, KEY_BYTES_MAX};
-use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -128,9 +127,8 @@ pub(crate) fn pack_raw(outgoing: &Outgoing) -> Vec<Packed> {
     let (mut payload, mut pieces) = (Vec::new(), 0);
     let mut done = |payload: &mut Vec<u8>| {
         let mut data = MARK.to_vec();
-        data.append(&mut compress_to_vec(payload.as_slice(), CompressionLevel::Fastest));
+        data.append(&mut compress(std::mem::take(payload)));
         packed.push(Packed { folded: 1, data });
-        payload.clear();
     };
     for piece in &outgoing.pieces {
         if pieces > 0 && (payload.len() + piece.bytes() > RAW_ENTRY_BYTES || pieces == RAW_PIECES_MAX) {
@@ -265,6 +263,7 @@ fn block<'b>(rest: &mut &'b [u8]) -> Result<&'b [u8], String> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
     fn piece(log: &str, lines: RawLines) -> Piece {
         let prefix = Prefix { keys: vec!["web".to_owned(), "x".to_owned()], vhost: Some(1), max: 7 };

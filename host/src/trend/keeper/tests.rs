@@ -34,6 +34,7 @@ fn held() -> Held {
         tidied_ms: 0,
         counted: None,
         shown: Shown::default(),
+        heard: Heard::default(),
     };
     Held { writer, _folder: folder }
 }
