@@ -78,6 +78,29 @@ fn whole_disks_are_counted_once() {
 }
 
 #[test]
+fn what_a_disk_stands_on_is_asked_when_there_are_others() {
+    let (machine, mut kit) = machine();
+    kit.collect().unwrap();
+    let stats = |more: &str| {
+        let all = include_str!("fixtures/proc-2/diskstats").to_owned() + more;
+        machine.write("proc/diskstats", all.as_bytes());
+    };
+    let reads = |kit: &mut CollectorKit<Disk>, disk: &str| {
+        kit.pass(Duration::from_secs(10));
+        kit.collect().unwrap().number(&format!("reads,{disk}"))
+    };
+    // As long as the devices are the same, nobody looks.
+    machine.remove("sys/block/sda");
+    stats("");
+    assert!(reads(&mut kit, "sda").is_some());
+    // One comes, and it is found what has become of the others.
+    machine.write("sys/block/sdz/device/vendor", b"");
+    stats(" 8 400 sdz 5 0 0 0 0 0 0 0 0 0 0\n");
+    assert_eq!(reads(&mut kit, "sdz"), None, "its first sample");
+    assert_eq!((reads(&mut kit, "sdz"), reads(&mut kit, "sda")), (Some(0.0), None));
+}
+
+#[test]
 fn a_counter_that_went_over_gives_no_false_peak() {
     let (machine, mut kit) = machine();
     kit.collect().unwrap();
