@@ -516,8 +516,11 @@ pub const FILES_HEARD_MAX: usize = 1_024;
 /// Files that are being written at a time, as far as they are waited for; beyond, all are looked at as they are.
 pub const FILES_WRITTEN_MAX: usize = 4_096;
 
-/// How often the folders are looked through although nothing was heard: an event can be lost.
-pub const RESCAN: Duration = Duration::from_secs(120);
+/// How often it is looked, although nothing was heard, whether the files in the folders look as they did: an event can be lost.
+pub const RESCAN: Duration = Duration::from_secs(30);
+
+/// So many times in a row that is enough; then the folders are looked through all the same, for what does not show in how files look.
+pub const RESCANS_SPARED: u32 = 4;
 
 /// The size of a `.on` in bytes; a larger one is a mistake.
 pub const CONF_BYTES_MAX: u64 = 1024 * 1024;
@@ -763,7 +766,7 @@ pub const RELAY_WINDOW_ENTRIES: i64 = 64;
 pub const RELAY_SPOOL_ENTRIES_MAX: u64 = 10_000;
 
 /// Bytes that a spool may have where it is read on the one thread that serves, which an agent has.
-pub const RELAY_READ_ALONE_BYTES: u64 = 64 * 1024;
+pub const RELAY_READ_ALONE_BYTES: usize = 64 * 1024;
 
 /// Bytes of entries that are read from the spool at once.
 pub const RELAY_READ_BYTES: usize = 4 * 1024 * 1024;

@@ -56,6 +56,14 @@ pub(super) struct Ticks {
     sleeps: u32,
 }
 
+/// Ticks that were slept through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slept {
+    pub(super) ticks: u32,
+    /// How long ago the last of them was over.
+    pub(super) ago: Duration,
+}
+
 impl Ticks {
     /// The first one begins at that moment.
     pub(super) fn new(tick: Duration, began: Instant) -> Ticks {
@@ -78,16 +86,16 @@ impl Ticks {
         self.sleeps = u32::try_from(ticks).unwrap_or(u32::MAX);
     }
 
-    /// It is awake: how many ticks have been slept through.
-    pub(super) fn wake(&mut self, now: Instant) -> u32 {
+    /// It is awake: what has been slept through.
+    pub(super) fn wake(&mut self, now: Instant) -> Option<Slept> {
         if self.sleeps == 0 {
-            return 0;
+            return None;
         }
         let late = now.checked_duration_since(self.next);
         let over = late.map_or(0, |late| late.as_nanos() / self.tick.as_nanos().max(1) + 1);
         let slept = std::mem::take(&mut self.sleeps).min(u32::try_from(over).unwrap_or(u32::MAX));
         self.next += self.tick * slept;
-        slept
+        (slept > 0).then(|| Slept { ticks: slept, ago: now.saturating_duration_since(self.next - self.tick) })
     }
 
     /// Whether one is over; then the next is under way.
@@ -96,6 +104,7 @@ impl Ticks {
         let missed = late.as_nanos() / self.tick.as_nanos().max(1);
         let after = self.tick.saturating_mul(u32::try_from(missed).unwrap_or(u32::MAX)) + self.tick;
         self.next += after;
+        self.sleeps = 0;
         true
     }
 }
@@ -122,26 +131,31 @@ mod tests {
     fn ticks_are_slept_through_until_something_comes() {
         let began = Instant::now();
         let at = |ms: u64| began + Duration::from_millis(ms);
+        let slept = |ticks, ms| Some(Slept { ticks, ago: Duration::from_millis(ms) });
         let mut ticks = Ticks::new(SECOND, began);
         // What is to be done at 3.5 s is done when the tick is over that ends then.
         ticks.sleep(Duration::from_millis(3_400), at(100));
         assert_eq!(ticks.next(), at(4_000));
-        assert_eq!(ticks.wake(at(4_000)), 3);
+        assert_eq!(ticks.wake(at(4_000)), slept(3, 1_000));
         assert!(ticks.is_over(at(4_000)));
         assert_eq!(ticks.next(), at(5_000));
         // Something comes: the ticks that were over by then have been, and the one under way is over in time.
         ticks.sleep(10 * SECOND, at(4_000));
-        assert_eq!(ticks.wake(at(7_300)), 3);
+        assert_eq!(ticks.wake(at(7_300)), slept(3, 300));
         assert!(!ticks.is_over(at(7_300)));
         assert_eq!(ticks.next(), at(8_000));
-        assert_eq!(ticks.wake(at(7_400)), 0);
+        assert_eq!(ticks.wake(at(7_400)), None);
         // Too short to sleep, and held up for longer than it was to sleep.
         ticks.sleep(Duration::from_millis(500), at(7_400));
         assert_eq!(ticks.next(), at(8_000));
         ticks.sleep(2 * SECOND, at(7_400));
-        assert_eq!(ticks.wake(at(20_500)), 2);
+        assert_eq!(ticks.wake(at(20_500)), slept(2, 11_500));
         assert!(ticks.is_over(at(20_500)));
         assert_eq!(ticks.next(), at(21_000));
+        // A tick that is over before it comes to sleep is one all the same, and who is awake for it is not asleep.
+        ticks.sleep(10 * SECOND, at(21_500));
+        assert!(ticks.is_over(at(21_600)));
+        assert_eq!((ticks.next(), ticks.are_slept_through()), (at(22_000), false));
     }
 
     #[test]

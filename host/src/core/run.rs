@@ -2,7 +2,7 @@
 
 use super::commit::Commits;
 use super::event::{Delta, Event, LogReport, Position, Pushed};
-use super::inbox::{Inbox, Ticks};
+use super::inbox::{Inbox, Slept, Ticks};
 use super::report::SelfReport;
 use super::shared::Shared;
 use crate::conf::Role;
@@ -50,8 +50,8 @@ pub struct Core {
     merge_ms: f64,
     /// Something has happened since the daemon told of itself.
     stirred: bool,
-    /// Ticks that were slept through since the last that was not.
-    slept: u32,
+    /// The last tick has changed modules: the next finds what comes of that.
+    changed: bool,
     settling: Option<Settling>,
 }
 
@@ -70,7 +70,7 @@ impl Core {
             ended: Vec::new(),
             merge_ms: 0.0,
             stirred: true,
-            slept: 0,
+            changed: true,
             settling,
         };
         core.registry.files(&core.shared);
@@ -93,9 +93,11 @@ impl Core {
                 let asleep = ticks.are_slept_through();
                 let event = inbox.wait(ticks.next());
                 if asleep && matches!(event, Some(Some(Event::Delta(_)))) {
-                    thread::sleep(BEAT_SPREAD);
+                    thread::sleep(BEAT_SPREAD.min(core.shared.conf.tick / 10));
                 }
-                core.sleep_through(ticks.wake(Instant::now()));
+                if let Some(slept) = ticks.wake(Instant::now()) {
+                    core.sleep_through(slept);
+                }
                 match event {
                     Some(event) => event.unwrap_or(Event::Stop),
                     None => continue,
@@ -117,7 +119,7 @@ impl Core {
     /// server is asked by somebody all the time, and its rates are to be those of the last tick.
     fn rest_for(&self) -> Duration {
         let Shared { conf, live, tree, relays, clock, .. } = &*self.shared;
-        if conf.role != Role::Agent || self.stirred || live.is_followed() {
+        if conf.role != Role::Agent || self.stirred || self.changed || live.is_followed() {
             return Duration::ZERO;
         }
         let commit = self.commits.rest_for(relays.every());
@@ -126,11 +128,9 @@ impl Core {
     }
 
     /// Ends the ticks that were slept through: rates are of so many ticks.
-    fn sleep_through(&mut self, ticks: u32) {
-        if ticks == 0 {
-            return;
-        }
-        let now_ms = self.shared.clock.monotonic_ms();
+    fn sleep_through(&mut self, Slept { ticks, ago }: Slept) {
+        // As it was then: what is renewed just now must not have ended before.
+        let now_ms = self.shared.clock.monotonic_ms() - ago.as_millis() as i64;
         let mut tree = self.shared.tree.write();
         for _ in 0..ticks {
             tree.end_tick(now_ms);
@@ -139,7 +139,6 @@ impl Core {
         drop(tree);
         self.shared.live.tick(over);
         self.report.slept(ticks);
-        self.slept += ticks;
     }
 
     /// The one place that knows everything that can wake the daemon. Whether it goes on.
@@ -324,8 +323,8 @@ impl Core {
 
     fn tick(&mut self) {
         let now_ms = self.shared.clock.monotonic_ms();
-        let apart = self.shared.conf.tick * (std::mem::take(&mut self.slept) + 1);
-        self.stirred |= self.registry.tick(apart, &self.shared);
+        self.changed = self.registry.tick(&self.shared);
+        self.stirred |= self.changed;
         let merge_ms = std::mem::take(&mut self.merge_ms);
         let stirred = std::mem::take(&mut self.stirred);
         self.report.tick(&self.shared, self.registry.statuses(), merge_ms, &self.commits.told, stirred);

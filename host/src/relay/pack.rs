@@ -4,9 +4,9 @@ mod matches;
 
 use super::fold::Fold;
 use crate::limits::{RELAY_FRAME_BYTES_MAX, RELAY_PACK_WINDOW_BYTES};
-use matches::Matches;
+use matches::{BLOCK_BYTES_MAX, Matches};
 use ruzstd::decoding::StreamingDecoder;
-use ruzstd::encoding::{CompressionLevel, FrameCompressor};
+use ruzstd::encoding::{CompressionLevel, FrameCompressor, compress_to_vec};
 use std::cell::RefCell;
 use std::fmt;
 use std::io::{Cursor, Read};
@@ -53,10 +53,15 @@ pub(super) fn compress(bytes: Vec<u8>) -> Vec<u8> {
         compressor.set_source(Cursor::new(bytes));
         compressor.set_drain(Vec::new());
         compressor.compress();
-        compressor.take_source();
+        let bytes = compressor.take_source().map(Cursor::into_inner).unwrap_or_default();
+        let packed = compressor.take_drain().unwrap_or_default();
         // The room for a large one is not kept.
         compressor.replace_matcher(Matches::new(0));
-        compressor.take_drain().unwrap_or_default()
+        // Where a block is stored as it is after all, ruzstd 0.9 remembers the table that it would have had, and may say of the next that
+        // it has the same.
+        let sound =
+            bytes.len() < BLOCK_BYTES_MAX || unpack_within(&packed, bytes.len()).is_ok_and(|again| again == bytes);
+        if sound { packed } else { compress_to_vec(bytes.as_slice(), CompressionLevel::Uncompressed) }
     })
 }
 
@@ -117,7 +122,6 @@ pub(super) fn unpack_within(data: &[u8], most: usize) -> Result<Vec<u8>, Unpacki
 mod tests {
     use super::*;
     use plugin_api::delta::wire::{Op, Reader};
-    use ruzstd::encoding::compress_to_vec;
 
     #[test]
     fn what_is_packed_is_unpacked() {
@@ -161,6 +165,23 @@ mod tests {
             let theirs = compress_to_vec(sample.as_slice(), CompressionLevel::Fastest);
             assert_eq!(unpack(&ours).unwrap(), sample);
             assert!(ours.len() <= theirs.len() * 11 / 10 + 8, "{} of {}: {}", ours.len(), sample.len(), theirs.len());
+        }
+    }
+
+    #[test]
+    fn blocks_that_can_hardly_be_packed_are_unpacked() {
+        const BLOCK: usize = 128 * 1024;
+        let mut state = 1u64;
+        let mut noise = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        for often in (0..40_000).step_by(400) {
+            let mut bytes: Vec<u8> = (0..BLOCK + 3_000).map(|_| noise()).collect();
+            // One byte is met a little oftener: what that gains is about what it costs to say so.
+            (0..often).for_each(|at| bytes[at * 3 + 7] = 0);
+            (0..100).for_each(|at| bytes[BLOCK + at * 29 + 1] = 0);
+            assert!(unpack(&compress(bytes.clone())).is_ok_and(|again| again == bytes), "{often}");
         }
     }
 

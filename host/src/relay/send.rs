@@ -7,7 +7,7 @@ use crate::conf::RelayConf;
 use crate::core::{Event, Shared};
 use crate::limits::{
     RELAY_ASK_AFTER, RELAY_CONNECT_MAX, RELAY_HELLO_BYTES_MAX, RELAY_HELLO_MAX, RELAY_IDLE_MAX, RELAY_PAUSE,
-    RELAY_PAUSE_MAX, RELAY_READ_ALONE_BYTES, RELAY_READ_BYTES, RELAY_REFUSED_MAX, RELAY_WRITE_MAX,
+    RELAY_PAUSE_MAX, RELAY_PING_EVERY, RELAY_READ_ALONE_BYTES, RELAY_READ_BYTES, RELAY_REFUSED_MAX, RELAY_WRITE_MAX,
 };
 use crate::tls::Stream;
 use crate::trend::{RelayJob, Sent, SpoolReader, Spooler};
@@ -353,19 +353,17 @@ impl Met<'_> {
         let open = spool.take();
         let (name, peer, behind) = (self.sender.line.name.clone(), self.peer.clone(), self.sent);
         let file = self.sender.spooler.file.clone();
+        // What little an agent has just written is read from the kernel's cache, sooner than another thread is woken for it and wakes this
+        // one again. Opening may wait for others.
+        let alone = Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
+        let little = open.is_some() && self.sender.line.board.load().bytes <= RELAY_READ_ALONE_BYTES as u64;
+        let most = if alone && little { RELAY_READ_ALONE_BYTES } else { RELAY_READ_BYTES };
         let read = move || {
             let open = open.filter(SpoolReader::is_current).map_or_else(|| SpoolReader::open(&file), Ok)?;
-            let entries = open.next(&name, &peer, behind, RELAY_READ_BYTES)?;
+            let entries = open.next(&name, &peer, behind, most)?;
             Ok::<_, rusqlite::Error>((open, entries))
         };
-        // What little an agent has just written is read from the kernel's cache, sooner than another thread is woken for it and wakes this
-        // one again.
-        let alone = Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
-        let read = if alone && self.sender.line.board.load().bytes <= RELAY_READ_ALONE_BYTES {
-            read()
-        } else {
-            spawn_blocking(read).await.map_err(|error| told(&error))?
-        };
+        let read = if alone && little { read() } else { spawn_blocking(read).await.map_err(|error| told(&error))? };
         let (open, entries) = read.map_err(|error| told(&error))?;
         *spool = Some(open);
         Ok(entries)
@@ -397,8 +395,13 @@ impl Signs {
 
     /// When to ask next, or to give up a receiver that was heard last then.
     fn next(&self, heard: Instant) -> Instant {
-        let quiet = heard.min(self.spoke).max(self.asked);
-        (quiet + RELAY_ASK_AFTER).min(heard + RELAY_IDLE_MAX)
+        // What was asked may have been lost on its way for longer than the answer takes.
+        let ask = if self.asked > heard {
+            self.asked + RELAY_PING_EVERY
+        } else {
+            heard.min(self.spoke).max(self.asked) + RELAY_ASK_AFTER
+        };
+        ask.min(heard + RELAY_IDLE_MAX)
     }
 }
 
@@ -441,9 +444,12 @@ mod tests {
         assert_eq!(signs.next(at(37)), at(30) + RELAY_ASK_AFTER);
         signs.asks(at(42));
         assert_eq!(signs.next(at(43)), at(42) + RELAY_ASK_AFTER);
-        assert_eq!(signs.next(at(37)), at(54).min(at(37) + RELAY_IDLE_MAX));
-        signs.asks(at(54));
-        assert_eq!(signs.next(at(43)), at(43) + RELAY_IDLE_MAX);
+        // Nobody answers.
+        assert_eq!(signs.next(at(37)), at(42) + RELAY_PING_EVERY);
+        signs.asks(at(47));
+        assert_eq!(signs.next(at(37)), at(52));
+        signs.asks(at(52));
+        assert_eq!(signs.next(at(37)), at(37) + RELAY_IDLE_MAX);
     }
 
     #[test]
@@ -455,6 +461,6 @@ mod tests {
         }
         assert_eq!(signs.next(start), start + RELAY_ASK_AFTER);
         signs.asks(start + RELAY_ASK_AFTER);
-        assert_eq!(signs.next(start), start + RELAY_IDLE_MAX);
+        assert_eq!(signs.next(start), start + RELAY_ASK_AFTER + RELAY_PING_EVERY);
     }
 }

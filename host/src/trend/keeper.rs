@@ -102,7 +102,9 @@ impl Spooler {
         if more {
             self.send(relay, RelayJob::Acknowledged { connection, number, more });
         } else {
-            self.heard.lock().insert((relay.to_owned(), connection), number);
+            let mut heard = self.heard.lock();
+            let last = heard.entry((relay.to_owned(), connection)).or_default();
+            *last = number.max(*last);
         }
     }
 }

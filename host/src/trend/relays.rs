@@ -404,6 +404,8 @@ impl Relays {
                 if running.peer.as_ref().is_none_or(|(current, _)| *current != serial) {
                     return;
                 }
+                // What was said later may have come by another way.
+                let number = running.acknowledged.map_or(number, |before| before.max(number));
                 running.acknowledged = Some(number);
                 let Some((_, peer)) = running.peer.clone().filter(|_| more) else { return };
                 connection.map(|connection| {

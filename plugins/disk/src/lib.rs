@@ -34,7 +34,12 @@ pub struct Disk {
     /// The block devices that there were at the last sample, by their numbers and names, and which are whole disks. What a device stands
     /// on does not change as long as it is there.
     known: Vec<(Device, bool)>,
+    /// Samples for which that is believed.
+    believed: u32,
 }
+
+/// It may have been asked when sysfs could not be read: after so many samples it is asked again.
+const BELIEVED: u32 = 30;
 
 /// Major and minor number, and name.
 type Device = (i32, i32, String);
@@ -44,7 +49,7 @@ impl Collector for Disk {
 
     fn new(params: &Params) -> Result<Disk, Error> {
         let (procfs, sysfs) = (Folder::new(params, &PROCFS)?, Folder::new(params, &SYSFS)?);
-        Ok(Disk { procfs, sysfs, rates: Rates::default(), known: Vec::new() })
+        Ok(Disk { procfs, sysfs, rates: Rates::default(), known: Vec::new(), believed: 0 })
     }
 
     fn collect(&mut self, out: &mut Delta) -> Result<(), Error> {
@@ -76,9 +81,12 @@ impl Disk {
         let same = |(stat, (device, _)): (&DiskStat, &(Device, bool))| {
             (stat.major, stat.minor, &stat.name) == (device.0, device.1, &device.2)
         };
-        if stats.len() == self.known.len() && stats.iter().zip(&self.known).all(same) {
+        let there = self.believed > 0 && self.known.iter().any(|(_, whole)| *whole);
+        if there && stats.len() == self.known.len() && stats.iter().zip(&self.known).all(same) {
+            self.believed -= 1;
             return;
         }
+        self.believed = BELIEVED;
         let known = |stat: &DiskStat| ((stat.major, stat.minor, stat.name.clone()), self.is_whole(&stat.name));
         self.known = stats.iter().map(known).collect();
     }

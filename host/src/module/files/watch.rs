@@ -7,7 +7,7 @@ use super::saves::{Saves, What};
 use super::scan::speaks;
 use super::ways::Ways;
 use crate::core::{Event, Events};
-use crate::limits::{FILES_REST, FILES_REST_MAX, FOLDERS_LOOK, RESCAN, SETTLE};
+use crate::limits::{FILES_REST, FILES_REST_MAX, FOLDERS_LOOK, RESCAN, RESCANS_SPARED, SETTLE};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 /// Watches both folders until this is dropped or the core is gone, and sends an [`Event::Files`] when files in them changed:
 /// at once when whoever wrote them is done. What is still being written is told through [`Folders::set_unfinished`]. Each
-/// [`RESCAN`] it sends one all the same, for an event can be lost.
+/// [`RESCAN`] it compares what all files look like, for an event can be lost.
 #[derive(Debug)]
 pub struct Watch {
     stop: Arc<AtomicBool>,
@@ -73,6 +73,9 @@ struct Watching {
     saves: Saves,
     /// What links looked like at the last look; all files where nothing is heard.
     glance: Glance,
+    /// What all files looked like when that was compared last, and how often since a look nothing had changed.
+    all: Glance,
+    spared: u32,
     /// The folders' real paths, as they were last.
     real: Vec<(PathBuf, Option<PathBuf>)>,
     /// Which folders those are.
@@ -92,6 +95,8 @@ impl Watching {
             ways,
             saves: Saves::default(),
             glance: Glance::default(),
+            all: Glance::default(),
+            spared: 0,
             real: Vec::new(),
             identities: Vec::new(),
             due: None,
@@ -124,10 +129,24 @@ impl Watching {
             self.glance(now);
         }
         if now >= self.next_rescan {
-            self.ask(now, Duration::ZERO);
+            self.compare(now);
         }
         self.tell();
         true
+    }
+
+    /// Something may have happened that was not heard. Where all looks as it did, the folders are looked through now and then alone:
+    /// that opens each file, which wakes the core, and is heard here.
+    fn compare(&mut self, now: Instant) {
+        self.next_rescan = now + RESCAN;
+        let all = Glance::at(&self.folders, Which::All, &self.all);
+        let same = all == self.all;
+        self.all = all;
+        self.spared = if same { self.spared + 1 } else { RESCANS_SPARED };
+        if self.spared >= RESCANS_SPARED {
+            self.spared = 0;
+            self.ask(now, Duration::ZERO);
+        }
     }
 
     /// Whether both folders are to be looked through now; then everything is made ready for it.
@@ -308,6 +327,30 @@ fn may_be_written(path: &Path) -> bool {
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_was_not_heard_is_found_and_what_looks_the_same_is_seldom_looked_through() {
+        let base = std::env::temp_dir().join(format!("graftd-compared-{}", std::process::id()));
+        fs::create_dir_all(&base).unwrap();
+        fs::write(base.join("x.so"), "").unwrap();
+        let folders = Folders { plugins: Some(base.clone()), ..Folders::default() };
+        let (ears, _hearing, wake) = Ears::new();
+        let mut watching = Watching::new(folders, ears, Ways::new(wake));
+        let now = Instant::now();
+        let mut looks = || {
+            watching.compare(now);
+            assert_eq!(watching.next_rescan, now + RESCAN);
+            watching.due.take().is_some()
+        };
+        assert!(looks());
+        // It was just made, and its folder may change again within the same step of the clock: that is no change yet.
+        let looked: Vec<bool> = (0..2 * RESCANS_SPARED).map(|_| looks()).collect();
+        assert_eq!(looked.iter().filter(|looked| **looked).count(), 2, "{looked:?}");
+        fs::write(base.join("x.so"), "longer").unwrap();
+        assert!(looks());
+        assert!(!looks());
+        fs::remove_dir_all(&base).unwrap();
+    }
 
     #[test]
     fn what_is_heard_is_not_looked_for_and_a_way_that_leads_elsewhere_is_heard() {

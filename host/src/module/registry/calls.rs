@@ -36,8 +36,8 @@ impl Registry {
         rest
     }
 
-    /// Shows who is late, and gives up who is past the time limit; the last look was `apart` ago. Whether anything is to be shown anew.
-    pub(super) fn watch_calls(&mut self, apart: Duration, shared: &Shared) -> bool {
+    /// Shows who is late, and gives up who is past the time limit. Whether anything is to be shown anew.
+    pub(super) fn watch_calls(&mut self, shared: &Shared) -> bool {
         let (tick, now) = (shared.conf.tick, Instant::now());
         let meddled = mend_signals();
         if !meddled.is_empty() {
@@ -47,14 +47,13 @@ impl Registry {
         let mut given_up: Vec<(UnderWay, Duration, Duration)> = Vec::new();
         for log in shared.logs.all() {
             // One that is given up is told of by the log's next thread.
-            let look =
-                log.watch(apart, now).filter(|look| !look.given_up && look.age > look.call.callee.time_limit / 2);
+            let look = log.watch(tick, now).filter(|look| !look.given_up && look.age > look.call.callee.time_limit / 2);
             late.extend(look.map(|look| look.call));
         }
         for module in self.modules.values_mut() {
             for life in module.running.iter_mut().chain(&mut module.trial) {
                 let Life { body: LifeBody::Collector(thread), .. } = life else { continue };
-                let Some((call, age)) = thread.watch(apart, now) else { continue };
+                let Some((call, age)) = thread.watch(tick, now) else { continue };
                 let limit = call.callee.time_limit;
                 if age > call.callee.give_up_after && thread.give_up(&call) {
                     given_up.push((call, age, thread.every()));
@@ -64,7 +63,7 @@ impl Registry {
             }
         }
         self.leaving.retain_mut(|thread| {
-            let Some((call, age)) = thread.watch(apart, now) else { return false };
+            let Some((call, age)) = thread.watch(tick, now) else { return false };
             let over = age > call.callee.give_up_after && thread.give_up(&call);
             if over {
                 let Callee { module, time_limit, .. } = &*call.callee;
@@ -78,7 +77,7 @@ impl Registry {
             self.give_up(&call, age, every, shared);
         }
         changed |= self.show_late(&late, shared);
-        for callee in self.loader.watch(apart, now) {
+        for callee in self.loader.watch(tick, now) {
             let waits = self.modules.get_mut(&callee.module).filter(|module| module.loading == Some(callee.generation));
             if let Some(module) = waits {
                 module.loading = None;
@@ -89,7 +88,7 @@ impl Registry {
                 changed = true;
             }
         }
-        if let Some(callee) = self.disposer.watch(apart, now) {
+        if let Some(callee) = self.disposer.watch(tick, now) {
             tracing::warn!(
                 "module {}: did not come back from its drop() within {DROP_TIME_MAX:?}; its thread and its library are left behind",
                 callee.module

@@ -33,7 +33,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A module's life, from its making to its end.
 #[derive(Debug)]
@@ -435,9 +435,9 @@ impl Registry {
         self.loader.blamed().all_well();
     }
 
-    /// A tick is over, so long after the last that was not slept through: modules whose pause is over are made anew, and calls that do not
-    /// come back are given up. Whether anything is another now.
-    pub(crate) fn tick(&mut self, apart: Duration, shared: &Shared) -> bool {
+    /// A tick is over: modules whose pause is over are made anew, and calls that do not come back are given up. Whether anything
+    /// is another now.
+    pub(crate) fn tick(&mut self, shared: &Shared) -> bool {
         let now_ms = shared.clock.monotonic_ms();
         let due = |module: &Module| module.retry_ms.is_some_and(|at_ms| at_ms <= now_ms);
         let due: Vec<String> =
@@ -452,7 +452,7 @@ impl Registry {
             self.make(name, shared);
         }
         self.settle(shared);
-        let changed = self.watch_calls(apart, shared) || !due.is_empty();
+        let changed = self.watch_calls(shared) || !due.is_empty();
         if changed {
             self.publish(shared);
         }

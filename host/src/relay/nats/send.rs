@@ -261,6 +261,8 @@ impl Met<'_> {
             && let Ok(Some(which)) = wanted.await
         {
             line.tell_all.store(which, std::sync::atomic::Ordering::Release);
+            // An agent's core may sleep until something is due.
+            self.sender.shared.events.send_async(Event::Remark).await;
             // Who asks may have gone.
             let _ = self.link.client.publish(reply, TOLD.into()).await;
         }

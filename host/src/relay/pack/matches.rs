@@ -4,7 +4,7 @@
 use ruzstd::encoding::{CompressionLevel, Matcher, Sequence};
 
 /// The largest block that the format has, in bytes.
-const BLOCK_BYTES_MAX: usize = 128 * 1024;
+pub(super) const BLOCK_BYTES_MAX: usize = 128 * 1024;
 
 /// The smallest window that a frame's head can tell, in bytes.
 const WINDOW_BYTES_MIN: usize = 1024;

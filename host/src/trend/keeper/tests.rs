@@ -217,6 +217,41 @@ fn nothing_of_a_relay_is_written_to_a_file_that_another_lies_in_the_place_of() {
 }
 
 #[test]
+fn what_receivers_have_said_is_written_with_the_next_commit() {
+    let mut held = held();
+    let addresses = vec!["a:1".to_owned()];
+    held.writer.relay("up", RelayJob::Open { limit: 1 << 20, addresses, tell: false, board: Arc::default() });
+    for n in 0..3 {
+        let mut fold = Fold::default();
+        fold.feed(&["n", &n.to_string()], plugin_api::delta::wire::Op::Add(1.0));
+        held.writer.relays.add(vec![("up".to_owned(), fold)]);
+    }
+    held.commit().expect("written");
+    held.writer.relays.committed(held.writer.database.as_mut().expect("open").connection());
+    let (reply, _answer) = oneshot::channel();
+    let (peer, address) = ("a".to_owned(), "a:1".to_owned());
+    held.writer.relay("up", RelayJob::Meet { peer, address, connection: 1, has: None, merged: None, reply });
+    let (jobs, inbox) = channel();
+    let file = held.writer.file.clone();
+    let spooler = Spooler { file, id: String::new(), life: 0, jobs, heard: Arc::clone(&held.writer.heard) };
+    for (connection, number) in [(1, 1), (1, 2), (2, 3)] {
+        spooler.acknowledged("up", connection, number, false);
+    }
+    assert!(inbox.try_recv().is_err(), "it wakes nobody");
+    let waits = |held: &Held| -> u64 {
+        let reader = rusqlite::Connection::open(&held.writer.file).expect("opened");
+        reader.query_row("SELECT count(*) FROM spool", [], |row| row.get(0)).map(i64::cast_unsigned).expect("counted")
+    };
+    held.writer.hear();
+    assert_eq!(waits(&held), 3);
+    held.commit().expect("written");
+    // The second connection is not the one that is spoken on.
+    assert_eq!(waits(&held), 1);
+    spooler.acknowledged("up", 1, 3, true);
+    assert!(inbox.try_recv().is_ok());
+}
+
+#[test]
 fn what_a_store_is_to_be_told_anew_waits_where_a_commit_fails() {
     let mut held = held();
     let mut commit = |fill: Vec<(u64, f64)>, gone: Vec<u64>, can| {

@@ -81,6 +81,17 @@ fn what_was_acknowledged_is_not_told_to_another_when_the_relay_is_edited() {
 }
 
 #[test]
+fn an_older_word_that_comes_later_takes_nothing_back() {
+    let mut spool = Spool::new(&["a"]);
+    spool.commit(4);
+    spool.meet("a", 1, None).unwrap();
+    spool.work(RelayJob::Acknowledged { connection: 1, number: 3, more: false });
+    spool.work(RelayJob::Acknowledged { connection: 1, number: 2, more: true });
+    spool.work(RelayJob::Leave { connection: 1, sent: 4 });
+    assert_eq!(spool.of("a"), [4]);
+}
+
+#[test]
 fn what_a_receiver_has_merged_before_goes_to_no_other_though_nothing_is_sent_anew() {
     let mut spool = Spool::new(&["a", "b"]);
     spool.commit(10);
