@@ -41,9 +41,10 @@ pub(crate) fn pack(fold: Fold, folded: u64) -> (Vec<Packed>, u64) {
 type Compressor = FrameCompressor<Cursor<Vec<u8>>, Vec<u8>, Matches>;
 
 thread_local! {
-    /// Its tables are made once: that costs as much as to pack what an agent has to send.
-    static COMPRESSOR: RefCell<Compressor> =
-        RefCell::new(FrameCompressor::new_with_matcher(Matches::new(0), CompressionLevel::Fastest));
+    /// Its tables are made once: that costs as much as to pack what an agent has to send. In a box, for they have 50 KB, which each thread
+    /// would have on its stack.
+    static COMPRESSOR: RefCell<Box<Compressor>> =
+        RefCell::new(Box::new(FrameCompressor::new_with_matcher(Matches::new(0), CompressionLevel::Fastest)));
 }
 
 /// Packs bytes with zstd.
