@@ -139,6 +139,16 @@ mod tests {
         assert_eq!(Reader::new(&whole[0]).unwrap().check(), Ok(50_000));
     }
 
+    /// The same bytes each time, of which none tells of the next.
+    fn noise() -> impl FnMut() -> u8 {
+        let mut state = 1u64;
+        move || {
+            // Knuth's multiplier and increment for 64 bits (MMIX).
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        }
+    }
+
     /// As long as ruzstd's own takes, nearly.
     #[test]
     fn what_is_packed_with_our_matches_is_as_short() {
@@ -152,12 +162,7 @@ mod tests {
         for name in ["idle", "user", "system", "iowait", "steal"] {
             one.feed(&["cpu", "web1", name], Op::Set(0.25));
         }
-        let mut noise = vec![0u8; 300_000];
-        let mut state = 1u64;
-        for byte in &mut noise {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            *byte = (state >> 56) as u8;
-        }
+        let noise: Vec<u8> = std::iter::repeat_with(noise()).take(300_000).collect();
         let edge: Vec<u8> = (0..128 * 1024).map(|i: usize| (i % 251 * (i / 1_000)) as u8).collect();
         let samples =
             [frames[0].clone(), one.frames(FRAME_BYTES)[0].clone(), noise, edge, vec![7; 200_000], vec![1], vec![]];
@@ -171,17 +176,12 @@ mod tests {
 
     #[test]
     fn blocks_that_can_hardly_be_packed_are_unpacked() {
-        const BLOCK: usize = 128 * 1024;
-        let mut state = 1u64;
-        let mut noise = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 56) as u8
-        };
+        let mut noise = noise();
         for often in (0..40_000).step_by(400) {
-            let mut bytes: Vec<u8> = (0..BLOCK + 3_000).map(|_| noise()).collect();
-            // One byte is met a little oftener: what that gains is about what it costs to say so.
+            let mut bytes: Vec<u8> = (0..BLOCK_BYTES_MAX + 3_000).map(|_| noise()).collect();
+            // One byte is met oftener than others, from not at all to every third.
             (0..often).for_each(|at| bytes[at * 3 + 7] = 0);
-            (0..100).for_each(|at| bytes[BLOCK + at * 29 + 1] = 0);
+            (0..100).for_each(|at| bytes[BLOCK_BYTES_MAX + at * 29 + 1] = 0);
             assert!(unpack(&compress(bytes.clone())).is_ok_and(|again| again == bytes), "{often}");
         }
     }

@@ -1,5 +1,5 @@
-//! Finds what repeats in a block, for zstd (RFC 8878): the first occurrence that a table of hashes knows is taken, as by the fast levels
-//! of its own tool. It takes room as the block has bytes: what ruzstd brings takes 128 KiB for each block, and most of ours have two.
+//! Finds what repeats in a block, for zstd (RFC 8878): where a table of hashes met the same bytes last is taken at once, as by the fast
+//! levels of its own tool. It takes room as the block has bytes: what ruzstd brings takes 128 KiB for each block, and most of ours have two.
 
 use ruzstd::encoding::{CompressionLevel, Matcher, Sequence};
 
