@@ -16,6 +16,11 @@ impl Timepiece {
         Timepiece { began: Instant::now() }
     }
 
+    /// When it began: ticks are over at whole multiples of one after that.
+    pub(crate) fn began(self) -> Instant {
+        self.began
+    }
+
     /// The moment of this call.
     #[must_use]
     pub fn now(self) -> Clock {

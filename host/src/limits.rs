@@ -480,7 +480,15 @@ pub const WRITE_SILENCE_MAX: Duration = Duration::from_secs(2);
 /// How long a thread that loads modules waits for another before it ends.
 pub const LOADER_REST: Duration = Duration::from_secs(5);
 
-/// How long an agent waits, when a collector's delta wakes it from sleeping through ticks, for those of the others: they have one beat.
+/// How long before the end of a tick collectors are asked whose interval is a whole number of ticks: so long may the slowest of a beat
+/// take to be told with the others. A tenth of a tick, where that is less.
+pub const BEAT_LEAD: Duration = Duration::from_millis(30);
+
+/// How many events are taken before the tick that is over, where a beat's deltas have been waited for.
+pub const BEAT_EVENTS_MAX: u32 = 256;
+
+/// How long an agent waits, when a collector's delta wakes it from sleeping through ticks, for those of the others, where they do not come
+/// before the end of a tick.
 pub const BEAT_SPREAD: Duration = Duration::from_millis(10);
 
 /// For how long an agent's ticks are slept through where there is nothing to do at them, at most.
@@ -517,10 +525,10 @@ pub const FILES_HEARD_MAX: usize = 1_024;
 pub const FILES_WRITTEN_MAX: usize = 4_096;
 
 /// How often it is looked, although nothing was heard, whether the files in the folders look as they did: an event can be lost.
-pub const RESCAN: Duration = Duration::from_secs(30);
+pub const RESCAN: Duration = Duration::from_secs(60);
 
 /// So many times in a row that is enough; then the folders are looked through all the same, for what does not show in how files look.
-pub const RESCANS_SPARED: u32 = 4;
+pub const RESCANS_SPARED: u32 = 2;
 
 /// The size of a `.on` in bytes; a larger one is a mistake.
 pub const CONF_BYTES_MAX: u64 = 1024 * 1024;
@@ -816,8 +824,12 @@ pub const RELAY_HELLO_MAX: Duration = Duration::from_secs(10);
 pub const RELAY_PING_EVERY: Duration = Duration::from_secs(5);
 
 /// After so long in which it has heard nothing, or said nothing, a sender asks for a sign of life. Longer than the usual beat of 10 s: who
-/// sends at that, and is told each time that it has arrived, need not ask.
-pub const RELAY_ASK_AFTER: Duration = Duration::from_secs(12);
+/// sends at that, and is told each time that it has arrived, need not ask. By more than 4,096 ms, which is as coarse as tokio sets a timer
+/// of more than 4 s at first: one that is set anew at each beat then never wakes.
+pub const RELAY_ASK_AFTER: Duration = Duration::from_millis(14_500);
+
+/// Whoever sends less often than this is at rest: it need not hear at once that its one entry has arrived.
+pub const RELAY_REST_BEAT: Duration = Duration::from_secs(5);
 
 /// After so long without a sign of life the connection is given up.
 pub const RELAY_IDLE_MAX: Duration = Duration::from_secs(20);

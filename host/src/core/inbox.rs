@@ -2,6 +2,7 @@
 //! looked after by a runtime wakes it three times a tick.
 
 use super::event::Event;
+use crate::limits::{BEAT_LEAD, BEAT_SPREAD};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -80,6 +81,14 @@ impl Ticks {
         self.sleeps > 0
     }
 
+    /// A collector's delta has ended a sleep: how long until those of the others are there, which have one beat. That is shortly before
+    /// the end of a tick, by which they are all told.
+    pub(super) fn until_all_have_come(&self, now: Instant) -> Duration {
+        let lead = BEAT_LEAD.min(self.tick / 10);
+        let over = self.next.saturating_duration_since(now);
+        if over <= lead { over } else { BEAT_SPREAD.min(self.tick / 10) }
+    }
+
     /// There is nothing to do for so long from now on: ticks that are over before are slept through.
     pub(super) fn sleep(&mut self, span: Duration, now: Instant) {
         let ticks = (now + span).saturating_duration_since(self.next).as_nanos().div_ceil(self.tick.as_nanos().max(1));
@@ -156,6 +165,20 @@ mod tests {
         ticks.sleep(10 * SECOND, at(21_500));
         assert!(ticks.is_over(at(21_600)));
         assert_eq!((ticks.next(), ticks.are_slept_through()), (at(22_000), false));
+    }
+
+    #[test]
+    fn who_is_woken_by_a_beat_waits_for_the_end_of_its_tick() {
+        let began = Instant::now();
+        let at = |ms: u64| began + Duration::from_millis(ms);
+        let mut ticks = Ticks::new(SECOND, began);
+        ticks.sleep(10 * SECOND, at(0));
+        assert_eq!(ticks.wake(at(8_975)), Some(Slept { ticks: 8, ago: Duration::from_millis(975) }));
+        assert_eq!(ticks.until_all_have_come(at(8_975)), Duration::from_millis(25));
+        // Another beat than that of ticks.
+        assert_eq!(ticks.until_all_have_come(at(8_500)), BEAT_SPREAD);
+        // It was held up, and the tick is over.
+        assert_eq!(ticks.until_all_have_come(at(9_002)), Duration::ZERO);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::report::SelfReport;
 use super::shared::Shared;
 use crate::conf::Role;
 use crate::ingest::{Frames, LogHandle, LogSerial};
-use crate::limits::{BEAT_SPREAD, LAST_COMMIT_MAX, LOGS_END_MAX, RAW_COMMIT_BYTES, TICKS_SLEPT_MAX};
+use crate::limits::{BEAT_EVENTS_MAX, LAST_COMMIT_MAX, LOGS_END_MAX, RAW_COMMIT_BYTES, TICKS_SLEPT_MAX};
 use crate::memory::Settling;
 use crate::module::Registry;
 use crate::relay::{Entry, Piece, Refusal, Relayed, Relays, Taken};
@@ -60,7 +60,8 @@ impl Core {
     pub fn run(parts: CoreParts) -> Registry {
         let CoreParts { shared, registry, events, settling, kept, listening } = parts;
         let mut inbox = Inbox::new(events);
-        let mut ticks = Ticks::new(shared.conf.tick, Instant::now());
+        let mut ticks = Ticks::new(shared.conf.tick, shared.clock.began());
+        let mut together = 0;
         let commits = Commits::new(kept, shared.conf.commit, shared.conf.role);
         let mut core = Core {
             report: SelfReport::new(&shared.host),
@@ -87,20 +88,27 @@ impl Core {
                 let _ = listening.send(core.registry.addresses());
             }
             // The tick first: it is due once a tick at most, so it holds nothing up, and a full queue cannot hold it up.
-            let event = if ticks.is_over(Instant::now()) {
+            let event = if together == 0 && ticks.is_over(Instant::now()) {
                 Event::Tick
             } else {
                 let asleep = ticks.are_slept_through();
-                let event = inbox.wait(ticks.next());
-                if asleep && matches!(event, Some(Some(Event::Delta(_)))) {
-                    thread::sleep(BEAT_SPREAD.min(core.shared.conf.tick / 10));
-                }
+                let event = inbox.wait(if together > 0 { Instant::now() } else { ticks.next() });
                 if let Some(slept) = ticks.wake(Instant::now()) {
                     core.sleep_through(slept);
                 }
+                if asleep && matches!(event, Some(Some(Event::Delta(_)))) {
+                    thread::sleep(ticks.until_all_have_come(Instant::now()));
+                    together = BEAT_EVENTS_MAX;
+                }
                 match event {
-                    Some(event) => event.unwrap_or(Event::Stop),
-                    None => continue,
+                    Some(event) => {
+                        together = together.saturating_sub(1);
+                        event.unwrap_or(Event::Stop)
+                    }
+                    None => {
+                        together = 0;
+                        continue;
+                    }
                 }
             };
             if !core.handle(event) {

@@ -5,9 +5,10 @@ use super::branch::Branch;
 use super::dispose::Disposer;
 use super::fault::FaultKind;
 use super::fence::{Age, Callee, Desk, Doing, UnderWay, spawn_known};
+use super::perch::Perch;
 use crate::clock::{Timepiece, thread_cpu};
 use crate::core::{Delta, Event, Events, Report};
-use crate::limits::BACKOFF_MAX;
+use crate::limits::{BACKOFF_MAX, BEAT_LEAD};
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -31,6 +32,8 @@ pub(crate) struct Around {
     pub(crate) clock: Timepiece,
     pub(crate) events: Events,
     pub(crate) disposer: Disposer,
+    /// Where it is woken, if that is to take little.
+    pub(crate) perch: Option<Arc<Perch>>,
 }
 
 /// A running collector; stopping it, or dropping this, ends its thread after the call under way.
@@ -80,13 +83,19 @@ impl Collecting {
         let (own, disposer) = (Arc::clone(&self.callee), around.disposer.clone());
         let (hand, handed) = channel();
         let started = spawn_known(&thread, Box::new(self), move |collecting| {
-            let Around { tick, clock, events, disposer } = around;
+            let Around { tick, clock, events, disposer, perch } = around;
             let Collecting { callee, mut collector, branch, every, keeps_its_beat } = *collecting;
             let first = Some(tick).filter(|_| !keeps_its_beat);
-            let mut schedule = Schedule { next: Instant::now(), every, first, failures: 0 };
+            let ends = first.map(|tick| TickEnds { tick, began: clock.began() });
+            let mut schedule = Schedule { next: Instant::now(), every, first, ends, failures: 0 };
             loop {
                 let wait = schedule.next.saturating_duration_since(Instant::now());
-                if !matches!(stopped.recv_timeout(wait), Err(RecvTimeoutError::Timeout)) {
+                let sleep = || matches!(stopped.recv_timeout(wait), Err(RecvTimeoutError::Timeout));
+                let in_turn = match perch.as_ref().filter(|_| wait >= tick) {
+                    Some(perch) => perch.sleep(sleep),
+                    None => sleep(),
+                };
+                if !in_turn {
                     break;
                 }
                 let (turn, began, cpu) = (schedule.next, Instant::now(), thread_cpu());
@@ -137,6 +146,26 @@ fn lateness(turn: Instant, began: Instant, ended: Instant, every: Duration, tick
     let over = ended.saturating_duration_since(began).saturating_sub(every);
     Some(waited + over).filter(|late| !late.is_zero())
 }
+
+/// When ticks are over. What is found shortly before is told at once, not up to a tick later; and all collectors of a beat do with one
+/// wake of the core, which is the one it has anyway.
+#[derive(Clone, Copy, Debug)]
+struct TickEnds {
+    tick: Duration,
+    began: Instant,
+}
+
+impl TickEnds {
+    /// The first moment from that one on that lies so shortly before the end of a tick.
+    fn shortly_before(self, at: Instant) -> Instant {
+        let tick = self.tick.as_nanos().max(1);
+        let lead = BEAT_LEAD.min(self.tick / 10);
+        let into = (at + lead).saturating_duration_since(self.began).as_nanos() % tick;
+        let left = if into == 0 { 0 } else { tick - into };
+        at + Duration::from_nanos(u64::try_from(left).unwrap_or(0))
+    }
+}
+
 /// When a collector's turn is.
 #[derive(Debug)]
 struct Schedule {
@@ -144,6 +173,8 @@ struct Schedule {
     every: Duration,
     /// The pause before the second sample, for those whose figures are rates; the first only remembers.
     first: Option<Duration>,
+    /// Where turns are to come shortly before a tick is over, if there is a whole number of ticks between them.
+    ends: Option<TickEnds>,
     /// In a row.
     failures: u32,
 }
@@ -162,6 +193,11 @@ impl Schedule {
         };
         // Kept to the beat; turns that were slept through are left out.
         self.next = (self.next + pause).max(now);
+        if let Some(ends) = self.ends
+            && pause.as_nanos().is_multiple_of(ends.tick.as_nanos().max(1))
+        {
+            self.next = ends.shortly_before(self.next);
+        }
         self.next.saturating_duration_since(now)
     }
 }
@@ -174,7 +210,7 @@ mod tests {
     fn the_second_sample_comes_after_a_tick_and_failures_back_off() {
         let second = Duration::from_secs(1);
         let start = Instant::now();
-        let mut schedule = Schedule { next: start, every: 10 * second, first: Some(second), failures: 0 };
+        let mut schedule = Schedule { next: start, every: 10 * second, first: Some(second), ends: None, failures: 0 };
         let mut now = start;
         let mut pauses = Vec::new();
         for failed in [false, false, false, true, true, false] {
@@ -190,10 +226,38 @@ mod tests {
     }
 
     #[test]
+    fn turns_come_shortly_before_a_tick_is_over() {
+        let at = |ms: u64| Duration::from_millis(ms);
+        let began = Instant::now();
+        let ends = Some(TickEnds { tick: at(1_000), began });
+        // Loaded in the middle of a tick, and asked for a little late each time.
+        let mut schedule =
+            Schedule { next: began + at(2_400), every: at(10_000), first: Some(at(1_000)), ends, failures: 0 };
+        let mut turns = Vec::new();
+        for _ in 0..3 {
+            schedule.after(false, schedule.next + at(5));
+            turns.push((schedule.next - began).as_millis());
+        }
+        assert_eq!(turns, [3_970, 13_970, 23_970]);
+        // Slower than its interval: the next end of a tick, and no turn twice.
+        schedule.after(false, began + at(35_500));
+        assert_eq!(schedule.next - began, at(35_970));
+        // No whole number of ticks: its interval is kept.
+        let mut schedule = Schedule { next: began, every: at(1_500), first: None, ends, failures: 0 };
+        schedule.after(false, began);
+        assert_eq!(schedule.next - began, at(1_500));
+        // A short tick: a tenth of it.
+        let ends = TickEnds { tick: at(100), began };
+        assert_eq!(ends.shortly_before(began + at(1_001)) - began, at(1_090));
+        assert_eq!(ends.shortly_before(began + at(1_090)) - began, at(1_090));
+        assert_eq!(ends.shortly_before(began + at(1_091)) - began, at(1_190));
+    }
+
+    #[test]
     fn a_slow_collector_leaves_turns_out() {
         let second = Duration::from_secs(1);
         let start = Instant::now();
-        let mut schedule = Schedule { next: start, every: second, first: None, failures: 0 };
+        let mut schedule = Schedule { next: start, every: second, first: None, ends: None, failures: 0 };
         assert_eq!(schedule.after(false, start + 10 * second), Duration::ZERO);
         assert_eq!(schedule.after(false, start + 10 * second), second);
     }

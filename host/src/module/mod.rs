@@ -20,6 +20,7 @@ mod library;
 mod load;
 mod make;
 mod misfit;
+mod perch;
 mod probe;
 mod registry;
 mod stats;

@@ -17,6 +17,7 @@
 //! **Invariant:** nothing is sent that is not committed here; nothing is acknowledged that is not committed there. Nothing that
 //! a peer sends is believed, or takes more memory than `limits.rs` says.
 
+mod ear;
 mod fold;
 #[cfg(test)]
 mod fuzz;

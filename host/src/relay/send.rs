@@ -1,19 +1,22 @@
 //! A relay's task: connects to a receiver, and sends what is promised to it.
 
+use super::ear::Ear;
 use super::raw::is_raw;
 use super::wire::{Broken, MARK, Message, Reading, Said, TAKES_LINES, VERSIONS, place, write, write_listening};
 use super::{Line, secure};
-use crate::conf::RelayConf;
+use crate::conf::{RelayConf, Role};
 use crate::core::{Event, Shared};
 use crate::limits::{
     RELAY_ASK_AFTER, RELAY_CONNECT_MAX, RELAY_HELLO_BYTES_MAX, RELAY_HELLO_MAX, RELAY_IDLE_MAX, RELAY_PAUSE,
-    RELAY_PAUSE_MAX, RELAY_PING_EVERY, RELAY_READ_ALONE_BYTES, RELAY_READ_BYTES, RELAY_REFUSED_MAX, RELAY_WRITE_MAX,
+    RELAY_PAUSE_MAX, RELAY_PING_EVERY, RELAY_READ_ALONE_BYTES, RELAY_READ_BYTES, RELAY_REFUSED_MAX, RELAY_REST_BEAT,
+    RELAY_WRITE_MAX,
 };
 use crate::tls::Stream;
 use crate::trend::{RelayJob, Sent, SpoolReader, Spooler};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,7 +24,7 @@ use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{oneshot, watch};
-use tokio::task::spawn_blocking;
+use tokio::task::{spawn_blocking, yield_now};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// Connections so far, of all relays, to tell them apart: one may end after its relay has begun anew.
@@ -63,6 +66,10 @@ struct Met<'s> {
     /// The receiver has asked for a sign of life.
     owed: bool,
     signs: Signs,
+    /// What can be deaf to one acknowledgement, where that saves a wake.
+    ear: Option<Ear>,
+    /// It has been a while since anything was sent before the last.
+    rare: bool,
     /// The version of the protocol that is spoken.
     version: u64,
 }
@@ -113,6 +120,7 @@ impl Sender {
         let connector = secure::open(self.conf.tls.as_ref()).await?;
         let connect = TcpStream::connect((to.0.as_str(), to.1));
         let stream = within(RELAY_CONNECT_MAX, "no connection", connect).await?.map_err(|error| error.to_string())?;
+        let ear = Ear::of(&stream, self.conf.tls.is_some()).map_err(|error| error.to_string())?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         let by = connector.as_ref().zip(self.conf.tls.as_ref());
         let stream = secure::connect(stream, &to.0, by).await?;
@@ -144,6 +152,8 @@ impl Sender {
             via,
             owed: false,
             signs: Signs::new(Instant::now()),
+            ear: Some(ear).filter(|_| self.shared.conf.role == Role::Agent),
+            rare: false,
             version,
         };
         *met = true;
@@ -218,6 +228,9 @@ impl Met<'_> {
         changed.mark_changed();
         let mut spool = None;
         loop {
+            if let Err(error) = self.rest() {
+                return Broken::Ended(error);
+            }
             let heard = reading.heard();
             let done = tokio::select! {
                 message = reading.next(RELAY_HELLO_BYTES_MAX) => match message {
@@ -226,7 +239,11 @@ impl Met<'_> {
                 },
                 told = changed.changed() => match told {
                     Ok(()) => {
+                        if let Err(error) = self.listen() {
+                            return Broken::Ended(error);
+                        }
                         let began = Instant::now();
+                        self.rare = began.duration_since(self.signs.spoke) >= RELAY_REST_BEAT;
                         let sent = self.send_all(&mut spool, reading, out).await;
                         // Nobody has listened meanwhile, and who reads slowly is alive.
                         reading.rested(began.elapsed());
@@ -235,6 +252,15 @@ impl Met<'_> {
                     Err(_) => return Broken::Wrong("the daemon ends".to_owned()),
                 },
                 () = sleep_until(self.signs.next(heard)) => {
+                    // What it was to be asked for may lie there already.
+                    match self.listen() {
+                        Ok(true) => {
+                            yield_now().await;
+                            continue;
+                        }
+                        Ok(false) => {}
+                        Err(error) => return Broken::Ended(error),
+                    }
                     // A part of a message counts too.
                     if reading.heard().elapsed() >= RELAY_IDLE_MAX {
                         return Broken::Wrong(format!("no sign of life for {RELAY_IDLE_MAX:?}"));
@@ -254,6 +280,20 @@ impl Met<'_> {
                 return broken;
             }
         }
+    }
+
+    /// Nothing is waited for but word of one entry, which may as well be heard with the next.
+    fn rest(&mut self) -> io::Result<()> {
+        match &mut self.ear {
+            Some(ear) if self.rare && self.under_way.len() == 1 => ear.rest(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Everything is to be heard; whether something may have come that was not.
+    fn listen(&mut self) -> io::Result<bool> {
+        self.rare = false;
+        self.ear.as_mut().map_or(Ok(false), Ear::listen)
     }
 
     fn hear(&mut self, message: Message) -> Result<(), Broken> {

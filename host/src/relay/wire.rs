@@ -43,6 +43,9 @@ pub(super) const SAYS_REFUSED: u64 = 2;
 /// The first in which a receiver takes lines of logs.
 pub(super) const TAKES_LINES: u64 = 3;
 
+/// An acknowledgement, as it is written.
+pub(super) const ACKNOWLEDGED_BYTES: i32 = 4 + 1 + 8;
+
 /// What is said.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Message {

@@ -125,10 +125,13 @@ impl Watching {
         if self.saves.expire(now, speaks) {
             self.ask(now, Duration::ZERO);
         }
-        if now >= self.next_glance {
+        // One wake for both, where they are as good as at once.
+        let both = self.next_glance.max(self.next_rescan) <= now + FOLDERS_LOOK * 2;
+        let (glance, compare) = (now >= self.next_glance, now >= self.next_rescan);
+        if glance || compare && both {
             self.glance(now);
         }
-        if now >= self.next_rescan {
+        if compare || glance && both {
             self.compare(now);
         }
         self.tell();

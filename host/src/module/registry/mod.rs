@@ -20,6 +20,7 @@ use super::dispose::Disposer;
 use super::fence::Callee;
 use super::files::{Folders, Plan, Planned, Unread, look, plan_after};
 use super::load::{Job, Loaded, Loader, Ready, ReadyWhat};
+use super::perch::Perch;
 use super::probe::Refusal;
 use super::stats::ModuleStats;
 use crate::conf::{Isolation, Role, nearest};
@@ -117,6 +118,7 @@ pub struct Registry {
     pub(super) leaving: Vec<CollectorThread>,
     /// Lives that have not come back from a call, as they were noted in case the daemon is killed for it.
     pub(super) late_noted: Vec<u64>,
+    perch: Arc<Perch>,
 }
 
 impl Registry {
@@ -128,6 +130,7 @@ impl Registry {
             loader,
             built_ins,
             disposer,
+            perch: Arc::new(Perch::new()),
             modules: BTreeMap::new(),
             statuses: Arc::default(),
             last_generation: 0,
@@ -346,6 +349,7 @@ impl Registry {
                     clock: shared.clock,
                     events: shared.events.clone(),
                     disposer: self.disposer.clone(),
+                    perch: Some(&self.perch).filter(|_| shared.conf.role == Role::Agent).cloned(),
                 });
                 let thread = thread.map_err(|error| Refusal::now(format!("its thread cannot be started: {error}")))?;
                 LifeBody::Collector(thread)
