@@ -92,7 +92,11 @@ impl Core {
                 Event::Tick
             } else {
                 let asleep = ticks.are_slept_through();
-                let event = inbox.wait(if together > 0 { Instant::now() } else { ticks.next() });
+                let until = if together > 0 { Instant::now() } else { ticks.next() };
+                let event = match core.shared.perch.as_ref().filter(|_| asleep) {
+                    Some(perch) => perch.sleep(|| inbox.wait(until)),
+                    None => inbox.wait(until),
+                };
                 if let Some(slept) = ticks.wake(Instant::now()) {
                     core.sleep_through(slept);
                 }

@@ -20,7 +20,6 @@ mod library;
 mod load;
 mod make;
 mod misfit;
-mod perch;
 mod probe;
 mod registry;
 mod stats;

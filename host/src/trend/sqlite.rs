@@ -383,6 +383,10 @@ impl Database {
 
 fn write_rows(transaction: &Transaction<'_>, rows: &[&Row]) -> Result<(), rusqlite::Error> {
     let mut series = transaction.prepare_cached("INSERT OR REPLACE INTO series(id, path) VALUES(?, ?)")?;
+    // Most rows are there with their action: those are written over where they lie, and no index has to change.
+    let mut again = transaction.prepare_cached(
+        "UPDATE state SET value = ?2, life_ms = ?4, total = ?5, error = ?6 WHERE id = ?1 AND action IS ?3",
+    )?;
     let mut state = transaction.prepare_cached("INSERT OR REPLACE INTO state VALUES(?, ?, ?, ?, ?, ?)")?;
     let mut meta = transaction.prepare_cached("INSERT OR REPLACE INTO meta VALUES(?, ?)")?;
     let mut no_meta = transaction.prepare_cached("DELETE FROM meta WHERE id = ?")?;
@@ -393,14 +397,18 @@ fn write_rows(transaction: &Transaction<'_>, rows: &[&Row]) -> Result<(), rusqli
         if let Some(path) = &more.path {
             series.execute(params![id, &**path])?;
         }
-        state.execute(params![
+        let columns = params![
             id,
             Stored(&row.value),
             more.action.map(|action| action.to_string()),
             more.lifetime.map(|life| i64::try_from(life.as_millis()).unwrap_or(i64::MAX)),
             more.total.then_some(1),
             (more.error > 0.0).then_some(more.error),
-        ])?;
+        ];
+        // What has a path to be written down is new.
+        if more.path.is_some() || again.execute(columns)? == 0 {
+            state.execute(columns)?;
+        }
         match more.meta.as_deref() {
             Some([]) => no_meta.execute([id])?,
             Some(pairs) => meta.execute(params![id, pairs])?,

@@ -20,7 +20,6 @@ use super::dispose::Disposer;
 use super::fence::Callee;
 use super::files::{Folders, Plan, Planned, Unread, look, plan_after};
 use super::load::{Job, Loaded, Loader, Ready, ReadyWhat};
-use super::perch::Perch;
 use super::probe::Refusal;
 use super::stats::ModuleStats;
 use crate::conf::{Isolation, Role, nearest};
@@ -118,7 +117,6 @@ pub struct Registry {
     pub(super) leaving: Vec<CollectorThread>,
     /// Lives that have not come back from a call, as they were noted in case the daemon is killed for it.
     pub(super) late_noted: Vec<u64>,
-    perch: Arc<Perch>,
 }
 
 impl Registry {
@@ -130,7 +128,6 @@ impl Registry {
             loader,
             built_ins,
             disposer,
-            perch: Arc::new(Perch::new()),
             modules: BTreeMap::new(),
             statuses: Arc::default(),
             last_generation: 0,
@@ -349,7 +346,7 @@ impl Registry {
                     clock: shared.clock,
                     events: shared.events.clone(),
                     disposer: self.disposer.clone(),
-                    perch: Some(&self.perch).filter(|_| shared.conf.role == Role::Agent).cloned(),
+                    perch: shared.perch.clone(),
                 });
                 let thread = thread.map_err(|error| Refusal::now(format!("its thread cannot be started: {error}")))?;
                 LifeBody::Collector(thread)

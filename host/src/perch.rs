@@ -1,4 +1,4 @@
-//! Where the collectors of an agent are woken: all on one CPU.
+//! Where an agent at rest is woken: its collectors and its core all on one CPU.
 //!
 //! They have one beat, so the kernel would wake each on a CPU of its own, where it finds nothing of what it needs in the caches; most of what
 //! an agent at rest takes is that. On one, those behind the first find what that has fetched. They are held there as long as they sleep: once
@@ -10,17 +10,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// No CPU is chosen yet.
 const NONE: usize = usize::MAX;
 
-/// The CPU that collectors wait for their turns on.
+/// The CPU that threads wait on for what they have to do at the same time.
 #[derive(Debug)]
-pub(in crate::module) struct Perch(AtomicUsize);
+pub(crate) struct Perch(AtomicUsize);
 
-impl Perch {
-    pub(super) fn new() -> Perch {
+impl Default for Perch {
+    fn default() -> Perch {
         Perch(AtomicUsize::new(NONE))
     }
+}
 
+impl Perch {
     /// Sleeps; what it is woken by finds this thread on the one CPU. Where that cannot be, it only sleeps.
-    pub(super) fn sleep<R>(&self, sleep: impl FnOnce() -> R) -> R {
+    pub(crate) fn sleep<R>(&self, sleep: impl FnOnce() -> R) -> R {
         let held = self.hold();
         let woken = sleep();
         if let Some((before, one)) = held
@@ -64,7 +66,7 @@ mod tests {
             eprintln!("skipped: this machine has one CPU");
             return;
         }
-        let perch = Arc::new(Perch::new());
+        let perch = Arc::new(Perch::default());
         let asleep = || {
             let perch = Arc::clone(&perch);
             thread::spawn(move || {
@@ -86,7 +88,7 @@ mod tests {
             eprintln!("skipped: this machine has one CPU");
             return;
         }
-        let perch = Perch::new();
+        let perch = Perch::default();
         let given = thread::spawn(move || {
             perch.sleep(|| {
                 let mut fewer = sched_getaffinity(None).unwrap();
