@@ -13,7 +13,6 @@ pub mod json;
 mod limits;
 mod memory;
 pub mod module;
-mod perch;
 mod put;
 mod relay;
 mod text;

@@ -484,8 +484,12 @@ pub const LOADER_REST: Duration = Duration::from_secs(5);
 /// take to be told with the others. A tenth of a tick, where that is less.
 pub const BEAT_LEAD: Duration = Duration::from_millis(30);
 
-/// How many events are taken before the tick that is over, where a beat's deltas have been waited for.
-pub const BEAT_EVENTS_MAX: u32 = 256;
+/// How long after one another the collectors of a beat are asked: a CPU that is done with one has what the next needs in its caches, and
+/// who counts what runs does not count the others.
+pub const BEAT_STEP: Duration = Duration::from_millis(1);
+
+/// So many are asked after one another; then it begins anew.
+pub const BEAT_STEPS: u32 = 16;
 
 /// How long an agent waits, when a collector's delta wakes it from sleeping through ticks, for those of the others, where they do not come
 /// before the end of a tick.
@@ -825,11 +829,14 @@ pub const RELAY_PING_EVERY: Duration = Duration::from_secs(5);
 
 /// After so long in which it has heard nothing, or said nothing, a sender asks for a sign of life. Longer than the usual beat of 10 s: who
 /// sends at that, and is told each time that it has arrived, need not ask. By more than 4,096 ms, which is as coarse as tokio sets a timer
-/// of more than 4 s at first: one that is set anew at each beat then never wakes.
+/// of more than 4 s at first: one that is set anew at each beat then as good as never wakes.
 pub const RELAY_ASK_AFTER: Duration = Duration::from_millis(14_500);
 
 /// Whoever sends less often than this is at rest: it need not hear at once that its one entry has arrived.
 pub const RELAY_REST_BEAT: Duration = Duration::from_secs(5);
+
+/// How long a relay that is told to stop may take to hear what has been said to it.
+pub const RELAY_LAST_WORDS_MAX: Duration = Duration::from_millis(100);
 
 /// After so long without a sign of life the connection is given up.
 pub const RELAY_IDLE_MAX: Duration = Duration::from_secs(20);

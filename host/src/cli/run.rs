@@ -421,7 +421,6 @@ fn shared(
         begun: Mutex::default(),
         commit_error: Mutex::default(),
         clock_doubt: Mutex::default(),
-        perch: (conf.role == Role::Agent).then(Arc::default),
         relays: Relays::default(),
         trend: OnceLock::new(),
         conf,

@@ -85,6 +85,13 @@ pub struct Delta {
     pub reply: Option<oneshot::Sender<()>>,
 }
 
+impl Delta {
+    /// It is what a collector found, and not what logs come to.
+    pub(super) fn is_of_a_collector(&self) -> bool {
+        self.report.is_some() && self.log.is_none() && self.reply.is_none()
+    }
+}
+
 /// How far a source has been read.
 #[derive(Clone, Debug)]
 pub struct Position {

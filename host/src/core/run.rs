@@ -7,7 +7,7 @@ use super::report::SelfReport;
 use super::shared::Shared;
 use crate::conf::Role;
 use crate::ingest::{Frames, LogHandle, LogSerial};
-use crate::limits::{BEAT_EVENTS_MAX, LAST_COMMIT_MAX, LOGS_END_MAX, RAW_COMMIT_BYTES, TICKS_SLEPT_MAX};
+use crate::limits::{BEAT_LEAD, LAST_COMMIT_MAX, LOGS_END_MAX, RAW_COMMIT_BYTES, TICKS_SLEPT_MAX};
 use crate::memory::Settling;
 use crate::module::Registry;
 use crate::relay::{Entry, Piece, Refusal, Relayed, Relays, Taken};
@@ -61,7 +61,8 @@ impl Core {
         let CoreParts { shared, registry, events, settling, kept, listening } = parts;
         let mut inbox = Inbox::new(events);
         let mut ticks = Ticks::new(shared.conf.tick, shared.clock.began());
-        let mut together = 0;
+        // Until when others of a beat are taken before its tick, which may be over by then.
+        let mut beat: Option<Instant> = None;
         let commits = Commits::new(kept, shared.conf.commit, shared.conf.role);
         let mut core = Core {
             report: SelfReport::new(&shared.host),
@@ -87,30 +88,25 @@ impl Core {
                 // Who waited for it may have given up.
                 let _ = listening.send(core.registry.addresses());
             }
-            // The tick first: it is due once a tick at most, so it holds nothing up, and a full queue cannot hold it up.
-            let event = if together == 0 && ticks.is_over(Instant::now()) {
+            // The tick first: it is due once a tick at most, so it holds nothing up, and a full queue cannot hold it up; but for the deltas
+            // of a beat, which it waits for, and not for long.
+            beat = beat.filter(|until| Instant::now() < *until);
+            let event = if beat.is_none() && ticks.is_over(Instant::now()) {
                 Event::Tick
             } else {
                 let asleep = ticks.are_slept_through();
-                let until = if together > 0 { Instant::now() } else { ticks.next() };
-                let event = match core.shared.perch.as_ref().filter(|_| asleep) {
-                    Some(perch) => perch.sleep(|| inbox.wait(until)),
-                    None => inbox.wait(until),
-                };
+                let event = inbox.wait(if beat.is_some() { Instant::now() } else { ticks.next() });
                 if let Some(slept) = ticks.wake(Instant::now()) {
                     core.sleep_through(slept);
                 }
-                if asleep && matches!(event, Some(Some(Event::Delta(_)))) {
+                if asleep && matches!(&event, Some(Some(Event::Delta(delta))) if delta.is_of_a_collector()) {
                     thread::sleep(ticks.until_all_have_come(Instant::now()));
-                    together = BEAT_EVENTS_MAX;
+                    beat = Some(Instant::now() + BEAT_LEAD);
                 }
                 match event {
-                    Some(event) => {
-                        together = together.saturating_sub(1);
-                        event.unwrap_or(Event::Stop)
-                    }
+                    Some(event) => event.unwrap_or(Event::Stop),
                     None => {
-                        together = 0;
+                        beat = None;
                         continue;
                     }
                 }

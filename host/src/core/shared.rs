@@ -6,7 +6,6 @@ use crate::conf::DaemonConf;
 use crate::ingest::sources::Sources;
 use crate::ingest::{LogFilesShare, LogHandle};
 use crate::module::{Changes, ModuleStatus};
-use crate::perch::Perch;
 use crate::relay::Relays;
 use crate::tls::Acceptor;
 use crate::tokens::Tokens;
@@ -61,8 +60,6 @@ pub struct Shared {
     pub commit_error: Mutex<Option<String>>,
     /// Why history does not age by the wall clock at the moment.
     pub clock_doubt: Mutex<Option<String>>,
-    /// Where threads that sleep are woken together, if they are to take little.
-    pub(crate) perch: Option<Arc<Perch>>,
     /// What is sent to other daemons and received from them.
     pub(crate) relays: Relays,
     /// Where history is read, if any is kept.

@@ -58,7 +58,6 @@ fn parts(token: Option<&str>, tick: Duration) -> (Arc<Shared>, mpsc::Receiver<Ev
         ready: std::sync::atomic::AtomicBool::new(true),
         counters: Counters::default(),
         live: Live::new(TICK_BASE),
-        perch: None,
         positions: parking_lot::Mutex::default(),
         begun: parking_lot::Mutex::default(),
         commit_error: parking_lot::Mutex::default(),

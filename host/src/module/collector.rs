@@ -7,8 +7,7 @@ use super::fault::FaultKind;
 use super::fence::{Age, Callee, Desk, Doing, UnderWay, spawn_known};
 use crate::clock::{Timepiece, thread_cpu};
 use crate::core::{Delta, Event, Events, Report};
-use crate::limits::{BACKOFF_MAX, BEAT_LEAD};
-use crate::perch::Perch;
+use crate::limits::{BACKOFF_MAX, BEAT_LEAD, BEAT_STEP, BEAT_STEPS};
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -32,8 +31,8 @@ pub(crate) struct Around {
     pub(crate) clock: Timepiece,
     pub(crate) events: Events,
     pub(crate) disposer: Disposer,
-    /// Where it is woken, if that is to take little.
-    pub(crate) perch: Option<Arc<Perch>>,
+    /// Of all that are started, the how manieth it is.
+    pub(crate) number: u32,
 }
 
 /// A running collector; stopping it, or dropping this, ends its thread after the call under way.
@@ -83,19 +82,14 @@ impl Collecting {
         let (own, disposer) = (Arc::clone(&self.callee), around.disposer.clone());
         let (hand, handed) = channel();
         let started = spawn_known(&thread, Box::new(self), move |collecting| {
-            let Around { tick, clock, events, disposer, perch } = around;
+            let Around { tick, clock, events, disposer, number } = around;
             let Collecting { callee, mut collector, branch, every, keeps_its_beat } = *collecting;
             let first = Some(tick).filter(|_| !keeps_its_beat);
-            let ends = first.map(|tick| TickEnds { tick, began: clock.began() });
+            let ends = first.map(|tick| TickEnds::new(tick, clock.began(), number));
             let mut schedule = Schedule { next: Instant::now(), every, first, ends, failures: 0 };
             loop {
                 let wait = schedule.next.saturating_duration_since(Instant::now());
-                let sleep = || matches!(stopped.recv_timeout(wait), Err(RecvTimeoutError::Timeout));
-                let in_turn = match perch.as_ref().filter(|_| wait >= tick) {
-                    Some(perch) => perch.sleep(sleep),
-                    None => sleep(),
-                };
-                if !in_turn {
+                if !matches!(stopped.recv_timeout(wait), Err(RecvTimeoutError::Timeout)) {
                     break;
                 }
                 let (turn, began, cpu) = (schedule.next, Instant::now(), thread_cpu());
@@ -153,15 +147,26 @@ fn lateness(turn: Instant, began: Instant, ended: Instant, every: Duration, tick
 struct TickEnds {
     tick: Duration,
     began: Instant,
+    lead: Duration,
 }
 
 impl TickEnds {
-    /// The first moment from that one on that lies so shortly before the end of a tick.
-    fn shortly_before(self, at: Instant) -> Instant {
-        let tick = self.tick.as_nanos().max(1);
-        let lead = BEAT_LEAD.min(self.tick / 10);
-        let into = (at + lead).saturating_duration_since(self.began).as_nanos() % tick;
-        let left = if into == 0 { 0 } else { tick - into };
+    /// For a collector: a little after the one that was started before it.
+    fn new(tick: Duration, began: Instant, number: u32) -> TickEnds {
+        let lead = BEAT_LEAD - BEAT_STEP * (number % BEAT_STEPS);
+        TickEnds { tick, began, lead: lead.min(tick / 10) }
+    }
+
+    /// Whether so long is a whole number of ticks.
+    fn divide(self, pause: Duration) -> bool {
+        pause.as_nanos().is_multiple_of(self.tick.as_nanos().max(1))
+    }
+
+    /// The first moment from that one on that lies so shortly before the end of a tick, counted in so many together.
+    fn shortly_before(self, at: Instant, ticks: Duration) -> Instant {
+        let ticks = ticks.as_nanos().max(1);
+        let into = (at + self.lead).saturating_duration_since(self.began).as_nanos() % ticks;
+        let left = if into == 0 { 0 } else { ticks - into };
         at + Duration::from_nanos(u64::try_from(left).unwrap_or(0))
     }
 }
@@ -192,12 +197,12 @@ impl Schedule {
             }
         };
         // Kept to the beat; turns that were slept through are left out.
-        self.next = (self.next + pause).max(now);
-        if let Some(ends) = self.ends
-            && pause.as_nanos().is_multiple_of(ends.tick.as_nanos().max(1))
-        {
-            self.next = ends.shortly_before(self.next);
-        }
+        self.next = match self.ends.filter(|ends| ends.divide(pause)) {
+            // All that have this interval have one beat, whenever they were started.
+            Some(ends) if pause == self.every => ends.shortly_before((self.next + ends.tick).max(now), pause),
+            Some(ends) => ends.shortly_before((self.next + pause).max(now), ends.tick),
+            None => (self.next + pause).max(now),
+        };
         self.next.saturating_duration_since(now)
     }
 }
@@ -229,7 +234,7 @@ mod tests {
     fn turns_come_shortly_before_a_tick_is_over() {
         let at = |ms: u64| Duration::from_millis(ms);
         let began = Instant::now();
-        let ends = Some(TickEnds { tick: at(1_000), began });
+        let ends = Some(TickEnds::new(at(1_000), began, 0));
         // Loaded in the middle of a tick, and asked for a little late each time.
         let mut schedule =
             Schedule { next: began + at(2_400), every: at(10_000), first: Some(at(1_000)), ends, failures: 0 };
@@ -238,19 +243,26 @@ mod tests {
             schedule.after(false, schedule.next + at(5));
             turns.push((schedule.next - began).as_millis());
         }
-        assert_eq!(turns, [3_970, 13_970, 23_970]);
+        assert_eq!(turns, [3_970, 9_970, 19_970]);
         // Slower than its interval: the next end of a tick, and no turn twice.
         schedule.after(false, began + at(35_500));
-        assert_eq!(schedule.next - began, at(35_970));
+        assert_eq!(schedule.next - began, at(39_970));
+        // It fails: after twice as long, and then in its beat again.
+        schedule.after(true, began + at(39_980));
+        assert_eq!(schedule.next - began, at(59_970));
+        schedule.after(false, began + at(59_980));
+        assert_eq!(schedule.next - began, at(69_970));
         // No whole number of ticks: its interval is kept.
         let mut schedule = Schedule { next: began, every: at(1_500), first: None, ends, failures: 0 };
         schedule.after(false, began);
         assert_eq!(schedule.next - began, at(1_500));
         // A short tick: a tenth of it.
-        let ends = TickEnds { tick: at(100), began };
-        assert_eq!(ends.shortly_before(began + at(1_001)) - began, at(1_090));
-        assert_eq!(ends.shortly_before(began + at(1_090)) - began, at(1_090));
-        assert_eq!(ends.shortly_before(began + at(1_091)) - began, at(1_190));
+        let ends = TickEnds::new(at(100), began, 0);
+        let before = |ms| (ends.shortly_before(began + at(ms), at(100)) - began).as_millis();
+        assert_eq!([1_001, 1_090, 1_091].map(before), [1_090, 1_090, 1_190]);
+        // One after another.
+        let leads = [0, 1, 2, 15, 16].map(|number| TickEnds::new(at(1_000), began, number).lead.as_millis());
+        assert_eq!(leads, [30, 29, 28, 15, 30]);
     }
 
     #[test]

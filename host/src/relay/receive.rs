@@ -205,7 +205,8 @@ async fn converse(
             claim = claimed.recv() => match claim {
                 Some(Claim::Alive(reply)) => {
                     alive.push(reply);
-                    write(out, &Message::Ping.encode()).await.map_err(Broken::Ended)?;
+                    // More than one acknowledgement, which alone would not wake an agent (`ear.rs`).
+                    write(out, &Message::Ping.encode().repeat(3)).await.map_err(Broken::Ended)?;
                 }
                 Some(Claim::Over) | None => {
                     return Err(Broken::Wrong("the sender has connected anew".to_owned()));

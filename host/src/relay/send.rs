@@ -7,9 +7,9 @@ use super::{Line, secure};
 use crate::conf::{RelayConf, Role};
 use crate::core::{Event, Shared};
 use crate::limits::{
-    RELAY_ASK_AFTER, RELAY_CONNECT_MAX, RELAY_HELLO_BYTES_MAX, RELAY_HELLO_MAX, RELAY_IDLE_MAX, RELAY_PAUSE,
-    RELAY_PAUSE_MAX, RELAY_PING_EVERY, RELAY_READ_ALONE_BYTES, RELAY_READ_BYTES, RELAY_REFUSED_MAX, RELAY_REST_BEAT,
-    RELAY_WRITE_MAX,
+    RELAY_ASK_AFTER, RELAY_CONNECT_MAX, RELAY_HELLO_BYTES_MAX, RELAY_HELLO_MAX, RELAY_IDLE_MAX, RELAY_LAST_WORDS_MAX,
+    RELAY_PAUSE, RELAY_PAUSE_MAX, RELAY_PING_EVERY, RELAY_READ_ALONE_BYTES, RELAY_READ_BYTES, RELAY_REFUSED_MAX,
+    RELAY_REST_BEAT, RELAY_WRITE_MAX,
 };
 use crate::tls::Stream;
 use crate::trend::{RelayJob, Sent, SpoolReader, Spooler};
@@ -88,20 +88,26 @@ impl Sender {
 
     /// Runs until it is told to stop.
     pub(super) async fn run(self, mut stop: watch::Receiver<()>) {
+        let told = stop.clone();
+        let over = async {
+            // There is never a new value: it ends when the module is dropped.
+            let _ = stop.changed().await;
+            // Who is in a conversation takes in what was said.
+            sleep(RELAY_LAST_WORDS_MAX).await;
+        };
         tokio::select! {
             biased;
-            // There is never a new value: it ends when the module is dropped.
-            _ = stop.changed() => {}
-            () = self.connect() => {}
+            () = over => {}
+            () = self.connect(told) => {}
         }
     }
 
-    async fn connect(&self) {
+    async fn connect(&self, mut stop: watch::Receiver<()>) {
         let mut pause = RELAY_PAUSE;
         loop {
             let mut met = false;
             for to in &self.conf.to {
-                let Err(why) = self.converse(to, &mut met).await else { continue };
+                let Err(why) = self.converse(to, &mut met, &mut stop).await else { return };
                 let why = format!("{}: {why}", address(to));
                 if waits(&self.line, why) {
                     self.shared.events.send_async(Event::Remark).await;
@@ -110,17 +116,21 @@ impl Sender {
             if met {
                 pause = RELAY_PAUSE;
             }
-            sleep(pause.mul_f64(0.5 + chance())).await;
+            tokio::select! {
+                _ = stop.changed() => return,
+                () = sleep(pause.mul_f64(0.5 + chance())) => {}
+            }
             pause = (pause * 2).min(RELAY_PAUSE_MAX);
         }
     }
 
-    /// Speaks with a receiver until that ends.
-    async fn converse(&self, to: &(String, u16), met: &mut bool) -> Result<(), String> {
+    /// Speaks with a receiver until that ends, which is why, or until it is told to stop.
+    async fn converse(&self, to: &(String, u16), met: &mut bool, stop: &mut watch::Receiver<()>) -> Result<(), String> {
         let connector = secure::open(self.conf.tls.as_ref()).await?;
         let connect = TcpStream::connect((to.0.as_str(), to.1));
         let stream = within(RELAY_CONNECT_MAX, "no connection", connect).await?.map_err(|error| error.to_string())?;
-        let ear = Ear::of(&stream, self.conf.tls.is_some()).map_err(|error| error.to_string())?;
+        let ear = (self.shared.conf.role == Role::Agent).then(|| Ear::of(&stream, self.conf.tls.is_some()));
+        let ear = ear.transpose().map_err(|error| error.to_string())?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         let by = connector.as_ref().zip(self.conf.tls.as_ref());
         let stream = secure::connect(stream, &to.0, by).await?;
@@ -152,7 +162,7 @@ impl Sender {
             via,
             owed: false,
             signs: Signs::new(Instant::now()),
-            ear: Some(ear).filter(|_| self.shared.conf.role == Role::Agent),
+            ear,
             rare: false,
             version,
         };
@@ -162,11 +172,19 @@ impl Sender {
         }
         self.greet(is("host"), to);
         self.shared.events.send_async(Event::Remark).await;
-        let said = met_now.go_on(&mut reading, &mut out).await;
-        Err(match said {
-            Broken::Ended(error) => secure::ended(&error),
-            Broken::Wrong(why) => why,
-        })
+        let said = tokio::select! {
+            biased;
+            _ = stop.changed() => None,
+            said = met_now.go_on(&mut reading, &mut out) => Some(said),
+        };
+        match said {
+            Some(Broken::Ended(error)) => Err(secure::ended(&error)),
+            Some(Broken::Wrong(why)) => Err(why),
+            None => {
+                met_now.hear_out(&mut reading).await;
+                Ok(())
+            }
+        }
     }
 
     fn greet(&self, host: &str, to: &(String, u16)) {
@@ -233,6 +251,8 @@ impl Met<'_> {
             }
             let heard = reading.heard();
             let done = tokio::select! {
+                // What has come may be what is about to be asked for.
+                biased;
                 message = reading.next(RELAY_HELLO_BYTES_MAX) => match message {
                     Ok(message) => self.hear(message),
                     Err(broken) => return broken,
@@ -286,7 +306,22 @@ impl Met<'_> {
     fn rest(&mut self) -> io::Result<()> {
         match &mut self.ear {
             Some(ear) if self.rare && self.under_way.len() == 1 => ear.rest(),
-            _ => Ok(()),
+            Some(ear) => ear.listen().map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// It is over here: what the receiver has said until now still counts.
+    async fn hear_out(&mut self, reading: &mut Reading<ReadHalf<Stream>>) {
+        if !self.listen().unwrap_or(false) {
+            return;
+        }
+        yield_now().await;
+        // Without waiting for more.
+        while let Ok(Ok(message)) = timeout(Duration::ZERO, reading.next(RELAY_HELLO_BYTES_MAX)).await {
+            if self.hear(message).is_err() {
+                return;
+            }
         }
     }
 

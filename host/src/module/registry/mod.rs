@@ -113,6 +113,8 @@ pub struct Registry {
     /// All that was found at the start runs, or cannot: the logs may begin.
     settled: bool,
     began: Instant,
+    /// How many collectors have been started.
+    collectors: u32,
     /// Collectors that are done with and still in a call: they are watched until they come back, or are given up.
     pub(super) leaving: Vec<CollectorThread>,
     /// Lives that have not come back from a call, as they were noted in case the daemon is killed for it.
@@ -136,6 +138,7 @@ impl Registry {
             unread: BTreeSet::new(),
             settled: false,
             began: Instant::now(),
+            collectors: 0,
             leaving: Vec::new(),
             late_noted: Vec::new(),
         }
@@ -341,12 +344,13 @@ impl Registry {
         let (mut joined, mut unproved) = (Vec::new(), Vec::new());
         let body = match what {
             ReadyWhat::Collector(collecting) => {
+                self.collectors = self.collectors.wrapping_add(1);
                 let thread = collecting.start(Around {
                     tick: shared.conf.tick,
                     clock: shared.clock,
                     events: shared.events.clone(),
                     disposer: self.disposer.clone(),
-                    perch: shared.perch.clone(),
+                    number: self.collectors,
                 });
                 let thread = thread.map_err(|error| Refusal::now(format!("its thread cannot be started: {error}")))?;
                 LifeBody::Collector(thread)
