@@ -13,7 +13,7 @@ use std::time::Duration;
 
 const COLLECTORS: [&str; 5] = ["cpu", "memory", "load", "network", "disk"];
 
-/// How long after its start a daemon may take to know its host: a rate needs a second sample, one tick after the first.
+/// How long after its start a daemon may take to know its host: a rate needs a second sample, one or two ticks after the first.
 const KNOWN_WITHIN: Duration = Duration::from_secs(5);
 
 /// A figure of `/proc/meminfo`, in bytes.

@@ -8,6 +8,7 @@ mod many;
 mod nats;
 mod raw;
 mod refused;
+mod rest;
 mod roles;
 mod spool;
 mod tls;
