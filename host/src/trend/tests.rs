@@ -18,6 +18,7 @@ mod events;
 mod forms;
 mod plans;
 mod room;
+mod state;
 
 const START: i64 = 1_767_571_200_000;
 const END: i64 = START + 30 * 3_600_000;
